@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm.c -- an Apple MDM server in Apache httpd: the module record and
+ * where it hooks in. README.md has a map of the rest. */
+
+#include "src/mod_nanomdm.h"
+
+#include <http_config.h>
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const AFTER_DBD[] = { "mod_dbd.c", NULL };
+
+    /* start */
+    ap_hook_check_config(nanomdm_check_config, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_child_init(nanomdm_child_init, AFTER_DBD, NULL, APR_HOOK_MIDDLE);
+
+    /* every connection and request */
+    nanomdm_identity_hooks();
+    nanomdm_auth_hooks(p);
+    nanomdm_firewall_hooks();
+
+    /* content */
+    ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_version_handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(nanomdm) = {
+    STANDARD20_MODULE_STUFF,
+    nanomdm_create_dir_conf,
+    nanomdm_merge_dir_conf,
+    nanomdm_create_server_conf,
+    NULL,                       /* a server's own is made at start */
+    nanomdm_directives,
+    register_hooks,
+    0
+};

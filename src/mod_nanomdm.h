@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm.h -- what the files that speak httpd share. */
+
+#ifndef MOD_NANOMDM_H
+#define MOD_NANOMDM_H
+
+#include "nmdm.h"
+#include "nmdm_crypto.h"
+#include "nmdm_schema.h"
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_log.h>
+
+extern module AP_MODULE_DECLARE_DATA nanomdm_module;
+
+/* ---- mod_nanomdm_config.c: what the administrator wrote ---- */
+
+#define NANOMDM_UNSET (-1)
+
+typedef enum {
+    NANOMDM_FROM_TLS,
+    NANOMDM_FROM_SIGNATURE,
+    NANOMDM_FROM_HEADER
+} nanomdm_from_e;
+
+/* One SOURCE of NanoMDMIdentity. */
+typedef struct {
+    nanomdm_from_e from;
+    const char *header;
+} nanomdm_source_t;
+
+/* Unset is UNSET for numbers and NULL for pointers, here and in create, merge
+ * and the directive table, which have the same order. */
+typedef struct {
+    const char *ca_file;
+    const char *intermediate_file;
+    apr_array_header_t *identity;       /* of nanomdm_source_t */
+    apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
+    int retroactive;
+    int empty_challenge;
+    const char *api_key;                /* the secret itself */
+    int delete_commands;
+    int schema_mode;                    /* nmdm_schema_mode_e */
+    const char *table_prefix;
+    apr_off_t max_body;
+} nanomdm_conf_t;
+
+/* What belongs to a server or virtual host as a whole. */
+typedef struct nanomdm_site_t nanomdm_site_t;
+typedef struct {
+    nmdm_trust_t *trust;                /* NULL without a CA file */
+    int uses_database;
+    nanomdm_site_t *site;               /* set in each child */
+} nanomdm_server_t;
+
+extern const command_rec nanomdm_directives[];
+void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir);
+void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base, void *add);
+void *nanomdm_create_server_conf(apr_pool_t *p, server_rec *s);
+
+nanomdm_conf_t *nanomdm_conf(const request_rec *r);
+nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
+nanomdm_server_t *nanomdm_server(const server_rec *s);
+apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf);
+/* The sources of NanoMDMIdentity, or the default. */
+const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
+                                                   const nanomdm_conf_t *c);
+
+/* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
+
+int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                         apr_pool_t *ptemp, server_rec *s);
+
+/* ---- mod_nanomdm_child.c: one child process ---- */
+
+void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
+const nmdm_lender_t *nanomdm_lender(const nanomdm_site_t *site);
+nmdm_seen_t *nanomdm_seen(const nanomdm_site_t *site);
+
+/* ---- mod_nanomdm_identity.c: who is asking ---- */
+
+void nanomdm_identity_hooks(void);
+
+/* The verified identity of a device, in *out. When body is NULL and the
+ * answer depends on it, *out stays NULL and there is no error. */
+nmdm_err_t *nanomdm_identity(const nmdm_cert_t **out, request_rec *r,
+                             const nmdm_bytes_t *body, apr_time_t now);
+
+/* ---- mod_nanomdm_request.c: from request_rec to context ---- */
+
+nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
+nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
+
+/* ---- mod_nanomdm_reply.c: from reply or error to the wire ---- */
+
+/* Sends a reply, gives the connection back and notes the story. */
+int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
+                  int status);
+
+/* Logs err and answers a device: status and its reason phrase. */
+int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err);
+
+/* Logs err and answers an operator in JSON. */
+int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
+                      const nmdm_err_t *err);
+
+/* The error body of device URLs and of plain API errors. */
+int nanomdm_plain(request_rec *r, int status, const char *text);
+
+int nanomdm_status_of(const nmdm_err_t *err);
+void nanomdm_log_error(request_rec *r, const nmdm_err_t *err);
+/* ctx->log; its baton is the request. */
+void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
+
+/* ---- handlers and hooks ---- */
+
+/* mod_nanomdm_device.c */
+int nanomdm_device_handler(request_rec *r);
+/* mod_nanomdm_api.c */
+int nanomdm_api_handler(request_rec *r);
+int nanomdm_version_handler(request_rec *r);
+/* mod_nanomdm_auth.c */
+void nanomdm_auth_hooks(apr_pool_t *p);
+/* mod_nanomdm_firewall.c */
+void nanomdm_firewall_hooks(void);
+/* Is the URL of this request one that devices ask, or one of the API, going
+ * by SetHandler and whatever stage the request is in? */
+int nanomdm_is_device_url(request_rec *r);
+int nanomdm_is_our_handler(const char *name);
+int nanomdm_is_device_handler(const char *name);
+
+#endif /* MOD_NANOMDM_H */

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_api.c -- handlers nanomdm-api and nanomdm-version: a table of
+ * calls. Who may make them is httpd's business (Require). */
+
+#include "mod_nanomdm.h"
+#include "nmdm_admin.h"
+
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+typedef nmdm_err_t *(*call_fn)(nmdm_ctx_t *ctx, request_rec *r,
+                               nmdm_reply_t *reply, int *status,
+                               const char *rest);
+
+/* ---- Query parameters ---- */
+
+/* The first value of a parameter, or NULL. The table of all of them is for
+ * webhooks; the API asks for one at a time. */
+static const char *parameter(request_rec *r, const char *name)
+{
+    const char *args = r->args;
+    apr_size_t len = strlen(name);
+
+    while (args && *args) {
+        const char *pair = ap_getword(r->pool, &args, '&');
+
+        if (!strncmp(pair, name, len)
+            && (pair[len] == '=' || pair[len] == '\0')) {
+            char *value = apr_pstrdup(r->pool, pair + len
+                                               + (pair[len] == '='));
+
+            return ap_unescape_urlencoded(value) == OK ? value : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* ---- The calls ---- */
+
+static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
+                                nmdm_reply_t *reply, int *status,
+                                const char *rest)
+{
+    const char *nopush = parameter(r, "nopush");
+    nmdm_bytes_t body;
+
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_admin_enqueue(ctx, reply, status, rest, body,
+                              !nopush || !*nopush);
+}
+
+static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
+                                      nmdm_reply_t *reply, int *status,
+                                      const char *rest)
+{
+    nmdm_bytes_t body;
+
+    (void)rest;
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_admin_put_push_cert(ctx, reply, status, body);
+}
+
+static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,
+                                      nmdm_reply_t *reply, int *status,
+                                      const char *rest)
+{
+    (void)rest;
+    return nmdm_admin_get_push_cert(ctx, reply, status,
+                                    parameter(r, "topic"));
+}
+
+/* More than one row of a name: one for each method. */
+static const struct {
+    const char *name;
+    int method;
+    int takes_rest;             /* may anything follow the name? */
+    call_fn call;
+} CALLS[] = {
+    { "enqueue", M_PUT, 1, call_enqueue },
+    { "enqueue", M_POST, 1, call_enqueue },
+    { "pushcert", M_PUT, 0, call_put_push_cert },
+    { "pushcert", M_GET, 0, call_get_push_cert },
+    { NULL, 0, 0, NULL }
+};
+
+/* ---- Finding the call ---- */
+
+static int names_a_call(const char *segment, apr_size_t len)
+{
+    int i;
+
+    for (i = 0; CALLS[i].name; i++) {
+        if (strlen(CALLS[i].name) == len
+            && !strncmp(segment, CALLS[i].name, len)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* With AllowEncodedSlashes NoDecode, %2F is what is left of the escapes. */
+static const char *decode_slashes(request_rec *r, const char *text)
+{
+    core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    char *copy, *from, *to;
+
+    if (!core->allow_encoded_slashes || core->decode_encoded_slashes) {
+        return text;
+    }
+    copy = from = to = apr_pstrdup(r->pool, text);
+    while (*from) {
+        if (!strncasecmp(from, "%2F", 3)) {
+            *to++ = '/';
+            from += 3;
+        }
+        else {
+            *to++ = *from++;
+        }
+    }
+    *to = '\0';
+    return copy;
+}
+
+/* The first segment of the path that names a call makes it; what stands
+ * before is the Location's, what follows the call's own. *rest is NULL when
+ * nothing follows, not even a slash. */
+static const char *find_call(request_rec *r, const char **rest)
+{
+    const char *at = r->uri;
+
+    while (*at == '/') {
+        apr_size_t len = strcspn(++at, "/");
+
+        if (names_a_call(at, len)) {
+            *rest = at[len] ? decode_slashes(r, at + len + 1) : NULL;
+            return apr_pstrmemdup(r->pool, at, len);
+        }
+        at += len;
+    }
+    return NULL;
+}
+
+static int find_row(request_rec *r, const char *name, const char *rest)
+{
+    int i, is_known = 0;
+
+    for (i = 0; CALLS[i].name; i++) {
+        if (strcmp(CALLS[i].name, name) || (rest && !CALLS[i].takes_rest)) {
+            continue;
+        }
+        is_known = 1;
+        if (CALLS[i].method == r->method_number && !r->header_only) {
+            return i;
+        }
+    }
+    return is_known ? -HTTP_METHOD_NOT_ALLOWED : -HTTP_NOT_FOUND;
+}
+
+/* ---- The handlers ---- */
+
+/* An API that somebody forgot to protect is closed. */
+static int refuse_unprotected(request_rec *r)
+{
+    nmdm_reply_t reply;
+
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1201)
+                  "-: %s: refused, because no authentication vouched for the"
+                  " request; write for this Location: AuthType Basic,"
+                  " AuthName nanomdm, AuthBasicProvider nanomdm, Require"
+                  " valid-user", r->uri);
+    nmdm_admin_error(&reply, r->pool, "no authentication is configured for"
+                                      " this URL");
+    return nanomdm_reply(r, NULL, &reply, HTTP_FORBIDDEN);
+}
+
+static int make_call(request_rec *r, call_fn call, const char *rest)
+{
+    nmdm_reply_t reply = { NULL, { "", 0 } };
+    int status = HTTP_OK;
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err = nanomdm_context(&ctx, r);
+
+    if (!err) {
+        err = call(ctx, r, &reply, &status, rest ? rest : "");
+    }
+    if (err && !reply.content_type) {
+        return nanomdm_fail_json(r, ctx, err);
+    }
+    if (err) {
+        nanomdm_log_error(r, err);
+    }
+    return nanomdm_reply(r, ctx, &reply, status);
+}
+
+int nanomdm_api_handler(request_rec *r)
+{
+    const char *rest = NULL, *name;
+    int row;
+
+    if (strcmp(r->handler, "nanomdm-api")) {
+        return DECLINED;
+    }
+    if (!r->user) {
+        return refuse_unprotected(r);
+    }
+    name = find_call(r, &rest);
+    row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
+    if (row == -HTTP_METHOD_NOT_ALLOWED) {
+        return nanomdm_plain(r, HTTP_METHOD_NOT_ALLOWED,
+                             "Method Not Allowed\n");
+    }
+    if (row < 0) {
+        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
+    }
+    return make_call(r, CALLS[row].call, rest);
+}
+
+int nanomdm_version_handler(request_rec *r)
+{
+    static const char JSON[] = "{\"version\":\"" NMDM_VERSION "\"}";
+    nmdm_reply_t reply = { NMDM_TYPE_JSON, { JSON, sizeof(JSON) - 1 } };
+
+    if (strcmp(r->handler, "nanomdm-version")) {
+        return DECLINED;
+    }
+    return nanomdm_reply(r, NULL, &reply, HTTP_OK);
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_check.c -- contradictions, found while the server starts.
+ *
+ * mod_dbd and mod_ssl keep their settings to themselves, so the tree of
+ * directives is read instead: what was written for each server, and where our
+ * handlers stand. Each finding names the directive, its value and the line to
+ * write. It all runs in check_config, hence for apachectl configtest too. */
+
+#include "mod_nanomdm.h"
+#include "nmdm_sql.h"
+
+#include <apr_cstr.h>
+#include <apr_strings.h>
+#include <ap_mpm.h>
+#include <http_core.h>
+#include <util_cfgtree.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+/* Threads of the child besides those that serve requests: the one that writes
+ * last_seen_at, and one to spare. */
+#define OWN_THREADS 2
+
+/* mod_dbd's own default. */
+#define DEFAULT_DBD_MAX 10
+
+/* What was written for one server, directives of the main server included. */
+typedef struct {
+    server_rec *server;
+    const ap_directive_t *driver, *params, *persist, *max;
+    const ap_directive_t *ssl_engine, *verify_client;
+    const ap_directive_t *device_handler;       /* the first, or NULL */
+    const ap_directive_t *any_handler;
+    const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
+    const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
+    int takes_other_identities;         /* any source but tls, anywhere? */
+} site_t;
+
+typedef struct {
+    apr_pool_t *pool;
+    server_rec *main_server;
+    int found_any;                      /* one of our directives, anywhere */
+    int failed;
+} check_t;
+
+static void complain(check_t *check, const ap_directive_t *at,
+                     server_rec *s, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void complain(check_t *check, const ap_directive_t *at,
+                     server_rec *s, const char *fmt, ...)
+{
+    va_list args;
+    const char *text;
+
+    va_start(args, fmt);
+    text = apr_pvsprintf(check->pool, fmt, args);
+    va_end(args);
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
+                 "%s%s%s%s", text, at ? " (" : "",
+                 at ? apr_psprintf(check->pool, "%s:%d", at->filename,
+                                   at->line_num) : "", at ? ")" : "");
+    check->failed = 1;
+}
+
+/* ---- Reading the tree ---- */
+
+static int is(const ap_directive_t *node, const char *name)
+{
+    return !apr_cstr_casecmp(node->directive, name);
+}
+
+/* Whether a word occurs among the arguments. */
+static int has_word(apr_pool_t *p, const char *args, const char *word)
+{
+    const char *next;
+
+    while (*(next = ap_getword_conf(p, &args))) {
+        if (!strcmp(next, word)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *first_word(apr_pool_t *p, const ap_directive_t *node)
+{
+    const char *args = node->args;
+
+    return ap_getword_conf(p, &args);
+}
+
+static void note(check_t *check, site_t *site, const ap_directive_t *node)
+{
+    static const struct {
+        const char *name;
+        apr_size_t offset;
+    } SINGLES[] = {
+        { "DBDriver", APR_OFFSETOF(site_t, driver) },
+        { "DBDParams", APR_OFFSETOF(site_t, params) },
+        { "DBDPersist", APR_OFFSETOF(site_t, persist) },
+        { "DBDMax", APR_OFFSETOF(site_t, max) },
+        { "SSLEngine", APR_OFFSETOF(site_t, ssl_engine) },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(SINGLES) / sizeof(*SINGLES); i++) {
+        if (is(node, SINGLES[i].name)) {
+            *(const ap_directive_t **)((char *)site + SINGLES[i].offset)
+                = node;
+        }
+    }
+    if (!strncasecmp(node->directive, "NanoMDM", 7)) {
+        check->found_any = 1;
+    }
+    if (is(node, "NanoMDMIdentity")
+        && strcmp(apr_pstrdup(check->pool, node->args), "tls")) {
+        site->takes_other_identities = 1;
+    }
+    if (is(node, "SetHandler")) {
+        const char *handler = first_word(check->pool, node);
+
+        if (nanomdm_is_our_handler(handler)) {
+            site->any_handler = node;
+            check->found_any = 1;
+        }
+        if (nanomdm_is_device_handler(handler) && !site->device_handler) {
+            site->device_handler = node;
+        }
+    }
+    if (is(node, "AuthBasicProvider")
+        && has_word(check->pool, node->args, "nanomdm")) {
+        site->provider = node;
+    }
+}
+
+static int is_section(const ap_directive_t *node)
+{
+    return is(node, "<Location") || is(node, "<LocationMatch")
+        || is(node, "<Directory") || is(node, "<DirectoryMatch")
+        || is(node, "<Files") || is(node, "<FilesMatch")
+        || is(node, "<If") || is(node, "<ElseIf") || is(node, "<Else");
+}
+
+/* Whether a device handler and SSLVerifyClient stand in one section. */
+static void look_for_late_verification(check_t *check, site_t *site,
+                                       const ap_directive_t *section)
+{
+    const ap_directive_t *node, *verify = NULL;
+    int has_handler = 0;
+
+    for (node = section->first_child; node; node = node->next) {
+        if (is(node, "SSLVerifyClient")) {
+            verify = node;
+        }
+        if (is(node, "SetHandler")
+            && nanomdm_is_device_handler(first_word(check->pool, node))) {
+            has_handler = 1;
+        }
+    }
+    if (verify && has_handler) {
+        site->bad_verify = verify;
+    }
+}
+
+/* Virtual hosts are left to the caller. */
+static void walk(check_t *check, site_t *site, const ap_directive_t *node,
+                 int in_section)
+{
+    for (; node; node = node->next) {
+        if (is(node, "<VirtualHost")) {
+            continue;
+        }
+        note(check, site, node);
+        if (is(node, "SSLVerifyClient") && !in_section) {
+            site->verify_client = node;
+        }
+        if (is_section(node)) {
+            look_for_late_verification(check, site, node);
+        }
+        if (node->first_child) {
+            walk(check, site, node->first_child,
+                 in_section || is_section(node));
+        }
+    }
+}
+
+static server_rec *server_of(const check_t *check, const ap_directive_t *vhost)
+{
+    server_rec *s;
+
+    for (s = check->main_server->next; s; s = s->next) {
+        if (s->defn_name && !strcmp(s->defn_name, vhost->filename)
+            && s->defn_line_number == (unsigned)vhost->line_num) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Judging: the database ---- */
+
+static int max_threads(void)
+{
+    int threads = 0;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return threads;
+}
+
+/* What DBDParams has to contain for a driver to survive a lost connection. */
+static void check_params(check_t *check, const site_t *site,
+                         const char *driver)
+{
+    static const struct {
+        const char *driver, *needs, *why;
+    } NEEDS[] = {
+        { "mysql", "reconnect=0", "or a lost connection is never usable"
+                                  " again" },
+        { "mysql", "flags=CLIENT_FOUND_ROWS", "or unchanged rows are taken"
+                                              " for missing ones" },
+        { "pgsql", "connect_timeout=", "or a silent database server blocks"
+                                       " every request" },
+    };
+    const char *params = first_word(check->pool, site->params);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(NEEDS) / sizeof(*NEEDS); i++) {
+        if (!strcmp(driver, NEEDS[i].driver)
+            && !strstr(params, NEEDS[i].needs)) {
+            complain(check, site->params, site->server, NMDMNO(0001)
+                     "DBDParams lacks %s, %s; write: DBDParams \"...%s%s%s\"",
+                     NEEDS[i].needs, NEEDS[i].why,
+                     *driver == 'm' ? "," : " ", NEEDS[i].needs,
+                     *driver == 'p' ? "2" : "");
+        }
+    }
+}
+
+static void check_pool(check_t *check, const site_t *site)
+{
+    int needed = max_threads() + OWN_THREADS;
+    int max = site->max ? atoi(first_word(check->pool, site->max))
+                        : DEFAULT_DBD_MAX;
+
+    if (max >= needed) {
+        return;
+    }
+    if (site->max) {
+        complain(check, site->max, site->server, NMDMNO(0002)
+                 "DBDMax %d is less than the threads of a child plus %d, so"
+                 " requests could wait for a connection without end; write:"
+                 " DBDMin %d, DBDKeep %d, DBDMax %d", max, OWN_THREADS,
+                 needed, needed, needed);
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_NOTICE, 0, site->server,
+                 NMDMNO(0003) "DBDMax is not set, so %d connections serve %d"
+                 " threads; better write: DBDMin %d, DBDKeep %d, DBDMax %d",
+                 max, needed, needed, needed, needed);
+}
+
+static void check_database(check_t *check, const site_t *site)
+{
+    const char *driver;
+
+    if (!site->driver) {
+        complain(check, site->any_handler, site->server, NMDMNO(0004)
+                 "DBDriver is missing for %s; write: DBDriver sqlite3, and"
+                 " DBDParams with the path of a database file, or take pgsql"
+                 " or mysql", site->any_handler->args);
+        return;
+    }
+    driver = first_word(check->pool, site->driver);
+    if (nmdm_sql_dialect(driver) < 0) {
+        complain(check, site->driver, site->server, NMDMNO(0005)
+                 "DBDriver \"%s\" is not supported; write: DBDriver sqlite3,"
+                 " pgsql or mysql", driver);
+        return;
+    }
+    if (!site->params) {
+        complain(check, site->driver, site->server, NMDMNO(0006)
+                 "DBDParams is missing; name the database");
+        return;
+    }
+    check_params(check, site, driver);
+    if (site->persist && !strcasecmp(first_word(check->pool, site->persist),
+                                     "off")) {
+        complain(check, site->persist, site->server, NMDMNO(0007)
+                 "DBDPersist Off makes a connection for each request; write:"
+                 " DBDPersist On");
+    }
+    check_pool(check, site);
+}
+
+/* ---- Judging: identities ---- */
+
+static int takes_header(apr_pool_t *p, const nanomdm_conf_t *conf)
+{
+    const apr_array_header_t *sources = nanomdm_identity_sources(p, conf);
+    int i;
+
+    for (i = 0; i < sources->nelts; i++) {
+        if (APR_ARRAY_IDX(sources, i, nanomdm_source_t).from
+                == NANOMDM_FROM_HEADER) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The server's own settings, then each section's on top of them. */
+static void check_trusted_proxies(check_t *check, const site_t *site)
+{
+    const core_server_config *core
+        = ap_get_core_module_config(site->server->module_config);
+    nanomdm_conf_t *base = nanomdm_server_defaults(site->server);
+    int i;
+
+    for (i = -1; i < core->sec_url->nelts; i++) {
+        nanomdm_conf_t *conf = base;
+
+        if (i >= 0) {
+            conf = ap_get_module_config(
+                APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *),
+                &nanomdm_module);
+            conf = conf ? nanomdm_merge_dir_conf(check->pool, base, conf)
+                        : base;
+        }
+        if (takes_header(check->pool, conf) && !conf->trusted_proxies) {
+            complain(check, site->any_handler, site->server, NMDMNO(0008)
+                     "NanoMDMIdentity header: is believed from nobody"
+                     " without NanoMDMTrustedProxy; write:"
+                     " NanoMDMTrustedProxy and the proxy's address");
+            return;
+        }
+    }
+}
+
+static void check_identities(check_t *check, const site_t *site)
+{
+    const char *verify = site->verify_client
+        ? first_word(check->pool, site->verify_client) : "none";
+
+    if (!nanomdm_server_defaults(site->server)->ca_file) {
+        complain(check, site->device_handler, site->server, NMDMNO(0009)
+                 "NanoMDMCACertificateFile is missing for the handler %s;"
+                 " write: NanoMDMCACertificateFile and the path of the PEM"
+                 " file with the CA of the devices",
+                 site->device_handler->args);
+    }
+    if (site->bad_verify) {
+        complain(check, site->bad_verify, site->server, NMDMNO(0010)
+                 "SSLVerifyClient %s in the section of a device handler asks"
+                 " for the certificate too late for most devices; write in"
+                 " the virtual host: SSLVerifyClient optional_no_ca",
+                 site->bad_verify->args);
+    }
+    else if (site->ssl_engine && !site->takes_other_identities
+             && !strcasecmp(first_word(check->pool, site->ssl_engine), "on")
+             && !strcasecmp(verify, "none")) {
+        complain(check, site->device_handler, site->server, NMDMNO(0011)
+                 "SSLVerifyClient %s never asks for a certificate, and"
+                 " NanoMDMIdentity takes it from tls only; write in the"
+                 " virtual host: SSLVerifyClient optional_no_ca", verify);
+    }
+}
+
+/* Trust is made here because it takes both files. */
+static void make_trust(check_t *check, const site_t *site, apr_pool_t *pconf)
+{
+    nanomdm_conf_t *conf = nanomdm_server_defaults(site->server);
+    nanomdm_server_t *server = nanomdm_server(site->server);
+    nmdm_err_t *err;
+
+    if (!conf->ca_file) {
+        return;
+    }
+    err = nmdm_crypto_trust(&server->trust, pconf, conf->ca_file,
+                            conf->intermediate_file);
+    if (err) {
+        complain(check, NULL, site->server, NMDMNO(0012)
+                 "NanoMDMCACertificateFile \"%s\": %s", conf->ca_file,
+                 nmdm_err_text(err));
+    }
+}
+
+/* ---- Judging: all of it ---- */
+
+static void judge(check_t *check, const site_t *site, apr_pool_t *pconf)
+{
+    if (!site->server || !site->any_handler) {
+        return;
+    }
+    nanomdm_server(site->server)->uses_database = 1;
+    check_database(check, site);
+    check_trusted_proxies(check, site);
+    if (site->device_handler) {
+        check_identities(check, site);
+    }
+    if (site->provider
+        && !nanomdm_server_defaults(site->server)->api_key) {
+        complain(check, site->provider, site->server, NMDMNO(0013)
+                 "AuthBasicProvider nanomdm knows no password without"
+                 " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
+    }
+    make_trust(check, site, pconf);
+}
+
+static void check_mpm(check_t *check)
+{
+    int threaded = AP_MPMQ_NOT_SUPPORTED;
+
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    if (threaded == AP_MPMQ_NOT_SUPPORTED && check->found_any) {
+        complain(check, NULL, check->main_server, NMDMNO(0014)
+                 "%s does not fit mod_nanomdm: stopping it would interrupt"
+                 " requests within the database, and nothing could work"
+                 " beside them. Every NanoMDM directive needs a threaded"
+                 " MPM; load mpm_event (a2dismod mpm_prefork; a2enmod"
+                 " mpm_event)", ap_show_mpm());
+    }
+}
+
+int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                         apr_pool_t *ptemp, server_rec *s)
+{
+    check_t check = { .pool = ptemp, .main_server = s };
+    site_t main_site = { .server = s };
+    const ap_directive_t *node;
+
+    (void)plog;
+    walk(&check, &main_site, ap_conftree, 0);
+    for (node = ap_conftree; node; node = node->next) {
+        if (is(node, "<VirtualHost")) {
+            site_t site = main_site;
+
+            site.server = server_of(&check, node);
+            walk(&check, &site, node->first_child, 0);
+            judge(&check, &site, pconf);
+        }
+    }
+    judge(&check, &main_site, pconf);
+    check_mpm(&check);
+    return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
+}

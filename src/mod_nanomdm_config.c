@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_config.c -- directives: create, merge, table, setters.
+ *
+ * What one directive can get wrong by itself is said here, with its line;
+ * what several get wrong together is said in mod_nanomdm_check.c. */
+
+#include "mod_nanomdm.h"
+
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_network_io.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+#define DEFAULT_MAX_BODY 33554432
+
+/* The longest prefix that leaves room for our own longest name within the 63
+ * bytes of a PostgreSQL identifier. */
+#define MAX_PREFIX 32
+
+/* A secret file holds one line. */
+#define MAX_SECRET 4096
+
+/* ---- Create, merge ---- */
+
+void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
+{
+    nanomdm_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
+
+    (void)dir;
+    conf->ca_file = NULL;
+    conf->intermediate_file = NULL;
+    conf->identity = NULL;
+    conf->trusted_proxies = NULL;
+    conf->retroactive = NANOMDM_UNSET;
+    conf->empty_challenge = NANOMDM_UNSET;
+    conf->api_key = NULL;
+    conf->delete_commands = NANOMDM_UNSET;
+    conf->schema_mode = NANOMDM_UNSET;
+    conf->table_prefix = NULL;
+    conf->max_body = NANOMDM_UNSET;
+    return conf;
+}
+
+static int either(int add, int base)
+{
+    return add != NANOMDM_UNSET ? add : base;
+}
+
+void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
+{
+    nanomdm_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
+    const nanomdm_conf_t *base = base_conf, *add = add_conf;
+
+    conf->ca_file = add->ca_file ? add->ca_file : base->ca_file;
+    conf->intermediate_file = add->intermediate_file
+        ? add->intermediate_file : base->intermediate_file;
+    conf->identity = add->identity ? add->identity : base->identity;
+    conf->trusted_proxies = add->trusted_proxies
+        ? add->trusted_proxies : base->trusted_proxies;
+    conf->retroactive = either(add->retroactive, base->retroactive);
+    conf->empty_challenge = either(add->empty_challenge,
+                                   base->empty_challenge);
+    conf->api_key = add->api_key ? add->api_key : base->api_key;
+    conf->delete_commands = either(add->delete_commands,
+                                   base->delete_commands);
+    conf->schema_mode = either(add->schema_mode, base->schema_mode);
+    conf->table_prefix = add->table_prefix ? add->table_prefix
+                                           : base->table_prefix;
+    conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
+                                                    : base->max_body;
+    return conf;
+}
+
+void *nanomdm_create_server_conf(apr_pool_t *p, server_rec *s)
+{
+    (void)s;
+    return apr_pcalloc(p, sizeof(nanomdm_server_t));
+}
+
+/* ---- Access ---- */
+
+nanomdm_conf_t *nanomdm_conf(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &nanomdm_module);
+}
+
+nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s)
+{
+    return ap_get_module_config(s->lookup_defaults, &nanomdm_module);
+}
+
+nanomdm_server_t *nanomdm_server(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &nanomdm_module);
+}
+
+apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf)
+{
+    return conf->max_body == NANOMDM_UNSET ? DEFAULT_MAX_BODY
+                                           : conf->max_body;
+}
+
+const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
+                                                   const nanomdm_conf_t *c)
+{
+    apr_array_header_t *sources = c->identity;
+
+    if (!sources) {
+        sources = apr_array_make(p, 1, sizeof(nanomdm_source_t));
+        APR_ARRAY_PUSH(sources, nanomdm_source_t)
+            = (nanomdm_source_t){ NANOMDM_FROM_TLS, NULL };
+    }
+    return sources;
+}
+
+/* ---- Setters ---- */
+
+static const char *wrong(cmd_parms *cmd, const char *value,
+                         const char *remedy)
+{
+    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
+                        remedy);
+}
+
+/* A PEM file with certificates; `problem` is how NanoMDM calls a bad one. */
+static const char *set_certificates(cmd_parms *cmd, const char **slot,
+                                    const char *path, const char *problem)
+{
+    const char *file = ap_server_root_relative(cmd->pool, path);
+    nmdm_err_t *err;
+    int count;
+
+    if (!file) {
+        return wrong(cmd, path, "not a path; name a PEM file");
+    }
+    err = nmdm_crypto_count_pem(&count, cmd->temp_pool, file);
+    if (err) {
+        return wrong(cmd, path, apr_psprintf(
+            cmd->pool, "%s: %s; name a readable PEM file with at least one"
+            " certificate", problem, nmdm_err_text(err)));
+    }
+    *slot = file;
+    return NULL;
+}
+
+static const char *set_ca(cmd_parms *cmd, void *conf, const char *path)
+{
+    return set_certificates(cmd, &((nanomdm_conf_t *)conf)->ca_file, path,
+                            "could not append root CA(s)");
+}
+
+static const char *set_intermediate(cmd_parms *cmd, void *conf,
+                                    const char *path)
+{
+    return set_certificates(cmd,
+                            &((nanomdm_conf_t *)conf)->intermediate_file,
+                            path, "could not append intermediate CA(s)");
+}
+
+static int is_token(const char *name)
+{
+    return *name && !name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789!#$%&'*+-.^_`|~")];
+}
+
+static const char *add_identity(cmd_parms *cmd, void *conf_, const char *word)
+{
+    nanomdm_conf_t *conf = conf_;
+    nanomdm_source_t source = { NANOMDM_FROM_TLS, NULL };
+
+    if (!strcmp(word, "signature")) {
+        source.from = NANOMDM_FROM_SIGNATURE;
+    }
+    else if (!strncmp(word, "header:", 7) && is_token(word + 7)) {
+        source.from = NANOMDM_FROM_HEADER;
+        source.header = apr_pstrdup(cmd->pool, word + 7);
+    }
+    else if (strcmp(word, "tls")) {
+        return wrong(cmd, word, "not a source of identities; write tls,"
+                                " signature or header:NAME");
+    }
+    if (!conf->identity) {
+        conf->identity = apr_array_make(cmd->pool, 3,
+                                        sizeof(nanomdm_source_t));
+    }
+    APR_ARRAY_PUSH(conf->identity, nanomdm_source_t) = source;
+    return NULL;
+}
+
+static const char *add_trusted_proxy(cmd_parms *cmd, void *conf_,
+                                     const char *word)
+{
+    nanomdm_conf_t *conf = conf_;
+    char *address = apr_pstrdup(cmd->temp_pool, word);
+    char *mask = strchr(address, '/');
+    apr_ipsubnet_t *subnet;
+
+    if (mask) {
+        *mask++ = '\0';
+    }
+    if (apr_ipsubnet_create(&subnet, address, mask, cmd->pool)
+        != APR_SUCCESS) {
+        return wrong(cmd, word, "not a network; write an address or"
+                                " ADDRESS/BITS, such as 192.0.2.0/24");
+    }
+    if (!conf->trusted_proxies) {
+        conf->trusted_proxies = apr_array_make(cmd->pool, 2,
+                                               sizeof(apr_ipsubnet_t *));
+    }
+    APR_ARRAY_PUSH(conf->trusted_proxies, apr_ipsubnet_t *) = subnet;
+    return NULL;
+}
+
+static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
+                                         const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->empty_challenge;
+
+    if (!strcmp(word, "decline")) {
+        *slot = 0;
+    }
+    else if (!strcmp(word, "empty-challenge")) {
+        *slot = 1;
+    }
+    else {
+        return wrong(cmd, word, "write decline or empty-challenge");
+    }
+    return NULL;
+}
+
+static const char *read_secret_file(cmd_parms *cmd, const char **secret,
+                                    const char *path)
+{
+    const char *file = ap_server_root_relative(cmd->pool, path);
+    char *text = apr_palloc(cmd->pool, MAX_SECRET + 1);
+    apr_size_t len = 0;
+    apr_file_t *f;
+    apr_status_t rv;
+    char why[120];
+
+    rv = apr_file_open(&f, file ? file : path, APR_READ, APR_OS_DEFAULT,
+                       cmd->temp_pool);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_read_full(f, text, MAX_SECRET, &len);
+        apr_file_close(f);
+    }
+    if (rv != APR_SUCCESS && rv != APR_EOF) {
+        return wrong(cmd, apr_pstrcat(cmd->pool, "file:", path, NULL),
+                     apr_psprintf(cmd->pool, "%s; name a file that the user"
+                                  " who starts httpd can read",
+                                  apr_strerror(rv, why, sizeof(why))));
+    }
+    while (len && apr_isspace(text[len - 1])) {
+        len--;
+    }
+    text[len] = '\0';
+    if (!len || strlen(text) != len) {
+        return wrong(cmd, apr_pstrcat(cmd->pool, "file:", path, NULL),
+                     "no secret in it; write one line of text into the"
+                     " file");
+    }
+    *secret = text;
+    return NULL;
+}
+
+/* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
+ * in a message. */
+static const char *set_secret(cmd_parms *cmd, const char **slot,
+                              const char *value)
+{
+    const char *found;
+
+    if (!strncmp(value, "file:", 5)) {
+        return read_secret_file(cmd, slot, value + 5);
+    }
+    if (!strncmp(value, "env:", 4)) {
+        found = getenv(value + 4);
+        if (!found || !*found) {
+            return wrong(cmd, value, "the environment has no such variable,"
+                                     " or an empty one; set it, or use"
+                                     " file:PATH");
+        }
+        *slot = apr_pstrdup(cmd->pool, found);
+        return NULL;
+    }
+    if (!*value) {
+        return wrong(cmd, value, "empty; write file:PATH, env:NAME or the"
+                                 " secret");
+    }
+    *slot = value;
+    return NULL;
+}
+
+static const char *set_api_key(cmd_parms *cmd, void *conf, const char *value)
+{
+    return set_secret(cmd, &((nanomdm_conf_t *)conf)->api_key, value);
+}
+
+static const char *set_schema(cmd_parms *cmd, void *conf, const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->schema_mode;
+
+    if (!strcmp(word, "auto")) {
+        *slot = NMDM_SCHEMA_AUTO;
+    }
+    else if (!strcmp(word, "check")) {
+        *slot = NMDM_SCHEMA_CHECK;
+    }
+    else {
+        return wrong(cmd, word, "write auto or check");
+    }
+    return NULL;
+}
+
+static const char *set_table_prefix(cmd_parms *cmd, void *conf,
+                                    const char *prefix)
+{
+    if (strlen(prefix) > MAX_PREFIX
+        || prefix[strspn(prefix, "abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")]
+        || apr_isdigit(*prefix)) {
+        return wrong(cmd, prefix, "use up to 32 letters, digits and"
+                                  " underscores, not a digit first");
+    }
+    ((nanomdm_conf_t *)conf)->table_prefix = prefix;
+    return NULL;
+}
+
+static const char *set_max_body(cmd_parms *cmd, void *conf, const char *word)
+{
+    apr_off_t bytes;
+    char *end;
+
+    if (apr_strtoff(&bytes, word, &end, 10) != APR_SUCCESS || *end
+        || !apr_isdigit(*word) || bytes < 1 || bytes > APR_INT32_MAX) {
+        return wrong(cmd, word, "not a size; write a number of bytes from 1"
+                                " to 2147483647");
+    }
+    ((nanomdm_conf_t *)conf)->max_body = bytes;
+    return NULL;
+}
+
+/* ---- The table ---- */
+
+/* S: server config and virtual host; L: Location and Directory as well, but
+ * never .htaccess. */
+#define S RSRC_CONF
+#define L (RSRC_CONF | ACCESS_CONF)
+
+#define MEMBER(name) (void *)APR_OFFSETOF(nanomdm_conf_t, name)
+
+const command_rec nanomdm_directives[] = {
+    AP_INIT_TAKE1("NanoMDMCACertificateFile", set_ca, NULL, S,
+                  "PEM file of trust anchors for device identities"),
+    AP_INIT_TAKE1("NanoMDMIntermediateCertificateFile", set_intermediate,
+                  NULL, S, "PEM file of certificates for path building"),
+    AP_INIT_ITERATE("NanoMDMIdentity", add_identity, NULL, L,
+                    "tls, signature, header:NAME: the first found wins"),
+    AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy, NULL, L,
+                    "networks whose header:NAME is believed"),
+    AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
+                 L, "On to associate certificates of known enrollments late"),
+    AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
+                  "decline (410) or empty-challenge"),
+    AP_INIT_TAKE1("NanoMDMAPIKey", set_api_key, NULL, S,
+                  "password of user nanomdm: file:PATH, env:NAME or text"),
+    AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,
+                 MEMBER(delete_commands), S,
+                 "On to remove a command once it is answered"),
+    AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
+                  "auto to create and upgrade tables, check to compare"),
+    AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,
+                  "what table names begin with, such as nano_"),
+    AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
+                  "largest request body in bytes"),
+    { .name = NULL }
+};

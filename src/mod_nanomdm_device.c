@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_device.c -- handlers nanomdm, nanomdm-checkin, nanomdm-command:
+ * the URLs that devices ask. */
+
+#include "mod_nanomdm.h"
+#include "nmdm_service.h"
+
+#include <http_protocol.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+#define CHECKIN_TYPE "application/x-apple-aspen-mdm-checkin"
+
+int nanomdm_is_device_handler(const char *name)
+{
+    return name && (!strcmp(name, "nanomdm")
+                    || !strcmp(name, "nanomdm-checkin")
+                    || !strcmp(name, "nanomdm-command"));
+}
+
+/* On one URL the Content-Type tells a check-in from a report; on two, the URL
+ * does (behaviour specification 1.4). */
+static int is_checkin(request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+
+    if (!strcmp(r->handler, "nanomdm-checkin")) {
+        return 1;
+    }
+    return !strcmp(r->handler, "nanomdm") && type
+        && !strncasecmp(type, CHECKIN_TYPE, strlen(CHECKIN_TYPE));
+}
+
+/* Who is not known from the connection or a header may not make us read a
+ * body; only a signature is judged by it. */
+static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
+                                  request_rec *r)
+{
+    NMDM_TRY(nanomdm_identity(&ctx->cert, r, NULL, ctx->now));
+    NMDM_TRY(nanomdm_body(body, r));
+    if (!ctx->cert) {
+        NMDM_TRY(nanomdm_identity(&ctx->cert, r, body, ctx->now));
+    }
+    return NULL;
+}
+
+int nanomdm_device_handler(request_rec *r)
+{
+    nmdm_reply_t reply = { NULL, { "", 0 } };
+    nmdm_bytes_t body;
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err;
+
+    if (!nanomdm_is_device_handler(r->handler)) {
+        return DECLINED;
+    }
+    if (r->uri[strlen(r->uri) - 1] == '/') {
+        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
+    }
+    err = nanomdm_context(&ctx, r);
+    if (!err) {
+        err = admit_and_read(&body, ctx, r);
+    }
+    if (!err) {
+        err = is_checkin(r) ? nmdm_service_checkin(ctx, &reply, body)
+                            : nmdm_service_report(ctx, &reply, body);
+    }
+    return err ? nanomdm_fail(r, ctx, err)
+               : nanomdm_reply(r, ctx, &reply, HTTP_OK);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_firewall.c -- no device ever receives 401 or 403.
+ *
+ * A device that does takes it as the end of its management and removes its
+ * enrollment (behaviour specification 1.10). Our own code sends neither; but
+ * an inherited Require, a failing provider, mod_ssl or an error document can.
+ * Such a refusal stays a refusal, as 500, and is logged loudly. */
+
+#include "mod_nanomdm.h"
+
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+#define FILTER_NAME "NANOMDM_FIREWALL"
+#define BODY "Internal Server Error\n"
+
+static ap_filter_rec_t *firewall_filter;
+
+/* ---- Which URLs ---- */
+
+int nanomdm_is_our_handler(const char *name)
+{
+    return name && (!strcmp(name, "nanomdm") || !strncmp(name, "nanomdm-", 8));
+}
+
+/* What SetHandler says, which is known long before r->handler is set. */
+static const char *configured_handler(const request_rec *r)
+{
+    const core_dir_config *core
+        = ap_get_core_module_config(r->per_dir_config);
+
+    return core->handler;
+}
+
+/* Also looks back along internal redirects: an error document of a device URL
+ * answers the device. */
+int nanomdm_is_device_url(request_rec *r)
+{
+    for (; r; r = r->prev) {
+        if (nanomdm_is_device_handler(r->handler)
+            || nanomdm_is_device_handler(configured_handler(r))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The same for a request that was refused before its Location was looked
+ * for, which httpd does not mind doing now. */
+static int is_device_url_at_last(request_rec *r)
+{
+    if (nanomdm_is_device_url(r)) {
+        return 1;
+    }
+    return r->per_dir_config == r->server->lookup_defaults && r->uri
+        && ap_location_walk(r) == OK && nanomdm_is_device_url(r);
+}
+
+/* ---- Before: error documents ---- */
+
+/* A plain text in place of any ErrorDocument, whose URL might refuse the
+ * device in turn or send it elsewhere. */
+static int keep_error_documents_out(request_rec *r)
+{
+    if (!r->prev && !r->main
+        && nanomdm_is_device_handler(configured_handler(r))) {
+        ap_custom_response(r, HTTP_UNAUTHORIZED, "\"" BODY);
+        ap_custom_response(r, HTTP_FORBIDDEN, "\"" BODY);
+    }
+    return DECLINED;
+}
+
+/* Our URLs are no files: looking for them in the file system costs time, and
+ * a Directory section that denies would deny them too. */
+static int skip_file_system(request_rec *r)
+{
+    return nanomdm_is_our_handler(configured_handler(r)) ? OK : DECLINED;
+}
+
+/* ---- After: the status ---- */
+
+static void loudly(request_rec *r, int status)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1401)
+                  "-: %s: something in this server refused a device with"
+                  " %d, which would end its enrollment; it got 500. Look for"
+                  " Require, AuthType, Allow, Deny, SSLRequire, RewriteRule"
+                  " or a security module that covers this URL; write for its"
+                  " Location: AuthType None, Require all granted", r->uri,
+                  status);
+}
+
+static apr_status_t rewrite(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    request_rec *r = f->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+
+    loudly(r, r->status);
+    r->status = HTTP_INTERNAL_SERVER_ERROR;
+    r->status_line = NULL;
+    apr_table_unset(r->headers_out, "WWW-Authenticate");
+    apr_table_unset(r->err_headers_out, "WWW-Authenticate");
+    apr_table_unset(r->headers_out, "Authentication-Info");
+    apr_table_unset(r->err_headers_out, "Authentication-Info");
+    apr_table_unset(r->headers_out, "Location");
+    apr_table_unset(r->err_headers_out, "Location");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    ap_set_content_type(r, "text/plain; charset=utf-8");
+    ap_set_content_length(r, sizeof(BODY) - 1);
+
+    apr_brigade_cleanup(brigade);
+    if (!r->header_only) {
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(
+            BODY, sizeof(BODY) - 1, alloc));
+    }
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
+    f->ctx = r;                 /* said once, the rest is dropped */
+    return ap_pass_brigade(f->next, brigade);
+}
+
+static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    apr_bucket *bucket;
+
+    if (f->ctx) {
+        apr_bucket *next;
+
+        for (bucket = APR_BRIGADE_FIRST(brigade);
+             bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
+            next = APR_BUCKET_NEXT(bucket);
+            if (!APR_BUCKET_IS_METADATA(bucket)
+                || APR_BUCKET_IS_EOS(bucket)) {
+                apr_bucket_delete(bucket);
+            }
+        }
+        return ap_pass_brigade(f->next, brigade);
+    }
+    if (f->r->status == HTTP_UNAUTHORIZED || f->r->status == HTTP_FORBIDDEN) {
+        return rewrite(f, brigade);
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, brigade);
+}
+
+/* On the way of every error, and of every error document. */
+static void stand_in_the_way(request_rec *r)
+{
+    if ((r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN)
+        && is_device_url_at_last(r)) {
+        ap_add_output_filter_handle(firewall_filter, NULL, r, r->connection);
+    }
+}
+
+void nanomdm_firewall_hooks(void)
+{
+    /* After everything that makes a body, before headers are written. */
+    firewall_filter = ap_register_output_filter(FILTER_NAME, firewall, NULL,
+                                                AP_FTYPE_PROTOCOL - 1);
+    ap_hook_translate_name(keep_error_documents_out, NULL, NULL,
+                           APR_HOOK_REALLY_FIRST);
+    ap_hook_map_to_storage(skip_file_system, NULL, NULL,
+                           APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_error_filter(stand_in_the_way, NULL, NULL,
+                                APR_HOOK_REALLY_LAST);
+    ap_hook_insert_filter(stand_in_the_way, NULL, NULL,
+                          APR_HOOK_REALLY_LAST);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_identity.c -- who is asking: from TLS, Mdm-Signature or a
+ * trusted proxy's header to a verified certificate. */
+
+#include "mod_nanomdm.h"
+
+#include <apr_network_io.h>
+#include <apr_optional_hooks.h>
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+#include <http_connection.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+/* mod_ssl's optional hook; its header is not installed everywhere. */
+typedef int ssl_HOOK_pre_handshake_t(conn_rec *c, struct ssl_st *ssl,
+                                     int is_proxy);
+
+/* What we keep with a connection. The streams of an HTTP/2 connection run in
+ * threads of their own, so what they read together has a lock and a pool to
+ * itself. */
+typedef struct {
+    const struct ssl_st *ssl;
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    apr_pool_t *pool;
+    const nmdm_peer_t *peer;
+} link_t;
+
+/* ---- From TLS ---- */
+
+static int remember_ssl(conn_rec *c, struct ssl_st *ssl, int is_proxy)
+{
+    apr_allocator_t *allocator;
+    link_t *link;
+
+    if (is_proxy) {
+        return OK;
+    }
+    link = apr_pcalloc(c->pool, sizeof(*link));
+    if (apr_thread_mutex_create(&link->lock, APR_THREAD_MUTEX_DEFAULT,
+                                c->pool) != APR_SUCCESS
+        || apr_allocator_create(&allocator) != APR_SUCCESS) {
+        return OK;              /* without a link: as without a certificate */
+    }
+    if (apr_pool_create_ex(&link->pool, c->pool, NULL, allocator)
+            != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return OK;
+    }
+    apr_allocator_owner_set(allocator, link->pool);
+    link->ssl = ssl;
+    ap_set_module_config(c->conn_config, &nanomdm_module, link);
+    return OK;
+}
+
+static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
+{
+    conn_rec *c = r->connection->master ? r->connection->master
+                                        : r->connection;
+    link_t *link = ap_get_module_config(c->conn_config, &nanomdm_module);
+    const nmdm_peer_t *peer;
+    nmdm_err_t *err;
+
+    *out = NULL;
+    if (!link) {
+        return NULL;
+    }
+    apr_thread_mutex_lock(link->lock);
+    err = nmdm_crypto_tls_peer(&peer, link->pool, link->ssl, link->peer);
+    if (!err) {
+        link->peer = peer;
+        *out = peer ? &peer->cert : NULL;
+    }
+    apr_thread_mutex_unlock(link->lock);
+    return err;
+}
+
+/* ---- From headers ---- */
+
+/* The first of repeated headers: httpd folds them with commas, which neither
+ * base64 nor an escaped PEM contains. */
+static const char *first_header(request_rec *r, const char *name)
+{
+    const char *value = apr_table_get(r->headers_in, name);
+    const char *comma = value ? strchr(value, ',') : NULL;
+
+    return comma ? apr_pstrmemdup(r->pool, value, (apr_size_t)(comma - value))
+                 : value;
+}
+
+static nmdm_err_t *from_signature(const nmdm_cert_t **out, int *needs_body,
+                                  request_rec *r, const nmdm_bytes_t *body)
+{
+    const char *signature = first_header(r, "Mdm-Signature");
+    nmdm_cert_t *cert;
+
+    if (!signature || !*signature) {
+        return NULL;
+    }
+    if (!body) {
+        *needs_body = 1;
+        return NULL;
+    }
+    NMDM_TRY(nmdm_crypto_signer(&cert, r->pool, signature, *body));
+    *out = cert;
+    return NULL;
+}
+
+/* Going by the TCP connection, whatever mod_remoteip made of it since. */
+static int peer_is_trusted(request_rec *r, const nanomdm_conf_t *conf)
+{
+    int i;
+
+    for (i = 0; conf->trusted_proxies && i < conf->trusted_proxies->nelts;
+         i++) {
+        if (apr_ipsubnet_test(APR_ARRAY_IDX(conf->trusted_proxies, i,
+                                            apr_ipsubnet_t *),
+                              r->connection->client_addr)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void from_header(const nmdm_cert_t **out, request_rec *r,
+                        const nanomdm_conf_t *conf, const char *name)
+{
+    const char *value = first_header(r, name);
+    nmdm_cert_t *cert;
+    nmdm_err_t *err;
+
+    if (!value || !*value) {
+        return;
+    }
+    if (!peer_is_trusted(r, conf)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, NMDMNO(1001)
+                      "-: header %s from %s is not believed: no"
+                      " NanoMDMTrustedProxy", name, r->connection->client_ip);
+        return;
+    }
+    err = nmdm_crypto_header(&cert, r->pool, value);
+    if (err) {
+        nanomdm_log_error(r, err);
+        return;
+    }
+    *out = cert;
+}
+
+/* ---- All sources, in order ---- */
+
+static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
+                        request_rec *r, const nmdm_bytes_t *body)
+{
+    const nanomdm_conf_t *conf = nanomdm_conf(r);
+    const apr_array_header_t *sources = nanomdm_identity_sources(r->pool,
+                                                                 conf);
+    int i;
+
+    for (i = 0; i < sources->nelts && !*out && !*needs_body; i++) {
+        nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+                                                  nanomdm_source_t);
+
+        switch (source->from) {
+        case NANOMDM_FROM_TLS:
+            NMDM_TRY(from_tls(out, r));
+            break;
+        case NANOMDM_FROM_SIGNATURE:
+            NMDM_TRY(from_signature(out, needs_body, r, body));
+            break;
+        case NANOMDM_FROM_HEADER:
+            from_header(out, r, conf, source->header);
+            break;
+        }
+    }
+    return NULL;
+}
+
+nmdm_err_t *nanomdm_identity(const nmdm_cert_t **out, request_rec *r,
+                             const nmdm_bytes_t *body, apr_time_t now)
+{
+    nanomdm_server_t *server = nanomdm_server(r->server);
+    const nmdm_cert_t *cert = NULL;
+    int needs_body = 0;
+
+    *out = NULL;
+    NMDM_TRY(find(&cert, &needs_body, r, body));
+    if (needs_body) {
+        return NULL;
+    }
+    if (!cert) {
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1002)
+                        "no identity certificate from any source of"
+                        " NanoMDMIdentity");
+    }
+    if (!server->trust) {
+        return nmdm_err(r->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1003)
+                        "no NanoMDMCACertificateFile for this server: no"
+                        " identity can be verified");
+    }
+    NMDM_TRY(nmdm_crypto_verify(server->trust, r->pool, cert, now));
+    *out = cert;
+    return NULL;
+}
+
+void nanomdm_identity_hooks(void)
+{
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, remember_ssl, NULL, NULL,
+                      APR_HOOK_MIDDLE);
+}

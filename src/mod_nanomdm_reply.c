@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_reply.c -- from reply or error to status, headers, log line. */
+
+#include "mod_nanomdm.h"
+#include "nmdm_admin.h"
+#include "nmdm_db.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+/* Seconds after which a client may come again while the database is away. */
+#define RETRY_AFTER "5"
+
+/* ---- Errors ---- */
+
+/* No kind becomes 401 or 403: a device would take either as the end of its
+ * enrollment (behaviour specification 1.10). */
+static const struct {
+    int status;
+    int level;
+} KINDS[] = {
+    [NMDM_INVALID] = { HTTP_BAD_REQUEST, APLOG_INFO },
+    [NMDM_DENIED] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_INFO },
+    [NMDM_DECLINED] = { HTTP_GONE, APLOG_INFO },
+    [NMDM_TOO_LARGE] = { HTTP_REQUEST_ENTITY_TOO_LARGE, APLOG_INFO },
+    [NMDM_NOT_FOUND] = { HTTP_NOT_FOUND, APLOG_INFO },
+    [NMDM_UNAVAILABLE] = { HTTP_SERVICE_UNAVAILABLE, APLOG_ERR },
+    [NMDM_INTERNAL] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR },
+};
+
+int nanomdm_status_of(const nmdm_err_t *err)
+{
+    return KINDS[err->kind].status;
+}
+
+void nanomdm_log_error(request_rec *r, const nmdm_err_t *err)
+{
+    ap_log_rerror(APLOG_MARK, KINDS[err->kind].level, err->rv, r, "%s",
+                  err->msg);
+}
+
+void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
+{
+    static const int LEVELS[] = {
+        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_NOTICE] = APLOG_NOTICE,
+        [NMDM_LOG_INFO] = APLOG_INFO, [NMDM_LOG_DEBUG] = APLOG_DEBUG
+    };
+
+    ap_log_rerror(APLOG_MARK, LEVELS[level], 0, (request_rec *)ctx->log_baton,
+                  "%s", line);
+}
+
+/* ---- What a request leaves for the access log, CGI and expressions ---- */
+
+static void leave(request_rec *r, const char *name, const char *value)
+{
+    if (*value) {
+        apr_table_setn(r->subprocess_env, name, value);
+        apr_table_setn(r->notes, name, value);
+    }
+}
+
+static void leave_story(request_rec *r, const nmdm_ctx_t *ctx)
+{
+    leave(r, "NANOMDM_ID", ctx->story.id);
+    leave(r, "NANOMDM_TYPE", ctx->story.type);
+    leave(r, "NANOMDM_MESSAGE", ctx->story.message);
+    leave(r, "NANOMDM_COMMAND_UUID", ctx->story.command_uuid);
+    leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->story.next_command_uuid);
+    leave(r, "NANOMDM_REQUEST_TYPE", ctx->story.request_type);
+    leave(r, "NANOMDM_TRACE_ID", ctx->trace_id);
+}
+
+/* ---- Sending ---- */
+
+/* Sent by us whatever the status is, so that no ErrorDocument takes its
+ * place. */
+static int send_bytes(request_rec *r, int status, const char *type,
+                      nmdm_bytes_t body)
+{
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
+
+    r->status = status;
+    if (type) {
+        ap_set_content_type(r, type);
+    }
+    ap_set_content_length(r, (apr_off_t)body.len);
+    if (body.len && !r->header_only) {
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
+            body.data, body.len, r->pool, alloc));
+    }
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(r->output_filters, brigade);
+    return OK;
+}
+
+static void finish(request_rec *r, nmdm_ctx_t *ctx)
+{
+    if (ctx) {
+        nmdm_db_release(ctx);
+        leave_story(r, ctx);
+    }
+}
+
+int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
+                  int status)
+{
+    finish(r, ctx);
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+    }
+    return send_bytes(r, status, reply->content_type, reply->body);
+}
+
+int nanomdm_plain(request_rec *r, int status, const char *text)
+{
+    nmdm_bytes_t body = { text, strlen(text) };
+
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    return send_bytes(r, status, "text/plain; charset=utf-8", body);
+}
+
+int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
+{
+    int status = nanomdm_status_of(err);
+    const char *phrase = ap_get_status_line(status) + 4;
+
+    finish(r, ctx);
+    nanomdm_log_error(r, err);
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+    }
+    return nanomdm_plain(r, status, apr_pstrcat(r->pool, phrase, "\n", NULL));
+}
+
+int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
+{
+    nmdm_reply_t reply;
+
+    nanomdm_log_error(r, err);
+    nmdm_admin_error(&reply, r->pool, nmdm_err_text(err));
+    return nanomdm_reply(r, ctx, &reply, nanomdm_status_of(err));
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
+
+#include "mod_nanomdm.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+/* What is asked for at once of the input filters. */
+#define CHUNK 65536
+
+/* ---- The context ---- */
+
+static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
+{
+    nmdm_policy_t *policy = apr_palloc(p, sizeof(*policy));
+
+    policy->retroactive = conf->retroactive == 1;
+    policy->empty_challenge = conf->empty_challenge == 1;
+    policy->delete_commands = conf->delete_commands == 1;
+    return policy;
+}
+
+/* As NanoMDM's: eight random bytes in hex, whatever the client sent. */
+static const char *make_trace_id(apr_pool_t *p)
+{
+    char random[8];
+    nmdm_bytes_t bytes = { random, sizeof(random) };
+
+    return nmdm_crypto_random(random, sizeof(random)) ? nmdm_hex(p, bytes)
+                                                      : "0000000000000000";
+}
+
+nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
+{
+    nanomdm_server_t *server = nanomdm_server(r->server);
+    nmdm_ctx_t *ctx = apr_pcalloc(r->pool, sizeof(*ctx));
+
+    ctx->pool = r->pool;
+    ctx->policy = make_policy(r->pool, nanomdm_conf(r));
+    ctx->trace_id = make_trace_id(r->pool);
+    ctx->now = r->request_time;
+    ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
+    ctx->log = nanomdm_log_remark;
+    ctx->log_baton = r;
+    ctx->wants_debug = APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    *out = ctx;
+    if (!server->site) {
+        return nmdm_err(r->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1101)
+                        "no database for this server: the handler %s has to"
+                        " be named by SetHandler", r->handler);
+    }
+    ctx->lender = nanomdm_lender(server->site);
+    ctx->seen = nanomdm_seen(server->site);
+    return NULL;
+}
+
+/* ---- The body ---- */
+
+typedef struct {
+    request_rec *r;
+    char *data;
+    apr_size_t len, room, most;
+} buffer_t;
+
+static nmdm_err_t *too_large(const buffer_t *buffer)
+{
+    return nmdm_err(buffer->r->pool, NMDM_TOO_LARGE, APR_SUCCESS,
+                    NMDMNO(1102) "request body of more than %" APR_SIZE_T_FMT
+                    " bytes; NanoMDMMaxBody sets the limit", buffer->most);
+}
+
+static void make_room(buffer_t *buffer, apr_size_t needed)
+{
+    apr_size_t room = buffer->room * 2;
+    char *bigger;
+
+    while (room < needed) {
+        room *= 2;
+    }
+    bigger = apr_palloc(buffer->r->pool, room);
+    memcpy(bigger, buffer->data, buffer->len);
+    buffer->data = bigger;
+    buffer->room = room;
+}
+
+static nmdm_err_t *append(buffer_t *buffer, apr_bucket *bucket)
+{
+    const char *data;
+    apr_size_t len;
+    apr_status_t rv = apr_bucket_read(bucket, &data, &len, APR_BLOCK_READ);
+
+    if (rv != APR_SUCCESS) {
+        return nmdm_err(buffer->r->pool, NMDM_INTERNAL, rv,
+                        NMDMNO(1103) "cannot read the request body");
+    }
+    if (len > buffer->most - buffer->len) {
+        return too_large(buffer);
+    }
+    if (buffer->len + len + 1 > buffer->room) {
+        make_room(buffer, buffer->len + len + 1);
+    }
+    memcpy(buffer->data + buffer->len, data, len);
+    buffer->len += len;
+    return NULL;
+}
+
+static nmdm_err_t *append_all(buffer_t *buffer, apr_bucket_brigade *brigade,
+                              int *at_end)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(brigade);
+         bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            *at_end = 1;
+            return NULL;
+        }
+        if (!APR_BUCKET_IS_METADATA(bucket)) {
+            NMDM_TRY(append(buffer, bucket));
+        }
+    }
+    return NULL;
+}
+
+/* httpd's own limit, LimitRequestBody, speaks through the filters. */
+static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
+{
+    int status = ap_map_http_request_error(rv, HTTP_INTERNAL_SERVER_ERROR);
+    nmdm_kind_e kind = status == HTTP_REQUEST_ENTITY_TOO_LARGE
+        ? NMDM_TOO_LARGE
+        : status == HTTP_BAD_REQUEST ? NMDM_INVALID : NMDM_INTERNAL;
+    nmdm_err_t *err = nmdm_err(r->pool, kind, rv, NMDMNO(1104)
+                               "cannot read the request body");
+
+    /* A device that went away is nobody's fault here. */
+    if (r->connection->aborted || APR_STATUS_IS_TIMEUP(rv)) {
+        err->kind = NMDM_INVALID;
+    }
+    return err;
+}
+
+/* The room given at once is bounded by what a client can show to send. */
+static void start(buffer_t *buffer)
+{
+    const char *length = apr_table_get(buffer->r->headers_in,
+                                       "Content-Length");
+    apr_int64_t announced = length ? apr_atoi64(length) : 0;
+
+    buffer->room = announced > 0 && announced < CHUNK
+        ? (apr_size_t)announced + 1 : CHUNK;
+    buffer->data = apr_palloc(buffer->r->pool, buffer->room);
+}
+
+nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
+{
+    buffer_t buffer = { .r = r };
+    apr_bucket_brigade *brigade
+        = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    int at_end = 0;
+
+    buffer.most = (apr_size_t)nanomdm_max_body(nanomdm_conf(r));
+    start(&buffer);
+    while (!at_end) {
+        apr_status_t rv = ap_get_brigade(r->input_filters, brigade,
+                                         AP_MODE_READBYTES, APR_BLOCK_READ,
+                                         CHUNK);
+
+        if (rv != APR_SUCCESS) {
+            return read_failed(r, rv);
+        }
+        NMDM_TRY(append_all(&buffer, brigade, &at_end));
+        apr_brigade_cleanup(brigade);
+    }
+    buffer.data[buffer.len] = '\0';
+    body->data = buffer.data;
+    body->len = buffer.len;
+    return NULL;
+}

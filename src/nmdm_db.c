@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_db.c -- run named statements on a borrowed connection.
+ *
+ * Statements are prepared when they are first used on a connection and kept
+ * with it. mod_dbd could prepare them for us, but then one that fails closes
+ * the database to everybody, and none survives a PostgreSQL reconnect. */
+
+#include "nmdm_db.h"
+
+#include <apr_atomic.h>
+#include <apr_buckets.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tries of work that fails for a reason nobody knows. */
+#define FEW 3
+
+/* What we keep with a connection, for one table prefix. */
+typedef struct nmdm_session_t {
+    apr_pool_t *pool;           /* of the statements */
+    int number;                 /* tells the labels of two prefixes apart */
+    int stale;                  /* the statements may be gone */
+    apr_dbd_prepared_t *prepared[STMT_MAX];
+} session_t;
+
+/* ---- Errors of the database ---- */
+
+/* libmariadb hands on the server's error numbers. */
+static nmdm_retry_e classify_mysql(int rv)
+{
+    switch (rv) {
+    case 1047:                  /* Galera: node not ready */
+    case 1053:                  /* shutdown in progress */
+    case 1180:                  /* Galera: commit lost to another node */
+    case 1205:                  /* lock wait timeout */
+    case 1213:                  /* deadlock */
+    case 1412:                  /* table definition changed */
+    case 1615:                  /* prepare again */
+    case 1927:                  /* connection killed */
+    case 2006:                  /* server has gone away */
+    case 2013:                  /* lost connection */
+    case 2014:                  /* commands out of sync */
+    case 2055:                  /* lost connection, with system error */
+        return NMDM_RETRY_WAIT;
+    }
+    return NMDM_RETRY_FEW;
+}
+
+/* The other two drivers tell no more than the text, which PostgreSQL may
+ * translate: what is not recognised here is tried a few times anyway. */
+static nmdm_retry_e classify_text(const char *text)
+{
+    static const char *const PASSING[] = {
+        "is locked", "schema has changed", "deadlock detected",
+        "could not serialize", "server closed the connection",
+        "terminating connection", "connection to server", "no connection",
+        "SSL connection", "prepared statement", "cached plan",
+        "shutting down", "starting up", "read-only transaction", NULL
+    };
+    int i;
+
+    for (i = 0; PASSING[i]; i++) {
+        if (strstr(text, PASSING[i])) {
+            return NMDM_RETRY_WAIT;
+        }
+    }
+    return NMDM_RETRY_FEW;
+}
+
+/* One line, without the line breaks that libpq's texts end with. */
+static const char *one_line(apr_pool_t *p, const char *text)
+{
+    char *line = apr_pstrdup(p, text ? text : "no reason given"), *at;
+
+    for (at = line; *at; at++) {
+        if (*at == '\n' || *at == '\r') {
+            *at = ' ';
+        }
+    }
+    while (at > line && at[-1] == ' ') {
+        *--at = '\0';
+    }
+    return line;
+}
+
+static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
+{
+    nmdm_db_t *db = ctx->db;
+    const char *text = one_line(ctx->pool, apr_dbd_error(db->driver,
+                                                         db->handle, rv));
+    nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
+                               NMDMNO(0101) "%s: database: %s (%d): %s",
+                               *ctx->story.id ? ctx->story.id : "-", what, rv,
+                               text);
+
+    err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv)
+                                                    : classify_text(text);
+    return err;
+}
+
+/* ---- The session on a connection ---- */
+
+nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    int affected, rv, returns_rows;
+
+    returns_rows = !strncmp(sql, "SELECT", 6) || !strncmp(sql, "PRAGMA", 6);
+    if (!returns_rows) {
+        rv = apr_dbd_query(db->driver, db->handle, &affected, sql);
+        return rv ? failed(ctx, sql, rv) : NULL;
+    }
+    rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 0);
+    if (rv) {
+        return failed(ctx, sql, rv);
+    }
+    while (!apr_dbd_get_row(db->driver, ctx->pool, results, &row, -1)) {
+        /* to its end, or the connection cannot be used again */
+    }
+    return NULL;
+}
+
+/* Settings of a connection that the administrator need not know of. */
+static nmdm_err_t *settle(nmdm_ctx_t *ctx)
+{
+    switch (ctx->db->dialect) {
+    case NMDM_SQLITE3:
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA foreign_keys = ON"));
+        /* An answered report is on the disk, whatever happens next. */
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA synchronous = FULL"));
+        /* Short: the driver sleeps with a lock of the whole process held. */
+        return nmdm_db_run(ctx, "PRAGMA busy_timeout = 20");
+    case NMDM_MYSQL:
+        /* Without gap locks, devices that answer one command at the same
+         * time do not lock each other out. */
+        return nmdm_db_run(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL"
+                                " READ COMMITTED");
+    default:
+        return NULL;
+    }
+}
+
+static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
+{
+    nmdm_db_t *db = ctx->db;
+    session_t *session;
+
+    NMDM_TRY(settle(ctx));
+    session = apr_pcalloc(db->pool, sizeof(*session));
+    session->number = (int)apr_hash_count(db->notes);
+    apr_pool_create(&session->pool, db->pool);
+    apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
+                 session);
+    db->session = session;
+    return NULL;
+}
+
+/* After an error nobody knows what the server still has. sqlite3 statements
+ * live as long as their connection and are not to be made again in vain. */
+static void distrust(nmdm_ctx_t *ctx, const nmdm_err_t *err)
+{
+    if (ctx->db && ctx->db->session
+        && (ctx->db->dialect != NMDM_SQLITE3
+            || strstr(err->msg, "schema has changed"))) {
+        ctx->db->session->stale = 1;
+    }
+}
+
+static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
+{
+    memset(session->prepared, 0, sizeof(session->prepared));
+    apr_pool_clear(session->pool);
+    if (ctx->db->dialect == NMDM_PGSQL) {
+        NMDM_TRY(nmdm_db_run(ctx, "DEALLOCATE ALL"));
+    }
+    NMDM_TRY(settle(ctx));
+    session->stale = 0;
+    return NULL;
+}
+
+static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
+{
+    const nmdm_lender_t *lender = ctx->lender;
+    const char *key;
+    nmdm_db_t *db;
+
+    if (ctx->db) {
+        return NULL;
+    }
+    NMDM_TRY(lender->borrow(ctx, &ctx->db));
+    db = ctx->db;
+    db->dialect = (nmdm_dialect_e)nmdm_sql_dialect(apr_dbd_name(db->driver));
+    key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
+    db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
+    if (!db->session) {
+        NMDM_TRY(open_session(ctx, key));
+    }
+    else if (db->session->stale) {
+        NMDM_TRY(renew(ctx, db->session));
+    }
+    if (lender->check_schema
+        && !apr_atomic_read32(&lender->schema->checked)) {
+        NMDM_TRY(lender->check_schema(ctx));
+    }
+    return NULL;
+}
+
+void nmdm_db_release(nmdm_ctx_t *ctx)
+{
+    nmdm_db_t *db = ctx->db;
+
+    ctx->db = NULL;
+    if (db) {
+        ctx->lender->give_back(ctx, db);
+    }
+}
+
+/* ---- Units ---- */
+
+/* One function starts and ends transactions: a forgotten end would commit. */
+static nmdm_err_t *transact(nmdm_ctx_t *ctx, nmdm_unit_fn work, void *baton)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_transaction_t *trans = NULL;
+    nmdm_err_t *err;
+    int rv;
+
+    rv = apr_dbd_transaction_start(db->driver, ctx->pool, db->handle, &trans);
+    err = rv ? failed(ctx, "begin", rv) : work(ctx, baton);
+    if (err && trans) {
+        /* The driver counts on its own what failed; what we refuse it does
+         * not know. */
+        apr_dbd_transaction_mode_set(db->driver, trans,
+                                     APR_DBD_TRANSACTION_ROLLBACK);
+    }
+    if (trans) {
+        rv = apr_dbd_transaction_end(db->driver, ctx->pool, trans);
+        if (rv && !err) {
+            err = failed(ctx, "commit", rv);
+        }
+    }
+    return err;
+}
+
+static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                            nmdm_unit_fn work, void *baton)
+{
+    apr_thread_mutex_t *writer = NULL;
+    nmdm_err_t *err;
+
+    NMDM_TRY(borrow(ctx));
+    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3) {
+        writer = ctx->lender->writer;
+    }
+    if (writer) {
+        apr_thread_mutex_lock(writer);
+    }
+    err = kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                        : work(ctx, baton);
+    if (writer) {
+        apr_thread_mutex_unlock(writer);
+    }
+    return err;
+}
+
+nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
+                         void *baton)
+{
+    apr_time_t deadline = apr_time_now() + NMDM_DB_PATIENCE;
+    nmdm_err_t *err;
+    int tries;
+
+    for (tries = 1;; tries++) {
+        err = try_once(ctx, kind, work, baton);
+        if (!err || err->retry == NMDM_RETRY_NO) {
+            return err;
+        }
+        distrust(ctx, err);
+        nmdm_db_release(ctx);
+        if (apr_time_now() >= deadline
+            || (err->retry == NMDM_RETRY_FEW && tries == FEW)) {
+            break;
+        }
+        nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(0102) "%s; trying again",
+                 err->msg);
+        /* The first repetition costs no time: most often only the connection
+         * was old. Then threads spread out. */
+        if (tries > 1) {
+            apr_sleep(apr_time_from_msec(20 + rand() % 30));
+        }
+    }
+    if (err->retry == NMDM_RETRY_WAIT) {
+        err->kind = NMDM_UNAVAILABLE;
+    }
+    /* Perhaps a table is gone: the next borrower looks. */
+    apr_atomic_set32(&ctx->lender->schema->checked, 0);
+    return err;
+}
+
+/* ---- Statements ---- */
+
+static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
+                           nmdm_stmt_e stmt)
+{
+    nmdm_db_t *db = ctx->db;
+    session_t *session = db->session;
+    const char *label;
+    int rv;
+
+    if (!session->prepared[stmt]) {
+        label = apr_psprintf(session->pool, "nmdm%d_%s", session->number,
+                             nmdm_sql_name(stmt));
+        rv = apr_dbd_prepare(db->driver, session->pool, db->handle,
+                             nmdm_sql_text(session->pool, stmt,
+                                           ctx->db->dialect,
+                                           ctx->lender->prefix),
+                             label, out);
+        if (rv) {
+            return failed(ctx, nmdm_sql_name(stmt), rv);
+        }
+        session->prepared[stmt] = *out;
+    }
+    *out = session->prepared[stmt];
+    return NULL;
+}
+
+static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
+                 apr_time_t started)
+{
+    if (ctx->wants_debug) {
+        nmdm_log(ctx, NMDM_LOG_DEBUG,
+                 NMDMNO(0103) "%s: %s: %d rows, %" APR_TIME_T_FMT " us",
+                 *ctx->story.id ? ctx->story.id : "-", nmdm_sql_name(stmt),
+                 rows, apr_time_now() - started);
+    }
+}
+
+nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
+                         const char **args, int nargs)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_dbd_prepared_t *prepared = NULL;
+    int rows = 0, rv;
+
+    NMDM_TRY(prepare(ctx, &prepared, stmt));
+    rv = apr_dbd_pquery(db->driver, ctx->pool, db->handle, &rows, prepared,
+                        nargs, args);
+    if (rv) {
+        return failed(ctx, nmdm_sql_name(stmt), rv);
+    }
+    if (affected) {
+        *affected = rows;
+    }
+    tell(ctx, stmt, rows, started);
+    return NULL;
+}
+
+/* The mysql driver cuts long text, unless it is asked for buckets. */
+static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, const char **out,
+                                   apr_dbd_row_t *row, int column)
+{
+    apr_bucket_alloc_t *allocator = apr_bucket_alloc_create(ctx->pool);
+    apr_bucket_brigade *brigade = apr_brigade_create(ctx->pool, allocator);
+    apr_status_t rv;
+    apr_size_t len;
+    char *text;
+
+    rv = apr_dbd_datum_get(ctx->db->driver, row, column, APR_DBD_TYPE_CLOB,
+                           brigade);
+    if (rv == APR_ENOENT) {
+        *out = NULL;
+        return NULL;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_brigade_pflatten(brigade, &text, &len, ctx->pool);
+    }
+    if (rv != APR_SUCCESS) {
+        return failed(ctx, "reading a column", rv);
+    }
+    *out = apr_pstrmemdup(ctx->pool, text, len);
+    apr_brigade_destroy(brigade);
+    return NULL;
+}
+
+static nmdm_err_t *read_column(nmdm_ctx_t *ctx, const char **out,
+                               apr_dbd_row_t *row, int column)
+{
+    apr_status_t rv;
+
+    if (ctx->db->dialect == NMDM_MYSQL) {
+        return read_by_buckets(ctx, out, row, column);
+    }
+    rv = apr_dbd_datum_get(ctx->db->driver, row, column, APR_DBD_TYPE_STRING,
+                           out);
+    if (rv == APR_ENOENT) {
+        *out = NULL;
+        return NULL;
+    }
+    return rv ? failed(ctx, "reading a column", rv) : NULL;
+}
+
+static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
+                               nmdm_stmt_e stmt, const char **args, int nargs)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_prepared_t *prepared = NULL;
+    int rv;
+
+    NMDM_TRY(prepare(ctx, &prepared, stmt));
+    /* Random access, because without it the pgsql driver takes an error for
+     * an empty result, and sleeps. */
+    rv = apr_dbd_pselect(db->driver, ctx->pool, db->handle, results, prepared,
+                         1, nargs, args);
+    return rv ? failed(ctx, nmdm_sql_name(stmt), rv) : NULL;
+}
+
+nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
+                        int ncols, nmdm_stmt_e stmt, const char **args,
+                        int nargs)
+{
+    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    int i;
+
+    NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
+    *found = !apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, 1);
+    for (i = 0; *found && i < ncols; i++) {
+        NMDM_TRY(read_column(ctx, &cols[i], row, i));
+    }
+    tell(ctx, stmt, *found, started);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_db_column(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                           nmdm_stmt_e stmt, const char **args, int nargs)
+{
+    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    int n = 1;
+
+    NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
+    while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, n)) {
+        const char *value;
+
+        NMDM_TRY(read_column(ctx, &value, row, 0));
+        /* The result goes with its last row. */
+        APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool, value);
+        n++;
+    }
+    tell(ctx, stmt, n - 1, started);
+    return NULL;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_db.h -- run named statements on a borrowed connection. */
+
+#ifndef NMDM_DB_H
+#define NMDM_DB_H
+
+#include "nmdm.h"
+#include "nmdm_sql.h"
+
+#include <apr_dbd.h>
+#include <apr_hash.h>
+#include <apr_thread_mutex.h>
+
+/* How long a request goes on trying while the database is away; a device is
+ * answered 503 before two seconds are over. */
+#define NMDM_DB_PATIENCE apr_time_from_msec(1700)
+
+/* A connection on loan. The lender fills in the first five; pool and notes
+ * live as long as the connection. */
+struct nmdm_db_t {
+    const apr_dbd_driver_t *driver;
+    apr_dbd_t *handle;
+    apr_pool_t *pool;
+    apr_hash_t *notes;          /* our entries begin with "nanomdm:" */
+    void *owner;                /* the lender's own handle */
+
+    nmdm_dialect_e dialect;
+    struct nmdm_session_t *session;
+};
+
+/* What the database offers, found out by nmdm_schema.c. */
+typedef struct {
+    apr_uint32_t checked;       /* atomic: are the tables known to be there? */
+    apr_uint32_t version;       /* atomic: 0 without our additive part */
+    apr_uint32_t told;          /* atomic: was its absence logged? */
+} nmdm_schema_state_t;
+
+/* Who owns the connections: mod_dbd in the server, the test in a test. */
+struct nmdm_lender_t {
+    /* Waits up to NMDM_DB_PATIENCE; NMDM_UNAVAILABLE when there is none. */
+    nmdm_err_t *(*borrow)(nmdm_ctx_t *ctx, nmdm_db_t **db);
+    void (*give_back)(nmdm_ctx_t *ctx, nmdm_db_t *db);
+    /* Called after a borrow while schema->checked is 0; may be NULL. */
+    nmdm_err_t *(*check_schema)(nmdm_ctx_t *ctx);
+    void *baton;
+    const char *prefix;         /* of table names, "" for none */
+    nmdm_schema_state_t *schema;
+    /* sqlite3: one writer at a time in this child, so that no writer sleeps
+     * inside the driver while another waits to commit. */
+    apr_thread_mutex_t *writer;
+};
+
+typedef enum {
+    NMDM_UNIT_READ,             /* one statement that reads */
+    NMDM_UNIT_WRITE,            /* one statement that writes */
+    NMDM_UNIT_TRANSACTION       /* several that belong together */
+} nmdm_unit_e;
+
+/* The work of one unit. It may be done again from its start after a lost
+ * connection or a deadlock, so it must not change anything outside the
+ * database but *baton. */
+typedef nmdm_err_t *(*nmdm_unit_fn)(nmdm_ctx_t *ctx, void *baton);
+
+/* Does work, repeating it while that makes sense and time is left. */
+nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
+                         void *baton);
+
+/* Statements, to be called from within a unit. Arguments are text that ends
+ * with NUL and holds valid UTF-8; a %pDb mark takes four: the bytes, their
+ * number as text, and two names that nobody reads. */
+#define NMDM_ARGS(...)                                      \
+    ((const char *[]){ __VA_ARGS__ }),                      \
+    (int)(sizeof((const char *[]){ __VA_ARGS__ })           \
+          / sizeof(const char *))
+
+/* *affected may be NULL. What an upsert counts differs between databases. */
+nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
+                         const char **args, int nargs);
+
+/* Reads at most one row of ncols columns into cols, copied to ctx->pool; NULL
+ * columns are NULL. */
+nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
+                        int ncols, nmdm_stmt_e stmt, const char **args,
+                        int nargs);
+
+/* Reads one column of all rows; for statements that return NMDM_SQL_IDS rows
+ * at most. */
+nmdm_err_t *nmdm_db_column(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                           nmdm_stmt_e stmt, const char **args, int nargs);
+
+/* Runs one statement of SQL text that is not in the table: schema scripts,
+ * pragmas. Rows, if it returns any, are dropped. */
+nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql);
+
+/* Gives the connection back, if one is held: before waiting for anybody else,
+ * and at the end of the request. */
+void nmdm_db_release(nmdm_ctx_t *ctx);
+
+#endif /* NMDM_DB_H */

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_plist.c -- property lists; the only file that knows expat.
+ *
+ * What the network sends is read by a streaming parser that keeps the few
+ * values a message needs. No tree is built: a report of many megabytes costs
+ * its own size and no more, nesting costs nothing, and a shared reference
+ * cannot multiply. */
+
+#include "nmdm_plist.h"
+
+#include <apr_cstr.h>
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+#include <expat.h>
+#include <limits.h>
+#include <string.h>
+
+typedef enum {
+    PLIST, DICT, ARRAY, KEY, STRING, DATA, INTEGER, REAL, TRUE_, FALSE_, DATE
+} element_e;
+
+static const char *const ELEMENTS[] = {
+    "plist", "dict", "array", "key", "string", "data", "integer", "real",
+    "true", "false", "date"
+};
+
+typedef struct {
+    element_e element;
+    const char *text;           /* NULL for a dict */
+    apr_size_t len;
+} value_t;
+
+struct nmdm_plist_t {
+    apr_pool_t *pool;
+    apr_hash_t *values;         /* path -> value_t */
+};
+
+/* One open element. */
+typedef struct {
+    element_e element;
+    int has_key;                /* of a dict: a key waits for its value */
+    const char *path;           /* NULL: nothing below is wanted */
+} frame_t;
+
+typedef struct {
+    apr_pool_t *pool;
+    XML_Parser parser;
+    const char *const *wanted;
+    nmdm_plist_t *plist;
+    nmdm_err_t *err;            /* the first one; parsing has stopped */
+
+    frame_t frames[NMDM_PLIST_DEPTH];
+    int depth;
+    int had_root;
+    int finished;
+    XML_Index end;              /* byte after the root element */
+
+    int collecting;             /* does the open leaf's text matter? */
+    char *text;
+    apr_size_t len, room;
+    const char *key_path;       /* path of the last key, if wanted */
+} reader_t;
+
+static void refuse(reader_t *rd, const char *why)
+{
+    if (!rd->err) {
+        rd->err = nmdm_err(rd->pool, NMDM_INVALID, APR_SUCCESS,
+                           NMDMNO(0201) "property list refused at byte %ld:"
+                           " %s", (long)XML_GetCurrentByteIndex(rd->parser),
+                           why);
+        XML_StopParser(rd->parser, XML_FALSE);
+    }
+}
+
+/* A stopped parser may still deliver what it had in hand. */
+static int has_stopped(const reader_t *rd)
+{
+    return rd->err || rd->finished;
+}
+
+static int is_container(element_e e)
+{
+    return e == PLIST || e == DICT || e == ARRAY;
+}
+
+static int find_element(const XML_Char *name)
+{
+    int i;
+
+    for (i = 0; i < (int)(sizeof(ELEMENTS) / sizeof(*ELEMENTS)); i++) {
+        if (!strcmp(name, ELEMENTS[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Whether path is wanted itself or leads to something that is. */
+static int is_wanted(const reader_t *rd, const char *path)
+{
+    apr_size_t len = strlen(path);
+    int i;
+
+    for (i = 0; rd->wanted[i]; i++) {
+        if (!strncmp(rd->wanted[i], path, len)
+            && (rd->wanted[i][len] == '\0' || rd->wanted[i][len] == '/')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static frame_t *top(reader_t *rd)
+{
+    return rd->depth ? &rd->frames[rd->depth - 1] : NULL;
+}
+
+/* Remembers a value; the last of equal keys wins, and takes what was known
+ * below the earlier ones with it. */
+static void keep(reader_t *rd, const char *path, element_e element,
+                 const char *text, apr_size_t len)
+{
+    value_t *value = apr_palloc(rd->pool, sizeof(*value));
+    apr_size_t path_len = strlen(path);
+    int i;
+
+    for (i = 0; rd->wanted[i]; i++) {
+        if (!strncmp(rd->wanted[i], path, path_len)
+            && rd->wanted[i][path_len] == '/') {
+            apr_hash_set(rd->plist->values, rd->wanted[i],
+                         APR_HASH_KEY_STRING, NULL);
+        }
+    }
+    value->element = element;
+    value->text = text;
+    value->len = len;
+    apr_hash_set(rd->plist->values, path, APR_HASH_KEY_STRING, value);
+}
+
+/* Whether an element may open here; refuses when not. */
+static int fits(reader_t *rd, element_e element)
+{
+    frame_t *parent = top(rd);
+
+    if (!parent) {
+        if (element != PLIST && element != DICT) {
+            refuse(rd, "the root is not a dict");
+            return 0;
+        }
+        return 1;
+    }
+    if (rd->depth == NMDM_PLIST_DEPTH) {
+        refuse(rd, "nested too deeply");
+        return 0;
+    }
+    if (element == PLIST || !is_container(parent->element)) {
+        refuse(rd, "an element in the wrong place");
+        return 0;
+    }
+    if (parent->element == PLIST && (element != DICT || rd->had_root)) {
+        refuse(rd, "the root is not one dict");
+        return 0;
+    }
+    if (parent->element == DICT && (element == KEY) == parent->has_key) {
+        refuse(rd, "a dict is not a list of keys and values");
+        return 0;
+    }
+    if (parent->element == ARRAY && element == KEY) {
+        refuse(rd, "a key outside a dict");
+        return 0;
+    }
+    return 1;
+}
+
+static void XMLCALL on_start(void *baton, const XML_Char *name,
+                             const XML_Char **attributes)
+{
+    reader_t *rd = baton;
+    int element = find_element(name);
+    frame_t *parent = top(rd), *frame;
+
+    (void)attributes;
+    if (has_stopped(rd)) {
+        return;
+    }
+    if (element < 0) {
+        refuse(rd, "an unknown element");
+        return;
+    }
+    if (!fits(rd, element)) {
+        return;
+    }
+    frame = &rd->frames[rd->depth++];
+    frame->element = element;
+    frame->has_key = 0;
+    frame->path = NULL;
+
+    if (!parent || parent->element == PLIST) {
+        frame->path = "";
+        rd->had_root |= element == DICT;
+    }
+    else if (parent->element == DICT && element != KEY) {
+        frame->path = rd->key_path;
+        parent->has_key = 0;
+        rd->key_path = NULL;
+        if (frame->path && is_container(element)) {
+            keep(rd, frame->path, element, NULL, 0);
+        }
+    }
+    rd->len = 0;
+    rd->collecting = !is_container(element)
+        && (frame->path || (element == KEY && parent && parent->path));
+}
+
+/* A slash separates the parts of our paths: a key that has one is nobody's. */
+static void end_of_key(reader_t *rd, frame_t *dict)
+{
+    dict->has_key = 1;
+    rd->key_path = NULL;
+    if (rd->collecting && rd->len && !memchr(rd->text, '/', rd->len)) {
+        const char *path = *dict->path
+            ? apr_psprintf(rd->pool, "%s/%.*s", dict->path, (int)rd->len,
+                           rd->text)
+            : apr_pstrmemdup(rd->pool, rd->text, rd->len);
+
+        rd->key_path = is_wanted(rd, path) ? path : NULL;
+    }
+}
+
+static void XMLCALL on_end(void *baton, const XML_Char *name)
+{
+    reader_t *rd = baton;
+    frame_t frame;
+
+    (void)name;
+    if (has_stopped(rd)) {
+        return;
+    }
+    frame = *top(rd);
+    rd->depth--;
+    if (frame.element == DICT && frame.has_key) {
+        refuse(rd, "a key without a value");
+        return;
+    }
+    if (frame.element == PLIST && !rd->had_root) {
+        refuse(rd, "no root");
+        return;
+    }
+    if (frame.element == KEY) {
+        end_of_key(rd, top(rd));
+    }
+    else if (rd->collecting) {
+        keep(rd, frame.path, frame.element,
+             apr_pstrmemdup(rd->pool, rd->text ? rd->text : "", rd->len),
+             rd->len);
+    }
+    rd->collecting = 0;
+    if (!rd->depth) {
+        rd->finished = 1;
+        rd->end = XML_GetCurrentByteIndex(rd->parser)
+            + XML_GetCurrentByteCount(rd->parser);
+        XML_StopParser(rd->parser, XML_FALSE);
+    }
+}
+
+static void append(reader_t *rd, const char *s, apr_size_t len)
+{
+    if (rd->len + len > rd->room) {
+        apr_size_t room = rd->room ? rd->room * 2 : 256;
+        char *bigger;
+
+        while (room < rd->len + len) {
+            room *= 2;
+        }
+        bigger = apr_palloc(rd->pool, room);
+        if (rd->len) {
+            memcpy(bigger, rd->text, rd->len);
+        }
+        rd->text = bigger;
+        rd->room = room;
+    }
+    memcpy(rd->text + rd->len, s, len);
+    rd->len += len;
+}
+
+static void XMLCALL on_text(void *baton, const XML_Char *s, int len)
+{
+    reader_t *rd = baton;
+    frame_t *frame = top(rd);
+    int i;
+
+    if (has_stopped(rd)) {
+        return;
+    }
+    if (rd->collecting) {
+        append(rd, s, (apr_size_t)len);
+        return;
+    }
+    if (frame && !is_container(frame->element)) {
+        return;
+    }
+    for (i = 0; i < len; i++) {
+        if (!strchr(" \t\r\n", s[i])) {
+            refuse(rd, "text between elements");
+            return;
+        }
+    }
+}
+
+static void XMLCALL on_declaration(void *baton, const XML_Char *version,
+                                   const XML_Char *encoding, int standalone)
+{
+    (void)version;
+    (void)standalone;
+    if (encoding && apr_cstr_casecmp(encoding, "UTF-8")) {
+        refuse(baton, "an encoding other than UTF-8");
+    }
+}
+
+static void XMLCALL on_doctype(void *baton, const XML_Char *name,
+                               const XML_Char *sysid, const XML_Char *pubid,
+                               int has_internal_subset)
+{
+    (void)name;
+    (void)sysid;
+    (void)pubid;
+    if (has_internal_subset) {
+        refuse(baton, "a document type of its own");
+    }
+}
+
+/* With an external document type, expat skips entities it does not know. */
+static void XMLCALL on_skipped(void *baton, const XML_Char *name,
+                               int is_parameter)
+{
+    (void)name;
+    (void)is_parameter;
+    refuse(baton, "an unknown entity");
+}
+
+static apr_status_t free_parser(void *parser)
+{
+    XML_ParserFree(parser);
+    return APR_SUCCESS;
+}
+
+static void set_up(reader_t *rd)
+{
+    XML_SetUserData(rd->parser, rd);
+    XML_SetElementHandler(rd->parser, on_start, on_end);
+    XML_SetCharacterDataHandler(rd->parser, on_text);
+    XML_SetXmlDeclHandler(rd->parser, on_declaration);
+    XML_SetStartDoctypeDeclHandler(rd->parser, on_doctype);
+    XML_SetSkippedEntityHandler(rd->parser, on_skipped);
+    apr_pool_cleanup_register(rd->pool, rd->parser, free_parser,
+                              apr_pool_cleanup_null);
+}
+
+/* What follows the root element stays where it is text that a database can
+ * hold, and goes where it is not. */
+static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end)
+{
+    nmdm_bytes_t document = body;
+
+    if (memchr(body.data + end, '\0', body.len - end)
+        || !nmdm_utf8_valid(body.data + end, body.len - end)) {
+        document.data = apr_pstrmemdup(p, body.data, end);
+        document.len = end;
+    }
+    return document;
+}
+
+nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
+                            apr_pool_t *p, nmdm_bytes_t body,
+                            const char *const *wanted)
+{
+    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+
+    if (body.len > INT_MAX) {
+        return nmdm_err(p, NMDM_TOO_LARGE, APR_SUCCESS,
+                        NMDMNO(0202) "property list of 2 GiB or more");
+    }
+    if (body.len >= 6 && !memcmp(body.data, "bplist", 6)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0203)
+                        "binary property list refused: XML is required");
+    }
+    if (body.len >= 3 && !memcmp(body.data, "\xEF\xBB\xBF", 3)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0204)
+                        "property list starts with a byte order mark");
+    }
+    rd->pool = p;
+    rd->wanted = wanted;
+    rd->plist = apr_palloc(p, sizeof(*rd->plist));
+    rd->plist->pool = p;
+    rd->plist->values = apr_hash_make(p);
+    /* A name here overrides what the document declares, so that UTF-16 is
+     * refused as garbled UTF-8. */
+    rd->parser = XML_ParserCreate("UTF-8");
+    if (!rd->parser) {
+        return nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM,
+                        NMDMNO(0205) "no memory for an XML parser");
+    }
+    set_up(rd);
+
+    if (XML_Parse(rd->parser, body.data, (int)body.len, XML_TRUE)
+        != XML_STATUS_OK && !rd->finished) {
+        refuse(rd, XML_ErrorString(XML_GetErrorCode(rd->parser)));
+    }
+    if (rd->err) {
+        return rd->err;
+    }
+    *document = cut(p, body, (apr_size_t)rd->end);
+    *out = rd->plist;
+    return NULL;
+}
+
+static nmdm_err_t *wrong_type(nmdm_plist_t *plist, const char *path,
+                              const char *expected, const value_t *value)
+{
+    return nmdm_err(plist->pool, NMDM_INVALID, APR_SUCCESS,
+                    NMDMNO(0206) "%s is a %s, not a %s", path,
+                    ELEMENTS[value->element], expected);
+}
+
+nmdm_err_t *nmdm_plist_string(const char **out, nmdm_plist_t *plist,
+                              const char *path)
+{
+    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+
+    *out = NULL;
+    if (!value) {
+        return NULL;
+    }
+    if (value->element != STRING) {
+        return wrong_type(plist, path, "string", value);
+    }
+    if (value->len) {
+        *out = value->text;
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
+                            const char *path)
+{
+    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+
+    out->data = NULL;
+    out->len = 0;
+    if (!value) {
+        return NULL;
+    }
+    if (value->element != DATA) {
+        return wrong_type(plist, path, "data", value);
+    }
+    if (!nmdm_base64_decode(out, plist->pool, value->text, value->len, 1)) {
+        return nmdm_err(plist->pool, NMDM_INVALID, APR_SUCCESS,
+                        NMDMNO(0207) "%s is not base64", path);
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
+                            const char *path)
+{
+    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+
+    *present = value != NULL;
+    return value && value->element != DICT
+        ? wrong_type(plist, path, "dict", value) : NULL;
+}
+
+static nmdm_bytes_t write_one(apr_pool_t *p, const char *key,
+                              const char *element, const char *text)
+{
+    nmdm_bytes_t xml;
+
+    xml.data = apr_psprintf(p,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\""
+        " \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+        "<plist version=\"1.0\"><dict><key>%s</key><%s>%s</%s></dict>"
+        "</plist>\n", key, element, text, element);
+    xml.len = strlen(xml.data);
+    return xml;
+}
+
+nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
+                                   const char *base64)
+{
+    return write_one(p, key, "data", base64);
+}
+
+nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
+                                     const char *xml_text)
+{
+    return write_one(p, key, "string", xml_text);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_plist.h -- property lists as devices and operators send them. */
+
+#ifndef NMDM_PLIST_H
+#define NMDM_PLIST_H
+
+#include "nmdm.h"
+
+/* Deeper nesting is refused. Apple's messages need about eight. */
+#define NMDM_PLIST_DEPTH 64
+
+typedef struct nmdm_plist_t nmdm_plist_t;
+
+/* Reads an XML property list whose root is a dict and keeps the values named
+ * in `wanted`, a NULL-terminated list of paths such as "UDID" or
+ * "Command/RequestType". Everything else is checked for form and dropped, so
+ * the memory used is bounded by the body. Binary property lists, encodings
+ * other than UTF-8, byte order marks, DTD subsets and entities are refused.
+ *
+ * *document is set to body, without what follows the root element if that is
+ * not UTF-8 text. */
+nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
+                            apr_pool_t *p, nmdm_bytes_t body,
+                            const char *const *wanted);
+
+/* Each of these sets *out to NULL (or a NULL data) when the key is absent, and
+ * is NMDM_INVALID when the value has another type. An empty string counts as
+ * absent (behaviour specification 2.1). */
+nmdm_err_t *nmdm_plist_string(const char **out, nmdm_plist_t *plist,
+                              const char *path);
+nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
+                            const char *path);
+nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
+                            const char *path);
+
+/* A property list of one key, in the compact form of behaviour specification
+ * 2.8: a data value, or a string. */
+nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
+                                   const char *base64);
+nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
+                                     const char *xml_text);
+
+#endif /* NMDM_PLIST_H */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_queue.c -- the command queue: next, report, put. */
+
+#include "nmdm_store.h"
+#include "nmdm_db.h"
+
+#include <apr_atomic.h>
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* Whether the database has the additive part of our schema, which keeps the
+ * cost of delivery independent of history. */
+static int has_additions(const nmdm_ctx_t *ctx)
+{
+    return apr_atomic_read32(&ctx->lender->schema->version) >= 1;
+}
+
+nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
+                            nmdm_command_t *command, const nmdm_id_t *who,
+                            int skip_not_now)
+{
+    const char *open_status = skip_not_now ? "" : "NotNow";
+    const char *cols[4];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
+                         has_additions(ctx) ? STMT_QUEUE_NEXT
+                                            : STMT_QUEUE_NEXT_SCAN,
+                         NMDM_ARGS(who->id, open_status, open_status,
+                                   who->device_id, ctx->cert->sha256)));
+    if (!found) {
+        *next = NMDM_NEXT_STRANGER;
+        return NULL;
+    }
+    if (!cols[1]) {
+        *next = NMDM_NEXT_NOTHING;
+        return NULL;
+    }
+    *next = NMDM_NEXT_COMMAND;
+    command->uuid = cols[1];
+    command->request_type = cols[2];
+    command->text = cols[3];
+    return NULL;
+}
+
+nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
+                              const nmdm_msg_t *msg)
+{
+    const nmdm_report_t *report = &msg->u.report;
+
+    return nmdm_db_exec(ctx, stored,
+                        strcmp(report->status, "NotNow")
+                            ? STMT_RESULT_PUT : STMT_RESULT_NOT_NOW,
+                        NMDM_ARGS(report->status, report->stored,
+                                  msg->who.id, report->command_uuid,
+                                  msg->who.device_id, ctx->cert->sha256));
+}
+
+nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    const char *uuid = msg->u.report.command_uuid;
+
+    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_QUEUE_REMOVE,
+                          NMDM_ARGS(msg->who.id, uuid)));
+    return nmdm_db_exec(ctx, NULL, STMT_RESULT_REMOVE,
+                        NMDM_ARGS(msg->who.id, uuid));
+}
+
+nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_COMMAND_REMOVE, NMDM_ARGS(uuid));
+}
+
+nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id)
+{
+    return nmdm_db_exec(ctx, NULL,
+                        has_additions(ctx) ? STMT_QUEUE_CLEAR
+                                           : STMT_QUEUE_CLEAR_SCAN,
+                        NMDM_ARGS(device_id));
+}
+
+/* ---- Enqueue ---- */
+
+/* As many as one statement takes, from the first at `done` on; the rest of
+ * the places repeat it. Returns how many there are. */
+static int fill(const char **places, const apr_array_header_t *ids, int done)
+{
+    int n = ids->nelts - done, i;
+
+    if (n > NMDM_SQL_IDS) {
+        n = NMDM_SQL_IDS;
+    }
+    for (i = 0; i < NMDM_SQL_IDS; i++) {
+        places[i] = APR_ARRAY_IDX(ids, done + (i < n ? i : 0), const char *);
+    }
+    return n;
+}
+
+/* Names the first id that is no enrollment. */
+static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
+{
+    apr_array_header_t *known = apr_array_make(ctx->pool, n,
+                                               sizeof(const char *));
+    apr_hash_t *set = apr_hash_make(ctx->pool);
+    int i;
+
+    NMDM_TRY(nmdm_db_column(ctx, known, STMT_ENROLLED_IDS, places,
+                            NMDM_SQL_IDS));
+    for (i = 0; i < known->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(known, i, const char *);
+
+        apr_hash_set(set, id, APR_HASH_KEY_STRING, id);
+    }
+    for (i = 0; i < n; i++) {
+        if (!apr_hash_get(set, places[i], APR_HASH_KEY_STRING)) {
+            return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0601)
+                            "%s is not enrolled; nothing was queued",
+                            places[i]);
+        }
+    }
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0602)
+                    "the ids differ only in ways that the database's"
+                    " collation ignores; nothing was queued");
+}
+
+nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
+                           const apr_array_header_t *ids)
+{
+    const char *args[1 + NMDM_SQL_IDS];
+    int done, n, rows, exists;
+
+    NMDM_TRY(nmdm_db_row(ctx, &exists, NULL, 0, STMT_COMMAND_EXISTS,
+                         NMDM_ARGS(command->uuid)));
+    if (exists) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0603)
+                        "command already exists: %s; nothing was queued",
+                        command->uuid);
+    }
+    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_COMMAND_PUT,
+                          NMDM_ARGS(command->uuid, command->request_type,
+                                    command->text)));
+    args[0] = command->uuid;
+    for (done = 0; done < ids->nelts; done += n) {
+        n = fill(args + 1, ids, done);
+        NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_QUEUE_PUT, args,
+                              1 + NMDM_SQL_IDS));
+        if (rows != n) {
+            return name_unknown(ctx, args + 1, n);
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_schema.c -- is the database's schema there, and how much of ours?
+ *
+ * The tables are NanoMDM's. What this module adds to them (schema/upgrade)
+ * makes it faster and is optional; nanomdm_schema, made last, says that all
+ * of it is there. */
+
+#include "nmdm_schema.h"
+#include "nmdm_db.h"
+
+#include "schema_text.h"        /* made of schema/ by the Makefile */
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const DIALECT_FILES[] = { "sqlite3", "pgsql", "mysql" };
+
+static const char *const FULL[] = {
+    SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
+};
+
+/* From version 0 to 1. There is no sqlite3 database without it. */
+static const char *const UPGRADE[] = {
+    "", UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL
+};
+
+/* ---- Scripts ---- */
+
+/* The statements of a script: they end with a semicolon before an empty line.
+ * Lines of comment in front of them are dropped. */
+static apr_array_header_t *split(apr_pool_t *p, const char *script)
+{
+    apr_array_header_t *statements = apr_array_make(p, 64,
+                                                    sizeof(const char *));
+
+    while (*script) {
+        const char *end;
+        apr_size_t len;
+
+        while (!strncmp(script, "--", 2) || *script == '\n') {
+            script += strcspn(script, "\n");
+            script += *script == '\n';
+        }
+        if (!*script) {
+            break;
+        }
+        end = strstr(script, ";\n\n");
+        len = end ? (apr_size_t)(end - script) : strlen(script);
+        while (!end && len && strchr("; \n", script[len - 1])) {
+            len--;
+        }
+        APR_ARRAY_PUSH(statements, const char *)
+            = apr_pstrmemdup(p, script, len);
+        script = end ? end + 3 : script + strlen(script);
+    }
+    return statements;
+}
+
+static apr_array_header_t *statements_of(nmdm_ctx_t *ctx, const char *script)
+{
+    return split(ctx->pool, nmdm_sql_prefixed(ctx->pool, script,
+                                              ctx->lender->prefix));
+}
+
+static nmdm_err_t *run_script(nmdm_ctx_t *ctx, const char *script)
+{
+    apr_array_header_t *statements = statements_of(ctx, script);
+    int i;
+
+    for (i = 0; i < statements->nelts; i++) {
+        NMDM_TRY(nmdm_db_run(ctx, APR_ARRAY_IDX(statements, i,
+                                                const char *)));
+    }
+    return NULL;
+}
+
+/* ---- Looking ---- */
+
+static nmdm_err_t *probe(nmdm_ctx_t *ctx)
+{
+    int found;
+
+    return nmdm_db_row(ctx, &found, NULL, 0, STMT_SCHEMA_PROBE, NULL, 0);
+}
+
+/* 0 also when there is no such table. */
+static int version_of(nmdm_ctx_t *ctx)
+{
+    const char *version = NULL;
+    int found;
+    nmdm_err_t *err = nmdm_db_row(ctx, &found, &version, 1,
+                                  STMT_SCHEMA_VERSION, NULL, 0);
+
+    return !err && found && version ? atoi(version) : 0;
+}
+
+/* ---- Creating and upgrading, one process at a time ---- */
+
+static nmdm_err_t *lock(nmdm_ctx_t *ctx)
+{
+    switch (ctx->db->dialect) {
+    case NMDM_SQLITE3:
+        return nmdm_db_run(ctx, "BEGIN IMMEDIATE");
+    case NMDM_PGSQL:
+        NMDM_TRY(nmdm_db_run(ctx, "BEGIN"));
+        return nmdm_db_run(ctx, "SELECT pg_advisory_xact_lock(624171)");
+    default:
+        return nmdm_db_run(ctx, "SELECT GET_LOCK('nanomdm_schema', 60)");
+    }
+}
+
+static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
+{
+    nmdm_err_t *end;
+
+    if (ctx->db->dialect == NMDM_MYSQL) {
+        end = nmdm_db_run(ctx, "SELECT RELEASE_LOCK('nanomdm_schema')");
+    }
+    else {
+        end = nmdm_db_run(ctx, err ? "ROLLBACK" : "COMMIT");
+    }
+    return err ? err : end;
+}
+
+/* Under the lock, so what is missing is looked for again: another child may
+ * have been faster. PostgreSQL cannot go on in a transaction after a failed
+ * probe; there, to_regclass asks without failing. */
+static int is_missing(nmdm_ctx_t *ctx)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *sql, *value;
+
+    if (db->dialect != NMDM_PGSQL) {
+        return probe(ctx) != NULL;
+    }
+    sql = apr_pstrcat(ctx->pool, "SELECT to_regclass('",
+                      nmdm_sql_prefixed(ctx->pool, "devices",
+                                        ctx->lender->prefix),
+                      "')", NULL);
+    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
+        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+        return 0;
+    }
+    value = apr_dbd_get_entry(db->driver, row, 0);
+    return !value || !*value;
+}
+
+static nmdm_err_t *create(nmdm_ctx_t *ctx)
+{
+    nmdm_err_t *err = NULL;
+
+    NMDM_TRY(lock(ctx));
+    if (is_missing(ctx)) {
+        err = run_script(ctx, FULL[ctx->db->dialect]);
+        if (!err) {
+            nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
+                     "created the tables of schema/%s.sql",
+                     DIALECT_FILES[ctx->db->dialect]);
+        }
+    }
+    return unlock(ctx, err);
+}
+
+static nmdm_err_t *upgrade(nmdm_ctx_t *ctx)
+{
+    nmdm_err_t *err = NULL;
+
+    NMDM_TRY(lock(ctx));
+    if (ctx->db->dialect == NMDM_PGSQL) {
+        /* A failed look would end the transaction. */
+        err = nmdm_db_run(ctx, "SAVEPOINT look");
+    }
+    if (!err && version_of(ctx) < NMDM_SCHEMA_VERSION) {
+        if (ctx->db->dialect == NMDM_PGSQL) {
+            err = nmdm_db_run(ctx, "ROLLBACK TO SAVEPOINT look");
+        }
+        if (!err) {
+            err = run_script(ctx, UPGRADE[ctx->db->dialect]);
+        }
+        if (!err) {
+            nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
+                     "upgraded the schema to version %d",
+                     NMDM_SCHEMA_VERSION);
+        }
+    }
+    return unlock(ctx, err);
+}
+
+/* ---- Checking ---- */
+
+static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why)
+{
+    return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0803)
+                    "the database lacks tables or columns of NanoMDM's"
+                    " (%s); load schema/%s.sql, or write \"NanoMDMSchema"
+                    " auto\"", nmdm_err_text(why),
+                    DIALECT_FILES[ctx->db->dialect]);
+}
+
+static void tell_what_is_missing(nmdm_ctx_t *ctx)
+{
+    apr_array_header_t *statements
+        = statements_of(ctx, UPGRADE[ctx->db->dialect]);
+    int i;
+
+    nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0804)
+             "the database lacks the additive part of the schema, which is"
+             " done without: polls will cost more as history grows. Run"
+             " schema/upgrade/0001.%s.sql, these %d statements, or write"
+             " \"NanoMDMSchema auto\"; then restart gracefully",
+             DIALECT_FILES[ctx->db->dialect], statements->nelts);
+    for (i = 0; i < statements->nelts; i++) {
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0805) "missing: %s",
+                 APR_ARRAY_IDX(statements, i, const char *));
+    }
+}
+
+/* A failed look says that the connection works and the tables do not; when
+ * the connection is at fault, the caller tries another. */
+static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
+{
+    nmdm_err_t *err = probe(ctx);
+
+    if (!err || err->retry == NMDM_RETRY_WAIT) {
+        return err;
+    }
+    if (may_create) {
+        NMDM_TRY(create(ctx));
+        err = probe(ctx);
+    }
+    return err ? missing_tables(ctx, err) : NULL;
+}
+
+static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
+{
+    nmdm_schema_state_t *state = ctx->lender->schema;
+    int version;
+
+    if (ctx->db->dialect == NMDM_SQLITE3) {
+        /* Kept in the file; readers then do not wait for a writer. */
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
+    }
+    NMDM_TRY(ensure_tables(ctx, may_create));
+    version = version_of(ctx);
+    if (version < NMDM_SCHEMA_VERSION && may_create) {
+        NMDM_TRY(upgrade(ctx));
+        version = version_of(ctx);
+    }
+    if (version < NMDM_SCHEMA_VERSION && !apr_atomic_read32(&state->told)) {
+        apr_atomic_set32(&state->told, 1);
+        tell_what_is_missing(ctx);
+    }
+    apr_atomic_set32(&state->version, (apr_uint32_t)version);
+    apr_atomic_set32(&state->checked, 1);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
+{
+    nmdm_err_t *err;
+    int may_create = mode == NMDM_SCHEMA_AUTO
+        || (mode == NMDM_SCHEMA_BY_DIALECT
+            && ctx->db->dialect == NMDM_SQLITE3);
+
+    if (ctx->lender->writer && may_create) {
+        apr_thread_mutex_lock(ctx->lender->writer);
+    }
+    err = check(ctx, may_create);
+    if (ctx->lender->writer && may_create) {
+        apr_thread_mutex_unlock(ctx->lender->writer);
+    }
+    return err;
+}

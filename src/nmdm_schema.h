@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_schema.h -- is the database's schema there, and how much of ours? */
+
+#ifndef NMDM_SCHEMA_H
+#define NMDM_SCHEMA_H
+
+#include "nmdm.h"
+
+/* The version that schema/ describes: that of nanomdm_schema. 0 is a database
+ * as NanoMDM makes it, without our additive part. */
+#define NMDM_SCHEMA_VERSION 1
+
+typedef enum {
+    NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
+    NMDM_SCHEMA_AUTO,
+    NMDM_SCHEMA_CHECK
+} nmdm_schema_mode_e;
+
+/* Looks at the borrowed connection's database, creates or upgrades its schema
+ * if the mode says so, and notes the result in ctx->lender->schema.
+ * NMDM_UNAVAILABLE when tables are missing and stay missing. What fits into
+ * the lender's check_schema is this, with the mode as its baton. */
+nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
+
+#endif /* NMDM_SCHEMA_H */

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_service.c -- what to do with each message: the MDM protocol. */
+
+#include "nmdm_service.h"
+#include "nmdm_db.h"
+#include "nmdm_message.h"
+#include "nmdm_plist.h"
+#include "nmdm_seen.h"
+#include "nmdm_store.h"
+
+#include <string.h>
+
+static nmdm_err_t *denied(nmdm_ctx_t *ctx, const char *id, const char *why)
+{
+    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
+                    NMDMNO(0701) "%s: %s", id, why);
+}
+
+/* ---- Whose certificate is it? (behaviour specification 4) ---- */
+
+/* A certificate stays with the device that first enrolled with it; a device
+ * may come again with a new one. */
+static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    int known, theirs;
+
+    NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
+    if (theirs) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
+    if (known) {
+        return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
+                                    " not permitted");
+    }
+    return nmdm_store_associate(ctx, who->device_id);
+}
+
+static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    int theirs, has_another, known;
+
+    NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
+    if (theirs) {
+        return NULL;
+    }
+    if (!ctx->policy->retroactive) {
+        return denied(ctx, who->id, "cert auth: existing enrollment:"
+                                    " enrollment not associated with cert");
+    }
+    NMDM_TRY(nmdm_store_device_has_cert(ctx, &has_another, who->device_id));
+    NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
+    if (has_another || known) {
+        return denied(ctx, who->id, "cert auth: existing enrollment: cert"
+                                    " re-use not permitted");
+    }
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)
+             "%s: certificate %.16s... is associated retroactively", who->id,
+             ctx->cert->sha256);
+    return nmdm_store_associate(ctx, who->device_id);
+}
+
+/* ---- Check-ins ---- */
+
+typedef struct {
+    const nmdm_msg_t *msg;
+    nmdm_reply_t *reply;
+} checkin_t;
+
+static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    ctx->story.id = msg->who.id;
+    ctx->story.type = msg->who.type;
+    ctx->story.message = msg->type ? msg->type : msg->u.report.status;
+    if (!msg->type && msg->u.report.command_uuid) {
+        ctx->story.command_uuid = msg->u.report.command_uuid;
+    }
+}
+
+static void see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    if (ctx->seen) {
+        nmdm_seen_note(ctx->seen, who->id);
+    }
+}
+
+static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
+{
+    reply->content_type = NMDM_TYPE_PLIST;
+    reply->body = xml;
+}
+
+/* Refused before anything is written: a user is no device. */
+static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    if (msg->who.on_user_channel) {
+        return denied(ctx, msg->who.id, "Authenticate on a user channel");
+    }
+    NMDM_TRY(admit_new(ctx, &msg->who));
+    return nmdm_store_authenticate(ctx, msg);
+}
+
+static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    return nmdm_store_token_update(ctx, msg);
+}
+
+static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    return nmdm_store_check_out(ctx, &msg->who);
+}
+
+/* The digest is never verified: the challenge is empty, which tells the
+ * client to go on without (behaviour specification 2.7). */
+static nmdm_err_t *on_user_authenticate(nmdm_ctx_t *ctx, void *baton)
+{
+    checkin_t *in = baton;
+    const nmdm_msg_t *msg = in->msg;
+    int is_second = msg->u.user_authenticate.digest_response != NULL;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    if (!ctx->policy->empty_challenge) {
+        return is_second ? NULL
+            : nmdm_err(ctx->pool, NMDM_DECLINED, APR_SUCCESS, NMDMNO(0703)
+                       "%s: UserAuthenticate declined", msg->who.id);
+    }
+    if (!msg->who.on_user_channel) {
+        return denied(ctx, msg->who.id, "UserAuthenticate without a user");
+    }
+    NMDM_TRY(nmdm_store_user_authenticate(ctx, msg));
+    see(ctx, &msg->who);
+    if (!is_second) {
+        reply_plist(in->reply, nmdm_plist_write_string(ctx->pool,
+                                                       "DigestChallenge",
+                                                       ""));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *on_set_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    if (msg->who.on_user_channel) {
+        return denied(ctx, msg->who.id, "SetBootstrapToken: operation"
+                                        " supported on device channel only");
+    }
+    NMDM_TRY(nmdm_store_set_bootstrap_token(
+        ctx, &msg->who, msg->u.bootstrap_token.token_b64));
+    see(ctx, &msg->who);
+    return NULL;
+}
+
+static nmdm_err_t *on_get_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
+{
+    checkin_t *in = baton;
+    const nmdm_msg_t *msg = in->msg;
+    const char *token_b64 = NULL;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    if (!msg->who.on_user_channel) {
+        NMDM_TRY(nmdm_store_get_bootstrap_token(ctx, &token_b64,
+                                                &msg->who));
+    }
+    if (token_b64) {
+        reply_plist(in->reply, nmdm_plist_write_data(ctx->pool,
+                                                     "BootstrapToken",
+                                                     token_b64));
+    }
+    see(ctx, &msg->who);
+    return NULL;
+}
+
+static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    return denied(ctx, msg->who.id, "no Declarative Management handler");
+}
+
+static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
+{
+    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+
+    NMDM_TRY(admit(ctx, &msg->who));
+    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0704)
+                    "%s: no handler for TokenServiceType: %s", msg->who.id,
+                    msg->u.get_token.service_type);
+}
+
+static const struct {
+    const char *type;
+    nmdm_unit_fn handle;
+} MESSAGES[] = {
+    { "Authenticate", on_authenticate },
+    { "TokenUpdate", on_token_update },
+    { "CheckOut", on_check_out },
+    { "UserAuthenticate", on_user_authenticate },
+    { "SetBootstrapToken", on_set_bootstrap_token },
+    { "GetBootstrapToken", on_get_bootstrap_token },
+    { "DeclarativeManagement", on_declarative },
+    { "GetToken", on_get_token },
+    { NULL, NULL }
+};
+
+nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 nmdm_bytes_t body)
+{
+    nmdm_msg_t msg;
+    checkin_t in = { &msg, reply };
+    int i = 0;
+
+    NMDM_TRY(nmdm_message_checkin(&msg, ctx->pool, body));
+    begin_story(ctx, &msg);
+    while (strcmp(MESSAGES[i].type, msg.type)) {
+        i++;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, MESSAGES[i].handle,
+                          &in));
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
+             msg.who.id, msg.type, msg.who.type, ctx->trace_id);
+    return NULL;
+}
+
+/* ---- Command reports ---- */
+
+typedef struct {
+    const nmdm_msg_t *msg;
+    int stored;
+    nmdm_next_e next;
+    nmdm_command_t command;
+} report_t;
+
+static nmdm_err_t *do_admit(nmdm_ctx_t *ctx, void *baton)
+{
+    return admit(ctx, &((report_t *)baton)->msg->who);
+}
+
+static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    return nmdm_queue_report(ctx, &in->stored, in->msg);
+}
+
+static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    NMDM_TRY(admit(ctx, &in->msg->who));
+    return nmdm_queue_remove(ctx, in->msg);
+}
+
+static nmdm_err_t *do_remove_command(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    return nmdm_queue_remove_command(ctx,
+                                     in->msg->u.report.command_uuid);
+}
+
+static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    return nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
+                           !strcmp(in->msg->u.report.status, "NotNow"));
+}
+
+/* In the normal course one statement admits and stores. Where it stored
+ * nothing, the reasons are looked for; and a command that nobody queued is
+ * no reason to make the device send its report for ever. */
+static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
+{
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_store, in));
+    if (in->stored) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_store, in));
+    if (!in->stored) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0706)
+                 "%s: report on a command that is not known or was not"
+                 " changed by it: %s", in->msg->who.id,
+                 in->msg->u.report.command_uuid);
+    }
+    return NULL;
+}
+
+static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
+{
+    const nmdm_report_t *report = &in->msg->u.report;
+
+    if (!strcmp(report->status, "Idle")) {
+        return NULL;
+    }
+    if (!report->command_uuid) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0707)
+                 "%s: report %s without a command's UUID is not stored",
+                 in->msg->who.id, report->status);
+        return NULL;
+    }
+    if (!ctx->policy->delete_commands || !strcmp(report->status, "NotNow")) {
+        return store_report(ctx, in);
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_remove, in));
+    return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_remove_command, in);
+}
+
+static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
+{
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
+    if (in->next != NMDM_NEXT_STRANGER) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
+    return in->next != NMDM_NEXT_STRANGER ? NULL
+        : denied(ctx, in->msg->who.id, "the certificate's association is"
+                                       " gone again");
+}
+
+static void tell(nmdm_ctx_t *ctx, const report_t *in)
+{
+    int idle = !strcmp(in->msg->u.report.status, "Idle");
+
+    nmdm_log(ctx, idle ? NMDM_LOG_DEBUG : NMDM_LOG_INFO,
+             NMDMNO(0708) "%s: %s%s%s (%s); next: %s%s%s [trace %s]",
+             in->msg->who.id, in->msg->u.report.status,
+             *ctx->story.command_uuid ? " " : "", ctx->story.command_uuid,
+             in->msg->who.type,
+             *ctx->story.next_command_uuid ? ctx->story.request_type
+                                           : "nothing",
+             *ctx->story.next_command_uuid ? " " : "",
+             ctx->story.next_command_uuid, ctx->trace_id);
+}
+
+nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                nmdm_bytes_t body)
+{
+    nmdm_msg_t msg;
+    report_t in = { .msg = &msg };
+
+    NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
+    begin_story(ctx, &msg);
+    NMDM_TRY(take_report(ctx, &in));
+    NMDM_TRY(find_next(ctx, &in));
+    see(ctx, &msg.who);
+    if (in.next == NMDM_NEXT_COMMAND) {
+        ctx->story.next_command_uuid = in.command.uuid;
+        ctx->story.request_type = in.command.request_type;
+        reply->content_type = NMDM_TYPE_PLIST;
+        reply->body.data = in.command.text;
+        reply->body.len = strlen(in.command.text);
+    }
+    tell(ctx, &in);
+    return NULL;
+}

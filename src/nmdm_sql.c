@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_sql.c -- every statement, by name, for three dialects.
+ *
+ * Marks: %s is text, %pDb binary. "%IDS" stands for a list of NMDM_SQL_IDS
+ * marks. A second text is there only where a database needs it. Reading a
+ * statement, think of its parameters in the order of the marks. */
+
+#include "nmdm_sql.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <apr_tables.h>
+
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    const char *sql;
+    const char *other[NMDM_DIALECTS];
+} statement_t;
+
+#define ROW(stmt, label, ...) [stmt] = { .name = label, .sql = __VA_ARGS__ }
+#define SQLITE3 .other[NMDM_SQLITE3] =
+#define PGSQL .other[NMDM_PGSQL] =
+#define MYSQL .other[NMDM_MYSQL] =
+
+/* Admission and answer in one round trip: no row means that the certificate
+ * is not associated with the device, a row of NULLs that nothing waits. The
+ * second and third parameter are both the one status that does not keep a
+ * command back: NotNow, or "" right after a NotNow (behaviour specification
+ * 3.4). The inner SELECT picks one UUID from an index and is written so that
+ * each of the planners stays with that index; only then is a command read. */
+#define NEXT(pending, order) \
+    "SELECT a.id, c.command_uuid, c.request_type, c.command" \
+    "  FROM cert_auth_associations a" \
+    "  LEFT JOIN commands c ON c.command_uuid = (" \
+    "       SELECT q.command_uuid FROM enrollment_queue q" \
+    "        WHERE q.id = %s AND q.active = TRUE" pending \
+    "          AND COALESCE((SELECT r.status FROM command_results r" \
+    "                         WHERE r.id = q.id" \
+    "                           AND r.command_uuid = q.command_uuid), %s)" \
+    "              = %s" \
+    "        ORDER BY q.priority DESC, q.created_at" order \
+    "        LIMIT 1)" \
+    " WHERE a.id = %s AND a.sha256 = %s"
+
+#define UNANSWERED " AND q.answered = FALSE"
+
+/* What waits for a device and its users is delivered no more; what was
+ * answered stays as it is. */
+#define CLEAR(pending) \
+    "UPDATE enrollment_queue SET active = FALSE" \
+    " WHERE active = TRUE" pending \
+    "   AND id IN (SELECT e.id FROM enrollments e WHERE e.device_id = %s)" \
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
+    "                    WHERE r.id = enrollment_queue.id" \
+    "                      AND r.command_uuid" \
+    "                          = enrollment_queue.command_uuid" \
+    "                      AND r.status <> 'NotNow')"
+
+#define CLEAR_JOINED(pending) \
+    "UPDATE enrollments e" \
+    "  JOIN enrollment_queue q ON q.id = e.id" \
+    "  LEFT JOIN command_results r" \
+    "    ON r.id = q.id AND r.command_uuid = q.command_uuid" \
+    "   SET q.active = FALSE" \
+    " WHERE e.device_id = %s AND q.active = TRUE" pending \
+    "   AND (r.status IS NULL OR r.status = 'NotNow')"
+
+/* Admission joins the write: nothing is stored for a stranger, nor for a
+ * command or an enrollment that does not exist. */
+#define RESULT_FROM \
+    "  FROM cert_auth_associations a, enrollments e, commands c" \
+    " WHERE e.id = %s AND c.command_uuid = %s" \
+    "   AND a.id = %s AND a.sha256 = %s"
+
+static const statement_t STATEMENTS[STMT_MAX] = {
+
+ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
+    "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
+
+ROW(STMT_CERT_IS_KNOWN, "cert_is_known",
+    "SELECT id FROM cert_auth_associations WHERE sha256 = %s LIMIT 1"),
+
+ROW(STMT_DEVICE_HAS_CERT, "device_has_cert",
+    "SELECT id FROM cert_auth_associations WHERE id = %s LIMIT 1"),
+
+ROW(STMT_CERT_ASSOCIATE, "cert_associate",
+    "INSERT INTO cert_auth_associations (id, sha256) VALUES (%s, %s)"
+    " ON CONFLICT (id, sha256) DO NOTHING",
+    MYSQL
+    "INSERT INTO cert_auth_associations (id, sha256) VALUES (%s, %s)"
+    " ON DUPLICATE KEY UPDATE sha256 = VALUES(sha256)"),
+
+ROW(STMT_DEVICE_PUT, "device_put",
+    "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
+    "                     authenticate_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET identity_cert = excluded.identity_cert,"
+    "       serial_number = excluded.serial_number,"
+    "       authenticate = excluded.authenticate,"
+    "       authenticate_at = CURRENT_TIMESTAMP,"
+    "       unlock_token = NULL,"
+    "       unlock_token_at = NULL,"
+    "       bootstrap_token_b64 = NULL,"
+    "       bootstrap_token_at = NULL",
+    MYSQL
+    "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
+    "                     authenticate_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       identity_cert = VALUES(identity_cert),"
+    "       serial_number = VALUES(serial_number),"
+    "       authenticate = VALUES(authenticate),"
+    "       authenticate_at = CURRENT_TIMESTAMP,"
+    "       unlock_token = NULL,"
+    "       unlock_token_at = NULL,"
+    "       bootstrap_token_b64 = NULL,"
+    "       bootstrap_token_at = NULL"),
+
+ROW(STMT_DEVICE_EXISTS, "device_exists",
+    "SELECT id FROM devices WHERE id = %s"),
+
+ROW(STMT_DEVICE_TOKEN_UPDATE, "device_token_update",
+    "UPDATE devices"
+    "   SET token_update = %s, token_update_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"),
+
+ROW(STMT_DEVICE_UNLOCK_TOKEN, "device_unlock_token",
+    "UPDATE devices"
+    "   SET unlock_token = %pDb, unlock_token_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"),
+
+ROW(STMT_USER_TOKEN_UPDATE, "user_token_update",
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   token_update, token_update_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id, device_id) DO UPDATE"
+    "   SET user_short_name = excluded.user_short_name,"
+    "       user_long_name = excluded.user_long_name,"
+    "       token_update = excluded.token_update,"
+    "       token_update_at = CURRENT_TIMESTAMP",
+    MYSQL
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   token_update, token_update_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       user_short_name = VALUES(user_short_name),"
+    "       user_long_name = VALUES(user_long_name),"
+    "       token_update = VALUES(token_update),"
+    "       token_update_at = CURRENT_TIMESTAMP"),
+
+ROW(STMT_USER_AUTHENTICATE, "user_authenticate",
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   user_authenticate, user_authenticate_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id, device_id) DO UPDATE"
+    "   SET user_short_name = excluded.user_short_name,"
+    "       user_long_name = excluded.user_long_name,"
+    "       user_authenticate = excluded.user_authenticate,"
+    "       user_authenticate_at = CURRENT_TIMESTAMP",
+    MYSQL
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   user_authenticate, user_authenticate_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       user_short_name = VALUES(user_short_name),"
+    "       user_long_name = VALUES(user_long_name),"
+    "       user_authenticate = VALUES(user_authenticate),"
+    "       user_authenticate_at = CURRENT_TIMESTAMP"),
+
+ROW(STMT_USER_DIGEST, "user_digest",
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   user_authenticate_digest,"
+    "                   user_authenticate_digest_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id, device_id) DO UPDATE"
+    "   SET user_short_name = excluded.user_short_name,"
+    "       user_long_name = excluded.user_long_name,"
+    "       user_authenticate_digest = excluded.user_authenticate_digest,"
+    "       user_authenticate_digest_at = CURRENT_TIMESTAMP",
+    MYSQL
+    "INSERT INTO users (id, device_id, user_short_name, user_long_name,"
+    "                   user_authenticate_digest,"
+    "                   user_authenticate_digest_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       user_short_name = VALUES(user_short_name),"
+    "       user_long_name = VALUES(user_long_name),"
+    "       user_authenticate_digest = VALUES(user_authenticate_digest),"
+    "       user_authenticate_digest_at = CURRENT_TIMESTAMP"),
+
+ROW(STMT_ENROLLMENT_PUT, "enrollment_put",
+    "INSERT INTO enrollments (id, device_id, user_id, type, topic,"
+    "                         push_magic, token_hex, last_seen_at,"
+    "                         token_update_tally)"
+    " VALUES (%s, %s, NULLIF(%s, ''), %s, %s, %s, %s, CURRENT_TIMESTAMP, 1)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET device_id = excluded.device_id,"
+    "       user_id = excluded.user_id,"
+    "       type = excluded.type,"
+    "       topic = excluded.topic,"
+    "       push_magic = excluded.push_magic,"
+    "       token_hex = excluded.token_hex,"
+    "       enabled = TRUE,"
+    "       last_seen_at = CURRENT_TIMESTAMP,"
+    "       token_update_tally = enrollments.token_update_tally + 1",
+    MYSQL
+    "INSERT INTO enrollments (id, device_id, user_id, type, topic,"
+    "                         push_magic, token_hex, last_seen_at,"
+    "                         token_update_tally)"
+    " VALUES (%s, %s, NULLIF(%s, ''), %s, %s, %s, %s, CURRENT_TIMESTAMP, 1)"
+    " ON DUPLICATE KEY UPDATE"
+    "       device_id = VALUES(device_id),"
+    "       user_id = VALUES(user_id),"
+    "       type = VALUES(type),"
+    "       topic = VALUES(topic),"
+    "       push_magic = VALUES(push_magic),"
+    "       token_hex = VALUES(token_hex),"
+    "       enabled = TRUE,"
+    "       last_seen_at = CURRENT_TIMESTAMP,"
+    "       token_update_tally = enrollments.token_update_tally + 1"),
+
+ROW(STMT_DEVICE_DISABLE, "device_disable",
+    "UPDATE enrollments"
+    "   SET enabled = FALSE, token_update_tally = 0,"
+    "       last_seen_at = CURRENT_TIMESTAMP"
+    " WHERE device_id = %s AND enabled = TRUE"),
+
+ROW(STMT_USER_DISABLE, "user_disable",
+    "UPDATE enrollments"
+    "   SET enabled = FALSE, token_update_tally = 0,"
+    "       last_seen_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s AND enabled = TRUE"),
+
+ROW(STMT_SEEN, "seen",
+    "UPDATE enrollments SET last_seen_at = CURRENT_TIMESTAMP"
+    " WHERE id IN (%IDS)"),
+
+ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
+    "UPDATE devices"
+    "   SET bootstrap_token_b64 = NULLIF(%s, ''),"
+    "       bootstrap_token_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"),
+
+ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
+    "SELECT bootstrap_token_b64 FROM devices WHERE id = %s"),
+
+ROW(STMT_QUEUE_NEXT, "queue_next",
+    NEXT(UNANSWERED, ""),
+    SQLITE3 NEXT(UNANSWERED, ", q.rowid")),
+
+/* On a database without the additive part of the schema. */
+ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
+    NEXT("", ""),
+    SQLITE3 NEXT("", ", q.rowid")),
+
+ROW(STMT_QUEUE_CLEAR, "queue_clear",
+    CLEAR(" AND answered = FALSE"),
+    MYSQL CLEAR_JOINED(UNANSWERED)),
+
+ROW(STMT_QUEUE_CLEAR_SCAN, "queue_clear_scan",
+    CLEAR(""),
+    MYSQL CLEAR_JOINED("")),
+
+ROW(STMT_QUEUE_PUT, "queue_put",
+    "INSERT INTO enrollment_queue (id, command_uuid)"
+    " SELECT e.id, c.command_uuid FROM enrollments e, commands c"
+    "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
+
+ROW(STMT_QUEUE_REMOVE, "queue_remove",
+    "DELETE FROM enrollment_queue WHERE id = %s AND command_uuid = %s"),
+
+ROW(STMT_COMMAND_EXISTS, "command_exists",
+    "SELECT command_uuid FROM commands WHERE command_uuid = %s"),
+
+ROW(STMT_COMMAND_PUT, "command_put",
+    "INSERT INTO commands (command_uuid, request_type, command)"
+    " VALUES (%s, %s, %s)"),
+
+/* Run by whoever answered, after that answer is committed: the last of them
+ * sees no reference, so no lock is needed to decide who is last. */
+ROW(STMT_COMMAND_REMOVE, "command_remove",
+    "DELETE FROM commands"
+    " WHERE command_uuid = %s"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                    WHERE q.command_uuid = commands.command_uuid)"
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r"
+    "                    WHERE r.command_uuid = commands.command_uuid)"),
+
+ROW(STMT_RESULT_PUT, "result_put",
+    "INSERT INTO command_results (id, command_uuid, status, result)"
+    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM
+    " ON CONFLICT (id, command_uuid) DO UPDATE"
+    "   SET status = excluded.status, result = excluded.result",
+    MYSQL
+    "INSERT INTO command_results (id, command_uuid, status, result)"
+    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM
+    " ON DUPLICATE KEY UPDATE"
+    "   status = VALUES(status), result = VALUES(result)"),
+
+ROW(STMT_RESULT_NOT_NOW, "result_not_now",
+    "INSERT INTO command_results (id, command_uuid, status, result,"
+    "                             not_now_at, not_now_tally)"
+    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM
+    " ON CONFLICT (id, command_uuid) DO UPDATE"
+    "   SET status = excluded.status, result = excluded.result,"
+    "       not_now_tally = command_results.not_now_tally + 1",
+    MYSQL
+    "INSERT INTO command_results (id, command_uuid, status, result,"
+    "                             not_now_at, not_now_tally)"
+    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM
+    " ON DUPLICATE KEY UPDATE"
+    "   status = VALUES(status), result = VALUES(result),"
+    "   not_now_tally = command_results.not_now_tally + 1"),
+
+ROW(STMT_RESULT_REMOVE, "result_remove",
+    "DELETE FROM command_results WHERE id = %s AND command_uuid = %s"),
+
+ROW(STMT_ENROLLED_IDS, "enrolled_ids",
+    "SELECT id FROM enrollments WHERE id IN (%IDS)"),
+
+ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
+    "INSERT INTO push_certs (topic, cert_pem, key_pem, stale_token)"
+    " VALUES (%s, %s, %s, 0)"
+    " ON CONFLICT (topic) DO UPDATE"
+    "   SET cert_pem = excluded.cert_pem, key_pem = excluded.key_pem,"
+    "       stale_token = push_certs.stale_token + 1",
+    MYSQL
+    "INSERT INTO push_certs (topic, cert_pem, key_pem, stale_token)"
+    " VALUES (%s, %s, %s, 0)"
+    " ON DUPLICATE KEY UPDATE"
+    "   cert_pem = VALUES(cert_pem), key_pem = VALUES(key_pem),"
+    "   stale_token = push_certs.stale_token + 1"),
+
+ROW(STMT_PUSH_CERT_GET, "push_cert_get",
+    "SELECT stale_token, cert_pem, key_pem FROM push_certs WHERE topic = %s"),
+
+ROW(STMT_SCHEMA_VERSION, "schema_version",
+    "SELECT MAX(version) FROM nanomdm_schema"),
+
+/* Fails while a table is missing, or a column of a later NanoMDM. */
+ROW(STMT_SCHEMA_PROBE, "schema_probe",
+    "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"
+    "       e.token_update_tally, e.last_seen_at, c.request_type,"
+    "       r.not_now_tally, q.priority, p.stale_token, a.sha256"
+    "  FROM devices d, users u, enrollments e, commands c,"
+    "       command_results r, enrollment_queue q, push_certs p,"
+    "       cert_auth_associations a"
+    " WHERE 1 = 0"),
+};
+
+const char *nmdm_sql_name(nmdm_stmt_e stmt)
+{
+    return STATEMENTS[stmt].name;
+}
+
+int nmdm_sql_dialect(const char *driver)
+{
+    static const char *const NAMES[] = { "sqlite3", "pgsql", "mysql" };
+    int i;
+
+    for (i = 0; i < NMDM_DIALECTS; i++) {
+        if (!strcmp(driver, NAMES[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* ---- Table names ---- */
+
+static int is_word_char(char c)
+{
+    return apr_isalnum(c) || c == '_';
+}
+
+static int is_ours(const char *word, apr_size_t len)
+{
+    static const char *const TABLES[] = {
+        "devices", "users", "enrollments", "commands", "command_results",
+        "enrollment_queue", "push_certs", "cert_auth_associations",
+        "view_queue", NULL
+    };
+    int i;
+
+    if ((len > 8 && !strncmp(word, "nanomdm_", 8))
+        || (len > 4 && !strncmp(word, "idx_", 4))) {
+        return 1;
+    }
+    for (i = 0; TABLES[i]; i++) {
+        if (strlen(TABLES[i]) == len && !strncmp(word, TABLES[i], len)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *nmdm_sql_prefixed(apr_pool_t *p, const char *sql,
+                              const char *prefix)
+{
+    apr_array_header_t *parts;
+
+    if (!prefix || !*prefix) {
+        return sql;
+    }
+    parts = apr_array_make(p, 64, sizeof(const char *));
+    while (*sql) {
+        apr_size_t len = 1;
+
+        if (is_word_char(*sql)) {
+            while (is_word_char(sql[len])) {
+                len++;
+            }
+            if (is_ours(sql, len)) {
+                APR_ARRAY_PUSH(parts, const char *) = prefix;
+            }
+        }
+        APR_ARRAY_PUSH(parts, const char *) = apr_pstrndup(p, sql, len);
+        sql += len;
+    }
+    return apr_array_pstrcat(p, parts, 0);
+}
+
+/* ---- Lists of ids ---- */
+
+static const char *with_ids(apr_pool_t *p, const char *sql)
+{
+    const char *at = strstr(sql, "%IDS");
+    char *marks, *to;
+    int i;
+
+    if (!at) {
+        return sql;
+    }
+    marks = to = apr_palloc(p, NMDM_SQL_IDS * 3);
+    for (i = 0; i < NMDM_SQL_IDS; i++) {
+        memcpy(to, i ? ",%s" : "%s", i ? 3 : 2);
+        to += i ? 3 : 2;
+    }
+    *to = '\0';
+    return apr_pstrcat(p, apr_pstrmemdup(p, sql, (apr_size_t)(at - sql)),
+                       marks, at + 4, NULL);
+}
+
+const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
+                          nmdm_dialect_e dialect, const char *prefix)
+{
+    const statement_t *row = &STATEMENTS[stmt];
+    const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
+
+    return with_ids(p, nmdm_sql_prefixed(p, sql, prefix));
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_store.c -- certificates, enrollments and tokens in the database. */
+
+#include "nmdm_store.h"
+#include "nmdm_db.h"
+
+#include <apr_strings.h>
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static nmdm_err_t *exists(nmdm_ctx_t *ctx, int *yes, nmdm_stmt_e stmt,
+                          const char **args, int nargs)
+{
+    return nmdm_db_row(ctx, yes, NULL, 0, stmt, args, nargs);
+}
+
+static nmdm_err_t *unknown_device(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0501)
+                    "%s: the device %s was never seen; it has to send"
+                    " Authenticate first", who->id, who->device_id);
+}
+
+/* ---- Certificate associations ---- */
+
+nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
+                                          const char *device_id)
+{
+    return exists(ctx, yes, STMT_CERT_IS_ASSOCIATED,
+                  NMDM_ARGS(device_id, ctx->cert->sha256));
+}
+
+nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes)
+{
+    return exists(ctx, yes, STMT_CERT_IS_KNOWN, NMDM_ARGS(ctx->cert->sha256));
+}
+
+nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
+                                       const char *device_id)
+{
+    return exists(ctx, yes, STMT_DEVICE_HAS_CERT, NMDM_ARGS(device_id));
+}
+
+nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_CERT_ASSOCIATE,
+                        NMDM_ARGS(device_id, ctx->cert->sha256));
+}
+
+/* ---- Enrollments ---- */
+
+nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    const char *id = msg->who.id;
+    const char *pem = ctx->cert ? nmdm_crypto_pem(ctx->pool, ctx->cert->der)
+                                : "";
+
+    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_PUT,
+                          NMDM_ARGS(id, pem,
+                                    or_empty(msg->u.authenticate
+                                                 .serial_number),
+                                    msg->text)));
+    NMDM_TRY(nmdm_queue_clear(ctx, id));
+    return nmdm_db_exec(ctx, NULL, STMT_DEVICE_DISABLE, NMDM_ARGS(id));
+}
+
+/* An absent unlock token never erases the one that is known: a device sends
+ * it once. */
+static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    const nmdm_bytes_t *unlock_token = &msg->u.token_update.unlock_token;
+    const char *id = msg->who.id;
+
+    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
+                          NMDM_ARGS(msg->text, id)));
+    if (!unlock_token->len) {
+        return NULL;
+    }
+    return nmdm_db_exec(ctx, NULL, STMT_DEVICE_UNLOCK_TOKEN,
+                        NMDM_ARGS(unlock_token->data,
+                                  apr_psprintf(ctx->pool,
+                                               "%" APR_SIZE_T_FMT,
+                                               unlock_token->len),
+                                  "devices", "unlock_token", id));
+}
+
+static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    if (msg->u.token_update.unlock_token.len) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0502)
+                 "%s: UnlockToken on a user channel is not stored",
+                 msg->who.id);
+    }
+    return nmdm_db_exec(ctx, NULL, STMT_USER_TOKEN_UPDATE,
+                        NMDM_ARGS(msg->who.id, msg->who.device_id,
+                                  or_empty(msg->user_short_name),
+                                  or_empty(msg->user_long_name),
+                                  msg->text));
+}
+
+nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    const nmdm_token_update_t *update = &msg->u.token_update;
+    const nmdm_id_t *who = &msg->who;
+    int known;
+
+    NMDM_TRY(exists(ctx, &known, STMT_DEVICE_EXISTS,
+                    NMDM_ARGS(who->device_id)));
+    if (!known) {
+        return unknown_device(ctx, who);
+    }
+    NMDM_TRY(who->on_user_channel ? update_user(ctx, msg)
+                                  : update_device(ctx, msg));
+    return nmdm_db_exec(ctx, NULL, STMT_ENROLLMENT_PUT,
+                        NMDM_ARGS(who->id, who->device_id,
+                                  who->on_user_channel ? who->id : "",
+                                  who->type, update->topic,
+                                  update->push_magic, update->token_hex));
+}
+
+nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    return nmdm_db_exec(ctx, NULL,
+                        who->on_user_channel ? STMT_USER_DISABLE
+                                             : STMT_DEVICE_DISABLE,
+                        NMDM_ARGS(who->id));
+}
+
+nmdm_err_t *nmdm_store_user_authenticate(nmdm_ctx_t *ctx,
+                                         const nmdm_msg_t *msg)
+{
+    const nmdm_id_t *who = &msg->who;
+    int known;
+
+    NMDM_TRY(exists(ctx, &known, STMT_DEVICE_EXISTS,
+                    NMDM_ARGS(who->device_id)));
+    if (!known) {
+        return unknown_device(ctx, who);
+    }
+    return nmdm_db_exec(ctx, NULL,
+                        msg->u.user_authenticate.digest_response
+                            ? STMT_USER_DIGEST : STMT_USER_AUTHENTICATE,
+                        NMDM_ARGS(who->id, who->device_id,
+                                  or_empty(msg->user_short_name),
+                                  or_empty(msg->user_long_name),
+                                  msg->text));
+}
+
+nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,
+                                           const nmdm_id_t *who,
+                                           const char *token_b64)
+{
+    int rows;
+
+    NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_BOOTSTRAP_TOKEN_PUT,
+                          NMDM_ARGS(token_b64, who->id)));
+    return rows ? NULL : unknown_device(ctx, who);
+}
+
+nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
+                                           const char **token_b64,
+                                           const nmdm_id_t *who)
+{
+    int found;
+
+    *token_b64 = NULL;
+    return nmdm_db_row(ctx, &found, token_b64, 1, STMT_BOOTSTRAP_TOKEN_GET,
+                       NMDM_ARGS(who->id));
+}
+
+nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
+{
+    const char *args[NMDM_SQL_IDS];
+    int done, i;
+
+    for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
+        for (i = 0; i < NMDM_SQL_IDS; i++) {
+            int at = done + i < ids->nelts ? done + i : done;
+
+            args[i] = APR_ARRAY_IDX(ids, at, const char *);
+        }
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_SEEN, args, NMDM_SQL_IDS));
+    }
+    return NULL;
+}
+
+/* ---- Push certificates ---- */
+
+nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
+                                     const nmdm_push_cert_t *cert)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_PUSH_CERT_PUT,
+                        NMDM_ARGS(cert->topic, cert->cert_pem,
+                                  cert->key_pem));
+}
+
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, const char **pem,
+                                     const char *topic)
+{
+    const char *cols[3];
+    int found;
+
+    *pem = NULL;
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_PUSH_CERT_GET,
+                         NMDM_ARGS(topic)));
+    if (found) {
+        *pem = apr_pstrcat(ctx->pool, cols[1], "\n", cols[2], NULL);
+    }
+    return NULL;
+}

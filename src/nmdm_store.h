@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_store.h -- what is kept: certificates, enrollments, tokens, queue.
+ *
+ * Every call is to be made within a unit of nmdm_db.h. */
+
+#ifndef NMDM_STORE_H
+#define NMDM_STORE_H
+
+#include "nmdm.h"
+#include "nmdm_crypto.h"
+#include "nmdm_message.h"
+
+/* ---- nmdm_store.c: certificate associations ---- */
+
+nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
+                                          const char *device_id);
+/* Is the request's certificate associated with anybody? */
+nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes);
+nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
+                                       const char *device_id);
+nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id);
+
+/* ---- nmdm_store.c: enrollments ---- */
+
+/* A new or renewed device: forgets its tokens, disables it and its users and
+ * empties their queues (behaviour specification 2.4). */
+nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
+
+/* NMDM_DENIED when the device was never seen. */
+nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
+
+/* A device leaves with all its users, a user alone. */
+nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who);
+
+/* The first message of the digest protocol or, with a DigestResponse, the
+ * second; each has its own column. */
+nmdm_err_t *nmdm_store_user_authenticate(nmdm_ctx_t *ctx,
+                                         const nmdm_msg_t *msg);
+
+/* NMDM_DENIED when the device was never seen. "" removes the token. */
+nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,
+                                           const nmdm_id_t *who,
+                                           const char *token_b64);
+/* *token_b64 is NULL when there is none. */
+nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
+                                           const char **token_b64,
+                                           const nmdm_id_t *who);
+
+/* Sets last_seen_at of all these enrollments to now. */
+nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids);
+
+/* ---- nmdm_store.c: push certificates ---- */
+
+nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
+                                     const nmdm_push_cert_t *cert);
+/* *pem is certificate and key, or NULL when the topic is unknown. */
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, const char **pem,
+                                     const char *topic);
+
+/* ---- nmdm_queue.c ---- */
+
+/* What NMDM_QUEUE_NEXT found. */
+typedef enum {
+    NMDM_NEXT_STRANGER,         /* the certificate is not this device's */
+    NMDM_NEXT_NOTHING,
+    NMDM_NEXT_COMMAND
+} nmdm_next_e;
+
+/* The first command that waits for an enrollment, and whether the request's
+ * certificate may have it, in one statement. */
+nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
+                            nmdm_command_t *command, const nmdm_id_t *who,
+                            int skip_not_now);
+
+/* Stores a report. *stored is 0 when nothing was written: because the
+ * certificate is not this device's, or because the command or the enrollment
+ * is unknown, or because the same report was stored before. */
+nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
+                              const nmdm_msg_t *msg);
+
+/* Instead of storing a final report: removes queue row and result of this
+ * enrollment; and, once that is committed, the command nobody needs. */
+nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
+nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid);
+
+/* What waits for a device and its users is delivered no more. */
+nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id);
+
+/* Puts a command into the queues of all ids, none of which may occur twice,
+ * or into none: NMDM_INVALID names what stands against it. */
+nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
+                           const apr_array_header_t *ids);
+
+#endif /* NMDM_STORE_H */

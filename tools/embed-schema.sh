@@ -1,0 +1,17 @@
+#!/bin/sh
+# Prints the SQL scripts of schema/ as C strings, for the module to load.
+set -eu
+cd "$(dirname "$0")/.."
+
+embed() {
+    printf 'static const char %s[] =\n' "$1"
+    sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$/\\n"/' "$2"
+    printf '    "";\n\n'
+}
+
+echo '/* Made from schema/ by tools/embed-schema.sh. */'
+embed SCHEMA_SQLITE3 schema/sqlite3.sql
+embed SCHEMA_PGSQL schema/pgsql.sql
+embed SCHEMA_MYSQL schema/mysql.sql
+embed UPGRADE_0001_PGSQL schema/upgrade/0001.pgsql.sql
+embed UPGRADE_0001_MYSQL schema/upgrade/0001.mysql.sql
