@@ -26,7 +26,7 @@ MODULE   ?= mod_nanomdm.so
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 SCHEMA   := build/schema_text.h
 
-.PHONY: all install demo run check bench clean deps
+.PHONY: all install demo run check clean
 
 all: $(MODULE)
 
@@ -41,5 +41,36 @@ $(SCHEMA): tools/embed-schema.sh $(wildcard schema/*.sql schema/upgrade/*.sql)
 	@mkdir -p $(@D)
 	tools/embed-schema.sh > $@
 
-deps:
-	tools/install-deps.sh
+# ---- install ----
+
+DESTDIR    ?=
+MODS       := /etc/apache2/mods-available
+
+install: all
+	install -d $(DESTDIR)$(LIBEXECDIR)
+	install -m 644 $(MODULE) $(DESTDIR)$(LIBEXECDIR)/mod_nanomdm.so
+	if [ -d $(DESTDIR)$(MODS) ]; then \
+	    install -m 644 conf/nanomdm.load conf/nanomdm.conf \
+	        $(DESTDIR)$(MODS); fi
+
+# ---- try and test; these install what is missing (Debian, as root) ----
+
+demo:
+	@tools/install-deps.sh demo
+	@$(MAKE) --no-print-directory -s all
+	@/usr/bin/python3 tools/demo.py
+
+run:
+	@tools/install-deps.sh demo
+	@$(MAKE) --no-print-directory -s all
+	@/usr/bin/python3 tools/demo.py --stay
+
+check:
+	@tools/install-deps.sh check
+	@$(MAKE) --no-print-directory -s all
+	@/usr/bin/python3 tests/run.py
+
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk
+
+clean:
+	rm -rf build build-* *.so

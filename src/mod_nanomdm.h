@@ -51,6 +51,9 @@ typedef struct nanomdm_site_t nanomdm_site_t;
 typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
+    /* Paths of the Locations with device handlers; NULL when such a handler
+     * stands in any other section, whose URLs cannot be told. */
+    apr_array_header_t *device_paths;
     nanomdm_site_t *site;               /* set in each child */
 } nanomdm_server_t;
 

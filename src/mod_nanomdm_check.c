@@ -37,10 +37,13 @@ typedef struct {
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     int takes_other_identities;         /* any source but tls, anywhere? */
+    apr_array_header_t *device_paths;   /* as in nanomdm_server_t */
+    int has_other_paths;
 } site_t;
 
 typedef struct {
-    apr_pool_t *pool;
+    apr_pool_t *pool;                   /* gone after the check */
+    apr_pool_t *pconf;
     server_rec *main_server;
     int found_any;                      /* one of our directives, anywhere */
     int failed;
@@ -93,6 +96,35 @@ static const char *first_word(apr_pool_t *p, const ap_directive_t *node)
     return ap_getword_conf(p, &args);
 }
 
+/* The path of a Location that is no pattern, or NULL. */
+static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
+{
+    const char *args, *path;
+
+    if (!node || !is(node, "<Location")) {
+        return NULL;
+    }
+    args = apr_pstrmemdup(p, node->args, strcspn(node->args, ">"));
+    path = ap_getword_conf(p, &args);
+    return *path == '/' && !path[strcspn(path, "*?[")]
+        ? apr_pstrdup(p, path) : NULL;
+}
+
+static void note_device_handler(check_t *check, site_t *site,
+                                const ap_directive_t *node)
+{
+    const char *path = plain_location(check->pconf, node->parent);
+
+    if (!site->device_handler) {
+        site->device_handler = node;
+    }
+    if (!path) {
+        site->has_other_paths = 1;
+        return;
+    }
+    APR_ARRAY_PUSH(site->device_paths, const char *) = path;
+}
+
 static void note(check_t *check, site_t *site, const ap_directive_t *node)
 {
     static const struct {
@@ -127,8 +159,8 @@ static void note(check_t *check, site_t *site, const ap_directive_t *node)
             site->any_handler = node;
             check->found_any = 1;
         }
-        if (nanomdm_is_device_handler(handler) && !site->device_handler) {
-            site->device_handler = node;
+        if (nanomdm_is_device_handler(handler)) {
+            note_device_handler(check, site, node);
         }
     }
     if (is(node, "AuthBasicProvider")
@@ -370,7 +402,7 @@ static void check_identities(check_t *check, const site_t *site)
 }
 
 /* Trust is made here because it takes both files. */
-static void make_trust(check_t *check, const site_t *site, apr_pool_t *pconf)
+static void make_trust(check_t *check, const site_t *site)
 {
     nanomdm_conf_t *conf = nanomdm_server_defaults(site->server);
     nanomdm_server_t *server = nanomdm_server(site->server);
@@ -379,7 +411,7 @@ static void make_trust(check_t *check, const site_t *site, apr_pool_t *pconf)
     if (!conf->ca_file) {
         return;
     }
-    err = nmdm_crypto_trust(&server->trust, pconf, conf->ca_file,
+    err = nmdm_crypto_trust(&server->trust, check->pconf, conf->ca_file,
                             conf->intermediate_file);
     if (err) {
         complain(check, NULL, site->server, NMDMNO(0012)
@@ -390,12 +422,14 @@ static void make_trust(check_t *check, const site_t *site, apr_pool_t *pconf)
 
 /* ---- Judging: all of it ---- */
 
-static void judge(check_t *check, const site_t *site, apr_pool_t *pconf)
+static void judge(check_t *check, const site_t *site)
 {
     if (!site->server || !site->any_handler) {
         return;
     }
     nanomdm_server(site->server)->uses_database = 1;
+    nanomdm_server(site->server)->device_paths = site->has_other_paths
+        ? NULL : apr_array_copy(check->pconf, site->device_paths);
     check_database(check, site);
     check_trusted_proxies(check, site);
     if (site->device_handler) {
@@ -407,7 +441,7 @@ static void judge(check_t *check, const site_t *site, apr_pool_t *pconf)
                  "AuthBasicProvider nanomdm knows no password without"
                  " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
     }
-    make_trust(check, site, pconf);
+    make_trust(check, site);
 }
 
 static void check_mpm(check_t *check)
@@ -428,22 +462,24 @@ static void check_mpm(check_t *check)
 int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
-    check_t check = { .pool = ptemp, .main_server = s };
+    check_t check = { .pool = ptemp, .pconf = pconf, .main_server = s };
     site_t main_site = { .server = s };
     const ap_directive_t *node;
 
     (void)plog;
+    main_site.device_paths = apr_array_make(ptemp, 4, sizeof(const char *));
     walk(&check, &main_site, ap_conftree, 0);
     for (node = ap_conftree; node; node = node->next) {
         if (is(node, "<VirtualHost")) {
             site_t site = main_site;
 
             site.server = server_of(&check, node);
+            site.device_paths = apr_array_copy(ptemp, main_site.device_paths);
             walk(&check, &site, node->first_child, 0);
-            judge(&check, &site, pconf);
+            judge(&check, &site);
         }
     }
-    judge(&check, &main_site, pconf);
+    judge(&check, &main_site);
     check_mpm(&check);
     return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

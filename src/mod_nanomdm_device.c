@@ -33,6 +33,21 @@ static int is_checkin(request_rec *r)
         && !strncasecmp(type, CHECKIN_TYPE, strlen(CHECKIN_TYPE));
 }
 
+/* A Location also covers what lies below its path; a device asks for the path
+ * itself. */
+static int is_below(request_rec *r)
+{
+    const apr_array_header_t *paths = nanomdm_server(r->server)->device_paths;
+    int i;
+
+    for (i = 0; paths && i < paths->nelts; i++) {
+        if (!strcmp(r->uri, APR_ARRAY_IDX(paths, i, const char *))) {
+            return 0;
+        }
+    }
+    return paths != NULL;
+}
+
 /* Who is not known from the connection or a header may not make us read a
  * body; only a signature is judged by it. */
 static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
@@ -56,7 +71,7 @@ int nanomdm_device_handler(request_rec *r)
     if (!nanomdm_is_device_handler(r->handler)) {
         return DECLINED;
     }
-    if (r->uri[strlen(r->uri) - 1] == '/') {
+    if (is_below(r)) {
         return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
     }
     err = nanomdm_context(&ctx, r);

@@ -4,10 +4,12 @@
  * A device that does takes it as the end of its management and removes its
  * enrollment (behaviour specification 1.10). Our own code sends neither; but
  * an inherited Require, a failing provider, mod_ssl or an error document can.
- * Such a refusal stays a refusal, as 500, and is logged loudly. */
+ * Such a refusal stays a refusal, as 500, and is logged loudly. Other errors
+ * that httpd makes for a device lose their HTML on the way. */
 
 #include "mod_nanomdm.h"
 
+#include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -18,7 +20,6 @@
 APLOG_USE_MODULE(nanomdm);
 
 #define FILTER_NAME "NANOMDM_FIREWALL"
-#define BODY "Internal Server Error\n"
 
 static ap_filter_rec_t *firewall_filter;
 
@@ -70,8 +71,8 @@ static int keep_error_documents_out(request_rec *r)
 {
     if (!r->prev && !r->main
         && nanomdm_is_device_handler(configured_handler(r))) {
-        ap_custom_response(r, HTTP_UNAUTHORIZED, "\"" BODY);
-        ap_custom_response(r, HTTP_FORBIDDEN, "\"" BODY);
+        ap_custom_response(r, HTTP_UNAUTHORIZED, "\"Refused\n");
+        ap_custom_response(r, HTTP_FORBIDDEN, "\"Refused\n");
     }
     return DECLINED;
 }
@@ -85,6 +86,11 @@ static int skip_file_system(request_rec *r)
 
 /* ---- After: the status ---- */
 
+static int is_refusal(const request_rec *r)
+{
+    return r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN;
+}
+
 static void loudly(request_rec *r, int status)
 {
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1401)
@@ -96,28 +102,36 @@ static void loudly(request_rec *r, int status)
                   status);
 }
 
-static apr_status_t rewrite(ap_filter_t *f, apr_bucket_brigade *brigade)
+static void take_back_refusal(request_rec *r)
 {
-    request_rec *r = f->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-
     loudly(r, r->status);
     r->status = HTTP_INTERNAL_SERVER_ERROR;
     r->status_line = NULL;
     apr_table_unset(r->headers_out, "WWW-Authenticate");
     apr_table_unset(r->err_headers_out, "WWW-Authenticate");
-    apr_table_unset(r->headers_out, "Authentication-Info");
-    apr_table_unset(r->err_headers_out, "Authentication-Info");
     apr_table_unset(r->headers_out, "Location");
     apr_table_unset(r->err_headers_out, "Location");
+}
+
+static apr_status_t rewrite(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    request_rec *r = f->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    const char *text;
+
+    if (is_refusal(r)) {
+        take_back_refusal(r);
+    }
+    text = apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4, "\n",
+                       NULL);
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
-    ap_set_content_length(r, sizeof(BODY) - 1);
+    ap_set_content_length(r, (apr_off_t)strlen(text));
 
     apr_brigade_cleanup(brigade);
     if (!r->header_only) {
-        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_immortal_create(
-            BODY, sizeof(BODY) - 1, alloc));
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
+            text, strlen(text), r->pool, alloc));
     }
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
     f->ctx = r;                 /* said once, the rest is dropped */
@@ -141,18 +155,25 @@ static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
         }
         return ap_pass_brigade(f->next, brigade);
     }
-    if (f->r->status == HTTP_UNAUTHORIZED || f->r->status == HTTP_FORBIDDEN) {
+    if (ap_is_HTTP_ERROR(f->r->status)) {
         return rewrite(f, brigade);
     }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, brigade);
 }
 
-/* On the way of every error, and of every error document. */
-static void stand_in_the_way(request_rec *r)
+/* On the way of every error that httpd makes. */
+static void stand_before_errors(request_rec *r)
 {
-    if ((r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN)
-        && is_device_url_at_last(r)) {
+    if (ap_is_HTTP_ERROR(r->status) && is_device_url_at_last(r)) {
+        ap_add_output_filter_handle(firewall_filter, NULL, r, r->connection);
+    }
+}
+
+/* On the way of every error document. */
+static void stand_before_refusals(request_rec *r)
+{
+    if (is_refusal(r) && is_device_url_at_last(r)) {
         ap_add_output_filter_handle(firewall_filter, NULL, r, r->connection);
     }
 }
@@ -166,8 +187,8 @@ void nanomdm_firewall_hooks(void)
                            APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(skip_file_system, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
-    ap_hook_insert_error_filter(stand_in_the_way, NULL, NULL,
+    ap_hook_insert_error_filter(stand_before_errors, NULL, NULL,
                                 APR_HOOK_REALLY_LAST);
-    ap_hook_insert_filter(stand_in_the_way, NULL, NULL,
+    ap_hook_insert_filter(stand_before_refusals, NULL, NULL,
                           APR_HOOK_REALLY_LAST);
 }

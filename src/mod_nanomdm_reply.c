@@ -133,6 +133,9 @@ int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
 
     finish(r, ctx);
     nanomdm_log_error(r, err);
+    if (err->rv == AP_FILTER_ERROR) {
+        return AP_FILTER_ERROR; /* httpd's filters have answered */
+    }
     if (status == HTTP_SERVICE_UNAVAILABLE) {
         apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
     }
@@ -144,6 +147,10 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
     nmdm_reply_t reply;
 
     nanomdm_log_error(r, err);
+    if (err->rv == AP_FILTER_ERROR) {
+        finish(r, ctx);
+        return AP_FILTER_ERROR;
+    }
     nmdm_admin_error(&reply, r->pool, nmdm_err_text(err));
     return nanomdm_reply(r, ctx, &reply, nanomdm_status_of(err));
 }

@@ -4,6 +4,7 @@
 #include "mod_nanomdm.h"
 
 #include <apr_strings.h>
+#include <http_core.h>
 #include <http_protocol.h>
 #include <util_filter.h>
 
@@ -69,8 +70,9 @@ typedef struct {
 static nmdm_err_t *too_large(const buffer_t *buffer)
 {
     return nmdm_err(buffer->r->pool, NMDM_TOO_LARGE, APR_SUCCESS,
-                    NMDMNO(1102) "request body of more than %" APR_SIZE_T_FMT
-                    " bytes; NanoMDMMaxBody sets the limit", buffer->most);
+                    NMDMNO(1102) "request body is larger than NanoMDMMaxBody (%"
+                    APR_SIZE_T_FMT ") or LimitRequestBody allow",
+                    buffer->most);
 }
 
 static void make_room(buffer_t *buffer, apr_size_t needed)
@@ -137,23 +139,33 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
     nmdm_err_t *err = nmdm_err(r->pool, kind, rv, NMDMNO(1104)
                                "cannot read the request body");
 
-    /* A device that went away is nobody's fault here. */
-    if (r->connection->aborted || APR_STATUS_IS_TIMEUP(rv)) {
+    /* A device that went away is nobody's fault here; and after
+     * AP_FILTER_ERROR it has been answered, by LimitRequestBody say. */
+    if (r->connection->aborted || APR_STATUS_IS_TIMEUP(rv)
+        || rv == AP_FILTER_ERROR) {
         err->kind = NMDM_INVALID;
     }
     return err;
 }
 
-/* The room given at once is bounded by what a client can show to send. */
-static void start(buffer_t *buffer)
+/* What is announced to be too large need not be read. The room given at once
+ * is bounded, because a client may announce more than it sends. */
+static nmdm_err_t *start(buffer_t *buffer)
 {
-    const char *length = apr_table_get(buffer->r->headers_in,
-                                       "Content-Length");
+    request_rec *r = buffer->r;
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
     apr_int64_t announced = length ? apr_atoi64(length) : 0;
+    apr_off_t core_limit = ap_get_limit_req_body(r);
 
+    buffer->most = (apr_size_t)nanomdm_max_body(nanomdm_conf(r));
+    if (announced > (apr_int64_t)buffer->most
+        || (core_limit > 0 && announced > core_limit)) {
+        return too_large(buffer);
+    }
     buffer->room = announced > 0 && announced < CHUNK
         ? (apr_size_t)announced + 1 : CHUNK;
-    buffer->data = apr_palloc(buffer->r->pool, buffer->room);
+    buffer->data = apr_palloc(r->pool, buffer->room);
+    return NULL;
 }
 
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
@@ -163,8 +175,7 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
         = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     int at_end = 0;
 
-    buffer.most = (apr_size_t)nanomdm_max_body(nanomdm_conf(r));
-    start(&buffer);
+    NMDM_TRY(start(&buffer));
     while (!at_end) {
         apr_status_t rv = ap_get_brigade(r->input_filters, brigade,
                                          AP_MODE_READBYTES, APR_BLOCK_READ,

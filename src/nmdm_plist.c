@@ -10,10 +10,13 @@
 
 #include <apr_cstr.h>
 #include <apr_hash.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 
+#include <errno.h>
 #include <expat.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef enum {
@@ -209,8 +212,9 @@ static void XMLCALL on_start(void *baton, const XML_Char *name,
         }
     }
     rd->len = 0;
-    rd->collecting = !is_container(element)
-        && (frame->path || (element == KEY && parent && parent->path));
+    rd->collecting = element == INTEGER
+        || (!is_container(element)
+            && (frame->path || (element == KEY && parent && parent->path)));
 }
 
 /* A slash separates the parts of our paths: a key that has one is nobody's. */
@@ -226,6 +230,43 @@ static void end_of_key(reader_t *rd, frame_t *dict)
 
         rd->key_path = is_wanted(rd, path) ? path : NULL;
     }
+}
+
+/* Digits with a sign, or 0x and hexadecimal digits, of no more than 64 bits:
+ * what property lists know. */
+static int is_integer(const char *text, apr_size_t len)
+{
+    char copy[32], *digits = copy, *end;
+    int base = 10;
+
+    while (len && strchr(" \t\r\n", *text)) {
+        text++;
+        len--;
+    }
+    while (len && strchr(" \t\r\n", text[len - 1])) {
+        len--;
+    }
+    if (!len || len >= sizeof(copy)) {
+        return 0;
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    digits += *digits == '-' || *digits == '+';
+    if (!strncasecmp(digits, "0x", 2)) {
+        digits += 2;
+        base = 16;
+    }
+    if (!apr_isxdigit(*digits)) {
+        return 0;
+    }
+    errno = 0;
+    if (*copy == '-') {
+        (void)strtoll(copy, &end, base);
+    }
+    else {
+        (void)strtoull(copy, &end, base);
+    }
+    return !*end && !errno;
 }
 
 static void XMLCALL on_end(void *baton, const XML_Char *name)
@@ -247,10 +288,14 @@ static void XMLCALL on_end(void *baton, const XML_Char *name)
         refuse(rd, "no root");
         return;
     }
+    if (frame.element == INTEGER && !is_integer(rd->text, rd->len)) {
+        refuse(rd, "not an integer of 64 bits");
+        return;
+    }
     if (frame.element == KEY) {
         end_of_key(rd, top(rd));
     }
-    else if (rd->collecting) {
+    else if (rd->collecting && frame.path) {
         keep(rd, frame.path, frame.element,
              apr_pstrmemdup(rd->pool, rd->text ? rd->text : "", rd->len),
              rd->len);

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificate authorities and identities, minted in memory."""
+
+import datetime
+import functools
+import hashlib
+import tempfile
+import uuid
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+PEM = serialization.Encoding.PEM
+DER = serialization.Encoding.DER
+
+EKU = {
+    "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "server": ExtendedKeyUsageOID.SERVER_AUTH,
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+}
+DIGESTS = {
+    "md5": hashes.MD5, "sha1": hashes.SHA1, "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+}
+
+
+@functools.lru_cache(maxsize=None)
+def rsa_key(bits=2048):
+    """One RSA key serves all: they are slow to make, and no rule under
+    test asks for different ones."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def new_key(kind):
+    """kind: "ec" (P-256), "rsa" (2048) or "rsa4096"."""
+    if kind == "ec":
+        return ec.generate_private_key(ec.SECP256R1())
+    return rsa_key(int(kind[3:] or 2048))
+
+
+def days_from_now(days):
+    return (datetime.datetime.utcnow().replace(microsecond=0)
+            + datetime.timedelta(days=days))
+
+
+class Identity:
+    """A certificate and its key."""
+
+    def __init__(self, cert, key):
+        self.cert = cert
+        self.key = key
+
+    @property
+    def pem(self):
+        return self.cert.public_bytes(PEM)
+
+    @property
+    def der(self):
+        return self.cert.public_bytes(DER)
+
+    @property
+    def sha256(self):
+        """As cert_auth_associations stores it."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    @property
+    def key_pem(self):
+        return self.key.private_bytes(
+            PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption())
+
+    def file(self):
+        """An open temporary file with both, for programs wanting a path;
+        it is gone when closed."""
+        out = tempfile.NamedTemporaryFile(suffix=".pem")
+        out.write(self.pem + self.key_pem)
+        out.flush()
+        return out
+
+
+class Authority(Identity):
+    """An identity that may sign others."""
+
+    def issue(self, subject="device", *, eku="client", key="ec", ca=False,
+              days=365, start=-1, digest="sha256", uid=None, dns=None):
+        """Mint a leaf, or with ca=True an Authority below this one.
+
+        eku: a name of EKU, several joined with ",", or None for no
+        extension.  start, days: first and last day of validity, counted
+        from now; start=-9, days=-2 is an expired certificate.  uid: the
+        UID attribute of the subject (an APNs topic).
+        """
+        key = new_key(key)
+        return mint(subject, key, self, eku=eku, ca=ca, days=days,
+                    start=start, digest=digest, uid=uid, dns=dns)
+
+    def intermediate(self, subject="Test Issuing CA", **options):
+        return self.issue(subject, ca=True, **{"eku": None, **options})
+
+
+def root(subject="Test Root CA", *, key="ec", **options):
+    """A self-signed authority."""
+    return mint(subject, new_key(key), None, ca=True, **options)
+
+
+def self_signed(subject="device", *, key="ec", **options):
+    """A leaf that nobody vouches for."""
+    return mint(subject, new_key(key), None, **{"eku": "client", **options})
+
+
+@functools.lru_cache(maxsize=None)
+def push_authority():
+    return root("Test Push CA")
+
+
+def push_topic():
+    return f"com.apple.mgmt.External.{uuid.uuid4()}"
+
+
+def push_certificate(topic=None, key="rsa", **options):
+    """An MDM push certificate of the given or a new topic."""
+    topic = topic or push_topic()
+    return push_authority().issue("APSP:test", key=key, uid=topic,
+                                  **options)
+
+
+def mint(subject, key, issuer, *, eku=None, ca=False, days=365, start=-1,
+         digest="sha256", uid=None, dns=None):
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, subject)]
+    if uid is not None:
+        attributes.insert(0, x509.NameAttribute(NameOID.USER_ID, uid))
+    name = x509.Name(attributes)
+    builder = (x509.CertificateBuilder()
+               .subject_name(name)
+               .issuer_name(issuer.cert.subject if issuer else name)
+               .public_key(key.public_key())
+               .serial_number(x509.random_serial_number())
+               .not_valid_before(days_from_now(start))
+               .not_valid_after(days_from_now(days))
+               .add_extension(x509.BasicConstraints(ca, None), True)
+               .add_extension(x509.SubjectKeyIdentifier.from_public_key(
+                   key.public_key()), False))
+    if eku:
+        usages = [EKU[name] for name in eku.split(",")]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages),
+                                        False)
+    if dns:
+        names = x509.SubjectAlternativeName([x509.DNSName(dns)])
+        builder = builder.add_extension(names, False)
+    cert = builder.sign(issuer.key if issuer else key, DIGESTS[digest]())
+    return (Authority if ca else Identity)(cert, key)

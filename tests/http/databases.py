@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private database servers, and the databases in them.
+
+A server is started once and lives in a folder of its own; each call of
+fresh() makes a new database in it, with what httpd and a test need to
+reach it.
+"""
+
+import contextlib
+import itertools
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+
+import psycopg2
+import pymysql
+
+from system import (as_user, free_port, kill_tree, remove_folder, run,
+                    spawn, temp_folder, wait_until)
+
+POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+USER = "nanomdm"
+PASSWORD = "db-secret"
+
+
+class Database:
+    """One database: how httpd and how a test get at it."""
+
+    def __init__(self, server, name, params, connect):
+        self.server = server
+        self.name = name
+        self.params = params
+        self.connect = connect
+
+    @property
+    def kind(self):
+        """sqlite3, pgsql or mysql: the name of the apr_dbd driver."""
+        return self.server.kind
+
+    def dbd_lines(self, connections):
+        """mod_dbd's directives for a child with that many connections."""
+        return (f'DBDriver {self.kind}\n'
+                f'DBDParams "{self.params}"\n'
+                f'DBDPersist On\n'
+                f'DBDMin {connections}\n'
+                f'DBDKeep {connections}\n'
+                f'DBDMax {connections}\n')
+
+    def query(self, sql, *args):
+        """Rows as a list of tuples; parameters are written %s."""
+        return self._run(sql, args, lambda cursor: list(cursor.fetchall()))
+
+    def execute(self, sql, *args):
+        """Run and commit; the number of rows affected."""
+        return self._run(sql, args, lambda cursor: cursor.rowcount)
+
+    def cut_connections(self):
+        """Have the server end all but this one; how many there were."""
+        if self.kind == "pgsql":
+            return len(self.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid()"))
+        threads = self.query(
+            "SELECT id FROM information_schema.processlist"
+            " WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+        for thread, in threads:
+            self.execute(f"KILL {thread}")
+        return len(threads)
+
+    def _run(self, sql, args, harvest):
+        if self.kind == "sqlite3":
+            sql = sql.replace("%s", "?")
+        # Without parameters the drivers leave % alone.
+        parameters = (args,) if args else ()
+        with contextlib.closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql, *parameters)
+            result = harvest(cursor)
+            connection.commit()
+            return result
+
+
+class Server:
+    """What the three have in common: a folder, a life, databases."""
+
+    kind = None
+    user = None
+
+    def __init__(self, durable=False):
+        """durable: write through to the disk.  Otherwise a commit still
+        survives kill(), though not the loss of power."""
+        self.durable = durable
+        self.folder = None
+        self.process = None
+        self.numbers = itertools.count(1)
+
+    def start(self):
+        if not self.folder:
+            self.folder = temp_folder(self.kind)
+            shutil.chown(self.folder, self.user, self.user)
+            self.port = free_port()
+            self.create()
+        self.launch()
+
+    def create(self):
+        """Fill the new folder."""
+
+    def launch(self):
+        with open(self.folder / "server.log", "ab") as log:
+            self.process = spawn(self.command(), log, user=self.user,
+                                 cwd=self.folder)
+        wait_until(lambda: self.process.poll() is not None or self.alive())
+        if not self.alive():
+            raise RuntimeError(f"{self.kind} does not start:\n"
+                               + self.log())
+
+    def log(self):
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def alive(self):
+        try:
+            self.admin().close()
+        except (psycopg2.Error, pymysql.Error):
+            return False
+        return True
+
+    def stop(self):
+        """Stop in good order; start() goes on with the same data."""
+        if self.process:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                kill_tree(self.process)
+        self.process = None
+
+    def kill(self):
+        """SIGKILL, as the OOM killer does."""
+        kill_tree(self.process)
+        self.process = None
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def remove(self):
+        self.stop()
+        if self.folder:
+            remove_folder(self.folder)
+        self.folder = None
+
+    def fresh(self, schema=None):
+        """A new database, empty or with the tables of an SQL file."""
+        name = f"nanomdm_{next(self.numbers)}"
+        database = self.create_database(name)
+        if schema:
+            self.load(name, schema)
+        return database
+
+
+class Sqlite(Server):
+    """A file: nothing runs, and so nothing can be stopped."""
+
+    kind = "sqlite3"
+    user = "www-data"
+
+    def launch(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def kill(self):
+        pass
+
+    def path(self, name):
+        return self.folder / name / "nanomdm.db"
+
+    def create_database(self, name):
+        """Not even the file: httpd makes it, as its own user."""
+        folder = self.path(name).parent
+        folder.mkdir()
+        shutil.chown(folder, self.user, self.user)
+        # mode=rw: a test that looks too early must not create the file.
+        uri = f"file:{self.path(name)}?mode=rw"
+        return Database(self, name, self.path(name),
+                        lambda: sqlite3.connect(uri, uri=True, timeout=10))
+
+    def load(self, name, schema):
+        with contextlib.closing(sqlite3.connect(self.path(name))) as db:
+            db.executescript(pathlib.Path(schema).read_text())
+        shutil.chown(self.path(name), self.user, self.user)
+
+
+class Postgres(Server):
+    kind = "pgsql"
+    user = "postgres"
+    stop_signal = signal.SIGINT           # "fast": waits for no client
+
+    def create(self):
+        run("setpriv", *as_user(self.user), POSTGRES / "initdb",
+            "--no-sync", "--auth-local=trust", "--encoding=UTF8",
+            "--auth-host=scram-sha-256", "--locale=C.UTF-8",
+            "--username=postgres", self.folder / "data",
+            cwd=self.folder)
+        self.launch()
+        self.admin_execute(f"CREATE ROLE {USER} LOGIN"
+                           f" PASSWORD '{PASSWORD}'")
+        self.stop()
+
+    def command(self):
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": self.port,
+            "unix_socket_directories": self.folder,
+            "max_connections": 200, "shared_buffers": "32MB",
+        }
+        if not self.durable:
+            settings.update(fsync="off", full_page_writes="off")
+        words = [POSTGRES / "postgres", "-D", self.folder / "data"]
+        for name, value in settings.items():
+            words += ["-c", f"{name}={value}"]
+        return words
+
+    def admin(self, database="postgres", user="postgres"):
+        return psycopg2.connect(host=str(self.folder), port=self.port,
+                                dbname=database, user=user)
+
+    def admin_execute(self, sql):
+        connection = self.admin()
+        connection.autocommit = True      # CREATE DATABASE demands it
+        connection.cursor().execute(sql)
+        connection.close()
+
+    def create_database(self, name):
+        self.admin_execute(f"CREATE DATABASE {name} OWNER {USER}")
+        return Database(
+            self, name,
+            f"host=127.0.0.1 port={self.port} dbname={name} user={USER}"
+            f" password={PASSWORD} connect_timeout=2",
+            lambda: self.admin(name, USER))
+
+    def load(self, name, schema):
+        run("psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1",
+            "-h", self.folder, "-p", self.port, "-U", USER, "-d", name,
+            "-f", schema)
+
+
+class MariaDB(Server):
+    kind = "mysql"
+    user = "mysql"
+    stop_signal = signal.SIGTERM
+
+    def create(self):
+        run("setpriv", *as_user(self.user), "mariadb-install-db",
+            "--no-defaults", f"--datadir={self.folder / 'data'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db", cwd=self.folder)
+        self.launch()
+        self.admin_execute(f"CREATE USER {USER}@'127.0.0.1'"
+                           f" IDENTIFIED BY '{PASSWORD}'")
+        self.admin_execute(f"GRANT ALL ON `nanomdm\\_%`.*"
+                           f" TO {USER}@'127.0.0.1'")
+        self.stop()
+
+    def command(self):
+        return ["mariadbd", "--no-defaults",
+                f"--datadir={self.folder / 'data'}",
+                f"--socket={self.socket}", f"--port={self.port}",
+                f"--pid-file={self.folder / 'pid'}",
+                "--bind-address=127.0.0.1", "--skip-name-resolve",
+                "--max-connections=300", "--max-allowed-packet=64M",
+                "--character-set-server=utf8mb4",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-flush-log-at-trx-commit="
+                + ("1" if self.durable else "2")]
+
+    @property
+    def socket(self):
+        return str(self.folder / "socket")
+
+    def admin(self, database=None):
+        return pymysql.connect(unix_socket=self.socket, user="root",
+                               database=database, charset="utf8mb4",
+                               connect_timeout=5)
+
+    def admin_execute(self, sql):
+        connection = self.admin()
+        connection.cursor().execute(sql)
+        connection.close()
+
+    def create_database(self, name):
+        self.admin_execute(f"CREATE DATABASE {name}")
+        return Database(
+            self, name,
+            f"host=127.0.0.1,port={self.port},dbname={name},user={USER},"
+            f"pass={PASSWORD},reconnect=0,flags=CLIENT_FOUND_ROWS",
+            lambda: self.admin(name))
+
+    def load(self, name, schema):
+        with open(schema, "rb") as sql:
+            run("mariadb", "--no-defaults", f"--socket={self.socket}",
+                "--default-character-set=utf8mb4", "--user=root", name,
+                stdin=sql)
+
+
+KINDS = {server.kind: server for server in (Sqlite, Postgres, MariaDB)}

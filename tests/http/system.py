@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the harness needs from this host: folders, ports, processes."""
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def temp_folder(kind):
+    """A new folder that the users of httpd and the databases may enter."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"nanomdm-{kind}-"))
+    path.chmod(0o755)
+    return path
+
+
+def remove_folder(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def free_port(given=set()):
+    """A TCP port that nobody listens on and no earlier caller was given.
+
+    Below the range from which the kernel serves port 0: there the tests'
+    own connections would now and then take a port that a stopped server
+    comes back for.
+    """
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in given:
+            given.add(port)
+            return port
+
+
+def wait_until(condition, seconds=15.0, pause=0.02):
+    """Poll; the last answer is returned, so a caller can tell timeouts."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer or time.monotonic() > deadline:
+            return answer
+        time.sleep(pause)
+
+
+def children(pid):
+    """Process ids whose parent is pid."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue                      # it ended while we looked
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def kill_tree(process):
+    """SIGKILL a process that we started and its direct children."""
+    for pid in [process.pid, *children(process.pid)]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    process.wait()
+
+
+def run(*command, **options):
+    """Run to the end; a failure carries what the program said."""
+    done = subprocess.run([str(word) for word in command],
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **options)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n"
+                           + done.stdout.decode(errors="replace"))
+    return done.stdout
+
+
+def spawn(command, output, *, user=None, **options):
+    """Start a server that ends when the test run does, even by SIGKILL:
+    otherwise it would keep its port and folder for ever.
+
+    It leads a process group of its own, because httpd stops its children
+    by signalling the whole group.
+    """
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig=TERM", *as_user(user), *command],
+        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        start_new_session=True, **options)
+
+
+def as_user(user):
+    """setpriv's options to become user."""
+    if not user:
+        return []
+    return [f"--reuid={user}", f"--regid={user}", "--init-groups"]

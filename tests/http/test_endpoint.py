@@ -1,0 +1,621 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device URLs: methods, content types, bodies and property lists.
+
+Numbers such as M22 are the conformance cases of the specification.
+"""
+
+import gzip
+import plistlib
+import random
+import time
+
+import pytest
+
+from device import CHECKIN, REPORT, Client, Response, without_none
+from wire import (DOCTYPE, assert_empty, assert_error, authenticate,
+                  is_stored)
+
+one_database = pytest.mark.one_database
+
+SEPARATE = """\
+<Location "/mdm">
+    SetHandler nanomdm-command
+</Location>
+<Location "/checkin">
+    SetHandler nanomdm-checkin
+</Location>
+"""
+LIMITED = """\
+<Location "/small">
+    SetHandler nanomdm
+    NanoMDMMaxBody 65536
+</Location>
+<Location "/core">
+    SetHandler nanomdm
+    LimitRequestBody 65536
+</Location>
+"""
+XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+PLIST = b'<plist version="1.0">'
+
+
+def dict_of(xml):
+    """The <dict> of an XML plist, without what stands around it."""
+    start = xml.index(b"<dict>")
+    return xml[start:xml.index(b"</dict>") + len(b"</dict>")]
+
+
+def assert_refused(mac, answer):
+    assert_error(answer, 400)
+    assert not is_stored(mac.server, mac.udid)
+
+
+@pytest.fixture(scope="module")
+def separate(module_httpd):
+    return module_httpd(replace={"mdm": SEPARATE})
+
+
+@pytest.fixture(scope="module")
+def limited(module_httpd):
+    return module_httpd(extra_vhost=LIMITED)
+
+
+# -- without an identity ----------------------------------------------
+
+@one_database
+@pytest.mark.parametrize("plain", [True, False])
+def test_m01_get_without_anything_is_400(server, plain):
+    """M1"""
+    client = Client(server, plain=plain)
+    assert_error(client.raw("GET", "/mdm"), 400)
+    client.close()
+
+
+@one_database
+def test_m01_head_has_no_body(device):
+    """M1: an error's body must not upset the connection after HEAD."""
+    client = device(transport="none")
+    answer = client.raw("HEAD", "/mdm")
+    assert (answer.status, answer.body) == (400, b"")
+    assert_error(client.raw("GET", "/mdm"), 400)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_m02_unsigned_checkin_is_400(device, plain):
+    """M2"""
+    mac = device(transport="none", plain=plain)
+    assert_refused(mac, mac.authenticate())
+
+
+# -- check-in or report -----------------------------------------------
+
+@one_database
+@pytest.mark.parametrize("content_type", [
+    "application/x-apple-aspen-mdm-checkin",
+    "application/x-apple-aspen-mdm-checkin; charset=UTF-8",
+    "application/x-apple-aspen-mdm-checkin;charset=UTF-8",
+    "application/x-apple-aspen-mdm-checkinXYZ",
+    "APPLICATION/X-Apple-Aspen-MDM-Checkin",
+])
+def test_m22_checkin_content_types(device, content_type):
+    """M22"""
+    mac = device()
+    assert_empty(mac.send(authenticate(mac), content_type))
+    assert is_stored(mac.server, mac.udid)
+
+
+@one_database
+@pytest.mark.parametrize("content_type", [
+    None, "", "application/x-apple-aspen-mdm", REPORT, "text/xml",
+    "x; application/x-apple-aspen-mdm-checkin"])
+def test_m22_all_else_is_a_report(device, content_type):
+    """M22, M23"""
+    mac = device().enroll()
+    assert_empty(mac.send({**mac.ids(), "Status": "Idle"}, content_type))
+    other = device()
+    assert_refused(other, other.send(authenticate(other), content_type))
+
+
+@one_database
+def test_m23_report_sent_as_checkin_is_400(device):
+    """M23"""
+    mac = device().enroll()
+    answer = mac.send({**mac.ids(), "Status": "Idle"}, CHECKIN)
+    assert_error(answer, 400)
+
+
+@one_database
+@pytest.mark.parametrize("content_type", [None, CHECKIN, REPORT])
+def test_m24_separate_urls_ignore_the_content_type(
+        device, separate, content_type):
+    """M24"""
+    mac = device(separate)
+    checkin = authenticate(mac)
+    assert_refused(mac, mac.send(checkin, content_type))
+    assert_empty(mac.send(checkin, content_type, path="/checkin"))
+    idle = plistlib.dumps({**mac.ids(), "Status": "Idle"})
+    assert_empty(mac.send(idle, content_type))
+    assert_error(mac.send(idle, content_type, path="/checkin"), 400)
+
+
+@one_database
+def test_m24_no_checkin_url_unless_configured(device):
+    """M24, M34"""
+    mac = device()
+    for path in ("/checkin", "/v2/x"):
+        assert mac.raw("GET", path).status == 404
+
+
+@one_database
+def test_m34_with_a_slash_more_it_is_no_device_url(device):
+    """M34"""
+    mac = device()
+    answer = mac.send(authenticate(mac), CHECKIN, path="/mdm/")
+    assert answer.status in (404, 400)
+    assert not is_stored(mac.server, mac.udid)
+
+
+# -- methods and transfer ---------------------------------------------
+
+@one_database
+def test_m25_post_is_like_put(device):
+    """M25"""
+    mac = device()
+    answer = mac.send(authenticate(mac), CHECKIN, method="POST")
+    assert_empty(answer)
+    assert is_stored(mac.server, mac.udid)
+    answer = mac.send({**mac.ids(), "Status": "Idle"}, method="POST")
+    assert_empty(answer)
+
+
+@one_database
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "FOO"])
+def test_m25_other_methods_are_served_or_405(device, method):
+    """M25: the reference takes any, refusing is allowed, but how?"""
+    mac = device()
+    answer = mac.send(authenticate(mac), CHECKIN, method=method)
+    assert answer.status in (200, 405), answer
+    assert is_stored(mac.server, mac.udid) == (answer.status == 200)
+
+
+@one_database
+def test_m25_get_without_body_is_400(device):
+    """M1: an operator who looks whether the URL is alive."""
+    assert_error(device().raw("GET", "/mdm"), 400, 405)
+
+
+@pytest.mark.parametrize("pieces", [1, 500])
+def test_m26_chunked(device, pieces):
+    """M26"""
+    mac = device()
+    body = authenticate(mac)
+    size = -(-len(body) // pieces)
+    chunks = [body[at:at + size] for at in range(0, len(body), size)]
+    answer = mac.raw("PUT", "/mdm", chunks, {"Content-Type": CHECKIN},
+                     chunked=True)
+    assert_empty(answer)
+    (stored,), = mac.server.database.query(
+        "SELECT authenticate FROM devices WHERE id = %s", mac.udid)
+    assert stored.encode() == body
+
+
+@one_database
+def test_m26_expect_100_continue(device):
+    """M26: who asks first is told to go on, and then answered."""
+    mac = device()
+    body = authenticate(mac)
+    mac.connection = connection = mac.connect(False)
+    connection.putrequest("PUT", "/mdm", skip_accept_encoding=True)
+    for name, value in (("Content-Type", CHECKIN),
+                        ("Content-Length", str(len(body))),
+                        ("Expect", "100-continue")):
+        connection.putheader(name, value)
+    connection.endheaders()
+    interim = b""
+    while not interim.endswith(b"\r\n\r\n"):
+        interim += connection.sock.recv(1)
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    connection.send(body)
+    assert_empty(Response(connection.getresponse()))
+    assert is_stored(mac.server, mac.udid)
+
+
+@one_database
+def test_broken_upload_stores_nothing(device):
+    """1.6: the connection ends in the middle of a complete-looking
+    plist."""
+    mac = device()
+    body = authenticate(mac)
+    mac.connection = connection = mac.connect(False)
+    connection.putrequest("PUT", "/mdm", skip_accept_encoding=True)
+    connection.putheader("Content-Type", CHECKIN)
+    connection.putheader("Content-Length", str(len(body) + 1))
+    connection.endheaders()
+    connection.send(body)
+    mac.close()
+    other = device().enroll()
+    assert_empty(other.idle())
+    assert not is_stored(mac.server, mac.udid)
+
+
+@one_database
+def test_content_encoding_is_not_decoded(device):
+    """1.6"""
+    mac = device()
+    answer = mac.send(gzip.compress(authenticate(mac)), CHECKIN,
+                      headers={"Content-Encoding": "gzip"})
+    assert_refused(mac, answer)
+
+
+@one_database
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/small", "/core"])
+def test_m27_above_the_limit_is_413(device, limited, path, chunked):
+    """M27, for our own limit and for httpd's LimitRequestBody."""
+    mac = device(limited)
+    full = authenticate(mac).ljust(65536)
+    above = mac.raw("PUT", path, [full, b" "] if chunked else full + b" ",
+                    {"Content-Type": CHECKIN}, chunked=chunked)
+    assert_error(above, 413)
+    assert not is_stored(limited, mac.udid)
+    at = mac.raw("PUT", path, [full] if chunked else full,
+                 {"Content-Type": CHECKIN}, chunked=chunked)
+    assert_empty(at)
+
+
+@one_database
+def test_m27_20_mb_fit_into_the_default_limit(device, server):
+    """M27"""
+    mac = device()
+    body = authenticate(mac, Model="x" * 20_000_000)
+    assert_empty(mac.send(body, CHECKIN))
+    assert server.database.query(
+        "SELECT length(authenticate) FROM devices WHERE id = %s",
+        mac.udid) == [(len(body),)]
+    assert server.database.execute(
+        "DELETE FROM devices WHERE id = %s", mac.udid) == 1
+
+
+# -- property lists ---------------------------------------------------
+
+def iso_8859_1(xml):
+    return xml.replace(b"UTF-8", b"ISO-8859-1")
+
+
+def utf_16(xml):
+    text = xml.decode().replace("UTF-8", "UTF-16")
+    return text.encode("utf-16")
+
+
+def internal_entity(xml):
+    start = xml.index(b"<plist")
+    dtd = b'<!DOCTYPE plist [<!ENTITY x "Authenticate">]>\n'
+    return XML + dtd + xml[start:].replace(b">Authenticate<", b">&x;<")
+
+
+MALFORMED = {
+    "truncated": lambda xml: xml[:-30],
+    "cut in the dict": lambda xml: xml[:xml.index(b"</dict>")],
+    "empty": lambda xml: b"",
+    "blank": lambda xml: b"\n \n",
+    "array": lambda xml: plistlib.dumps(["Authenticate"]),
+    "string": lambda xml: plistlib.dumps("Authenticate"),
+    "dict in an array": lambda xml: plistlib.dumps(
+        [plistlib.loads(xml)]),
+    "ISO-8859-1": iso_8859_1,
+    "UTF-16": utf_16,
+    "BOM": lambda xml: b"\xef\xbb\xbf" + xml,
+    "internal entity": internal_entity,
+    "invalid UTF-8": lambda xml: xml.replace(b"Topic", b"To\xffic"),
+    "NUL inside": lambda xml: xml.replace(b"<dict>", b"<dict>\0"),
+    "JSON": lambda xml: b'{"MessageType": "Authenticate"}',
+    "binary": lambda xml: plistlib.dumps(plistlib.loads(xml),
+                                         fmt=plistlib.FMT_BINARY),
+    "form": lambda xml: b"MessageType=Authenticate",
+}
+
+
+@one_database
+@pytest.mark.parametrize("mangle", MALFORMED.values(), ids=MALFORMED)
+def test_m28_malformed_checkin_is_400(device, mangle):
+    """M28, M33"""
+    mac = device()
+    answer = mac.send(mangle(authenticate(mac)), CHECKIN)
+    assert_refused(mac, answer)
+
+
+@one_database
+@pytest.mark.parametrize("mangle", MALFORMED.values(), ids=MALFORMED)
+def test_m28_malformed_report_is_400(device, mangle):
+    """M28, M33"""
+    mac = device().enroll()
+    report = plistlib.dumps({**mac.ids(), "Status": "Idle",
+                             "x": "Authenticate", "Topic": "y"})
+    assert_error(mac.send(mangle(report), REPORT), 400)
+
+
+TOLERATED = {
+    "bare dict": dict_of,
+    "no declaration": lambda xml: xml[xml.index(b"<!DOCTYPE"):],
+    "no DOCTYPE": lambda xml: XML + xml[xml.index(b"<plist"):],
+    "trailing newlines": lambda xml: xml + b"\n\n\n",
+    "trailing garbage": lambda xml: xml + b"garbage",
+    "trailing NUL": lambda xml: xml + b"\0",
+    "comments": lambda xml: xml.replace(
+        b"<dict>", b"<!-- <dict> --><dict><!-- & -->"),
+    "CDATA": lambda xml: xml.replace(
+        b">Authenticate<", b"><![CDATA[Authenticate]]><"),
+    "character reference": lambda xml: xml.replace(
+        b">Authenticate<", b">Authen&#116;ic&#x61;te<"),
+}
+
+
+@pytest.mark.parametrize("dress", TOLERATED.values(), ids=TOLERATED)
+def test_m29_odd_but_legible_is_accepted(device, dress):
+    """M29"""
+    mac = device()
+    body = dress(authenticate(mac))
+    assert_empty(mac.send(body, CHECKIN))
+    (stored,), = mac.server.database.query(
+        "SELECT authenticate FROM devices WHERE id = %s", mac.udid)
+    assert body.startswith(stored.encode())
+    assert dict_of(stored.encode()) == dict_of(body)
+
+
+@one_database
+def test_m29_last_of_equal_keys_wins(device):
+    """M29"""
+    mac, other = device(), device()
+    body = authenticate(mac).replace(
+        b"</dict>", f"<key>UDID</key><string>{other.udid}</string></dict>"
+        .encode())
+    assert_empty(mac.send(body, CHECKIN))
+    assert is_stored(mac.server, other.udid)
+    assert not is_stored(mac.server, mac.udid)
+
+
+@one_database
+def test_unknown_keys_of_any_type_are_ignored(device):
+    """1.6"""
+    mac = device()
+    assert_empty(mac.authenticate(
+        A=1, B=-1, C=1.5, D=True, E=b"x", F=["y", {"z": []}], G={},
+        udid="lower case", Token="not looked at here"))
+    assert is_stored(mac.server, mac.udid)
+
+
+@one_database
+@pytest.mark.parametrize("keys", [
+    {"MessageType": 1}, {"UDID": 1}, {"UDID": ["x"]},
+    {"UDID": b"x"}, {"SerialNumber": 5}, {"Topic": {}},
+    {"UserID": True}], ids=str)
+def test_m30_wrong_type_of_a_known_key_is_400(device, keys):
+    """M30"""
+    mac = device()
+    assert_refused(mac, mac.authenticate(**keys))
+
+
+@one_database
+@pytest.mark.parametrize("keys", [
+    {"Token": "a string"}, {"Token": 1}, {"PushMagic": b"data"},
+    {"UnlockToken": "a string"}], ids=str)
+def test_m30_wrong_type_in_a_token_update_is_400(device, db, keys):
+    """M30"""
+    mac = device()
+    mac.authenticate()
+    assert_error(mac.token_update(**keys), 400)
+    assert db.query("SELECT id FROM enrollments WHERE id = %s",
+                    mac.id) == []
+
+
+@one_database
+@pytest.mark.parametrize("data, token", [
+    ("AAEC\t/w\r\n ==\n", b"\x00\x01\x02\xff"),
+    ("-_8=", None), ("AA", None), ("AA=", None), ("A!==", None)])
+def test_m30_base64_is_the_standard_one(device, db, data, token):
+    """1.6: white space is removed, the alphabet and padding are not
+    negotiable."""
+    mac = device()
+    mac.authenticate()
+    body = plistlib.dumps(mac.message(
+        "TokenUpdate", Topic=mac.topic, PushMagic="m", Token=b"TOKEN"))
+    body = body.replace(b"VE9LRU4=", data.encode())
+    answer = mac.send(body, CHECKIN)
+    if token:
+        assert_empty(answer)
+    else:
+        assert_error(answer, 400)
+    assert db.query("SELECT token_hex FROM enrollments WHERE id = %s",
+                    mac.id) == ([(token.hex(),)] if token else [])
+
+
+@one_database
+def test_m30_other_messages_keys_are_not_checked(device):
+    """1.6: a bad Token does not matter to CheckOut."""
+    mac = device().enroll()
+    assert_empty(mac.checkout(Token="a string"))
+
+
+@one_database
+def test_m30_odd_error_chain_does_not_block_the_queue(device):
+    """1.6 [BETTER]"""
+    mac = device().enroll()
+    assert_empty(mac.idle(ErrorChain="none"))
+
+
+@one_database
+@pytest.mark.parametrize("status", [None, "", 1, ["Idle"]])
+def test_report_needs_a_status(device, status):
+    """1.9"""
+    mac = device().enroll()
+    answer = mac.send(without_none({**mac.ids(), "Status": status}))
+    assert_error(answer, 400)
+
+
+@one_database
+@pytest.mark.parametrize("name", ["Bogus", "authenticate", " Authenticate"])
+def test_m31_unknown_message_type_is_400_and_logged(device, server, name):
+    """M31"""
+    mac = device()
+    mark = server.mark()
+    assert_refused(mac, mac.checkin(name))
+    server.wait_for_log(f'unrecognized MessageType: "{name}"', mark)
+
+
+@one_database
+@pytest.mark.parametrize("name", [None, ""])
+def test_m31_missing_message_type_is_400(device, name):
+    """M31"""
+    mac = device()
+    assert_refused(mac, mac.checkin("Authenticate", MessageType=name))
+
+
+@one_database
+def test_m31_log_line_cannot_be_forged(device, server):
+    """M31: the name in the log is the device's own choice."""
+    mac = device()
+    mark = server.mark()
+    assert_error(mac.checkin("x\n[forged] NMDM0000: line"), 400)
+    server.wait_for_log("unrecognized MessageType", mark)
+    assert "\n[forged]" not in server.log_since(mark)
+
+
+@one_database
+@pytest.mark.parametrize("send", [
+    lambda mac: mac.authenticate(UDID=None),
+    lambda mac: mac.authenticate(UDID=""),
+    lambda mac: mac.idle(UDID=""),
+    lambda mac: mac.send({"Status": "Idle"})])
+def test_m32_without_identifier_is_no_401(device, expect_log, send):
+    """M32: 500 as the reference, or 400."""
+    expect_log("NMDM", optional=True)
+    assert_error(send(device()), 400, 500)
+
+
+def test_m33_binary_plist_is_400(device):
+    """M33: our SQL backends do not take it, and say so early."""
+    mac = device()
+    body = plistlib.dumps(plistlib.loads(authenticate(mac)),
+                          fmt=plistlib.FMT_BINARY)
+    assert_refused(mac, mac.send(body, CHECKIN))
+
+
+# -- hostile ----------------------------------------------------------
+
+def billion_laughs():
+    entities = '<!ENTITY l0 "lol">' + "".join(
+        f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    return (XML + f"<!DOCTYPE plist [{entities}]>".encode() + PLIST
+            + b"<dict><key>MessageType</key><string>&l9;</string>"
+            b"</dict></plist>")
+
+
+def external_entity():
+    return (XML + b'<!DOCTYPE plist [<!ENTITY x SYSTEM '
+            b'"file:///etc/passwd">]>' + PLIST
+            + b"<dict><key>MessageType</key><string>&x;</string>"
+            b"</dict></plist>")
+
+
+def nested(depth, start, end):
+    """What is known stands before the abyss."""
+    return (XML + DOCTYPE + PLIST
+            + b"<dict><key>MessageType</key><string>Authenticate"
+            b"</string><key>UDID</key><string>NESTED</string>"
+            b"<key>x</key>" + start * depth + end * depth
+            + b"</dict></plist>")
+
+
+def binary_bomb():
+    """References to the same list, each level ten times the last."""
+    bomb = ["x" * 100]
+    for _ in range(9):
+        bomb = [bomb] * 10
+    return plistlib.dumps({"MessageType": bomb},
+                          fmt=plistlib.FMT_BINARY)
+
+
+HOSTILE = {
+    "billion laughs": billion_laughs,
+    "external entity": external_entity,
+    "10 000 dicts": lambda: nested(
+        10_000, b"<dict><key>k</key>", b"</dict>"),
+    "10 000 arrays": lambda: nested(10_000, b"<array>", b"</array>"),
+    "a million unclosed": lambda: nested(1_000_000, b"<array>", b""),
+    "a million unclosed comments": lambda: nested(
+        1_000_000, b"<!--", b""),
+    "binary bomb": binary_bomb,
+    "bplist header": lambda: b"bplist00",
+    "NULs": lambda: bytes(100_000),
+}
+
+
+@one_database
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("content_type", [CHECKIN, REPORT])
+def test_m35_m36_hostile_body_is_400_soon(device, make, content_type):
+    """M35, M36"""
+    mac = device()
+    body = make()
+    start = time.monotonic()
+    assert_error(mac.send(body, content_type), 400)
+    assert time.monotonic() - start < 3
+    assert not is_stored(mac.server, "NESTED")
+
+
+@one_database
+@pytest.mark.parametrize("digits", [20, 4000, 1_000_000])
+def test_m36_huge_integer_does_no_harm(device, digits):
+    """M36: 400, or ignored, since no key that we know has a number."""
+    mac = device()
+    body = authenticate(mac, x=12345).replace(b"12345", b"9" * digits)
+    answer = mac.send(body, CHECKIN)
+    assert answer.status in (200, 400)
+    assert is_stored(mac.server, mac.udid) == (answer.status == 200)
+
+
+@one_database
+def test_m36_random_bytes_never_crash(device):
+    """M36: noise, and messages with a few bytes changed."""
+    chance = random.Random(36)
+    mac = device()
+    body = authenticate(mac, Model="a", x=[1, {"y": b"data"}])
+    for _ in range(60):
+        noise = chance.randbytes(chance.randrange(2000))
+        assert_error(mac.send(noise, CHECKIN), 400)
+        mutant = bytearray(body)
+        for _ in range(3):
+            mutant[chance.randrange(len(body))] = chance.randrange(256)
+        assert mac.send(bytes(mutant), CHECKIN).status in (200, 400, 500)
+
+
+# -- answers ----------------------------------------------------------
+
+@one_database
+def test_m37_nothing_is_active_without_a_handler(httpd, device):
+    """M37: no Location, no device URL; the rest works."""
+    closed = httpd(without=["mdm"])
+    mac = device(closed)
+    for path in ("/mdm", "/checkin", "/authproxy/"):
+        assert mac.raw("GET", path).status == 404
+    assert mac.authenticate().status in (404, 405)
+    assert not is_stored(closed, mac.udid)
+    assert mac.raw("GET", "/version").status == 200
+
+
+def test_m38_success_without_body_has_no_type(device):
+    """M38"""
+    mac = device()
+    assert_empty(mac.authenticate())
+    assert_empty(mac.token_update())
+    assert_empty(mac.idle())
+    assert_empty(mac.checkout())
+
+
+@one_database
+def test_query_string_never_is_an_error(device):
+    """1.5, 1.9"""
+    mac = device()
+    answer = mac.send(authenticate(mac), CHECKIN,
+                      path="/mdm?a=%zz&b;c&=&a=1&%00")
+    assert_empty(answer)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Things break: databases die, connections are cut, servers restart."""
+
+import contextlib
+import re
+import subprocess
+import time
+
+import pytest
+
+from device import REPORT, Operator, command, rfc9440
+from load import Load, serves
+from system import wait_until
+from tables import forget, last_seen, result
+
+PATIENCE = 2.5                # a request's, when the database is away
+WORKERS = 6
+
+
+@pytest.fixture(scope="module")
+def mortal(harness, db_server):
+    """A database server that these tests may kill."""
+    if db_server.kind == "sqlite3":
+        pytest.skip("needs a database that is a program")
+    with contextlib.ExitStack() as stack:
+        yield harness.new_db_server(stack, db_server.kind)
+
+
+@pytest.fixture
+def mortal_httpd(mortal, fresh_db, httpd):
+    """An httpd whose database may be killed."""
+    if not mortal.process:
+        mortal.start()
+    return httpd(fresh_db(mortal))
+
+
+@pytest.fixture
+def trouble(expect_log):
+    """What mod_dbd and the module say about a lost database."""
+    for pattern in ("AH00639", "AH00632", "AH02655", "AH00629",
+                    "nanomdm:(error|warn)"):
+        expect_log(pattern, optional=True)
+
+
+def devices_of(server, device, number=WORKERS):
+    return [device(server).enroll() for _ in range(number)]
+
+
+def slowest(attempts):
+    return max(attempt.seconds for attempt in attempts)
+
+
+# -- The database dies ------------------------------------------------
+
+def test_c23_restart_of_the_database_fails_no_request(
+        mortal, mortal_httpd, device, trouble):
+    """C23 and S8: SIGKILL and start under load: all 200."""
+    with Load(mortal_httpd.database,
+              devices_of(mortal_httpd, device)) as load:
+        for _ in range(2):
+            load.wait_for(30)
+            began = time.monotonic()
+            mortal.kill()
+            mortal.start()
+            outage = time.monotonic() - began
+            load.wait_for(60)
+    if outage < 1.5:
+        assert load.failed() == []
+    assert load.lost() == []
+    assert slowest(load.attempts) < PATIENCE + outage
+
+
+def test_s08_connections_cut_under_load_fail_no_request(
+        mortal, mortal_httpd, device, trouble):
+    """S8: all of them, five times."""
+    with Load(mortal_httpd.database,
+              devices_of(mortal_httpd, device)) as load:
+        for _ in range(5):
+            load.wait_for(30)
+            assert mortal_httpd.database.cut_connections() > 0
+        load.wait_for(60)
+    assert load.failed() == []
+    assert load.lost() == []
+
+
+def test_c23_database_away_is_503_in_time(mortal, mortal_httpd, device,
+                                          trouble):
+    """C23: devices and operators get 503 with Retry-After within two
+    seconds, and 200 within two after the database is back."""
+    operator = Operator(mortal_httpd)
+    mac = device(mortal_httpd).enroll()
+    calls = [mac.idle, mac.token_update, mac.authenticate,
+             lambda: operator.enqueue(mac.id, command()[1]),
+             lambda: operator.pushcert_get("com.apple.mgmt.x")]
+    with Load(mortal_httpd.database,
+              devices_of(mortal_httpd, device, 4)) as load:
+        mortal.kill()
+        away = time.monotonic()
+        for call in calls:
+            began = time.monotonic()
+            answer = call()
+            assert time.monotonic() - began < PATIENCE
+            assert answer.status == 503, answer
+            assert int(answer.headers["Retry-After"]) >= 0
+        load.wait_for(8)
+        mortal.start()
+        back = time.monotonic()
+        assert wait_until(lambda: mac.idle().status == 200, seconds=2)
+        wait_until(lambda: time.monotonic() > back + 2)
+        load.wait_for(20)
+    assert {attempt.status for attempt in load.attempts} == {200, 503}
+    refused = load.failed()
+    assert all(attempt.headers["Retry-After"] for attempt in refused)
+    assert slowest(refused) < PATIENCE
+    assert min(attempt.began for attempt in refused) > away - PATIENCE
+    assert {attempt.status for attempt in load.since(back + 2)} == {200}
+    assert load.lost() == []
+    assert operator.enqueue(mac.id, command()[1]).status == 200
+    operator.close()
+
+
+def test_c23_error_bodies_while_the_database_is_away(
+        mortal, mortal_httpd, device, trouble):
+    """C23: text for devices, JSON for operators; no cause told."""
+    mac = device(mortal_httpd).enroll()
+    operator = Operator(mortal_httpd)
+    mortal.kill()
+    answer = mac.idle()
+    assert answer.body == b"Service Unavailable\n"
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    answer = operator.enqueue(mac.id, command()[1])
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json["command_error"]
+    assert b"db-secret" not in answer.body
+    assert operator.raw("GET", "/version").status == 200
+    operator.close()
+    mortal.start()
+    assert wait_until(lambda: mac.idle().status == 200, seconds=3)
+
+
+def test_httpd_started_before_its_database(mortal, fresh_db, httpd,
+                                           device, trouble):
+    """Works as soon as the database is there."""
+    if not mortal.process:
+        mortal.start()
+    database = fresh_db(mortal)
+    mortal.kill()
+    server = httpd(database)
+    mac = device(server)
+    answer = mac.authenticate()
+    assert (answer.status, answer.body) == (503,
+                                            b"Service Unavailable\n")
+    mortal.start()
+    assert wait_until(lambda: mac.authenticate().status == 200,
+                      seconds=3)
+    serves(server, device)
+
+
+# -- The schema changes -----------------------------------------------
+
+@pytest.mark.parametrize("table", ["enrollments", "enrollment_queue"])
+def test_schema_change_under_load_fails_no_request(
+        fresh_db, httpd, device, table):
+    """Prepared statements are prepared again (platform facts 13)."""
+    server = httpd(fresh_db())
+    with Load(server.database, devices_of(server, device)) as load:
+        load.wait_for(60)
+        server.database.execute(
+            f"ALTER TABLE {table} ADD COLUMN of_another INTEGER")
+        load.wait_for(60)
+    assert load.failed() == []
+    assert load.lost() == []
+
+
+# -- The server stops and restarts ------------------------------------
+
+def test_graceful_restarts_under_load(server, httpd, device, db):
+    """Five of them cost nothing but closed keep-alive connections; a
+    crashed child would stand in the error log."""
+    restarted = httpd(children=2)
+    with Load(db, devices_of(restarted, device)) as load:
+        for _ in range(5):
+            load.wait_for(30)
+            restarted.graceful()
+        load.wait_for(60)
+    assert load.failed() == []
+    assert load.lost() == []
+
+
+def test_stop_under_load_loses_no_answered_report(httpd, device, db):
+    """Whoever got a 200 is stored; no child crashes."""
+    stopped = httpd()
+    with Load(db, devices_of(stopped, device)) as load:
+        load.wait_for(60)
+        stopped.stop()
+    assert load.lost() == []
+    assert {attempt.status for attempt in load.attempts
+            if isinstance(attempt.status, int)} == {200}
+
+
+@pytest.mark.parametrize("way", ["stop", "graceful"])
+def test_stop_writes_last_seen(httpd, device, db, way):
+    """The times a child has buffered are not lost with it."""
+    stopped = httpd()
+    mac = device(stopped).enroll()
+    before = forget(db, mac)
+    assert mac.idle().status == 200
+    mac.close()
+    getattr(stopped, way)()
+    assert wait_until(lambda: last_seen(db, mac) > before,
+                      seconds=0 if way == "stop" else 3)
+
+
+def test_worker_mpm(httpd, device, db):
+    """The main path under the other threaded MPM."""
+    mac, uuid = serves(httpd(mpm="worker"), device)
+    assert result(db, mac, uuid).status == "Acknowledged"
+
+
+# -- Memory -----------------------------------------------------------
+
+def poll(server, device, number):
+    """That many polls over four keep-alive connections."""
+    body = server.write("idle.plist", (
+        "<?xml version='1.0'?><plist version='1.0'><dict><key>UDID</key>"
+        f"<string>{device.udid}</string><key>Status</key>"
+        "<string>Idle</string></dict></plist>"))
+    said = subprocess.run(
+        ["ab", "-q", "-k", "-c", "4", "-n", str(number), "-u", body,
+         "-T", REPORT, "-H", f"X-Client-Cert: {rfc9440(device.identity)}",
+         f"http://127.0.0.1:{server.port}/mdm"],
+        check=True, stdout=subprocess.PIPE).stdout.decode()
+    assert re.search(rf"Complete requests: +{number}\n", said), said
+    assert re.search(r"Failed requests: +0\n", said), said
+    assert "Non-2xx" not in said, said
+
+
+@pytest.mark.slow
+def test_polls_leak_no_memory(httpd, device):
+    """100,000 polls after a warm-up of 10,000: within 2 MB."""
+    server = httpd(extra_vhost="NanoMDMIdentity header:X-Client-Cert\n"
+                   "NanoMDMTrustedProxy 127.0.0.1/32")
+    mac = device(server, transport="header").enroll()
+    poll(server, mac, 10_000)
+    (child, before), = server.rss().items()
+    poll(server, mac, 100_000)
+    after = server.rss()
+    assert list(after) == [child]
+    assert after[child] - before < 2048

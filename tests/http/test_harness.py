@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch on error logs does bite: without it all tests prove less."""
+
+import os
+import signal
+
+import pytest
+
+from conftest import Harness
+from server import Announcement, Httpd
+
+WARNING = "[Sun Nov 22 00:00:00 2026] [nanomdm:warn] [pid 1] NMDM0001: x"
+
+
+@pytest.fixture
+def watched():
+    """A plain httpd, watched by a harness of its own."""
+    harness = Harness()
+    httpd = Httpd(without=["nanomdm"])
+    harness.launch(httpd)
+    yield harness, httpd
+    harness.dismiss([httpd])
+
+
+def log(httpd, line):
+    with open(httpd.folder / "error.log", "a") as file:
+        file.write(line + "\n")
+
+
+def test_quiet_log_is_no_problem(watched):
+    harness, httpd = watched
+    httpd.graceful()
+    assert harness.problems() == []
+
+
+@pytest.mark.parametrize("line", [
+    WARNING, "==1==ERROR: AddressSanitizer: heap-use-after-free",
+    "nmdm.c:1:2: runtime error: signed integer overflow"])
+def test_unannounced_line_is_a_problem_once(watched, line):
+    harness, httpd = watched
+    log(httpd, line)
+    assert harness.problems() == [f"unannounced in the error log: {line}"]
+    assert harness.problems() == []
+
+
+def test_crashed_child_is_a_problem(watched):
+    harness, httpd = watched
+    os.kill(httpd.children()[0], signal.SIGSEGV)
+    httpd.wait_for_log("exit signal")
+    problem, = harness.problems()
+    assert "Segmentation fault" in problem
+
+
+def test_announced_line_is_no_problem(watched):
+    harness, httpd = watched
+    harness.announced = [Announcement(("NMDM0001", "x$"))]
+    log(httpd, WARNING)
+    assert harness.problems() == []
+
+
+def test_announced_line_must_come(watched):
+    harness, httpd = watched
+    harness.announced = [Announcement(("NMDM0002",)),
+                         Announcement(("NMDM0003",), optional=True)]
+    assert harness.problems() == [
+        "announced, but not in the error log: NMDM0002"]
+
+
+def test_expect_covers_its_own_server_only(watched):
+    harness, httpd = watched
+    with httpd.expect("NMDM0001"):
+        log(httpd, WARNING)
+    assert harness.problems() == []
+    with pytest.raises(AssertionError):
+        with httpd.expect("NMDM0001"):
+            pass

@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every test, one stage after the other; ends with "N passed, N failed".
+
+run.py            all stages
+run.py STAGE...   some of them
+
+A stage that breaks off counts as one failure. What a stage prints is shown
+when it fails, or with -v.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).parents[1]
+ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
+POOL_SHIM = ROOT / "build-unit/pool_shim.so"
+SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+PYTHON = "/usr/bin/python3"
+
+
+class Result:
+    def __init__(self, passed=0, failed=0, skipped=0, output=""):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+        self.output = output
+
+
+def call(*command, **environment):
+    """Exit status and all output of a command run in the checkout."""
+    done = subprocess.run(
+        [str(word) for word in command], cwd=ROOT, text=True, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, errors="replace",
+        env={**os.environ, **environment})
+    return done.returncode, done.stdout
+
+
+def scripts():
+    """The small rules: layers, log tags, directives, documents."""
+    result = Result()
+    for script in sorted(ROOT.glob("tests/check_*.sh")):
+        status, output = call("sh", script)
+        if status:
+            result.failed += 1
+            result.output += f"{script.name}: {output}"
+        else:
+            result.passed += 1
+    return result
+
+
+def compilers():
+    """Warning-free with gcc and with clang."""
+    result = Result()
+    for compiler in ("gcc", "clang"):
+        status, output = call("make", "-j2", f"CC={compiler}",
+                              f"BUILD=build-{compiler}",
+                              f"MODULE=build-{compiler}/mod_nanomdm.so")
+        if status:
+            result.failed += 1
+            result.output += output
+        else:
+            result.passed += 1
+    return result
+
+
+def unit():
+    """The core under ASan and UBSan, with cmocka."""
+    status, output = call("make", "-j2", "check-unit")
+    counted = ROOT / "build-unit/result"
+    if not counted.exists():
+        return Result(failed=1, output=output)
+    passed, failed = map(int, counted.read_text().split())
+    if status and not failed:
+        failed = 1
+    return Result(passed, failed, output=output)
+
+
+def corpus():
+    """Each input that the fuzzers learned from, under ASan and UBSan."""
+    status, output = call("make", "-j2", "check-fuzz-corpus")
+    return Result(int(not status), int(bool(status)), output=output)
+
+
+def pytest(*arguments, **environment):
+    """Tests against a real httpd, counted from pytest's own report."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder) / "report.xml"
+        status, output = call(PYTHON, "-m", "pytest", "-q", "--tb=short",
+                              f"--junitxml={report}", "tests/http",
+                              *arguments, **environment)
+        if not report.exists():
+            return Result(failed=1, output=output)
+        suite = xml.etree.ElementTree.parse(report).getroot()[0]
+    total, failures, errors, skipped = (
+        int(suite.get(name))
+        for name in ("tests", "failures", "errors", "skipped"))
+    failed = failures + errors
+    if status and not failed:
+        failed = 1
+    return Result(total - failures - errors - skipped, failed, skipped,
+                  output)
+
+
+def http():
+    """Event MPM on SQLite, PostgreSQL and MariaDB."""
+    return pytest()
+
+
+def worker():
+    """Worker MPM, the main path on each database."""
+    return pytest("-k", "smoke or checkin or test_queue", "-m", "not slow",
+                  "--db", "sqlite3", NANOMDM_MPM="worker")
+
+
+def sanitized():
+    """Event MPM on SQLite under ASan and UBSan, pool memory included."""
+    for target in (
+            ("pool-shim",),
+            ("all", "BUILD=build-asan", f"MODULE={ASAN_MODULE.name}",
+             f"CFLAGS=-O1 -g {SANITIZE}", f"LDFLAGS={SANITIZE}")):
+        status, output = call("make", "-j2", *target)
+        if status:
+            return Result(failed=1, output=output)
+    return pytest("-m", "not slow", "--db", "sqlite3",
+                  NANOMDM_MODULE_ASAN=str(ASAN_MODULE),
+                  NANOMDM_PRELOAD=str(POOL_SHIM))
+
+
+STAGES = {stage.__name__: stage for stage in
+          (scripts, compilers, unit, corpus, http, worker, sanitized)}
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("-v", "--verbose", action="store_true")
+    arguments.add_argument("stage", nargs="*", help=", ".join(STAGES))
+    chosen = arguments.parse_args()
+    unknown = set(chosen.stage) - set(STAGES)
+    if unknown:
+        arguments.error(f"no such stage: {', '.join(sorted(unknown))}")
+    total = Result()
+    for name in chosen.stage or STAGES:
+        started = time.monotonic()
+        print(f"{name}: {STAGES[name].__doc__}", flush=True)
+        result = STAGES[name]()
+        if result.failed or chosen.verbose:
+            print(result.output, flush=True)
+        print(f"{name}: {result.passed} passed, {result.failed} failed"
+              + (f", {result.skipped} skipped" if result.skipped else "")
+              + f" in {time.monotonic() - started:.0f} s", flush=True)
+        total.passed += result.passed
+        total.failed += result.failed
+        total.skipped += result.skipped
+    print(f"{total.passed} passed, {total.failed} failed"
+          + (f", {total.skipped} skipped" if total.skipped else ""))
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The main job, before your eyes: a private httpd on loopback manages a
+simulated device over mutual TLS, with SQLite.
+
+demo.py         each step in a line, then everything is stopped
+demo.py --stay  the same, and the server stays until Ctrl-C
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http"))
+
+import ca                                               # noqa: E402
+import databases                                        # noqa: E402
+import device as devices                                # noqa: E402
+import server as servers                                # noqa: E402
+
+API_KEY = "demo-api-key"
+
+
+class Failed(Exception):
+    """A step that did not do what it says."""
+
+
+def step(text, holds=True, detail=""):
+    """One line for each step; the first that fails ends the demo."""
+    print(f"{'ok  ' if holds else 'FAIL'} {text}", flush=True)
+    if not holds:
+        raise Failed(f"{text}: {detail}")
+
+
+def expect(text, answer, status=200, body=None):
+    holds = answer.status == status and body in (None, answer.body)
+    step(f"{text} -> {answer.status}", holds,
+         f"{answer.status} {answer.body[:300]!r}")
+
+
+def serve(database, authority):
+    httpd = servers.Httpd(database, authority, api_key=API_KEY)
+    httpd.start()
+    step(f"httpd with mod_ssl, mod_dbd and mod_nanomdm answers at"
+         f" https://127.0.0.1:{httpd.tls_port}")
+    return httpd
+
+
+def check_version(operator):
+    expect("GET /version", operator.version())
+
+
+def enroll(httpd, authority):
+    mac = devices.Device(httpd, authority.issue("demo device"))
+    step(f"a simulated Mac, UDID {mac.udid}, has an identity of its own CA")
+    expect("the Mac sends Authenticate over mutual TLS", mac.authenticate())
+    expect("the Mac sends TokenUpdate: it is enrolled", mac.token_update())
+    expect("the Mac polls (Idle): nothing waits", mac.idle(), body=b"")
+    return mac
+
+
+def upload_push_certificate(operator):
+    identity = ca.push_certificate()
+    answer = operator.pushcert_put(identity.pem + identity.key_pem)
+    expect("the operator uploads an APNs push certificate", answer)
+    step(f"its topic is {answer.json['topic']}, valid until"
+         f" {answer.json['not_after']}")
+
+
+def command(operator, mac):
+    uuid, plist = devices.command("DeviceInformation",
+                                  Queries=["OSVersion", "DeviceName"])
+    expect(f"the operator queues DeviceInformation {uuid}",
+           operator.enqueue(mac.id, plist))
+    expect("the Mac polls and gets exactly these bytes", mac.idle(),
+           body=plist)
+    expect("the Mac reports Acknowledged with its answer",
+           mac.acknowledge(uuid, QueryResponses={
+               "OSVersion": "15.1", "DeviceName": "Demo Mac"}), body=b"")
+    return uuid
+
+
+def show_result(database, mac, uuid):
+    rows = database.query(
+        "SELECT status, result FROM command_results"
+        " WHERE id = %s AND command_uuid = %s", mac.id, uuid)
+    step("the result is stored", len(rows) == 1 and "Demo Mac" in rows[0][1],
+         f"{rows!r}")
+    print(f"     {rows[0][0]}:", *rows[0][1].splitlines()[3:],
+          sep="\n     ")
+
+
+def refuse_a_stranger(httpd, mac):
+    stranger = devices.Device(httpd, ca.root("Other CA").issue("stranger"),
+                              udid=mac.udid)
+    expect("a stranger's certificate is refused, never with 401 or 403",
+           stranger.idle(), status=400)
+
+
+def leave(mac):
+    expect("the Mac sends CheckOut", mac.checkout())
+
+
+def stay(httpd, mac):
+    base = f"https://127.0.0.1:{httpd.tls_port}"
+    key = f"--cacert {httpd.folder}/server-ca.pem -u nanomdm:{API_KEY}"
+    print(f"\nServerURL   {base}/mdm\nAPI         {base}/v1"
+          f"\nfiles, log  {httpd.folder}\nthe Mac     {mac.id}"
+          f"\n\ncurl {key} '{base}/version'"
+          f"\ncurl {key} -T command.plist"
+          f" '{base}/v1/enqueue/{mac.id}?nopush=1'"
+          "\n\nCtrl-C stops it.", flush=True)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        print("\nstopping")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--stay", action="store_true",
+                           help="leave the server running until Ctrl-C")
+    stays = arguments.parse_args().stay
+    sqlite = databases.Sqlite()
+    httpd = None
+    try:
+        sqlite.start()
+        database = sqlite.fresh()
+        authority = ca.root("Demo Device CA")
+        httpd = serve(database, authority)
+        (httpd.folder / "server-ca.pem").write_bytes(
+            servers.server_authority().pem)
+        operator = devices.Operator(httpd, key=API_KEY)
+        check_version(operator)
+        mac = enroll(httpd, authority)
+        upload_push_certificate(operator)
+        uuid = command(operator, mac)
+        show_result(database, mac, uuid)
+        refuse_a_stranger(httpd, mac)
+        if stays:
+            stay(httpd, mac)
+        leave(mac)
+    except Failed as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        if httpd:
+            print(httpd.error_log(), file=sys.stderr)
+        return 1
+    finally:
+        if httpd:
+            httpd.stop()
+            httpd.remove()
+        sqlite.stop()
+        sqlite.remove()
+    step("stopped; nothing is left behind")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Installs what building, the demo and the tests need on Debian, where it is
+# missing. Says what it does; needs root only when something is missing.
+#
+#   install-deps.sh build|demo|check
+set -eu
+
+BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
+       libjansson-dev libssl-dev"
+DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
+      python3-psycopg2 python3-pymysql"
+CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
+       clang libclang-rt-14-dev curl nghttp2-client postgresql
+       mariadb-server python3-pytest sqlite3 procps wrk"
+
+case "${1:-check}" in
+build) wanted=$BUILD ;;
+demo) wanted=$DEMO ;;
+check) wanted=$CHECK ;;
+*) echo "usage: install-deps.sh build|demo|check" >&2; exit 2 ;;
+esac
+
+missing=
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null ||
+            true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "missing:$missing; install them as root, or run this as root" >&2
+    exit 1
+fi
+echo "installing:$missing"
+# No service of a package is to start: the tests run their own servers.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod +x "$policy"
+    made_policy=yes
+    trap 'rm -f "$policy"' EXIT
+fi
+log=$(mktemp)
+if ! { apt-get update &&
+       DEBIAN_FRONTEND=noninteractive apt-get install -y \
+           --no-install-recommends $missing; } > "$log" 2>&1; then
+    cat "$log" >&2
+    echo "could not install:$missing" >&2
+    exit 1
+fi
+rm -f "$log"
