@@ -103,10 +103,13 @@ static int names_a_call(const char *segment, apr_size_t len)
     return 0;
 }
 
-/* With AllowEncodedSlashes NoDecode, %2F is what is left of the escapes. */
+/* With AllowEncodedSlashes NoDecode, %2F and %25 are what is left of the
+ * escapes. The server's own setting decides: merging a Location over it
+ * forgets it. */
 static const char *decode_slashes(request_rec *r, const char *text)
 {
-    core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    core_dir_config *core
+        = ap_get_core_module_config(r->server->lookup_defaults);
     char *copy, *from, *to;
 
     if (!core->allow_encoded_slashes || core->decode_encoded_slashes) {
@@ -114,8 +117,8 @@ static const char *decode_slashes(request_rec *r, const char *text)
     }
     copy = from = to = apr_pstrdup(r->pool, text);
     while (*from) {
-        if (!strncasecmp(from, "%2F", 3)) {
-            *to++ = '/';
+        if (!strncasecmp(from, "%2F", 3) || !strncmp(from, "%25", 3)) {
+            *to++ = from[2] == '5' ? '%' : '/';
             from += 3;
         }
         else {

@@ -330,18 +330,21 @@ static void check_database(check_t *check, const site_t *site)
 
 /* ---- Judging: identities ---- */
 
-static int takes_header(apr_pool_t *p, const nanomdm_conf_t *conf)
+/* The name of a header that identities are taken from, or NULL. */
+static const char *header_source(apr_pool_t *p, const nanomdm_conf_t *conf)
 {
     const apr_array_header_t *sources = nanomdm_identity_sources(p, conf);
     int i;
 
     for (i = 0; i < sources->nelts; i++) {
-        if (APR_ARRAY_IDX(sources, i, nanomdm_source_t).from
-                == NANOMDM_FROM_HEADER) {
-            return 1;
+        nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+                                                  nanomdm_source_t);
+
+        if (source->from == NANOMDM_FROM_HEADER) {
+            return source->header;
         }
     }
-    return 0;
+    return NULL;
 }
 
 /* The server's own settings, then each section's on top of them. */
@@ -354,6 +357,7 @@ static void check_trusted_proxies(check_t *check, const site_t *site)
 
     for (i = -1; i < core->sec_url->nelts; i++) {
         nanomdm_conf_t *conf = base;
+        const char *header;
 
         if (i >= 0) {
             conf = ap_get_module_config(
@@ -362,11 +366,12 @@ static void check_trusted_proxies(check_t *check, const site_t *site)
             conf = conf ? nanomdm_merge_dir_conf(check->pool, base, conf)
                         : base;
         }
-        if (takes_header(check->pool, conf) && !conf->trusted_proxies) {
+        header = header_source(check->pool, conf);
+        if (header && !conf->trusted_proxies) {
             complain(check, site->any_handler, site->server, NMDMNO(0008)
-                     "NanoMDMIdentity header: is believed from nobody"
+                     "NanoMDMIdentity header:%s is believed from nobody"
                      " without NanoMDMTrustedProxy; write:"
-                     " NanoMDMTrustedProxy and the proxy's address");
+                     " NanoMDMTrustedProxy and the proxy's address", header);
             return;
         }
     }

@@ -9,6 +9,7 @@
 
 #include "mod_nanomdm.h"
 
+#include <ap_expr.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -31,12 +32,16 @@ int nanomdm_is_our_handler(const char *name)
 }
 
 /* What SetHandler says, which is known long before r->handler is set. */
-static const char *configured_handler(const request_rec *r)
+static const char *configured_handler(request_rec *r)
 {
     const core_dir_config *core
         = ap_get_core_module_config(r->per_dir_config);
+    const char *err = NULL;
 
-    return core->handler;
+    if (!core->expr_handler) {
+        return core->handler;
+    }
+    return ap_expr_str_exec(r, core->expr_handler, &err);
 }
 
 /* Also looks back along internal redirects: an error document of a device URL
@@ -113,52 +118,53 @@ static void take_back_refusal(request_rec *r)
     apr_table_unset(r->err_headers_out, "Location");
 }
 
-static apr_status_t rewrite(ap_filter_t *f, apr_bucket_brigade *brigade)
+/* What stays of a brigade are its signs, among them the end of the request,
+ * with which its memory goes. */
+static void drop_data(apr_bucket_brigade *brigade)
 {
-    request_rec *r = f->r;
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-    const char *text;
+    apr_bucket *bucket, *next;
 
-    if (is_refusal(r)) {
-        take_back_refusal(r);
+    for (bucket = APR_BRIGADE_FIRST(brigade);
+         bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
+        next = APR_BUCKET_NEXT(bucket);
+        if (!APR_BUCKET_IS_METADATA(bucket) || APR_BUCKET_IS_EOS(bucket)) {
+            apr_bucket_delete(bucket);
+        }
     }
-    text = apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4, "\n",
-                       NULL);
+}
+
+static void put_text(request_rec *r, apr_bucket_brigade *brigade)
+{
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    const char *text = apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4,
+                                   "\n", NULL);
+
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
     ap_set_content_length(r, (apr_off_t)strlen(text));
-
-    apr_brigade_cleanup(brigade);
+    APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_eos_create(alloc));
     if (!r->header_only) {
-        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
+        APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_pool_create(
             text, strlen(text), r->pool, alloc));
     }
-    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
-    f->ctx = r;                 /* said once, the rest is dropped */
-    return ap_pass_brigade(f->next, brigade);
 }
 
 static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
-    apr_bucket *bucket;
+    int *has_spoken = f->ctx;
 
-    if (f->ctx) {
-        apr_bucket *next;
-
-        for (bucket = APR_BRIGADE_FIRST(brigade);
-             bucket != APR_BRIGADE_SENTINEL(brigade); bucket = next) {
-            next = APR_BUCKET_NEXT(bucket);
-            if (!APR_BUCKET_IS_METADATA(bucket)
-                || APR_BUCKET_IS_EOS(bucket)) {
-                apr_bucket_delete(bucket);
-            }
-        }
+    if (!has_spoken && !ap_is_HTTP_ERROR(f->r->status)) {
+        ap_remove_output_filter(f);
         return ap_pass_brigade(f->next, brigade);
     }
-    if (ap_is_HTTP_ERROR(f->r->status)) {
-        return rewrite(f, brigade);
+    drop_data(brigade);
+    if (!has_spoken) {
+        f->ctx = apr_pcalloc(f->r->pool, sizeof(int));
+        if (is_refusal(f->r)) {
+            take_back_refusal(f->r);
+        }
+        put_text(f->r, brigade);
     }
-    ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, brigade);
 }
 

@@ -178,13 +178,14 @@ class Client:
             connection.putheader(name, value)
         try:
             connection.endheaders(body, encode_chunked=chunked)
-            answer = Response(connection.getresponse())
+            answer = connection.getresponse()
+            # Before the body: its end may close the socket.
+            self.session = getattr(sock, "session", None)
+            self.resumed = getattr(sock, "session_reused", None)
+            return Response(answer)
         except Exception:
             self.close()
             raise
-        self.session = getattr(sock, "session", None)
-        self.resumed = getattr(sock, "session_reused", None)
-        return answer
 
     def connect(self, resume):
         connection = http.client.HTTPConnection("127.0.0.1", self.port)

@@ -18,7 +18,7 @@ class Attempt:
     """A request and what became of it."""
 
     device: object
-    uuid: str                   # the command reported on; None: a poll
+    uuid: str                   # of the command reported on, or None
     began: float
     seconds: float
     status: object              # of HTTP, or the exception
@@ -26,7 +26,8 @@ class Attempt:
 
 
 class Load:
-    """Threads that answer their commands in turn and poll in between.
+    """Threads that answer their commands in turn, poll in between, and
+    now and then send a TokenUpdate.
 
     A keep-alive connection that the server closes is opened anew, as
     devices do; what fails on a fresh connection has failed.
@@ -37,7 +38,7 @@ class Load:
         self.devices = devices
         self.uuids = fill_queues(db, devices, commands)
         self.attempts = []
-        self.closed = 0
+        self.closed = 0         # connections that the server closed
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self.work, args=(device,),
                                          daemon=True)
@@ -60,14 +61,17 @@ class Load:
         while not self.ended.is_set():
             uuid = next(uuids, None)
             if uuid:
-                self.attempt(device, uuid)
-            self.attempt(device)
+                self.attempt(device, lambda: device.acknowledge(uuid),
+                             uuid)
+            self.attempt(device, device.idle)
+            if len(self.attempts) % 8 == 0:
+                self.attempt(device, device.token_update)
 
-    def attempt(self, device, uuid=None):
+    def attempt(self, device, message, uuid=None):
         began = time.monotonic()
         headers = None
         try:
-            answer = self.send(device, uuid)
+            answer = self.send(device, message)
             status, headers = answer.status, answer.headers
         except BROKEN as problem:
             status = problem
@@ -75,15 +79,15 @@ class Load:
             device, uuid, began, time.monotonic() - began, status,
             headers))
 
-    def send(self, device, uuid):
+    def send(self, device, message):
         kept = device.connection is not None
         try:
-            return report(device, uuid)
+            return message()
         except BROKEN:
             if not kept:
                 raise
         self.closed += 1
-        return report(device, uuid)
+        return message()
 
     # -- what a test wants to know ------------------------------------
 
@@ -112,10 +116,6 @@ class Load:
         return [attempt for attempt in self.attempts
                 if attempt.uuid and attempt.status == 200
                 and (attempt.device.id, attempt.uuid) not in stored]
-
-
-def report(device, uuid):
-    return device.acknowledge(uuid) if uuid else device.idle()
 
 
 def serves(server, device):

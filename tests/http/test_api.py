@@ -645,6 +645,19 @@ def test_p13_slash_stays_in_the_id(slash_operator, encoded, device, form,
 
 
 @one_database
+def test_p13_percent_sign_in_an_id_is_decoded_once(
+        slash_operator, encoded, device):
+    """P13: "%252F" is the text "%2F", not a slash."""
+    mac = device(encoded)
+    mac.udid += "%2Fx%25"
+    mac.enroll()
+    uuid, plist = command()
+    answer = slash_operator.enqueue(mac.id, plist)
+    assert answer.status == 200, answer
+    assert queued(encoded.database, uuid) == [mac.id]
+
+
+@one_database
 def test_p14_html_is_escaped(operator, mac):
     """P14"""
     uuid, plist = command('<a href="x">&\\\t\u00fc\u2028',

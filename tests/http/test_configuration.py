@@ -189,7 +189,7 @@ WRONG = {
         ["NanoMDMAPIKey", "empty.key", "empty"]),
     "API key file with a newline alone": (
         api_key("file:{folder}/blank.key", blank_key="\n"),
-        ["NanoMDMAPIKey", "blank.key", "empty"]),
+        ["NanoMDMAPIKey", "blank.key", "empty|no secret"]),
     "API key file without a name": (
         api_key("file:"), ["NanoMDMAPIKey", "file:"]),
     "API key from an unset variable": (
@@ -198,7 +198,7 @@ WRONG = {
     "API key from a nameless variable": (
         api_key("env:"), ["NanoMDMAPIKey", "env:"]),
     "empty API key": (
-        api_key('""'), ["NanoMDMAPIKey", "empty"]),
+        api_key('""'), ["NanoMDMAPIKey", "file:PATH"]),
     "API key for a Location": (
         {"extra_mdm": f"NanoMDMAPIKey {SECRET}"},
         ["NanoMDMAPIKey", "Location"]),
@@ -227,7 +227,7 @@ WRONG = {
         ["DBDParams", "flags=CLIENT_FOUND_ROWS"]),
     "SSLVerifyClient in the device Location": (
         {"extra_mdm": "SSLVerifyClient optional_no_ca"},
-        ["SSLVerifyClient", "/mdm", "VirtualHost|virtual host"]),
+        ["SSLVerifyClient optional_no_ca", "VirtualHost|virtual host"]),
     "TLS without SSLVerifyClient": (
         tls(TLS.replace("SSLVerifyClient optional_no_ca\n", "")),
         ["SSLVerifyClient", "optional_no_ca"]),
@@ -331,7 +331,8 @@ def contract(httpd, fresh_db, expect_log):
     text = server.conf.read_text()
     server.conf.write_text(text.replace(
         f"{server.folder}/db/nanomdm.db", str(params)))
-    expect_log(r"\[nanomdm:warn\].*DBD", optional=True)
+    expect_log(r"NMDM\d{4}: DBDMax is not set", optional=True)
+    expect_log("ssl:warn.*Session Cache is not configured", optional=True)
     return server
 
 

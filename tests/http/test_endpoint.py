@@ -147,10 +147,11 @@ def test_m24_no_checkin_url_unless_configured(device):
 
 
 @one_database
-def test_m34_with_a_slash_more_it_is_no_device_url(device):
+@pytest.mark.parametrize("path", ["/mdm/", "/mdm/x", "/mdm/mdm"])
+def test_m34_below_the_location_is_no_device_url(device, path):
     """M34"""
     mac = device()
-    answer = mac.send(authenticate(mac), CHECKIN, path="/mdm/")
+    answer = mac.send(authenticate(mac), CHECKIN, path=path)
     assert answer.status in (404, 400)
     assert not is_stored(mac.server, mac.udid)
 

@@ -1,0 +1,43 @@
+# Unit tests of the core with sanitizers; included by the Makefile.
+#
+#   make check-unit    build and run them; build-unit/result is "PASSED FAILED"
+#   make pool-shim     build-unit/pool_shim.so, to be preloaded behind libasan
+
+UNIT_BUILD   := build-unit
+UNIT_RUNTIME := -fsanitize=address,undefined
+UNIT_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(UNIT_RUNTIME) \
+                -fno-sanitize-recover=undefined
+UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
+UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
+                  $(sort $(wildcard src/nmdm*.c)))
+UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
+                  $(sort $(wildcard tests/unit/test_*.c)))
+# Linked in, so that a write beyond a piece of pool memory is found out.
+UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
+
+.PHONY: check-unit pool-shim
+.SECONDARY: $(UNIT_PROGS:=.o)
+
+check-unit: $(UNIT_PROGS)
+	tests/tools/count.sh $(UNIT_BUILD)/result $(UNIT_PROGS)
+
+$(UNIT_BUILD)/test_%: $(UNIT_BUILD)/test_%.o $(UNIT_SHARED) $(UNIT_CORE)
+	$(CC) $(UNIT_RUNTIME) -o $@ $^ $(UNIT_LIBS)
+
+$(UNIT_BUILD)/core/%.o: src/%.c $(wildcard src/*.h) $(SCHEMA)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(wildcard src/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+
+# Not sanitized: it stands below malloc's other users.
+$(UNIT_BUILD)/pool_shim.o: tests/tools/pool_shim.c
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -fPIC -c -o $@ $<
+
+pool-shim: $(UNIT_BUILD)/pool_shim.so
+
+$(UNIT_BUILD)/pool_shim.so: $(UNIT_BUILD)/pool_shim.o
+	$(CC) -shared -o $@ $< -ldl -lpthread
