@@ -51,6 +51,7 @@ typedef struct nanomdm_site_t nanomdm_site_t;
 typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
+    int pool_size;                      /* DBDMax */
     /* Paths of the Locations with device handlers; NULL when such a handler
      * stands in any other section, whose URLs cannot be told. */
     apr_array_header_t *device_paths;
@@ -112,7 +113,9 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
 int nanomdm_plain(request_rec *r, int status, const char *text);
 
 int nanomdm_status_of(const nmdm_err_t *err);
-void nanomdm_log_error(request_rec *r, const nmdm_err_t *err);
+/* ctx may be NULL: then there is no trace id to add. */
+void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
+                       const nmdm_err_t *err);
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 

@@ -195,7 +195,7 @@ static int make_call(request_rec *r, call_fn call, const char *rest)
         return nanomdm_fail_json(r, ctx, err);
     }
     if (err) {
-        nanomdm_log_error(r, err);
+        nanomdm_log_error(r, ctx, err);
     }
     return nanomdm_reply(r, ctx, &reply, status);
 }

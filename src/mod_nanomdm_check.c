@@ -278,6 +278,7 @@ static void check_pool(check_t *check, const site_t *site)
     int max = site->max ? atoi(first_word(check->pool, site->max))
                         : DEFAULT_DBD_MAX;
 
+    nanomdm_server(site->server)->pool_size = max;
     if (max >= needed) {
         return;
     }

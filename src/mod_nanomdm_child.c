@@ -20,10 +20,6 @@ APLOG_USE_MODULE(nanomdm);
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
 
-/* Tries to get a working connection in a row: a server that was restarted
- * leaves a pool full of dead ones, and each costs a try. */
-#define MAX_DEAD 1000
-
 /* While the database is away, one request at a time looks for it, this
  * often. */
 #define PROBE_INTERVAL apr_time_from_msec(50)
@@ -70,12 +66,13 @@ nmdm_seen_t *nanomdm_seen(const nanomdm_site_t *site)
 /* Whether the caller may ask mod_dbd now. While the database is away only one
  * at a time does: connecting blocks everybody else in mod_dbd's pool, and
  * each attempt leaves an error in the log. */
-static int may_ask(nanomdm_site_t *site)
+static int may_ask(nanomdm_site_t *site, int *is_away)
 {
     apr_time_t now = apr_time_now();
     int yes = 1;
 
     apr_thread_mutex_lock(site->lock);
+    *is_away = site->away_since != 0;
     if (site->away_since) {
         yes = !site->probing && now >= site->next_probe;
         site->probing |= yes;
@@ -117,18 +114,17 @@ static int is_given_up(nanomdm_site_t *site)
 }
 
 /* mod_dbd drops a dead connection when it is asked for one and then returns
- * none. As long as that is quick there may be a good one behind it. */
-static ap_dbd_t *ask(nanomdm_site_t *site, apr_pool_t *p)
+ * none: a database that was restarted leaves a pool full of them. Once all of
+ * them are gone, one try is enough to know. */
+static ap_dbd_t *ask(nanomdm_site_t *site, apr_pool_t *p, int is_away)
 {
     apr_time_t started = apr_time_now();
+    int tries = is_away ? 1 : nanomdm_server(site->server)->pool_size + 1;
     ap_dbd_t *dbd = NULL;
-    int i;
 
-    for (i = 0; i < MAX_DEAD && !dbd; i++) {
+    while (!dbd && tries--
+           && apr_time_now() - started < PROBE_INTERVAL) {
         dbd = dbd_open(p, site->server);
-        if (apr_time_now() - started > PROBE_INTERVAL) {
-            break;
-        }
     }
     note_answer(site, dbd != NULL);
     return dbd;
@@ -139,12 +135,12 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
     nanomdm_site_t *site = ctx->lender->baton;
     apr_time_t deadline = apr_time_now() + NMDM_DB_PATIENCE;
     ap_dbd_t *dbd = NULL;
-    nmdm_err_t *err;
     nmdm_db_t *db;
+    int is_away;
 
     for (;;) {
-        if (may_ask(site)) {
-            dbd = ask(site, ctx->pool);
+        if (may_ask(site, &is_away)) {
+            dbd = ask(site, ctx->pool, is_away);
         }
         if (dbd || is_given_up(site) || apr_time_now() >= deadline) {
             break;
@@ -152,11 +148,10 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
         apr_sleep(PROBE_INTERVAL / 2);
     }
     if (!dbd) {
-        err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(1501)
-                       "%s: no connection to the database; clients get 503"
-                       " until there is one",
-                       *ctx->story.id ? ctx->story.id : "-");
-        return err;
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(1501) "%s: no connection to the database;"
+                        " clients get 503 until there is one",
+                        *ctx->story.id ? ctx->story.id : "-");
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
     db->driver = dbd->driver;

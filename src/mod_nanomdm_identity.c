@@ -142,7 +142,7 @@ static void from_header(const nmdm_cert_t **out, request_rec *r,
     }
     err = nmdm_crypto_header(&cert, r->pool, value);
     if (err) {
-        nanomdm_log_error(r, err);
+        nanomdm_log_error(r, NULL, err);
         return;
     }
     *out = cert;

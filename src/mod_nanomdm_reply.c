@@ -38,10 +38,12 @@ int nanomdm_status_of(const nmdm_err_t *err)
     return KINDS[err->kind].status;
 }
 
-void nanomdm_log_error(request_rec *r, const nmdm_err_t *err)
+void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
+                       const nmdm_err_t *err)
 {
-    ap_log_rerror(APLOG_MARK, KINDS[err->kind].level, err->rv, r, "%s",
-                  err->msg);
+    ap_log_rerror(APLOG_MARK, KINDS[err->kind].level, err->rv, r,
+                  ctx ? "%s [trace %s]" : "%s%s", err->msg,
+                  ctx ? ctx->trace_id : "");
 }
 
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
@@ -132,7 +134,7 @@ int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
     const char *phrase = ap_get_status_line(status) + 4;
 
     finish(r, ctx);
-    nanomdm_log_error(r, err);
+    nanomdm_log_error(r, ctx, err);
     if (err->rv == AP_FILTER_ERROR) {
         return AP_FILTER_ERROR; /* httpd's filters have answered */
     }
@@ -146,7 +148,7 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
 {
     nmdm_reply_t reply;
 
-    nanomdm_log_error(r, err);
+    nanomdm_log_error(r, ctx, err);
     if (err->rv == AP_FILTER_ERROR) {
         finish(r, ctx);
         return AP_FILTER_ERROR;

@@ -75,6 +75,20 @@ static nmdm_err_t *too_large(const buffer_t *buffer)
                     buffer->most);
 }
 
+/* httpd's own limit, LimitRequestBody, speaks through the filters, and after
+ * AP_FILTER_ERROR has already answered. The rest is a client that went away or
+ * a server that stops: nobody reads the answer, and nobody need be woken. */
+static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
+{
+    int status = ap_map_http_request_error(rv, HTTP_INTERNAL_SERVER_ERROR);
+    nmdm_kind_e kind = status == HTTP_REQUEST_ENTITY_TOO_LARGE
+        ? NMDM_TOO_LARGE
+        : status == HTTP_BAD_REQUEST ? NMDM_INVALID : NMDM_DENIED;
+
+    return nmdm_err(r->pool, kind, rv, NMDMNO(1104)
+                    "cannot read the request body");
+}
+
 static void make_room(buffer_t *buffer, apr_size_t needed)
 {
     apr_size_t room = buffer->room * 2;
@@ -96,8 +110,7 @@ static nmdm_err_t *append(buffer_t *buffer, apr_bucket *bucket)
     apr_status_t rv = apr_bucket_read(bucket, &data, &len, APR_BLOCK_READ);
 
     if (rv != APR_SUCCESS) {
-        return nmdm_err(buffer->r->pool, NMDM_INTERNAL, rv,
-                        NMDMNO(1103) "cannot read the request body");
+        return read_failed(buffer->r, rv);
     }
     if (len > buffer->most - buffer->len) {
         return too_large(buffer);
@@ -127,25 +140,6 @@ static nmdm_err_t *append_all(buffer_t *buffer, apr_bucket_brigade *brigade,
         }
     }
     return NULL;
-}
-
-/* httpd's own limit, LimitRequestBody, speaks through the filters. */
-static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
-{
-    int status = ap_map_http_request_error(rv, HTTP_INTERNAL_SERVER_ERROR);
-    nmdm_kind_e kind = status == HTTP_REQUEST_ENTITY_TOO_LARGE
-        ? NMDM_TOO_LARGE
-        : status == HTTP_BAD_REQUEST ? NMDM_INVALID : NMDM_INTERNAL;
-    nmdm_err_t *err = nmdm_err(r->pool, kind, rv, NMDMNO(1104)
-                               "cannot read the request body");
-
-    /* A device that went away is nobody's fault here; and after
-     * AP_FILTER_ERROR it has been answered, by LimitRequestBody say. */
-    if (r->connection->aborted || APR_STATUS_IS_TIMEUP(rv)
-        || rv == AP_FILTER_ERROR) {
-        err->kind = NMDM_INVALID;
-    }
-    return err;
 }
 
 /* What is announced to be too large need not be read. The room given at once

@@ -66,7 +66,7 @@ static nmdm_err_t *check_ids(apr_pool_t *p, const char *text,
                              const apr_array_header_t *ids)
 {
     if (!ids->nelts) {
-        return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0901)
+        return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0901)
                         "getting enrollment ids: empty path");
     }
     if (!nmdm_utf8_valid(text, strlen(text))) {
@@ -84,6 +84,9 @@ static int status_of(const nmdm_err_t *err, int understood)
     if (err->kind == NMDM_UNAVAILABLE) {
         return 503;
     }
+    if (err->kind == NMDM_TOO_LARGE) {
+        return 413;
+    }
     return err->kind == NMDM_INVALID && !understood ? 400 : 500;
 }
 
@@ -100,7 +103,7 @@ static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, int *status,
     }
     err = check_ids(ctx->pool, ids_text, in.ids);
     if (!err && !body.len) {
-        err = nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS,
+        err = nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
                        NMDMNO(0903) "must enqueue or push");
     }
     if (!err) {

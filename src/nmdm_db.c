@@ -28,11 +28,16 @@ typedef struct nmdm_session_t {
 /* ---- Errors of the database ---- */
 
 /* libmariadb hands on the server's error numbers. */
-static nmdm_retry_e classify_mysql(int rv)
+static nmdm_retry_e classify_mysql(int rv, const char *text)
 {
     switch (rv) {
+    case 1064:                  /* MariaDB: somebody else's table cache was
+                                 * made while its connection was killed */
+        return strstr(text, "trigger has an error") ? NMDM_RETRY_WAIT
+                                                    : NMDM_RETRY_FEW;
     case 1047:                  /* Galera: node not ready */
     case 1053:                  /* shutdown in progress */
+    case 1146:                  /* no such table: as 1064, or not yet */
     case 1180:                  /* Galera: commit lost to another node */
     case 1205:                  /* lock wait timeout */
     case 1213:                  /* deadlock */
@@ -95,8 +100,8 @@ static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
                                *ctx->story.id ? ctx->story.id : "-", what, rv,
                                text);
 
-    err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv)
-                                                    : classify_text(text);
+    err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
+                                              : classify_text(text);
     return err;
 }
 
@@ -172,6 +177,8 @@ static void distrust(nmdm_ctx_t *ctx, const nmdm_err_t *err)
 
 static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
 {
+    /* Of a transaction that could not be ended; most often there is none. */
+    (void)nmdm_db_run(ctx, "ROLLBACK");
     memset(session->prepared, 0, sizeof(session->prepared));
     apr_pool_clear(session->pool);
     if (ctx->db->dialect == NMDM_PGSQL) {
@@ -221,27 +228,26 @@ void nmdm_db_release(nmdm_ctx_t *ctx)
 
 /* ---- Units ---- */
 
-/* One function starts and ends transactions: a forgotten end would commit. */
+/* Plain SQL instead of apr_dbd_transaction_*: its pgsql driver follows a NULL
+ * pointer when the connection is lost at the beginning, and all of them decide
+ * on their own whether the end is a commit. */
 static nmdm_err_t *transact(nmdm_ctx_t *ctx, nmdm_unit_fn work, void *baton)
 {
-    nmdm_db_t *db = ctx->db;
-    apr_dbd_transaction_t *trans = NULL;
+    static const char *const BEGIN[] = {
+        [NMDM_SQLITE3] = "BEGIN IMMEDIATE",
+        [NMDM_PGSQL] = "BEGIN",
+        [NMDM_MYSQL] = "START TRANSACTION",
+    };
     nmdm_err_t *err;
-    int rv;
 
-    rv = apr_dbd_transaction_start(db->driver, ctx->pool, db->handle, &trans);
-    err = rv ? failed(ctx, "begin", rv) : work(ctx, baton);
-    if (err && trans) {
-        /* The driver counts on its own what failed; what we refuse it does
-         * not know. */
-        apr_dbd_transaction_mode_set(db->driver, trans,
-                                     APR_DBD_TRANSACTION_ROLLBACK);
+    NMDM_TRY(nmdm_db_run(ctx, BEGIN[ctx->db->dialect]));
+    err = work(ctx, baton);
+    if (!err) {
+        err = nmdm_db_run(ctx, "COMMIT");
     }
-    if (trans) {
-        rv = apr_dbd_transaction_end(db->driver, ctx->pool, trans);
-        if (rv && !err) {
-            err = failed(ctx, "commit", rv);
-        }
+    if (err && nmdm_db_run(ctx, "ROLLBACK")) {
+        /* Either nothing is open any more, or the connection is gone. */
+        ctx->db->session->stale = 1;
     }
     return err;
 }
@@ -339,6 +345,33 @@ static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
     }
 }
 
+/* What surrounds the parameters in a packet. */
+#define PACKET_OVERHEAD 4096
+
+/* A limit of the database's own is the operator's to raise, so it is told
+ * loudly; the sender learns what it would of NanoMDMMaxBody. */
+static nmdm_err_t *check_packet(nmdm_ctx_t *ctx, const char **args, int nargs)
+{
+    apr_uint32_t most = apr_atomic_read32(&ctx->lender->schema->max_packet);
+    apr_size_t needed = PACKET_OVERHEAD;
+    int i;
+
+    for (i = 0; most && i < nargs; i++) {
+        needed += strlen(args[i]);
+    }
+    if (needed <= most || !most) {
+        return NULL;
+    }
+    nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0104)
+             "%s: a message of %" APR_SIZE_T_FMT " bytes does not fit the"
+             " database's max_allowed_packet of %u and is refused; raise that"
+             " above NanoMDMMaxBody", *ctx->story.id ? ctx->story.id : "-",
+             needed, most);
+    return nmdm_err(ctx->pool, NMDM_TOO_LARGE, APR_SUCCESS, NMDMNO(0105)
+                    "%s: too large for the database's max_allowed_packet",
+                    *ctx->story.id ? ctx->story.id : "-");
+}
+
 nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
                          const char **args, int nargs)
 {
@@ -347,6 +380,7 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
     apr_dbd_prepared_t *prepared = NULL;
     int rows = 0, rv;
 
+    NMDM_TRY(check_packet(ctx, args, nargs));
     NMDM_TRY(prepare(ctx, &prepared, stmt));
     rv = apr_dbd_pquery(db->driver, ctx->pool, db->handle, &rows, prepared,
                         nargs, args);

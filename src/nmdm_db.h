@@ -33,6 +33,7 @@ typedef struct {
     apr_uint32_t checked;       /* atomic: are the tables known to be there? */
     apr_uint32_t version;       /* atomic: 0 without our additive part */
     apr_uint32_t told;          /* atomic: was its absence logged? */
+    apr_uint32_t max_packet;    /* atomic: bytes of a statement, 0: any */
 } nmdm_schema_state_t;
 
 /* Who owns the connections: mod_dbd in the server, the test in a test. */

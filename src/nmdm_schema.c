@@ -22,9 +22,9 @@ static const char *const FULL[] = {
     SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
 };
 
-/* From version 0 to 1. There is no sqlite3 database without it. */
+/* From version 0 to 1. NanoMDM makes no sqlite3 database. */
 static const char *const UPGRADE[] = {
-    "", UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL
+    NULL, UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL
 };
 
 /* ---- Scripts ---- */
@@ -97,7 +97,36 @@ static int version_of(nmdm_ctx_t *ctx)
     return !err && found && version ? atoi(version) : 0;
 }
 
+/* The first column of the first row, "" for NULL. */
+static nmdm_err_t *ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *text = NULL;
+
+    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
+        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
+                        NMDMNO(0806) "-: database: no answer to %s", sql);
+    }
+    text = apr_dbd_get_entry(db->driver, row, 0);
+    *value = apr_pstrdup(ctx->pool, text ? text : "");
+    return NULL;
+}
+
 /* ---- Creating and upgrading, one process at a time ---- */
+
+static nmdm_err_t *lock_mysql(nmdm_ctx_t *ctx)
+{
+    const char *got;
+
+    NMDM_TRY(ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
+    return !strcmp(got, "1") ? NULL
+        : nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0807)
+                   "-: somebody else has been changing the schema for a"
+                   " minute (GET_LOCK 'nanomdm_schema')");
+}
 
 static nmdm_err_t *lock(nmdm_ctx_t *ctx)
 {
@@ -108,7 +137,7 @@ static nmdm_err_t *lock(nmdm_ctx_t *ctx)
         NMDM_TRY(nmdm_db_run(ctx, "BEGIN"));
         return nmdm_db_run(ctx, "SELECT pg_advisory_xact_lock(624171)");
     default:
-        return nmdm_db_run(ctx, "SELECT GET_LOCK('nanomdm_schema', 60)");
+        return lock_mysql(ctx);
     }
 }
 
@@ -130,24 +159,16 @@ static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
  * probe; there, to_regclass asks without failing. */
 static int is_missing(nmdm_ctx_t *ctx)
 {
-    nmdm_db_t *db = ctx->db;
-    apr_dbd_results_t *results = NULL;
-    apr_dbd_row_t *row = NULL;
-    const char *sql, *value;
+    const char *sql, *name;
 
-    if (db->dialect != NMDM_PGSQL) {
+    if (ctx->db->dialect != NMDM_PGSQL) {
         return probe(ctx) != NULL;
     }
     sql = apr_pstrcat(ctx->pool, "SELECT to_regclass('",
                       nmdm_sql_prefixed(ctx->pool, "devices",
                                         ctx->lender->prefix),
                       "')", NULL);
-    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
-        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
-        return 0;
-    }
-    value = apr_dbd_get_entry(db->driver, row, 0);
-    return !value || !*value;
+    return !ask(ctx, &name, sql) && !*name;
 }
 
 static nmdm_err_t *create(nmdm_ctx_t *ctx)
@@ -236,6 +257,20 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
     return err ? missing_tables(ctx, err) : NULL;
 }
 
+/* MySQL drops the connection of whoever sends more than this at once, which
+ * looks like a passing fault. */
+static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
+{
+    const char *bytes;
+
+    if (ctx->db->dialect == NMDM_MYSQL) {
+        NMDM_TRY(ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
+        apr_atomic_set32(&ctx->lender->schema->max_packet,
+                         (apr_uint32_t)apr_atoi64(bytes));
+    }
+    return NULL;
+}
+
 static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_schema_state_t *state = ctx->lender->schema;
@@ -246,7 +281,15 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
+    NMDM_TRY(learn_limits(ctx));
     version = version_of(ctx);
+    if (version < NMDM_SCHEMA_VERSION && !UPGRADE[ctx->db->dialect]) {
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(0808) "-: the database was not made by"
+                        " schema/%s.sql, and there is no upgrade for it;"
+                        " name another in DBDParams",
+                        DIALECT_FILES[ctx->db->dialect]);
+    }
     if (version < NMDM_SCHEMA_VERSION && may_create) {
         NMDM_TRY(upgrade(ctx));
         version = version_of(ctx);

@@ -55,8 +55,8 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
                                     " re-use not permitted");
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)
-             "%s: certificate %.16s... is associated retroactively", who->id,
-             ctx->cert->sha256);
+             "%s: nobody's certificate %.16s... is to be associated"
+             " retroactively", who->id, ctx->cert->sha256);
     return nmdm_store_associate(ctx, who->device_id);
 }
 

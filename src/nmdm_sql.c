@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nmdm_sql.c -- every statement, by name, for three dialects.
  *
- * Marks: %s is text, %pDb binary. "%IDS" stands for a list of NMDM_SQL_IDS
- * marks. A second text is there only where a database needs it. Reading a
- * statement, think of its parameters in the order of the marks. */
+ * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
+ * marks, CURRENT_TIMESTAMP for the time with fractions of a second, whatever
+ * the database calls that. A second text is there only where one needs it.
+ * Reading a statement, think of its parameters in the order of the marks. */
 
 #include "nmdm_sql.h"
 
@@ -423,32 +424,48 @@ const char *nmdm_sql_prefixed(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
-/* ---- Lists of ids ---- */
+/* ---- Abbreviations ---- */
 
-static const char *with_ids(apr_pool_t *p, const char *sql)
+static const char *replace_all(apr_pool_t *p, const char *sql,
+                               const char *word, const char *text)
 {
-    const char *at = strstr(sql, "%IDS");
-    char *marks, *to;
+    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
+    const char *at;
+
+    while ((at = strstr(sql, word))) {
+        APR_ARRAY_PUSH(parts, const char *)
+            = apr_pstrmemdup(p, sql, (apr_size_t)(at - sql));
+        APR_ARRAY_PUSH(parts, const char *) = text;
+        sql = at + strlen(word);
+    }
+    APR_ARRAY_PUSH(parts, const char *) = sql;
+    return apr_array_pstrcat(p, parts, 0);
+}
+
+static const char *id_marks(apr_pool_t *p)
+{
+    apr_array_header_t *marks = apr_array_make(p, NMDM_SQL_IDS,
+                                               sizeof(const char *));
     int i;
 
-    if (!at) {
-        return sql;
-    }
-    marks = to = apr_palloc(p, NMDM_SQL_IDS * 3);
     for (i = 0; i < NMDM_SQL_IDS; i++) {
-        memcpy(to, i ? ",%s" : "%s", i ? 3 : 2);
-        to += i ? 3 : 2;
+        APR_ARRAY_PUSH(marks, const char *) = "%s";
     }
-    *to = '\0';
-    return apr_pstrcat(p, apr_pstrmemdup(p, sql, (apr_size_t)(at - sql)),
-                       marks, at + 4, NULL);
+    return apr_array_pstrcat(p, marks, ',');
 }
 
 const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
                           nmdm_dialect_e dialect, const char *prefix)
 {
+    static const char *const NOW[] = {
+        [NMDM_SQLITE3] = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+        [NMDM_PGSQL] = "CURRENT_TIMESTAMP",
+        [NMDM_MYSQL] = "CURRENT_TIMESTAMP(6)",
+    };
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
 
-    return with_ids(p, nmdm_sql_prefixed(p, sql, prefix));
+    sql = nmdm_sql_prefixed(p, sql, prefix);
+    sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
+    return replace_all(p, sql, "%IDS", id_marks(p));
 }

@@ -67,7 +67,8 @@ class Database:
             "SELECT id FROM information_schema.processlist"
             " WHERE db = DATABASE() AND id <> CONNECTION_ID()")
         for thread, in threads:
-            self.execute(f"KILL {thread}")
+            with contextlib.suppress(pymysql.OperationalError):
+                self.execute(f"KILL {thread}")     # it may be gone
         return len(threads)
 
     def _run(self, sql, args, harvest):

@@ -10,6 +10,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 import ca as certs
 from system import (ROOT, children, free_port, kill_tree, remove_folder,
@@ -339,6 +340,9 @@ class Httpd:
         if not self.process:
             return
         if self.process.poll() is None:
+            # mpm_event 2.4.71 now and then crashes when it is told to
+            # stop in the moment in which a connection ends.
+            time.sleep(0.02)
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(20)

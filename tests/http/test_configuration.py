@@ -7,6 +7,7 @@ the server serves anybody.
 
 import base64
 import re
+import shutil
 
 import pytest
 
@@ -310,8 +311,12 @@ DBDParams {folder}/db/nanomdm.db
 STOCK_THREADS = 25
 
 
-def smallest(server):
-    """Put the smallest configuration in place of server's."""
+@pytest.fixture
+def contract(httpd, expect_log):
+    """A server with the contract's smallest configuration."""
+    server = httpd(start=False, without=["plain"])
+    (server.folder / "db").mkdir()
+    shutil.chown(server.folder / "db", "www-data", "www-data")
     size = {**server.size, "threads": STOCK_THREADS,
             "workers": 2 * STOCK_THREADS}
     places = {"folder": server.folder, "port": server.port,
@@ -320,17 +325,6 @@ def smallest(server):
         server.load_modules()
         + "".join(part.format(**places)
                   for part in (BASE, THREADED_MPM, SMALLEST)))
-
-
-@pytest.fixture
-def contract(httpd, fresh_db, expect_log):
-    """A server with the contract's smallest configuration."""
-    server = httpd(fresh_db(), start=False, without=["plain"])
-    params = server.database.params
-    smallest(server)
-    text = server.conf.read_text()
-    server.conf.write_text(text.replace(
-        f"{server.folder}/db/nanomdm.db", str(params)))
     expect_log(r"NMDM\d{4}: DBDMax is not set", optional=True)
     expect_log("ssl:warn.*Session Cache is not configured", optional=True)
     return server

@@ -5,19 +5,23 @@ Whoever or whatever decides against a request on a device URL, the answer
 is 400 or 500, and one line in the error log wakes the administrator.
 """
 
+import http.client
 import re
+import socket
 
 import pytest
 
-from device import CHECKIN, Operator
-from wire import authenticate, curl, is_stored, tagged_errors
+from device import CHECKIN, Operator, Response, tls_context
+from server import TLS
+from wire import (PROTOCOLS, ask, authenticate, is_stored,
+                  tagged_errors)
 
 pytestmark = pytest.mark.one_database
 
-PROTOCOLS = {"HTTP/1.1": "--http1.1", "HTTP/2": "--http2"}
 MODULES = ("http2", "rewrite", "access_compat", "authn_file",
            "allowmethods")
 
+WRONG_PASSWORD = ("Authorization", "Basic bmFub21kbTp4")
 BASIC = """\
 AuthType Basic
 AuthName closed
@@ -113,9 +117,11 @@ def expect_refusal(expect_log):
     expect_log(r"\[\w+:(error|crit|warn)\].*AH\d{5}", optional=True)
 
 
-def checkin(server, path, *options, **keywords):
-    return curl(server, path, "--header", f"Content-Type: {CHECKIN}",
-                *options, **keywords)
+def checkin(mac, path, protocol="HTTP/1.1", *, headers=(), **options):
+    """The answer to the device's Authenticate at that path."""
+    return ask(mac.server, path, protocol, identity=mac.identity,
+               body=authenticate(mac),
+               headers=[("Content-Type", CHECKIN), *headers], **options)
 
 
 def assert_harmless(server, answer, mark, mac=None):
@@ -138,9 +144,7 @@ def test_obstacle_on_a_device_url_is_no_401(
         fortress, device, expect_refusal, name, protocol):
     mac = device(fortress)
     mark = fortress.mark()
-    answer = checkin(fortress, f"/{name}/mdm", PROTOCOLS[protocol],
-                     identity=mac.identity, body=authenticate(mac))
-    assert answer.version == protocol
+    answer = checkin(mac, f"/{name}/mdm", protocol)
     assert_harmless(fortress, answer, mark, mac)
 
 
@@ -151,8 +155,7 @@ def test_separate_device_urls_are_covered_too(
         fortress, device, expect_refusal, name, obstacle):
     mac = device(fortress)
     mark = fortress.mark()
-    answer = checkin(fortress, f"/{obstacle}/{name}",
-                     identity=mac.identity, body=authenticate(mac))
+    answer = checkin(mac, f"/{obstacle}/{name}")
     assert_harmless(fortress, answer, mark, mac)
 
 
@@ -161,15 +164,17 @@ def test_separate_device_urls_are_covered_too(
 def test_no_method_gets_through(fortress, expect_refusal, obstacle,
                                 method):
     mark = fortress.mark()
-    answer = curl(fortress, f"/{obstacle}/mdm", "--request", method)
+    answer = ask(fortress, f"/{obstacle}/mdm", method=method)
     assert_harmless(fortress, answer, mark)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_head_has_no_body_and_no_401(fortress, expect_refusal, protocol):
     for obstacle in ("basic", "denied"):
-        answer = curl(fortress, f"/{obstacle}/mdm", "--head", protocol)
+        answer = ask(fortress, f"/{obstacle}/mdm", protocol,
+                     method="HEAD")
         assert answer.status in (400, 500)
+        assert answer.body == b""
         assert "WWW-Authenticate" not in answer.headers
 
 
@@ -177,7 +182,7 @@ def test_head_has_no_body_and_no_401(fortress, expect_refusal, protocol):
 def test_around_a_device_url(fortress, expect_log, path):
     """What a device might try instead of the exact URL."""
     expect_log(r"\[\w+:error\]", optional=True)
-    answer = curl(fortress, "/denied" + path)
+    answer = ask(fortress, "/denied" + path, method="GET")
     assert answer.status in (400, 404, 500)
 
 
@@ -187,32 +192,29 @@ def test_authorization_header_does_not_change_it(fortress, device,
     for name in ("basic", "basic-nanomdm"):
         mac = device(fortress)
         mark = fortress.mark()
-        answer = checkin(fortress, f"/{name}/mdm", "--user", "nanomdm:x",
-                         identity=mac.identity, body=authenticate(mac))
+        answer = checkin(mac, f"/{name}/mdm", headers=[WRONG_PASSWORD])
         assert_harmless(fortress, answer, mark, mac)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_broken_provider_without_password(fortress, device, protocol,
                                           expect_refusal):
     """The password file is missing; nobody looked for it yet."""
     mac = device(fortress)
     mark = fortress.mark()
-    answer = checkin(fortress, "/broken/mdm", protocol,
-                     identity=mac.identity, body=authenticate(mac))
+    answer = checkin(mac, "/broken/mdm", protocol)
     assert_harmless(fortress, answer, mark, mac)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_broken_provider_with_password(fortress, device, protocol,
                                        expect_log):
     """httpd says 500 and why; that may stand."""
     expect_log(r":error\].*no-such-file")
     expect_log(r"\[nanomdm:error\]", optional=True)
     mac = device(fortress)
-    answer = checkin(fortress, "/broken/mdm", protocol, "--user",
-                     "nobody:x", identity=mac.identity,
-                     body=authenticate(mac))
+    answer = checkin(mac, "/broken/mdm", protocol,
+                     headers=[WRONG_PASSWORD])
     assert answer.status in (400, 500)
     assert "WWW-Authenticate" not in answer.headers
     assert not is_stored(fortress, mac.udid)
@@ -223,8 +225,7 @@ def test_ssl_require_ssl_over_plain_http(fortress, device,
     """mod_ssl answers 403 before any handler."""
     mac = device(fortress)
     mark = fortress.mark()
-    answer = checkin(fortress, "/ssl/mdm", plain=True,
-                     body=authenticate(mac))
+    answer = checkin(mac, "/ssl/mdm", plain=True)
     assert_harmless(fortress, answer, mark, mac)
 
 
@@ -264,8 +265,7 @@ def test_refusal_names_url_and_reason(fortress, device, expect_refusal):
     """Whoever is woken must know where to look."""
     mac = device(fortress)
     mark = fortress.mark()
-    checkin(fortress, "/denied/mdm", identity=mac.identity,
-            body=authenticate(mac))
+    checkin(mac, "/denied/mdm")
     line, = tagged_errors(fortress, mark)
     assert "/denied/mdm" in line
     assert "403" in line
@@ -278,9 +278,10 @@ def test_device_url_beside_obstacles_works(fortress, device):
 
 # -- and where 401 and 403 belong -------------------------------------
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_api_still_answers_401(fortress, protocol):
-    answer = curl(fortress, "/v1/pushcert?topic=x", protocol)
+    answer = ask(fortress, "/v1/pushcert?topic=x", protocol,
+                 method="GET")
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="nanomdm"'
 
@@ -292,7 +293,7 @@ def test_api_still_answers_401(fortress, protocol):
 def test_other_urls_keep_theirs(fortress, expect_log, path, status):
     expect_log(r"\[\w+:error\].*AH\d{5}", optional=True)
     mark = fortress.mark()
-    answer = curl(fortress, path)
+    answer = ask(fortress, path, method="GET")
     assert answer.status == status
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
     assert tagged_errors(fortress, mark, 0) == []
@@ -303,3 +304,23 @@ def test_api_works_beside_obstacles(fortress):
     assert operator.call("GET", "/v1/pushcert").status == 400
     assert re.match(rb'\{"version"', operator.version().body)
     operator.close()
+
+
+def test_strict_sni_check(httpd, device, ca, expect_refusal):
+    """mod_ssl's 403 for clients without SNI comes before httpd looks at
+    any Location."""
+    server = httpd(extra_vhost="SSLStrictSNIVHostCheck on", start=False)
+    second = server.vhost(server.tls_port, TLS.format(
+        folder=server.folder) + "ServerName second\n")
+    server.conf.write_text(server.conf.read_text() + second)
+    server.start()
+    mac = device(server)
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = tls_context(mac.identity, None).wrap_socket(
+        socket.create_connection(("127.0.0.1", server.tls_port), 30))
+    mark = server.mark()
+    connection.request("PUT", "/mdm", authenticate(mac),
+                       {"Content-Type": CHECKIN})
+    answer = Response(connection.getresponse())
+    connection.close()
+    assert_harmless(server, answer, mark, mac)

@@ -2,6 +2,7 @@
 """The identity certificate: how it travels, and when it is believed."""
 
 import base64
+import plistlib
 import ssl
 import urllib.parse
 
@@ -13,8 +14,9 @@ import ca as certs
 from device import (BAD_SIGNATURES, CHECKIN, GOOD_SIGNATURES, NEED_RSA,
                     cms, escaped_pem, rfc9440, sign, sign_like_apple,
                     split_tlv)
-from wire import (assert_empty, assert_error, authenticate, curl,
-                  is_stored, run_curl)
+from http2 import Http2
+from wire import (assert_empty, assert_error, ask, authenticate,
+                  is_stored)
 
 pytestmark = pytest.mark.one_database
 
@@ -190,10 +192,9 @@ def test_http2_identity(gate, device):
     """Platform facts 43: the certificate is the connection's, the
     request a stream's."""
     mac = device(gate)
-    answer = curl(gate, "/mdm", "--http2", "--header",
-                  f"Content-Type: {CHECKIN}", identity=mac.identity,
-                  body=authenticate(mac, Model="x" * 300_000))
-    assert answer.version == "HTTP/2"
+    answer = ask(gate, "/mdm", "HTTP/2", identity=mac.identity,
+                 body=authenticate(mac, Model="x" * 300_000),
+                 headers={"Content-Type": CHECKIN})
     assert_admitted(mac, answer)
 
 
@@ -202,24 +203,39 @@ def test_http2_identity(gate, device):
 def test_http2_without_right_identity_is_400(gate, device, identity):
     """M2, M12"""
     mac = device(gate)
-    answer = curl(gate, "/mdm", "--http2", "--header",
-                  f"Content-Type: {CHECKIN}", identity=identity,
-                  body=authenticate(mac))
-    assert answer.version == "HTTP/2"
+    answer = ask(gate, "/mdm", "HTTP/2", identity=identity,
+                 body=authenticate(mac),
+                 headers={"Content-Type": CHECKIN})
     assert_refused(mac, answer)
 
 
 def test_http2_streams_in_parallel(gate, device):
     """All streams of a connection share its certificate."""
-    mac = device(gate).enroll()
-    idle = b"<dict><key>UDID</key><string>%s</string>" \
-           b"<key>Status</key><string>Idle</string></dict>" \
-           % mac.udid.encode()
-    said = run_curl(gate, "/mdm?[1-40]", "--http2", "--parallel",
-                    "--output", "/dev/null", "--write-out",
-                    r"%{http_version} %{http_code}\n",
-                    identity=mac.identity, body=idle)
-    assert said.decode().splitlines() == ["2 200"] * 40
+    mac, other = device(gate).enroll(), device(gate).enroll()
+    client = Http2(gate, identity=mac.identity)
+    idle = [plistlib.dumps({**who.ids(), "Status": "Idle"})
+            for who in (mac, other)]
+    answers = client.together([("PUT", "/mdm", idle[n % 2], ())
+                               for n in range(40)])
+    for answer in answers[::2]:
+        assert_empty(answer)
+    for answer in answers[1::2]:
+        assert_error(answer, 500)
+    client.close()
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+def test_http2_signature(gate, device, size):
+    """1.7 A: over HTTP/2 the signature covers the body all the same."""
+    mac = device(gate)
+    body = authenticate(mac, Model="x" * size)
+    headers = {"Content-Type": CHECKIN,
+               "Mdm-Signature": sign(body, mac.identity)}
+    bad = ask(gate, "/signature", "HTTP/2", body=body + b" ",
+              headers=headers)
+    assert_refused(mac, bad)
+    good = ask(gate, "/signature", "HTTP/2", body=body, headers=headers)
+    assert_admitted(mac, good)
 
 
 # -- Mdm-Signature ----------------------------------------------------

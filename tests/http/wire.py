@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What answers look like on the wire, and a client that speaks HTTP/2."""
+"""What answers look like on the wire, over HTTP/1.1 and HTTP/2."""
 
 import contextlib
 import http.client
-import io
 import plistlib
-import subprocess
-import tempfile
 
+from device import Client
+from http2 import Http2
 from system import wait_until
+
+PROTOCOLS = ("HTTP/1.1", "HTTP/2")
 
 DOCTYPE = (b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" '
            b'"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n')
@@ -53,46 +54,12 @@ def tagged_errors(server, mark, seconds=3):
     return lines()
 
 
-class CurlResponse:
-    """What `curl -i` printed."""
-
-    def __init__(self, output):
-        head, _, self.body = output.partition(b"\r\n\r\n")
-        status, _, headers = head.partition(b"\r\n")
-        self.version, code = status.decode().split()[:2]
-        self.status = int(code)
-        self.headers = http.client.parse_headers(
-            io.BytesIO(headers + b"\r\n\r\n"))
-
-    def __repr__(self):
-        return f"<{self.version} {self.status} {self.body[:200]!r}>"
-
-
-def curl(server, path, *options, identity=None, body=None, plain=False):
-    """One request by curl; options choose the protocol (--http2)."""
-    done = run_curl(server, path, "--include", *options,
-                    identity=identity, body=body, plain=plain)
-    return CurlResponse(done)
-
-
-def run_curl(server, path, *options, identity=None, body=None,
-             plain=False):
-    """curl's output, whatever the options make of it."""
-    port = server.port if plain else server.tls_port
-    scheme = "http" if plain else "https"
-    command = ["curl", "--silent", "--show-error", "--insecure",
-               "--max-time", "30", "--header", "Expect:"]
-    with contextlib.ExitStack() as stack:
-        if identity:
-            pem = stack.enter_context(identity.file())
-            command += ["--cert", pem.name]
-        if body is not None:
-            file = stack.enter_context(tempfile.NamedTemporaryFile())
-            file.write(body)
-            file.flush()
-            command += ["--request", "PUT", "--data-binary",
-                        f"@{file.name}"]
-        command += [*options, f"{scheme}://localhost:{port}{path}",
-                    "--resolve", f"localhost:{port}:127.0.0.1"]
-        return subprocess.run(command, check=True,
-                              stdout=subprocess.PIPE).stdout
+def ask(server, path, protocol="HTTP/1.1", *, method="PUT", body=None,
+        headers=(), identity=None, plain=False):
+    """One request on a connection of its own, by either protocol."""
+    if protocol == "HTTP/2":
+        client = Http2(server, identity=identity)
+    else:
+        client = Client(server, identity=identity, plain=plain)
+    with contextlib.closing(client):
+        return client.raw(method, path, body, headers)

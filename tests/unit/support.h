@@ -137,6 +137,7 @@ typedef struct {
     int is_ca;
     const char *eku;            /* as OpenSSL spells it, or NULL for none */
     const char *key_usage;      /* likewise */
+    int names_issuers_key;      /* by its key identifier */
     apr_time_t from, until;     /* 0: a year before and after NOW */
     key_kind_e key;
     const EVP_MD *digest;       /* of the signature; NULL: SHA-256 */

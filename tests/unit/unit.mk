@@ -16,7 +16,7 @@ UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
 UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 
 .PHONY: check-unit pool-shim
-.SECONDARY: $(UNIT_PROGS:=.o)
+.SECONDARY: $(UNIT_PROGS:=.o) $(UNIT_SHARED) $(UNIT_CORE)
 
 check-unit: $(UNIT_PROGS)
 	tests/tools/count.sh $(UNIT_BUILD)/result $(UNIT_PROGS)

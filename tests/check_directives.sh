@@ -1,0 +1,54 @@
+#!/bin/sh
+# Directives: those of the table in src/mod_nanomdm_config.c, of README.md's
+# table and of conf/nanomdm.conf are the same; every member of nanomdm_conf_t
+# is set in create and in merge.
+#
+#   check_directives.sh [CHECKOUT]
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+code=src/mod_nanomdm_config.c
+failed=0
+
+say() { echo "$*" >&2; failed=1; }
+line_of() { grep -nE -m1 -- "$1" "$2" | cut -d: -f1; }
+
+# in_all NAMES FILE PATTERN OTHER-NAMES OTHER-FILE: each of NAMES, which
+# stand in FILE as PATTERN (NAME for the name), is among OTHER-NAMES.
+in_all() {
+    for name in $1; do
+        printf '%s\n' "$4" | grep -qx "$name" ||
+            say "$2:$(line_of "$(echo "$3" | sed "s/NAME/$name/")" "$2"):" \
+                "$name is not in $5"
+    done
+}
+
+table=$(sed -n '/^const command_rec/,/^};/p' $code |
+        grep -oE '"NanoMDM[A-Za-z]+"' | tr -d '"')
+readme=$(sed -nE 's/^\| `(NanoMDM[A-Za-z]+) .*/\1/p' README.md)
+sample=$(sed -nE 's/^# *(NanoMDM[A-Za-z]+) .*/\1/p' conf/nanomdm.conf)
+[ -n "$table" ] || say "$code: no table of directives"
+
+in_all "$table" $code '"NAME"' "$readme" "README.md's table of directives"
+in_all "$table" $code '"NAME"' "$sample" conf/nanomdm.conf
+in_all "$readme" README.md '^\| `NAME ' "$table" "the table of $code"
+in_all "$sample" conf/nanomdm.conf '^# *NAME ' "$table" "the table of $code"
+
+for file in README.md conf/nanomdm.conf docs/operations.md; do
+    mentioned=$(grep -oE '\bNanoMDM[A-Z][A-Za-z]+' $file | sort -u)
+    in_all "$mentioned" $file NAME "$table" "the table of $code"
+done
+
+members=$(sed -n '/^typedef struct {/,/^}/{
+              /^typedef/{h;d};H;/^} nanomdm_conf_t;/{g;p}}' \
+              src/mod_nanomdm.h |
+          sed -nE 's/^ .*[ *]([a-z_]+);.*/\1/p')
+[ -n "$members" ] || say "src/mod_nanomdm.h: no members of nanomdm_conf_t"
+for function in nanomdm_create_dir_conf nanomdm_merge_dir_conf; do
+    body=$(sed -n "/^void \*$function/,/^}/p" $code)
+    for member in $members; do
+        printf '%s\n' "$body" | grep -qE "conf->$member = " ||
+            say "$code:$(line_of "^void \*$function" $code): $function does" \
+                "not set $member"
+    done
+done
+exit $failed

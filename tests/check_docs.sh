@@ -1,0 +1,130 @@
+#!/bin/sh
+# Documents: the README's map names every file of src/ and no other, versions
+# agree, links lead somewhere, C sources keep to 80 columns without tabs, and
+# `apache2 -t` takes the README's smallest configuration and all of
+# conf/nanomdm.conf, with temporary files in place of their paths.
+#
+#   check_docs.sh [CHECKOUT]     the module is $MODULE, or mod_nanomdm.so
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+failed=0
+
+say() { echo "$*" >&2; failed=1; }
+
+# ---- the map ----
+
+mapped=$(grep -oE '^\| `src/[^`]+`' README.md | tr -d '|` ' |
+         sed -E 's/^(.*)\.\[ch\]$/\1.c\n\1.h/' | sort)
+for file in $(printf '%s\n' "$mapped" | uniq -d); do
+    say "README.md: the map names $file twice"
+done
+for file in src/*.[ch]; do
+    printf '%s\n' "$mapped" | grep -qxF "$file" ||
+        say "README.md: the map of the source lacks $file"
+done
+for file in $mapped; do
+    [ -f "$file" ] ||
+        say "README.md:$(grep -nF "${file%.?}" README.md | head -1 |
+            cut -d: -f1): there is no $file"
+done
+
+# ---- versions ----
+
+version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' src/nmdm.h)
+said=$(sed -nE 's/^Version ([0-9.]+[0-9]).*/\1/p' README.md)
+changed=$(sed -nE 's/^([0-9.]+) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$/\1/p' CHANGES |
+          head -1)
+[ -n "$version" ] || say "src/nmdm.h: no NMDM_VERSION"
+[ "$said" = "$version" ] ||
+    say "README.md: Version \"$said\" is not NMDM_VERSION \"$version\""
+[ "$changed" = "$version" ] ||
+    say "CHANGES: the newest version \"$changed\" is not \"$version\""
+grep -nE '"version":"' README.md docs/*.md |
+    grep -vF "\"version\":\"$version\"" >&2 &&
+    say "these lines show another version than $version"
+
+# ---- links ----
+
+for page in README.md docs/*.md; do
+    for link in $(grep -oE '\]\([^)]+\)' "$page" | sed 's/^](//; s/)$//'); do
+        case "$link" in
+        *://*) continue ;;
+        \#*)
+            sed -nE 's/^#+ //p' "$page" | tr 'A-Z ' 'a-z-' |
+                tr -dc 'a-z0-9\n-' | grep -qxF -- "${link#\#}" ||
+                say "$page:$(grep -nF "]($link)" "$page" | head -1 |
+                    cut -d: -f1): no heading for $link" ;;
+        *)
+            [ -e "$(dirname "$page")/${link%%#*}" ] ||
+                say "$page:$(grep -nF "]($link)" "$page" | head -1 |
+                    cut -d: -f1): no file for $link" ;;
+        esac
+    done
+done
+
+# ---- the form of C ----
+
+grep -nP '\t' mod_nanomdm.c src/*.[ch] >&2 && say "these lines have tabs"
+LC_ALL=C.UTF-8 grep -nE '^.{81}' mod_nanomdm.c src/*.[ch] >&2 &&
+    say "these lines have more than 80 columns"
+
+# ---- the configurations ----
+
+httpd=$(command -v apache2 || command -v httpd || echo /usr/sbin/apache2)
+modules=$(${APXS:-apxs} -q LIBEXECDIR)
+module=$(realpath "${MODULE:-mod_nanomdm.so}")
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+if ! [ -f "$module" ]; then
+    say "no $module; run make first"
+    exit 1
+fi
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -subj /CN=localhost -keyout "$tmp/server.key" -out "$tmp/device-ca.pem" \
+    2>/dev/null
+cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
+cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
+echo secret > "$tmp/api.key"
+
+# try_configuration NAME: that file of $tmp, as part of a server that has
+# httpd's standard modules and no more.
+try_configuration() {
+    {
+        echo "ServerRoot $tmp
+              DefaultRuntimeDir $tmp
+              PidFile $tmp/httpd.pid
+              ServerName localhost
+              ErrorLog $tmp/error.log"
+        for name in mpm_event authn_core authz_core authz_user auth_basic \
+                    authn_file; do
+            echo "LoadModule ${name}_module $modules/mod_$name.so"
+        done
+        sed -e "s|modules/mod_nanomdm.so|$module|" -e "s| modules/| $modules/|" \
+            -e "s|/etc/nanomdm/|$tmp/|" -e "s|/var/lib/nanomdm/|$tmp/|" "$tmp/$1"
+    } > "$tmp/httpd.conf"
+    said=$("$httpd" -t -d "$tmp" -f "$tmp/httpd.conf" 2>&1) ||
+        say "$1: $httpd -t says: $said"
+}
+
+awk '/^## The smallest working/ { here = 1 }
+     here && /^```apache/ { inside = 1; next }
+     inside && /^```/ { exit }
+     inside' README.md > "$tmp/README.md"
+if ! grep -q SetHandler "$tmp/README.md"; then
+    say "README.md: no smallest working configuration in an apache block"
+fi
+try_configuration README.md
+
+# Inert as it is; and with every line of configuration in force.
+cp conf/nanomdm.conf "$tmp/nanomdm.conf"
+grep -nE '^[^#]' "$tmp/nanomdm.conf" >&2 &&
+    say "conf/nanomdm.conf: these lines are in force"
+{
+    echo "LoadModule dbd_module modules/mod_dbd.so"
+    echo "LoadModule ssl_module modules/mod_ssl.so"
+    echo "LoadModule nanomdm_module modules/mod_nanomdm.so"
+    sed -nE 's/^#([^ ]|    +[A-Z<])/\1/p' conf/nanomdm.conf
+} > "$tmp/conf-nanomdm.conf"
+try_configuration conf-nanomdm.conf
+exit $failed

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Who may include what: a file includes headers of its own layer or a lower
+# one, httpd's headers stay in mod_nanomdm*, and each foreign library has one
+# file that knows it. README.md shows the layers.
+#
+#   check_layers.sh [CHECKOUT]
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+
+includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
+               mod_nanomdm.c src/*.[ch]) || {
+    echo "no source in $PWD" >&2; exit 1; }
+
+printf '%s\n' "$includes" | awk '
+    BEGIN {
+        split("nmdm nmdm_plist nmdm_json nmdm_crypto", l0)
+        split("nmdm_sql nmdm_db nmdm_seen", l1)
+        split("nmdm_message nmdm_store nmdm_queue nmdm_schema", l2)
+        split("nmdm_service nmdm_admin", l4)
+        for (i in l0) layer[l0[i]] = 0
+        for (i in l1) layer[l1[i]] = 1
+        for (i in l2) layer[l2[i]] = 2
+        for (i in l4) layer[l4[i]] = 4
+        only["expat.h"] = "src/nmdm_plist.c"
+        only["jansson.h"] = "src/nmdm_json.c"
+        only["apr_dbd.h"] = "src/nmdm_db.h"
+        only["mod_dbd.h"] = "src/mod_nanomdm_child.c"
+        httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
+    }
+    function layer_of(path) {
+        sub(/.*\//, "", path)
+        sub(/\.[ch]$/, "", path)
+        if (path ~ /^mod_nanomdm/) return 5
+        if (path in layer) return layer[path]
+        return -1
+    }
+    function wrong(why) {
+        print file ":" line ": " why
+        failed = 1
+    }
+    {
+        split($0, part, ":")
+        file = part[1]; line = part[2]
+        header = $0
+        sub(/^[^"<]*["<]/, "", header)
+        sub(/[">].*/, "", header)
+        mine = layer_of(file)
+        if (mine < 0) {
+            if (!(file in told)) wrong("no layer knows this file")
+            told[file] = 1
+            next
+        }
+        if (header ~ /^openssl\// && file != "src/nmdm_crypto.c")
+            wrong(header " belongs to src/nmdm_crypto.c")
+        if (header in only && file != only[header])
+            wrong(header " belongs to " only[header])
+        if (header ~ /nanomdm|nmdm/) {
+            if (layer_of(header) < 0)
+                wrong("no layer knows " header)
+            else if (layer_of(header) > mine)
+                wrong(header " is of layer " layer_of(header) \
+                      ", this file of " mine)
+        }
+        else if (mine < 5 && header ~ httpd)
+            wrong(header " is httpd; only mod_nanomdm* includes it")
+    }
+    END { exit failed }' >&2
