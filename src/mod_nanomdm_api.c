@@ -6,7 +6,6 @@
 #include "nmdm_admin.h"
 
 #include <apr_strings.h>
-#include <http_core.h>
 #include <http_protocol.h>
 
 #include <string.h>
@@ -103,30 +102,28 @@ static int names_a_call(const char *segment, apr_size_t len)
     return 0;
 }
 
-/* With AllowEncodedSlashes NoDecode, %2F and %25 are what is left of the
- * escapes. The server's own setting decides: merging a Location over it
- * forgets it. */
-static const char *decode_slashes(request_rec *r, const char *text)
+/* With AllowEncodedSlashes NoDecode, httpd leaves %2F in the path, where it
+ * cannot be told from a decoded %252F. The request line can tell, as long as
+ * it is what the path was made of. */
+static const char *decode_slashes(request_rec *r, const char *name,
+                                  const char *rest)
 {
-    core_dir_config *core
-        = ap_get_core_module_config(r->server->lookup_defaults);
-    char *copy, *from, *to;
+    const char *start = apr_pstrcat(r->pool, "/", name, "/", NULL);
+    const char *raw = strstr(r->unparsed_uri, start);
+    char *kept, *decoded;
 
-    if (!core->allow_encoded_slashes || core->decode_encoded_slashes) {
-        return text;
+    if (!raw || !strchr(rest, '%')) {
+        return rest;
     }
-    copy = from = to = apr_pstrdup(r->pool, text);
-    while (*from) {
-        if (!strncasecmp(from, "%2F", 3) || !strncmp(from, "%25", 3)) {
-            *to++ = from[2] == '5' ? '%' : '/';
-            from += 3;
-        }
-        else {
-            *to++ = *from++;
-        }
+    raw += strlen(start);
+    raw = apr_pstrmemdup(r->pool, raw, strcspn(raw, "?"));
+    kept = apr_pstrdup(r->pool, raw);
+    decoded = apr_pstrdup(r->pool, raw);
+    if (ap_unescape_url_keep2f(kept, 0) != OK || strcmp(kept, rest)
+        || ap_unescape_url_keep2f(decoded, 1) != OK) {
+        return rest;
     }
-    *to = '\0';
-    return copy;
+    return decoded;
 }
 
 /* The first segment of the path that names a call makes it; what stands
@@ -140,8 +137,10 @@ static const char *find_call(request_rec *r, const char **rest)
         apr_size_t len = strcspn(++at, "/");
 
         if (names_a_call(at, len)) {
-            *rest = at[len] ? decode_slashes(r, at + len + 1) : NULL;
-            return apr_pstrmemdup(r->pool, at, len);
+            const char *name = apr_pstrmemdup(r->pool, at, len);
+
+            *rest = at[len] ? decode_slashes(r, name, at + len + 1) : NULL;
+            return name;
         }
         at += len;
     }

@@ -82,11 +82,23 @@ static int keep_error_documents_out(request_rec *r)
     return DECLINED;
 }
 
-/* Our URLs are no files: looking for them in the file system costs time, and
- * a Directory section that denies would deny them too. */
+/* Our URLs are no files. Looking for them in the file system costs time, fails
+ * for long lists of ids, and lets a Directory that denies deny them too. The
+ * second hook sees no Location, so the first leaves it a sign. */
+static int claim_url(request_rec *r)
+{
+    if (!nanomdm_is_our_handler(configured_handler(r))) {
+        return DECLINED;
+    }
+    r->filename = apr_pstrdup(r->pool, r->uri);
+    ap_set_module_config(r->request_config, &nanomdm_module, r);
+    return OK;
+}
+
 static int skip_file_system(request_rec *r)
 {
-    return nanomdm_is_our_handler(configured_handler(r)) ? OK : DECLINED;
+    return ap_get_module_config(r->request_config, &nanomdm_module) == r
+        ? OK : DECLINED;
 }
 
 /* ---- After: the status ---- */
@@ -191,6 +203,7 @@ void nanomdm_firewall_hooks(void)
                                                 AP_FTYPE_PROTOCOL - 1);
     ap_hook_translate_name(keep_error_documents_out, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
+    ap_hook_translate_name(claim_url, NULL, NULL, APR_HOOK_LAST);
     ap_hook_map_to_storage(skip_file_system, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(stand_before_errors, NULL, NULL,

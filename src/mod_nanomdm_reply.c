@@ -89,9 +89,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
 
     r->status = status;
-    if (type) {
-        ap_set_content_type(r, type);
-    }
+    ap_set_content_type(r, type);
     ap_set_content_length(r, (apr_off_t)body.len);
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(

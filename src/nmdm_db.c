@@ -37,7 +37,6 @@ static nmdm_retry_e classify_mysql(int rv, const char *text)
                                                     : NMDM_RETRY_FEW;
     case 1047:                  /* Galera: node not ready */
     case 1053:                  /* shutdown in progress */
-    case 1146:                  /* no such table: as 1064, or not yet */
     case 1180:                  /* Galera: commit lost to another node */
     case 1205:                  /* lock wait timeout */
     case 1213:                  /* deadlock */

@@ -13,7 +13,6 @@
 #include <apr_strings.h>
 
 #include <openssl/cms.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -647,9 +646,9 @@ const char *sign(apr_pool_t *p, nmdm_bytes_t body, signature_t how)
         assert_int_equal(i2d_CMS_bio_stream(out, cms, in, (int)flags), 1);
     }
     else {
-        if (CMS_final(cms, in, NULL, flags) != 1) {
-            ERR_print_errors_fp(stderr);
-            fail();
+        /* Without a signer there is nothing to make final. */
+        if (how.signer) {
+            assert_int_equal(CMS_final(cms, in, NULL, flags), 1);
         }
         if (how.how & SIGN_SHA_NAME) {
             name_procedure(cms);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_sql.c -- every statement, and the names of tables. */
+
+#include "support.h"
+#include "nmdm_sql.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+static const char *const TABLES[] = {
+    "devices", "users", "enrollments", "commands", "command_results",
+    "enrollment_queue", "push_certs", "cert_auth_associations",
+    "nanomdm_schema", NULL
+};
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (text = strstr(text, part); text; text = strstr(text + 1, part)) {
+        n++;
+    }
+    return n;
+}
+
+/* How often name stands in text as a word of its own. */
+static int count_words(const char *text, const char *name)
+{
+    const char *at;
+    int n = 0;
+
+    for (at = strstr(text, name); at; at = strstr(at + 1, name)) {
+        const char *end = at + strlen(name);
+
+        n += (at == text || !(apr_isalnum(at[-1]) || at[-1] == '_'))
+            && !(apr_isalnum(*end) || *end == '_');
+    }
+    return n;
+}
+
+/* ---- Every statement ---- */
+
+static void prepares(world_t *w, nmdm_stmt_e stmt)
+{
+    apr_dbd_prepared_t *prepared = NULL;
+    const char *sql = nmdm_sql_text(w->pool, stmt, NMDM_SQLITE3,
+                                    w->lender.prefix);
+    int rv = apr_dbd_prepare(w->db.driver, w->pool, w->db.handle, sql,
+                             nmdm_sql_name(stmt), &prepared);
+
+    HOLDS(!rv, "%s: %s: %s", nmdm_sql_name(stmt),
+          apr_dbd_error(w->db.driver, w->db.handle, rv), sql);
+}
+
+static void every_statement_can_be_prepared(void **state)
+{
+    int i;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        prepares(*state, i);
+    }
+}
+
+static void every_statement_can_be_prepared_with_a_prefix(void **state)
+{
+    world_t *w = world_make(*state, "acme_mdm_");
+    int i;
+
+    assert_string_equal(ask(w, "SELECT COUNT(*) FROM sqlite_master"
+                               " WHERE name = 'devices'"), "0");
+    for (i = 0; i < STMT_MAX; i++) {
+        prepares(w, i);
+    }
+    world_end(w);
+}
+
+static void a_prefix_stands_before_every_name_of_ours(void **state)
+{
+    int i, d, t;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        for (d = 0; d < NMDM_DIALECTS; d++) {
+            const char *plain = nmdm_sql_text(*state, i, d, "");
+            const char *sql = nmdm_sql_text(*state, i, d, "acme_");
+
+            for (t = 0; TABLES[t]; t++) {
+                const char *named = apr_pstrcat(*state, "acme_", TABLES[t],
+                                                NULL);
+
+                HOLDS(!count_words(sql, TABLES[t])
+                      && count_words(sql, named)
+                          == count_words(plain, TABLES[t]),
+                      "%s in %s, %d", TABLES[t], nmdm_sql_name(i), d);
+            }
+            HOLDS(count(sql, "acme_"), "%s, %d", nmdm_sql_name(i), d);
+        }
+    }
+}
+
+/* The callers give the same arguments to all three databases. */
+static void a_statement_has_the_same_marks_in_every_dialect(void **state)
+{
+    int i, d;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        const char *first = nmdm_sql_text(*state, i, NMDM_SQLITE3, "");
+
+        for (d = 0; d < NMDM_DIALECTS; d++) {
+            const char *sql = nmdm_sql_text(*state, i, d, "");
+
+            HOLDS(count(sql, "%s") == count(first, "%s")
+                  && count(sql, "%pDb") == count(first, "%pDb"),
+                  "%s, %d", nmdm_sql_name(i), d);
+            /* "%%" is counted at each of its signs. */
+            HOLDS(count(sql, "%") == count(sql, "%s") + count(sql, "%pDb")
+                  + 2 * count(sql, "%%"), "%s, %d", nmdm_sql_name(i), d);
+        }
+    }
+}
+
+static void statements_have_names_of_their_own_that_can_be_labels(
+    void **state)
+{
+    int i, k;
+
+    (void)state;
+    for (i = 0; i < STMT_MAX; i++) {
+        const char *name = nmdm_sql_name(i), *at;
+
+        HOLDS(name && *name && strlen(name) < 50, "%d", i);
+        for (at = name; *at; at++) {
+            HOLDS(apr_islower(*at) || *at == '_', "%s", name);
+        }
+        for (k = 0; k < i; k++) {
+            HOLDS(strcmp(name, nmdm_sql_name(k)), "%s", name);
+        }
+    }
+}
+
+static void no_statement_selects_by_star_or_ends_in_a_semicolon(void **state)
+{
+    int i, d;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        for (d = 0; d < NMDM_DIALECTS; d++) {
+            const char *sql = nmdm_sql_text(*state, i, d, "");
+
+            HOLDS(!strchr(sql, '*') && !strchr(sql, ';'), "%s",
+                  nmdm_sql_name(i));
+        }
+    }
+}
+
+static void a_list_of_ids_has_its_number_of_marks(void **state)
+{
+    const char *sql = nmdm_sql_text(*state, STMT_SEEN, NMDM_PGSQL, "");
+
+    assert_int_equal(count(sql, "%s"), NMDM_SQL_IDS);
+    assert_int_equal(count(sql, "(%s,%s"), 1);
+    assert_int_equal(count(sql, "%s)"), 1);
+    assert_int_equal(count(sql, "%IDS"), 0);
+    sql = nmdm_sql_text(*state, STMT_QUEUE_PUT, NMDM_MYSQL, "");
+    assert_int_equal(count(sql, "%s"), NMDM_SQL_IDS + 1);
+}
+
+/* ---- How SQLite goes about them ---- */
+
+/* What stands in the place of marks does not matter to the planner. */
+static const char *with_values(apr_pool_t *p, const char *sql)
+{
+    char *text = apr_palloc(p, 2 * strlen(sql) + 1), *to = text;
+
+    while (*sql) {
+        if (!strncmp(sql, "%pDb", 4)) {
+            to = apr_cpystrn(to, "x'00'", 6);
+            sql += 4;
+        }
+        else if (!strncmp(sql, "%s", 2)) {
+            to = apr_cpystrn(to, "'v'", 4);
+            sql += 2;
+        }
+        else {
+            sql += *sql == '%';
+            *to++ = *sql++;
+        }
+    }
+    *to = '\0';
+    return text;
+}
+
+static const char *plan_of(world_t *w, nmdm_stmt_e stmt)
+{
+    const char *sql = with_values(w->pool, nmdm_sql_text(
+        w->pool, stmt, NMDM_SQLITE3, w->lender.prefix));
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *plan = "";
+    int n = 1;
+
+    assert_int_equal(apr_dbd_select(
+        w->db.driver, w->pool, w->db.handle, &results, apr_pstrcat(
+            w->pool, "EXPLAIN QUERY PLAN ", sql, NULL), 1), 0);
+    while (!apr_dbd_get_row(w->db.driver, w->pool, results, &row, n++)) {
+        plan = apr_pstrcat(w->pool, plan, apr_dbd_get_entry(
+            w->db.driver, row, 3), "\n", NULL);
+    }
+    return plan;
+}
+
+/* While it runs, no other thread can use SQLite. */
+static void no_statement_reads_a_whole_table(void **state)
+{
+    world_t *w = *state;
+    int i;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        const char *plan = plan_of(w, i);
+
+        if (i == STMT_SCHEMA_PROBE || i == STMT_SCHEMA_VERSION) {
+            continue;           /* of no rows and of one row */
+        }
+        HOLDS(!strstr(plan, "SCAN") || !strcmp(plan, "SCAN CONSTANT ROW\n"),
+              "%s:\n%s", nmdm_sql_name(i), plan);
+    }
+}
+
+static void the_next_command_comes_from_the_index_of_what_waits(void **state)
+{
+    const char *plan = plan_of(*state, STMT_QUEUE_NEXT);
+
+    HOLDS(strstr(plan, "idx_queue_pending") && !strstr(plan, "TEMP B-TREE"),
+          "%s", plan);
+    /* The measure can tell: without our column it has to sort. */
+    plan = plan_of(*state, STMT_QUEUE_NEXT_SCAN);
+    HOLDS(!strstr(plan, "idx_queue_pending"), "%s", plan);
+}
+
+/* ---- Prefixes ---- */
+
+static void a_prefix_is_for_whole_words(void **state)
+{
+    static const char *const ROWS[][2] = {
+        { "devices", "p_devices" }, { " devices ", " p_devices " },
+        { "(users)", "(p_users)" }, { "d.devices,users", "d.p_devices,"
+                                      "p_users" },
+        { "enrollments.id = e.id", "p_enrollments.id = e.id" },
+        { "ON view_queue(x)", "ON p_view_queue(x)" },
+        { "idx_sha256", "p_idx_sha256" },
+        { "nanomdm_devices_touch", "p_nanomdm_devices_touch" },
+        { "mydevices devices_ _devices device s", NULL },
+        { "devices2 Devices DEVICES commandsx", NULL },
+        { "command_resultss xcommand_results command", NULL },
+        { "my_idx_x idx_ nanomdm_ xnanomdm_schema idx", NULL },
+        { "SELECT %s, %pDb, 'x'", NULL }, { "", NULL }
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
+        const char *expected = ROWS[i][1] ? ROWS[i][1] : ROWS[i][0];
+        const char *sql = nmdm_sql_prefixed(*state, ROWS[i][0], "p_");
+
+        HOLDS(!strcmp(sql, expected), "%s: %s", ROWS[i][0], sql);
+    }
+}
+
+static void no_prefix_changes_nothing(void **state)
+{
+    assert_string_equal(nmdm_sql_prefixed(*state, "devices users", ""),
+                        "devices users");
+    assert_string_equal(nmdm_sql_prefixed(*state, "devices users", NULL),
+                        "devices users");
+}
+
+/* ---- Dialects ---- */
+
+static void drivers_are_known_by_name(void **state)
+{
+    (void)state;
+    assert_int_equal(nmdm_sql_dialect("sqlite3"), NMDM_SQLITE3);
+    assert_int_equal(nmdm_sql_dialect("pgsql"), NMDM_PGSQL);
+    assert_int_equal(nmdm_sql_dialect("mysql"), NMDM_MYSQL);
+    assert_int_equal(nmdm_sql_dialect("sqlite2"), -1);
+    assert_int_equal(nmdm_sql_dialect("freetds"), -1);
+    assert_int_equal(nmdm_sql_dialect(""), -1);
+}
+
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
+#define DB_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, support_world, support_world_done)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DB_TEST(every_statement_can_be_prepared),
+        TEST(every_statement_can_be_prepared_with_a_prefix),
+        TEST(a_prefix_stands_before_every_name_of_ours),
+        TEST(a_statement_has_the_same_marks_in_every_dialect),
+        TEST(statements_have_names_of_their_own_that_can_be_labels),
+        TEST(no_statement_selects_by_star_or_ends_in_a_semicolon),
+        TEST(a_list_of_ids_has_its_number_of_marks),
+        DB_TEST(no_statement_reads_a_whole_table),
+        DB_TEST(the_next_command_comes_from_the_index_of_what_waits),
+        TEST(a_prefix_is_for_whole_words),
+        TEST(no_prefix_changes_nothing),
+        TEST(drivers_are_known_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, support_start, support_end);
+}
