@@ -22,6 +22,7 @@ static void register_hooks(apr_pool_t *p)
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_migration_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_version_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

@@ -44,6 +44,7 @@ typedef struct {
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
+    apr_table_t *tokens;                /* TokenServiceType -> base64 */
 } nanomdm_conf_t;
 
 /* What belongs to a server or virtual host as a whole. */
@@ -113,6 +114,7 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
 int nanomdm_plain(request_rec *r, int status, const char *text);
 
 int nanomdm_status_of(const nmdm_err_t *err);
+void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx);
 /* ctx may be NULL: then there is no trace id to add. */
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                        const nmdm_err_t *err);
@@ -126,13 +128,22 @@ int nanomdm_device_handler(request_rec *r);
 /* mod_nanomdm_api.c */
 int nanomdm_api_handler(request_rec *r);
 int nanomdm_version_handler(request_rec *r);
+int nanomdm_migration_handler(request_rec *r);
 /* mod_nanomdm_auth.c */
 void nanomdm_auth_hooks(apr_pool_t *p);
 /* mod_nanomdm_firewall.c */
 void nanomdm_firewall_hooks(void);
-/* Is the URL of this request one that devices ask, or one of the API, going
- * by SetHandler and whatever stage the request is in? */
-int nanomdm_is_device_url(request_rec *r);
+
+/* What is known of a request whose client is, or says it is, a device. */
+typedef struct {
+    int is_ours;                /* our handler: no file */
+    int asked_enrolled;         /* Require nanomdm-enrolled was asked */
+    int status;                 /* to send instead of 401 or 403, or 0 */
+    const char *text;           /* with it, or NULL for its phrase */
+} nanomdm_verdict_t;
+nanomdm_verdict_t *nanomdm_verdict(request_rec *r);
+/* A plain text in place of any ErrorDocument for 401 and 403. */
+void nanomdm_keep_error_documents_out(request_rec *r);
 int nanomdm_is_our_handler(const char *name);
 int nanomdm_is_device_handler(const char *name);
 

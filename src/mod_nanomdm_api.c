@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_api.c -- handlers nanomdm-api and nanomdm-version: a table of
- * calls. Who may make them is httpd's business (Require). */
+/* mod_nanomdm_api.c -- handlers nanomdm-api, nanomdm-migration and
+ * nanomdm-version. Who may call them is httpd's business (Require). */
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
+#include "nmdm_service.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
@@ -220,6 +221,33 @@ int nanomdm_api_handler(request_rec *r)
         return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
     }
     return make_call(r, CALLS[row].call, rest);
+}
+
+/* Check-ins of another server's devices: no identity is asked for, because the
+ * operator vouches for them (behaviour specification 6.7). */
+int nanomdm_migration_handler(request_rec *r)
+{
+    nmdm_reply_t reply = { NULL, { "", 0 } };
+    nmdm_bytes_t body;
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err;
+
+    if (strcmp(r->handler, "nanomdm-migration")) {
+        return DECLINED;
+    }
+    if (!r->user) {
+        return refuse_unprotected(r);
+    }
+    err = nanomdm_context(&ctx, r);
+    ctx->is_migration = 1;
+    if (!err) {
+        err = nanomdm_body(&body, r);
+    }
+    if (!err) {
+        err = nmdm_service_checkin(ctx, &reply, body);
+    }
+    return err ? nanomdm_fail(r, ctx, err)
+               : nanomdm_reply(r, ctx, &reply, HTTP_OK);
 }
 
 int nanomdm_version_handler(request_rec *r)

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_auth.c -- AuthBasicProvider nanomdm. */
+/* mod_nanomdm_auth.c -- AuthBasicProvider nanomdm for operators, Require
+ * nanomdm-enrolled for devices at any Location. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_db.h"
+#include "nmdm_service.h"
 
 #include <ap_provider.h>
+#include <apr_strings.h>
+#include <http_core.h>
 #include <http_request.h>
 #include <mod_auth.h>
+#include <util_filter.h>
 
 #include <string.h>
 
 APLOG_USE_MODULE(nanomdm);
 
 #define API_USER "nanomdm"
+#define REPLAY "NANOMDM_REPLAY"
+
+static ap_filter_rec_t *replay_filter;
+
+/* ---- AuthBasicProvider nanomdm ---- */
 
 /* Both are compared in any case, so that the time taken tells neither. */
 static authn_status check_password(request_rec *r, const char *user,
@@ -35,9 +46,130 @@ static authn_status check_password(request_rec *r, const char *user,
 
 static const authn_provider PROVIDER = { check_password, NULL };
 
+/* ---- Require nanomdm-enrolled ---- */
+
+/* A body that had to be read to check the signature over it, once more for
+ * the handler. */
+static apr_status_t replay(ap_filter_t *f, apr_bucket_brigade *brigade,
+                           ap_input_mode_t mode, apr_read_type_e block,
+                           apr_off_t readbytes)
+{
+    nmdm_bytes_t *left = f->ctx;
+    apr_size_t n = left->len;
+
+    (void)block;
+    if (mode == AP_MODE_INIT || mode == AP_MODE_EATCRLF) {
+        return APR_SUCCESS;
+    }
+    if (mode == AP_MODE_READBYTES && readbytes > 0
+        && (apr_off_t)n > readbytes) {
+        n = (apr_size_t)readbytes;
+    }
+    if (n) {
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
+            left->data, n, f->r->pool, f->c->bucket_alloc));
+    }
+    if (mode != AP_MODE_SPECULATIVE) {
+        left->data += n;
+        left->len -= n;
+    }
+    if (!left->len) {
+        APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(
+            f->c->bucket_alloc));
+    }
+    return APR_SUCCESS;
+}
+
+static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
+{
+    nmdm_bytes_t *body;
+
+    NMDM_TRY(nanomdm_identity(&ctx->cert, r, NULL, ctx->now));
+    if (ctx->cert) {
+        return NULL;
+    }
+    body = apr_palloc(r->pool, sizeof(*body));
+    NMDM_TRY(nanomdm_body(body, r));
+    ap_add_input_filter_handle(replay_filter, body, r, r->connection);
+    return nanomdm_identity(&ctx->cert, r, body, ctx->now);
+}
+
+/* What the client said of itself is replaced by what we know. */
+static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
+{
+    const apr_array_header_t *sources
+        = nanomdm_identity_sources(r->pool, nanomdm_conf(r));
+    int i;
+
+    apr_table_setn(r->headers_in, "X-Enrollment-ID", id);
+    apr_table_setn(r->headers_in, "X-Trace-ID", ctx->trace_id);
+    apr_table_unset(r->headers_in, "Mdm-Signature");
+    for (i = 0; i < sources->nelts; i++) {
+        const nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+                                                        nanomdm_source_t);
+
+        if (source->header) {
+            apr_table_unset(r->headers_in, source->header);
+        }
+    }
+}
+
+/* httpd can only say 401 or 403 here; the firewall makes of it what the
+ * verdict says. */
+static authz_status admit(request_rec *r, const char *line,
+                          const void *parsed)
+{
+    nanomdm_verdict_t *verdict = nanomdm_verdict(r);
+    const char *id = NULL;
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err;
+
+    (void)line;
+    (void)parsed;
+    err = nanomdm_context(&ctx, r);
+    if (!err) {
+        err = identify(ctx, r);
+    }
+    if (!err) {
+        err = nmdm_service_device_of_cert(ctx, &id);
+    }
+    nmdm_db_release(ctx);
+    nanomdm_leave_story(r, ctx);
+    verdict->asked_enrolled = 1;
+    if (!err) {
+        verdict->status = 0;
+        introduce(r, ctx, id);
+        return AUTHZ_GRANTED;
+    }
+    nanomdm_log_error(r, ctx, err);
+    nanomdm_keep_error_documents_out(r);
+    verdict->status = err->kind == NMDM_DENIED ? HTTP_BAD_REQUEST
+                                               : nanomdm_status_of(err);
+    verdict->text = err->kind == NMDM_DENIED ? "Unauthorized\n" : NULL;
+    return AUTHZ_DENIED;
+}
+
+static const char *parse_require(cmd_parms *cmd, const char *line,
+                                 const void **parsed)
+{
+    (void)parsed;
+    return *line ? apr_psprintf(cmd->pool, "Require nanomdm-enrolled \"%s\":"
+                                " it takes no argument; leave that out",
+                                line) : NULL;
+}
+
+static const authz_provider ENROLLED = { admit, parse_require };
+
+/* ---- Registration ---- */
+
 void nanomdm_auth_hooks(apr_pool_t *p)
 {
+    replay_filter = ap_register_input_filter(REPLAY, replay, NULL,
+                                             AP_FTYPE_RESOURCE);
     ap_register_auth_provider(p, AUTHN_PROVIDER_GROUP, "nanomdm",
                               AUTHN_PROVIDER_VERSION, &PROVIDER,
+                              AP_AUTH_INTERNAL_PER_CONF);
+    ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
+                              AUTHZ_PROVIDER_VERSION, &ENROLLED,
                               AP_AUTH_INTERNAL_PER_CONF);
 }

@@ -32,8 +32,8 @@ typedef struct {
     server_rec *server;
     const ap_directive_t *driver, *params, *persist, *max;
     const ap_directive_t *ssl_engine, *verify_client;
-    const ap_directive_t *device_handler;       /* the first, or NULL */
-    const ap_directive_t *any_handler;
+    const ap_directive_t *any_use;      /* what needs the database, or NULL */
+    const ap_directive_t *identity_use; /* the first that needs identities */
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     int takes_other_identities;         /* any source but tls, anywhere? */
@@ -115,8 +115,8 @@ static void note_device_handler(check_t *check, site_t *site,
 {
     const char *path = plain_location(check->pconf, node->parent);
 
-    if (!site->device_handler) {
-        site->device_handler = node;
+    if (!site->identity_use) {
+        site->identity_use = node;
     }
     if (!path) {
         site->has_other_paths = 1;
@@ -156,12 +156,18 @@ static void note(check_t *check, site_t *site, const ap_directive_t *node)
         const char *handler = first_word(check->pool, node);
 
         if (nanomdm_is_our_handler(handler)) {
-            site->any_handler = node;
+            site->any_use = node;
             check->found_any = 1;
         }
         if (nanomdm_is_device_handler(handler)) {
             note_device_handler(check, site, node);
         }
+    }
+    if (is(node, "Require")
+        && has_word(check->pool, node->args, "nanomdm-enrolled")) {
+        site->any_use = node;
+        site->identity_use = site->identity_use ? site->identity_use : node;
+        check->found_any = 1;
     }
     if (is(node, "AuthBasicProvider")
         && has_word(check->pool, node->args, "nanomdm")) {
@@ -301,10 +307,11 @@ static void check_database(check_t *check, const site_t *site)
     const char *driver;
 
     if (!site->driver) {
-        complain(check, site->any_handler, site->server, NMDMNO(0004)
-                 "DBDriver is missing for %s; write: DBDriver sqlite3, and"
-                 " DBDParams with the path of a database file, or take pgsql"
-                 " or mysql", site->any_handler->args);
+        complain(check, site->any_use, site->server, NMDMNO(0004)
+                 "DBDriver is missing for %s %s; write: DBDriver sqlite3,"
+                 " and DBDParams with the path of a database file, or take"
+                 " pgsql or mysql", site->any_use->directive,
+                 site->any_use->args);
         return;
     }
     driver = first_word(check->pool, site->driver);
@@ -369,7 +376,7 @@ static void check_trusted_proxies(check_t *check, const site_t *site)
         }
         header = header_source(check->pool, conf);
         if (header && !conf->trusted_proxies) {
-            complain(check, site->any_handler, site->server, NMDMNO(0008)
+            complain(check, site->any_use, site->server, NMDMNO(0008)
                      "NanoMDMIdentity header:%s is believed from nobody"
                      " without NanoMDMTrustedProxy; write:"
                      " NanoMDMTrustedProxy and the proxy's address", header);
@@ -384,11 +391,11 @@ static void check_identities(check_t *check, const site_t *site)
         ? first_word(check->pool, site->verify_client) : "none";
 
     if (!nanomdm_server_defaults(site->server)->ca_file) {
-        complain(check, site->device_handler, site->server, NMDMNO(0009)
-                 "NanoMDMCACertificateFile is missing for the handler %s;"
+        complain(check, site->identity_use, site->server, NMDMNO(0009)
+                 "NanoMDMCACertificateFile is missing for %s %s;"
                  " write: NanoMDMCACertificateFile and the path of the PEM"
                  " file with the CA of the devices",
-                 site->device_handler->args);
+                 site->identity_use->directive, site->identity_use->args);
     }
     if (site->bad_verify) {
         complain(check, site->bad_verify, site->server, NMDMNO(0010)
@@ -400,7 +407,7 @@ static void check_identities(check_t *check, const site_t *site)
     else if (site->ssl_engine && !site->takes_other_identities
              && !strcasecmp(first_word(check->pool, site->ssl_engine), "on")
              && !strcasecmp(verify, "none")) {
-        complain(check, site->device_handler, site->server, NMDMNO(0011)
+        complain(check, site->identity_use, site->server, NMDMNO(0011)
                  "SSLVerifyClient %s never asks for a certificate, and"
                  " NanoMDMIdentity takes it from tls only; write in the"
                  " virtual host: SSLVerifyClient optional_no_ca", verify);
@@ -430,7 +437,7 @@ static void make_trust(check_t *check, const site_t *site)
 
 static void judge(check_t *check, const site_t *site)
 {
-    if (!site->server || !site->any_handler) {
+    if (!site->server || !site->any_use) {
         return;
     }
     nanomdm_server(site->server)->uses_database = 1;
@@ -438,7 +445,7 @@ static void judge(check_t *check, const site_t *site)
         ? NULL : apr_array_copy(check->pconf, site->device_paths);
     check_database(check, site);
     check_trusted_proxies(check, site);
-    if (site->device_handler) {
+    if (site->identity_use) {
         check_identities(check, site);
     }
     if (site->provider

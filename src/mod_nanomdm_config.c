@@ -25,6 +25,9 @@ APLOG_USE_MODULE(nanomdm);
 /* A secret file holds one line. */
 #define MAX_SECRET 4096
 
+/* What a GetToken answer may hold; no service needs nearly as much. */
+#define MAX_TOKEN 1048576
+
 /* ---- Create, merge ---- */
 
 void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
@@ -43,6 +46,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
+    conf->tokens = NULL;
     return conf;
 }
 
@@ -73,6 +77,9 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                            : base->table_prefix;
     conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
                                                     : base->max_body;
+    conf->tokens = !base->tokens ? add->tokens
+        : !add->tokens ? base->tokens
+        : apr_table_overlay(p, add->tokens, base->tokens);
     return conf;
 }
 
@@ -234,36 +241,53 @@ static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
     return NULL;
 }
 
-static const char *read_secret_file(cmd_parms *cmd, const char **secret,
-                                    const char *path)
+/* Up to `most` bytes of a file; `said` is how the administrator named it. */
+static const char *read_file(cmd_parms *cmd, char **text, apr_size_t *len,
+                             const char *path, const char *said,
+                             apr_size_t most)
 {
     const char *file = ap_server_root_relative(cmd->pool, path);
-    char *text = apr_palloc(cmd->pool, MAX_SECRET + 1);
-    apr_size_t len = 0;
     apr_file_t *f;
     apr_status_t rv;
     char why[120];
 
+    *text = apr_palloc(cmd->pool, most + 1);
+    *len = 0;
     rv = apr_file_open(&f, file ? file : path, APR_READ, APR_OS_DEFAULT,
                        cmd->temp_pool);
     if (rv == APR_SUCCESS) {
-        rv = apr_file_read_full(f, text, MAX_SECRET, &len);
+        rv = apr_file_read_full(f, *text, most, len);
         apr_file_close(f);
     }
     if (rv != APR_SUCCESS && rv != APR_EOF) {
-        return wrong(cmd, apr_pstrcat(cmd->pool, "file:", path, NULL),
+        return wrong(cmd, said,
                      apr_psprintf(cmd->pool, "%s; name a file that the user"
                                   " who starts httpd can read",
                                   apr_strerror(rv, why, sizeof(why))));
+    }
+    (*text)[*len] = '\0';
+    return NULL;
+}
+
+static const char *read_secret_file(cmd_parms *cmd, const char **secret,
+                                    const char *path)
+{
+    const char *said = apr_pstrcat(cmd->pool, "file:", path, NULL);
+    const char *problem;
+    apr_size_t len;
+    char *text;
+
+    problem = read_file(cmd, &text, &len, path, said, MAX_SECRET);
+    if (problem) {
+        return problem;
     }
     while (len && apr_isspace(text[len - 1])) {
         len--;
     }
     text[len] = '\0';
     if (!len || strlen(text) != len) {
-        return wrong(cmd, apr_pstrcat(cmd->pool, "file:", path, NULL),
-                     "no secret in it; write one line of text into the"
-                     " file");
+        return wrong(cmd, said, "no secret in it; write one line of text"
+                                " into the file");
     }
     *secret = text;
     return NULL;
@@ -346,6 +370,31 @@ static const char *set_max_body(cmd_parms *cmd, void *conf, const char *word)
     return NULL;
 }
 
+static const char *add_token(cmd_parms *cmd, void *conf_, const char *type,
+                             const char *path)
+{
+    nanomdm_conf_t *conf = conf_;
+    const char *problem;
+    nmdm_bytes_t token;
+    char *text;
+
+    problem = read_file(cmd, &text, &token.len, path, path, MAX_TOKEN);
+    if (problem) {
+        return problem;
+    }
+    if (!token.len || token.len == MAX_TOKEN) {
+        return wrong(cmd, path, token.len ? "larger than 1 MiB: no token"
+                                          : "empty; write the bytes of the"
+                                            " token into it");
+    }
+    token.data = text;
+    if (!conf->tokens) {
+        conf->tokens = apr_table_make(cmd->pool, 2);
+    }
+    apr_table_setn(conf->tokens, type, nmdm_base64_encode(cmd->pool, token));
+    return NULL;
+}
+
 /* ---- The table ---- */
 
 /* S: server config and virtual host; L: Location and Directory as well, but
@@ -379,5 +428,7 @@ const command_rec nanomdm_directives[] = {
                   "what table names begin with, such as nano_"),
     AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
                   "largest request body in bytes"),
+    AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
+                  "a TokenServiceType and the file that answers it"),
     { .name = NULL }
 };

@@ -24,6 +24,11 @@ APLOG_USE_MODULE(nanomdm);
 
 static ap_filter_rec_t *firewall_filter;
 
+typedef struct {
+    int minds_all_errors;       /* or only 401 and 403? */
+    int has_spoken;             /* the rest of the response is dropped */
+} guard_t;
+
 /* ---- Which URLs ---- */
 
 int nanomdm_is_our_handler(const char *name)
@@ -44,9 +49,34 @@ static const char *configured_handler(request_rec *r)
     return ap_expr_str_exec(r, core->expr_handler, &err);
 }
 
-/* Also looks back along internal redirects: an error document of a device URL
+nanomdm_verdict_t *nanomdm_verdict(request_rec *r)
+{
+    nanomdm_verdict_t *verdict = ap_get_module_config(r->request_config,
+                                                      &nanomdm_module);
+
+    if (!verdict) {
+        verdict = apr_pcalloc(r->pool, sizeof(*verdict));
+        ap_set_module_config(r->request_config, &nanomdm_module, verdict);
+    }
+    return verdict;
+}
+
+/* Looks back along internal redirects: an error document of a device URL
  * answers the device. */
-int nanomdm_is_device_url(request_rec *r)
+static const nanomdm_verdict_t *verdict_of_device(const request_rec *r)
+{
+    for (; r; r = r->prev) {
+        const nanomdm_verdict_t *verdict
+            = ap_get_module_config(r->request_config, &nanomdm_module);
+
+        if (verdict && verdict->asked_enrolled) {
+            return verdict;
+        }
+    }
+    return NULL;
+}
+
+static int is_device_url(request_rec *r)
 {
     for (; r; r = r->prev) {
         if (nanomdm_is_device_handler(r->handler)
@@ -61,23 +91,28 @@ int nanomdm_is_device_url(request_rec *r)
  * for, which httpd does not mind doing now. */
 static int is_device_url_at_last(request_rec *r)
 {
-    if (nanomdm_is_device_url(r)) {
+    if (is_device_url(r)) {
         return 1;
     }
     return r->per_dir_config == r->server->lookup_defaults && r->uri
-        && ap_location_walk(r) == OK && nanomdm_is_device_url(r);
+        && ap_location_walk(r) == OK && is_device_url(r);
 }
 
 /* ---- Before: error documents ---- */
 
-/* A plain text in place of any ErrorDocument, whose URL might refuse the
- * device in turn or send it elsewhere. */
-static int keep_error_documents_out(request_rec *r)
+/* The URL of an ErrorDocument might refuse the device in turn, or send it
+ * elsewhere. The filter replaces this text. */
+void nanomdm_keep_error_documents_out(request_rec *r)
+{
+    ap_custom_response(r, HTTP_UNAUTHORIZED, "\"Refused\n");
+    ap_custom_response(r, HTTP_FORBIDDEN, "\"Refused\n");
+}
+
+static int prepare_device_url(request_rec *r)
 {
     if (!r->prev && !r->main
         && nanomdm_is_device_handler(configured_handler(r))) {
-        ap_custom_response(r, HTTP_UNAUTHORIZED, "\"Refused\n");
-        ap_custom_response(r, HTTP_FORBIDDEN, "\"Refused\n");
+        nanomdm_keep_error_documents_out(r);
     }
     return DECLINED;
 }
@@ -91,14 +126,16 @@ static int claim_url(request_rec *r)
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);
-    ap_set_module_config(r->request_config, &nanomdm_module, r);
+    nanomdm_verdict(r)->is_ours = 1;
     return OK;
 }
 
 static int skip_file_system(request_rec *r)
 {
-    return ap_get_module_config(r->request_config, &nanomdm_module) == r
-        ? OK : DECLINED;
+    const nanomdm_verdict_t *verdict
+        = ap_get_module_config(r->request_config, &nanomdm_module);
+
+    return verdict && verdict->is_ours ? OK : DECLINED;
 }
 
 /* ---- After: the status ---- */
@@ -119,10 +156,19 @@ static void loudly(request_rec *r, int status)
                   status);
 }
 
+/* Our own verdict is known already; what a proxied server or a CGI refused is
+ * a bad gateway; everything else is a mistake in the configuration. */
 static void take_back_refusal(request_rec *r)
 {
-    loudly(r, r->status);
-    r->status = HTTP_INTERNAL_SERVER_ERROR;
+    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+
+    if (verdict) {
+        r->status = verdict->status ? verdict->status : HTTP_BAD_GATEWAY;
+    }
+    else {
+        loudly(r, r->status);
+        r->status = HTTP_INTERNAL_SERVER_ERROR;
+    }
     r->status_line = NULL;
     apr_table_unset(r->headers_out, "WWW-Authenticate");
     apr_table_unset(r->err_headers_out, "WWW-Authenticate");
@@ -148,8 +194,9 @@ static void drop_data(apr_bucket_brigade *brigade)
 static void put_text(request_rec *r, apr_bucket_brigade *brigade)
 {
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-    const char *text = apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4,
-                                   "\n", NULL);
+    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+    const char *text = verdict && verdict->text ? verdict->text
+        : apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4, "\n", NULL);
 
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
@@ -163,15 +210,15 @@ static void put_text(request_rec *r, apr_bucket_brigade *brigade)
 
 static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
-    int *has_spoken = f->ctx;
+    guard_t *guard = f->ctx;
 
-    if (!has_spoken && !ap_is_HTTP_ERROR(f->r->status)) {
+    if (!guard->has_spoken && !is_refusal(f->r) && !guard->minds_all_errors) {
         ap_remove_output_filter(f);
         return ap_pass_brigade(f->next, brigade);
     }
     drop_data(brigade);
-    if (!has_spoken) {
-        f->ctx = apr_pcalloc(f->r->pool, sizeof(int));
+    if (!guard->has_spoken) {
+        guard->has_spoken = 1;
         if (is_refusal(f->r)) {
             take_back_refusal(f->r);
         }
@@ -180,19 +227,34 @@ static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
     return ap_pass_brigade(f->next, brigade);
 }
 
+static void stand_in_the_way(request_rec *r, int minds_all_errors)
+{
+    guard_t *guard = apr_pcalloc(r->pool, sizeof(*guard));
+
+    guard->minds_all_errors = minds_all_errors;
+    ap_add_output_filter_handle(firewall_filter, guard, r, r->connection);
+}
+
 /* On the way of every error that httpd makes. */
 static void stand_before_errors(request_rec *r)
 {
-    if (ap_is_HTTP_ERROR(r->status) && is_device_url_at_last(r)) {
-        ap_add_output_filter_handle(firewall_filter, NULL, r, r->connection);
+    if (!ap_is_HTTP_ERROR(r->status)) {
+        return;
+    }
+    if (is_device_url_at_last(r)) {
+        stand_in_the_way(r, 1);
+    }
+    else if (verdict_of_device(r)) {
+        stand_in_the_way(r, 0);
     }
 }
 
-/* On the way of every error document. */
+/* On the way of every error document, and of whatever is made for a device
+ * that Require nanomdm-enrolled let in: a proxied server may refuse it yet. */
 static void stand_before_refusals(request_rec *r)
 {
-    if (is_refusal(r) && is_device_url_at_last(r)) {
-        ap_add_output_filter_handle(firewall_filter, NULL, r, r->connection);
+    if (verdict_of_device(r) || (is_refusal(r) && is_device_url_at_last(r))) {
+        stand_in_the_way(r, 0);
     }
 }
 
@@ -201,7 +263,7 @@ void nanomdm_firewall_hooks(void)
     /* After everything that makes a body, before headers are written. */
     firewall_filter = ap_register_output_filter(FILTER_NAME, firewall, NULL,
                                                 AP_FTYPE_PROTOCOL - 1);
-    ap_hook_translate_name(keep_error_documents_out, NULL, NULL,
+    ap_hook_translate_name(prepare_device_url, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
     ap_hook_translate_name(claim_url, NULL, NULL, APR_HOOK_LAST);
     ap_hook_map_to_storage(skip_file_system, NULL, NULL,

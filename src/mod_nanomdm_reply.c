@@ -67,7 +67,7 @@ static void leave(request_rec *r, const char *name, const char *value)
     }
 }
 
-static void leave_story(request_rec *r, const nmdm_ctx_t *ctx)
+void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
 {
     leave(r, "NANOMDM_ID", ctx->story.id);
     leave(r, "NANOMDM_TYPE", ctx->story.type);
@@ -104,7 +104,7 @@ static void finish(request_rec *r, nmdm_ctx_t *ctx)
 {
     if (ctx) {
         nmdm_db_release(ctx);
-        leave_story(r, ctx);
+        nanomdm_leave_story(r, ctx);
     }
 }
 

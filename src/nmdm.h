@@ -105,12 +105,15 @@ typedef struct {
 typedef struct nmdm_db_t nmdm_db_t;
 typedef struct nmdm_lender_t nmdm_lender_t;
 typedef struct nmdm_seen_t nmdm_seen_t;
+typedef struct nmdm_apns_t nmdm_apns_t;
+typedef struct nmdm_client_t nmdm_client_t;
 
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int delete_commands;        /* removes a command once answered? */
+    const apr_table_t *tokens;  /* TokenServiceType -> base64, or NULL */
 } nmdm_policy_t;
 
 typedef enum {
@@ -135,6 +138,7 @@ struct nmdm_ctx_t {
     nmdm_db_t *db;              /* NULL until the first statement */
     nmdm_seen_t *seen;          /* of this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
+    int is_migration;           /* an operator speaks for the device */
     const char *trace_id;       /* 16 hex digits */
     apr_time_t now;             /* read once: one request has one time */
     nmdm_story_t story;

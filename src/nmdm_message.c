@@ -202,12 +202,12 @@ static nmdm_err_t *decode_get_token(nmdm_msg_t *msg, apr_pool_t *p,
     NMDM_TRY(nmdm_plist_string(&m->service_type, plist, "TokenServiceType"));
     NMDM_TRY(nmdm_plist_dict(&has_parameters, plist, "TokenParameters"));
     if (!m->service_type) {
-        return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0404)
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0404)
                         "%s: empty GetToken TokenServiceType", msg->who.id);
     }
     if (!strcmp(m->service_type, "com.apple.watch.pairing")
         && !has_parameters) {
-        return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0405)
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0405)
                         "%s: nil TokenParameters for GetToken:"
                         " com.apple.watch.pairing", msg->who.id);
     }

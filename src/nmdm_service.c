@@ -18,12 +18,22 @@ static nmdm_err_t *denied(nmdm_ctx_t *ctx, const char *id, const char *why)
 
 /* ---- Whose certificate is it? (behaviour specification 4) ---- */
 
+/* The edge sees to it; this is the second lock on the door. */
+static nmdm_err_t *has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    return ctx->cert ? NULL : denied(ctx, who->id, "missing MDM certificate");
+}
+
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
 static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     int known, theirs;
 
+    if (ctx->is_migration) {
+        return NULL;
+    }
+    NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
     if (theirs) {
         return NULL;
@@ -40,6 +50,10 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     int theirs, has_another, known;
 
+    if (ctx->is_migration) {
+        return NULL;
+    }
+    NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
     if (theirs) {
         return NULL;
@@ -190,12 +204,22 @@ static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
 
 static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
 {
-    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+    checkin_t *in = baton;
+    const nmdm_msg_t *msg = in->msg;
+    const char *type = msg->u.get_token.service_type, *token = NULL;
 
     NMDM_TRY(admit(ctx, &msg->who));
-    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0704)
-                    "%s: no handler for TokenServiceType: %s", msg->who.id,
-                    msg->u.get_token.service_type);
+    if (ctx->policy->tokens) {
+        token = apr_table_get(ctx->policy->tokens, type);
+    }
+    if (!token) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0704)
+                        "%s: no handler for TokenServiceType: %s; write"
+                        " NanoMDMToken for it", msg->who.id, type);
+    }
+    reply_plist(in->reply, nmdm_plist_write_data(ctx->pool, "TokenData",
+                                                 token));
+    return NULL;
 }
 
 static const struct {
@@ -364,5 +388,24 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         reply->body.len = strlen(in.command.text);
     }
     tell(ctx, &in);
+    return NULL;
+}
+
+/* ---- Who else asks with a device's identity ---- */
+
+static nmdm_err_t *do_device_of_cert(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_store_device_of_cert(ctx, baton);
+}
+
+nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)
+{
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_device_of_cert, id));
+    if (!*id) {
+        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0709)
+                        "-: certificate %.16s... belongs to no enrollment",
+                        ctx->cert->sha256);
+    }
+    ctx->story.id = *id;
     return NULL;
 }

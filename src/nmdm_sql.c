@@ -93,6 +93,10 @@ ROW(STMT_CERT_ASSOCIATE, "cert_associate",
     "INSERT INTO cert_auth_associations (id, sha256) VALUES (%s, %s)"
     " ON DUPLICATE KEY UPDATE sha256 = VALUES(sha256)"),
 
+ROW(STMT_DEVICE_OF_CERT, "device_of_cert",
+    "SELECT id FROM cert_auth_associations WHERE sha256 = %s"
+    " ORDER BY created_at DESC, id LIMIT 1"),
+
 ROW(STMT_DEVICE_PUT, "device_put",
     "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
     "                     authenticate_at)"

@@ -19,6 +19,7 @@ typedef enum {
     STMT_CERT_IS_KNOWN,
     STMT_DEVICE_HAS_CERT,
     STMT_CERT_ASSOCIATE,
+    STMT_DEVICE_OF_CERT,
     /* enrollments */
     STMT_DEVICE_PUT,
     STMT_DEVICE_EXISTS,

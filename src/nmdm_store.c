@@ -50,6 +50,15 @@ nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id)
                         NMDM_ARGS(device_id, ctx->cert->sha256));
 }
 
+nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
+{
+    int found;
+
+    *device_id = NULL;
+    return nmdm_db_row(ctx, &found, device_id, 1, STMT_DEVICE_OF_CERT,
+                       NMDM_ARGS(ctx->cert->sha256));
+}
+
 /* ---- Enrollments ---- */
 
 nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)

@@ -19,6 +19,9 @@ nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes);
 nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
                                        const char *device_id);
 nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id);
+/* The device that the certificate was associated with last, or NULL. */
+nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
+                                      const char **device_id);
 
 /* ---- nmdm_store.c: enrollments ---- */
 
