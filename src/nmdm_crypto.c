@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
@@ -61,6 +62,17 @@ static const char *sha256_hex(apr_pool_t *p, const void *data,
 const char *nmdm_crypto_sha256(apr_pool_t *p, nmdm_bytes_t bytes)
 {
     return sha256_hex(p, bytes.data, bytes.len);
+}
+
+const char *nmdm_crypto_hmac(apr_pool_t *p, const char *key,
+                             nmdm_bytes_t bytes)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    nmdm_bytes_t mac = { (const char *)digest, sizeof(digest) };
+
+    HMAC(EVP_sha256(), key, (int)strlen(key),
+         (const unsigned char *)bytes.data, bytes.len, digest, NULL);
+    return nmdm_base64_encode(p, mac);
 }
 
 int nmdm_crypto_random(void *out, apr_size_t len)

@@ -13,6 +13,10 @@ struct ssl_st;
 /* SHA-256 in lower-case hex. */
 const char *nmdm_crypto_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
 
+/* HMAC-SHA256 in standard base64. */
+const char *nmdm_crypto_hmac(apr_pool_t *p, const char *key,
+                             nmdm_bytes_t bytes);
+
 /* Fills len bytes at out with randomness; 0 when there is none to be had. */
 int nmdm_crypto_random(void *out, apr_size_t len);
 

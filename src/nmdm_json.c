@@ -65,13 +65,48 @@ int nmdm_json_is_empty(const nmdm_json_t *object)
     return !json_object_size(object->value);
 }
 
+void nmdm_json_set_object(nmdm_json_t *object, const char *key,
+                          nmdm_json_t *child)
+{
+    json_object_set(object->value, key, child->value);
+}
+
+void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
+                           apr_int64_t value)
+{
+    json_object_set_new(object->value, key, json_integer(value));
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object)
+{
+    size_t n = json_object_size(object->value), i = 0;
+    const char **keys = apr_palloc(object->pool, (n + 1) * sizeof(*keys));
+    nmdm_json_t *sorted = nmdm_json_object(object->pool);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object->value, key, value) {
+        keys[i++] = key;
+    }
+    qsort(keys, n, sizeof(*keys), compare_keys);
+    for (i = 0; i < n; i++) {
+        json_object_set(sorted->value, keys[i],
+                        json_object_get(object->value, keys[i]));
+    }
+    return sorted;
+}
+
 /* jansson indents by blanks and leaves <, > and & as they are. Blanks at the
  * start of a line are only ever indentation, and those characters only ever
  * occur within strings. */
-static nmdm_bytes_t restyle(apr_pool_t *p, const char *text)
+static char *restyle(char *to, const char *text)
 {
-    char *out = apr_palloc(p, strlen(text) * 6 + 2), *to = out;
-    nmdm_bytes_t bytes;
+    static const char HEX[] = "0123456789abcdef";
     int at_start = 1;
 
     for (; *text; text++) {
@@ -81,8 +116,6 @@ static nmdm_bytes_t restyle(apr_pool_t *p, const char *text)
         }
         at_start = *text == '\n';
         if (strchr("<>&", *text)) {
-            static const char HEX[] = "0123456789abcdef";
-
             memcpy(to, "\\u00", 4);
             to[4] = HEX[*text >> 4];
             to[5] = HEX[*text & 15];
@@ -92,18 +125,60 @@ static nmdm_bytes_t restyle(apr_pool_t *p, const char *text)
             *to++ = *text;
         }
     }
-    *to++ = '\n';
-    *to = '\0';
+    return to;
+}
+
+static nmdm_bytes_t render(apr_pool_t *p, const nmdm_json_t *object,
+                           size_t flags, const char *end)
+{
+    char *text = json_dumps(object->value, flags);
+    char *out = apr_palloc(p, strlen(text) * 6 + strlen(end) + 1), *to;
+    nmdm_bytes_t bytes;
+
+    to = restyle(out, text);
+    strcpy(to, end);
     bytes.data = out;
-    bytes.len = (apr_size_t)(to - out);
+    bytes.len = (apr_size_t)(to - out) + strlen(end);
+    free(text);
     return bytes;
 }
 
 nmdm_bytes_t nmdm_json_write(apr_pool_t *p, const nmdm_json_t *object)
 {
-    char *text = json_dumps(object->value, JSON_INDENT(1));
-    nmdm_bytes_t bytes = restyle(p, text);
+    return render(p, object, JSON_INDENT(1), "\n");
+}
 
-    free(text);
-    return bytes;
+nmdm_bytes_t nmdm_json_write_compact(apr_pool_t *p,
+                                     const nmdm_json_t *object)
+{
+    return render(p, object, JSON_COMPACT, "");
+}
+
+/* ---- Reading ---- */
+
+nmdm_err_t *nmdm_json_read(nmdm_json_t **out, apr_pool_t *p,
+                           nmdm_bytes_t text)
+{
+    json_error_t why;
+    json_t *value = json_loadb(text.data, text.len, 0, &why);
+
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1801)
+                        "not a JSON object: %s", value ? "another value"
+                                                       : why.text);
+    }
+    apr_pool_cleanup_register(p, value, free_json, apr_pool_cleanup_null);
+    *out = wrap(p, value);
+    return NULL;
+}
+
+const char *nmdm_json_string(const nmdm_json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object->value, key));
+}
+
+apr_int64_t nmdm_json_integer(const nmdm_json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object->value, key));
 }

@@ -20,10 +20,33 @@ void nmdm_json_set_true(nmdm_json_t *object, const char *key);
 /* The object under key, made when it is not there yet. */
 nmdm_json_t *nmdm_json_child(nmdm_json_t *object, const char *key);
 
+/* Makes child, which must have been made by nmdm_json_object, part of object;
+ * it may go on being changed. */
+void nmdm_json_set_object(nmdm_json_t *object, const char *key,
+                          nmdm_json_t *child);
+void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
+                           apr_int64_t value);
+
+/* The same object with its keys in the order of their bytes. */
+nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);
+
 int nmdm_json_is_empty(const nmdm_json_t *object);
 
 /* Indented by tabs, ended by a newline, safe within HTML (behaviour
  * specification 6.2). */
 nmdm_bytes_t nmdm_json_write(apr_pool_t *p, const nmdm_json_t *object);
+
+/* The same on one line without spaces, and without a newline. */
+nmdm_bytes_t nmdm_json_write_compact(apr_pool_t *p,
+                                     const nmdm_json_t *object);
+
+/* Reads an object; NMDM_INVALID when text is something else. Nesting and the
+ * like are bounded by the length of text. */
+nmdm_err_t *nmdm_json_read(nmdm_json_t **out, apr_pool_t *p,
+                           nmdm_bytes_t text);
+
+/* NULL, or 0, when the key is absent or of another type. */
+const char *nmdm_json_string(const nmdm_json_t *object, const char *key);
+apr_int64_t nmdm_json_integer(const nmdm_json_t *object, const char *key);
 
 #endif /* NMDM_JSON_H */
