@@ -213,7 +213,11 @@ static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
         token = apr_table_get(ctx->policy->tokens, type);
     }
     if (!token) {
-        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0704)
+        /* Not serving tokens at all is our fault, asking for another is
+         * not. */
+        return nmdm_err(ctx->pool, ctx->policy->tokens ? NMDM_INVALID
+                                                       : NMDM_DENIED,
+                        APR_SUCCESS, NMDMNO(0704)
                         "%s: no handler for TokenServiceType: %s; write"
                         " NanoMDMToken for it", msg->who.id, type);
     }

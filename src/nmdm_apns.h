@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_apns.h -- outbound HTTP/2 to APNs: a thread, one connection for each
+ * push certificate, hundreds of requests at once on it. */
+
+#ifndef NMDM_APNS_H
+#define NMDM_APNS_H
+
+#include "nmdm_exchange.h"
+
+typedef struct {
+    const char *ca_file;        /* PEM to verify the server, NULL: system's */
+    const char *proxy;          /* http://host:port for CONNECT, or NULL */
+} nmdm_apns_conf_t;
+
+/* Starts the thread; it is joined when `nmdm_apns_stop` is called, which the
+ * caller registers as a pre-cleanup of its pool. */
+nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
+                            const nmdm_apns_conf_t *conf);
+
+/* Ends the thread; what is pending fails. At most a second. */
+void nmdm_apns_stop(nmdm_apns_t *apns);
+
+/* Carries all n exchanges and returns when each has an outcome, at the latest
+ * at their deadlines. Memory of the replies comes from p. */
+void nmdm_apns_run(nmdm_apns_t *apns, nmdm_exchange_t **exchanges, int n,
+                   apr_pool_t *p);
+
+#endif /* NMDM_APNS_H */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_client.h -- outbound HTTP for webhooks, declarative management and
+ * escrow unlock: a thread apart from that for APNs. */
+
+#ifndef NMDM_CLIENT_H
+#define NMDM_CLIENT_H
+
+#include "nmdm_exchange.h"
+
+/* Told of each exchange that was posted, by the thread, which must not be
+ * kept waiting. */
+typedef void (*nmdm_client_ended_fn)(void *baton, const nmdm_exchange_t *x);
+
+typedef struct {
+    const char *ca_file;        /* PEM to verify servers, NULL: system's */
+    apr_size_t max_reply;       /* bytes; longer replies are a failure */
+    int max_queue;              /* posted exchanges that may wait */
+    nmdm_client_ended_fn ended; /* may be NULL */
+    void *baton;
+} nmdm_client_conf_t;
+
+nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
+                              const nmdm_client_conf_t *conf);
+
+/* Ends the thread: what is posted is given until `patience` to be sent, then
+ * it and what is waited for fails. */
+void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience);
+
+/* Carries all n exchanges and waits for each, at the latest until its
+ * deadline. Memory of the replies comes from p. */
+void nmdm_client_run(nmdm_client_t *client, nmdm_exchange_t **exchanges,
+                     int n, apr_pool_t *p);
+
+/* Copies x and returns at once. Exchanges of one `order` (an enrollment id)
+ * are sent one after the other, in the order posted. An error when too many
+ * wait already. */
+nmdm_err_t *nmdm_client_post(nmdm_client_t *client, const char *order,
+                             const nmdm_exchange_t *x, apr_pool_t *p);
+
+#endif /* NMDM_CLIENT_H */

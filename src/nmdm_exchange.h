@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_exchange.h -- one HTTP request to another machine and its outcome: what
+ * nmdm_apns and nmdm_client carry. */
+
+#ifndef NMDM_EXCHANGE_H
+#define NMDM_EXCHANGE_H
+
+#include "nmdm.h"
+
+typedef struct {
+    /* set by the caller */
+    const char *method, *url;           /* url: scheme, host, port, path */
+    const apr_table_t *headers;         /* or NULL */
+    nmdm_bytes_t body;
+    const char *cert_pem, *key_pem;     /* TLS identity, or NULL */
+    apr_time_t deadline;                /* retries included */
+
+    /* set by the thread that carried it */
+    int status;                         /* 0: no answer, see failure */
+    apr_table_t *reply_headers;         /* names in lower case */
+    nmdm_bytes_t reply;
+    const char *failure;                /* one line, or NULL */
+} nmdm_exchange_t;
+
+#endif /* NMDM_EXCHANGE_H */
