@@ -16,7 +16,7 @@ CPPFLAGS += -I. -Isrc -Ibuild -isystem $(shell $(APXS) -q INCLUDEDIR) \
 CFLAGS   ?= -O2 -g
 WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wformat=2 -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla
-LIBS     := -lexpat -ljansson -lssl -lcrypto
+LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto
 
 SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*.c))
 HEADERS  := $(wildcard src/*.h)

@@ -6,8 +6,10 @@
 
 #include "nmdm.h"
 #include "nmdm_crypto.h"
+#include "nmdm_push.h"
 #include "nmdm_schema.h"
 
+#include <apr_hash.h>
 #include <httpd.h>
 #include <http_config.h>
 #include <http_log.h>
@@ -44,7 +46,21 @@ typedef struct {
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
-    apr_table_t *tokens;                /* TokenServiceType -> base64 */
+    apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
+    const char *push_url;
+    const char *push_ca_file;
+    apr_int64_t push_expiration;        /* seconds */
+    const char *push_proxy;
+    apr_int64_t push_timeout;           /* seconds */
+    const char *webhook_url;
+    const char *webhook_key;
+    const char *dm_url;
+    const char *dm_send_key;
+    const char *dm_receive_key;
+    const char *escrow_url;
+    const char *upstream_ca_file;
+    apr_int64_t upstream_timeout;       /* seconds */
+    int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
 
 /* What belongs to a server or virtual host as a whole. */
@@ -53,9 +69,9 @@ typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
     int pool_size;                      /* DBDMax */
-    /* Paths of the Locations with device handlers; NULL when such a handler
-     * stands in any other section, whose URLs cannot be told. */
-    apr_array_header_t *device_paths;
+    /* Paths of the Locations whose handlers answer no path below; NULL when
+     * one stands in any other section, whose URLs cannot be told. */
+    apr_array_header_t *exact_paths;
     nanomdm_site_t *site;               /* set in each child */
 } nanomdm_server_t;
 
@@ -68,6 +84,9 @@ nanomdm_conf_t *nanomdm_conf(const request_rec *r);
 nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
 nanomdm_server_t *nanomdm_server(const server_rec *s);
 apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf);
+apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf);
+/* The push directives, defaults applied. */
+nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf);
 /* The sources of NanoMDMIdentity, or the default. */
 const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
                                                    const nanomdm_conf_t *c);
@@ -80,8 +99,8 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
 /* ---- mod_nanomdm_child.c: one child process ---- */
 
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
-const nmdm_lender_t *nanomdm_lender(const nanomdm_site_t *site);
-nmdm_seen_t *nanomdm_seen(const nanomdm_site_t *site);
+/* Fills in what a context has of the child. */
+void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
 
 /* ---- mod_nanomdm_identity.c: who is asking ---- */
 
@@ -125,6 +144,9 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 
 /* mod_nanomdm_device.c */
 int nanomdm_device_handler(request_rec *r);
+/* A Location also covers what lies below its path; devices ask for the path
+ * itself. */
+int nanomdm_is_below_path(request_rec *r);
 /* mod_nanomdm_api.c */
 int nanomdm_api_handler(request_rec *r);
 int nanomdm_version_handler(request_rec *r);
@@ -138,6 +160,7 @@ void nanomdm_firewall_hooks(void);
 typedef struct {
     int is_ours;                /* our handler: no file */
     int asked_enrolled;         /* Require nanomdm-enrolled was asked */
+    int granted;                /* and said yes */
     int status;                 /* to send instead of 401 or 403, or 0 */
     const char *text;           /* with it, or NULL for its phrase */
 } nanomdm_verdict_t;

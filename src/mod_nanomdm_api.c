@@ -5,6 +5,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
 #include "nmdm_service.h"
+#include "nmdm_webhook.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 
 APLOG_USE_MODULE(nanomdm);
+
+#define FORM_TYPE "application/x-www-form-urlencoded"
 
 typedef nmdm_err_t *(*call_fn)(nmdm_ctx_t *ctx, request_rec *r,
                                nmdm_reply_t *reply, int *status,
@@ -42,6 +45,15 @@ static const char *parameter(request_rec *r, const char *name)
 
 /* ---- The calls ---- */
 
+/* Ids in the path, or everything in a JSON body. */
+static int is_json_request(request_rec *r, const char *rest)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+
+    return !*rest && type && !strncasecmp(type, NMDM_TYPE_JSON,
+                                          strlen(NMDM_TYPE_JSON));
+}
+
 static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
@@ -50,8 +62,42 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
     nmdm_bytes_t body;
 
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_admin_enqueue(ctx, reply, status, rest, body,
+    if (is_json_request(r, rest)) {
+        return nmdm_admin_json(ctx, reply, status, body, 1);
+    }
+    return nmdm_admin_enqueue(ctx, reply, status,
+                              nmdm_admin_split_ids(r->pool, rest), body,
                               !nopush || !*nopush);
+}
+
+static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
+                             nmdm_reply_t *reply, int *status,
+                             const char *rest)
+{
+    nmdm_bytes_t body;
+
+    if (is_json_request(r, rest)) {
+        NMDM_TRY(nanomdm_body(&body, r));
+        return nmdm_admin_json(ctx, reply, status, body, 0);
+    }
+    return nmdm_admin_push(ctx, reply, status,
+                           nmdm_admin_split_ids(r->pool, rest));
+}
+
+static nmdm_err_t *call_escrow(nmdm_ctx_t *ctx, request_rec *r,
+                               nmdm_reply_t *reply, int *status,
+                               const char *rest)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    nmdm_bytes_t body = { "", 0 };
+
+    (void)rest;
+    if (r->method_number != M_GET && type
+        && !strncasecmp(type, FORM_TYPE, strlen(FORM_TYPE))) {
+        NMDM_TRY(nanomdm_body(&body, r));
+    }
+    return nmdm_admin_escrow(ctx, reply, status,
+                             nmdm_webhook_params(r->pool, body.data));
 }
 
 static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
@@ -83,6 +129,13 @@ static const struct {
 } CALLS[] = {
     { "enqueue", M_PUT, 1, call_enqueue },
     { "enqueue", M_POST, 1, call_enqueue },
+    { "push", M_GET, 1, call_push },
+    { "push", M_PUT, 1, call_push },
+    { "push", M_POST, 1, call_push },
+    { "escrowkeyunlock", M_POST, 0, call_escrow },
+    { "escrowkeyunlock", M_PUT, 0, call_escrow },
+    { "escrowkeyunlock", M_PATCH, 0, call_escrow },
+    { "escrowkeyunlock", M_GET, 0, call_escrow },
     { "pushcert", M_PUT, 0, call_put_push_cert },
     { "pushcert", M_GET, 0, call_get_push_cert },
     { NULL, 0, 0, NULL }
@@ -183,7 +236,7 @@ static int refuse_unprotected(request_rec *r)
 
 static int make_call(request_rec *r, call_fn call, const char *rest)
 {
-    nmdm_reply_t reply = { NULL, { "", 0 } };
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
     int status = HTTP_OK;
     nmdm_ctx_t *ctx;
     nmdm_err_t *err = nanomdm_context(&ctx, r);
@@ -227,7 +280,7 @@ int nanomdm_api_handler(request_rec *r)
  * operator vouches for them (behaviour specification 6.7). */
 int nanomdm_migration_handler(request_rec *r)
 {
-    nmdm_reply_t reply = { NULL, { "", 0 } };
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
     nmdm_bytes_t body;
     nmdm_ctx_t *ctx;
     nmdm_err_t *err;
@@ -237,6 +290,9 @@ int nanomdm_migration_handler(request_rec *r)
     }
     if (!r->user) {
         return refuse_unprotected(r);
+    }
+    if (nanomdm_is_below_path(r)) {
+        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
     }
     err = nanomdm_context(&ctx, r);
     ctx->is_migration = 1;
@@ -253,7 +309,8 @@ int nanomdm_migration_handler(request_rec *r)
 int nanomdm_version_handler(request_rec *r)
 {
     static const char JSON[] = "{\"version\":\"" NMDM_VERSION "\"}";
-    nmdm_reply_t reply = { NMDM_TYPE_JSON, { JSON, sizeof(JSON) - 1 } };
+    nmdm_reply_t reply = { NMDM_TYPE_JSON, { JSON, sizeof(JSON) - 1 },
+                           NULL };
 
     if (strcmp(r->handler, "nanomdm-version")) {
         return DECLINED;

@@ -94,7 +94,28 @@ static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
     return nanomdm_identity(&ctx->cert, r, body, ctx->now);
 }
 
-/* What the client said of itself is replaced by what we know. */
+/* A subrequest or an internal redirect of a request that was let in, or the
+ * same Require once more: the signature is gone by now. */
+static int was_let_in(request_rec *r)
+{
+    for (; r; r = r->main ? r->main : r->prev) {
+        if (nanomdm_verdict(r)->granted) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whoever is let in by another Require has no enrollment to speak for. */
+static int forget_claims(request_rec *r)
+{
+    if (nanomdm_conf(r)->guards_devices == 1) {
+        apr_table_unset(r->headers_in, "X-Enrollment-ID");
+        apr_table_unset(r->headers_in, "X-Trace-ID");
+    }
+    return DECLINED;
+}
+
 static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
 {
     const apr_array_header_t *sources
@@ -126,6 +147,9 @@ static authz_status admit(request_rec *r, const char *line,
 
     (void)line;
     (void)parsed;
+    if (was_let_in(r)) {
+        return AUTHZ_GRANTED;
+    }
     err = nanomdm_context(&ctx, r);
     if (!err) {
         err = identify(ctx, r);
@@ -137,6 +161,7 @@ static authz_status admit(request_rec *r, const char *line,
     nanomdm_leave_story(r, ctx);
     verdict->asked_enrolled = 1;
     if (!err) {
+        verdict->granted = 1;
         verdict->status = 0;
         introduce(r, ctx, id);
         return AUTHZ_GRANTED;
@@ -152,7 +177,15 @@ static authz_status admit(request_rec *r, const char *line,
 static const char *parse_require(cmd_parms *cmd, const char *line,
                                  const void **parsed)
 {
+    nanomdm_conf_t *conf = ap_get_module_config(cmd->context,
+                                                &nanomdm_module);
+
     (void)parsed;
+    if (!conf) {
+        conf = nanomdm_create_dir_conf(cmd->pool, cmd->path);
+        ap_set_module_config(cmd->context, &nanomdm_module, conf);
+    }
+    conf->guards_devices = 1;
     return *line ? apr_psprintf(cmd->pool, "Require nanomdm-enrolled \"%s\":"
                                 " it takes no argument; leave that out",
                                 line) : NULL;
@@ -169,6 +202,7 @@ void nanomdm_auth_hooks(apr_pool_t *p)
     ap_register_auth_provider(p, AUTHN_PROVIDER_GROUP, "nanomdm",
                               AUTHN_PROVIDER_VERSION, &PROVIDER,
                               AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_header_parser(forget_claims, NULL, NULL, APR_HOOK_FIRST);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
                               AUTHZ_PROVIDER_VERSION, &ENROLLED,
                               AP_AUTH_INTERNAL_PER_CONF);

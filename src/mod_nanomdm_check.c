@@ -37,7 +37,7 @@ typedef struct {
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     int takes_other_identities;         /* any source but tls, anywhere? */
-    apr_array_header_t *device_paths;   /* as in nanomdm_server_t */
+    apr_array_header_t *exact_paths;   /* as in nanomdm_server_t */
     int has_other_paths;
 } site_t;
 
@@ -110,19 +110,16 @@ static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
         ? apr_pstrdup(p, path) : NULL;
 }
 
-static void note_device_handler(check_t *check, site_t *site,
-                                const ap_directive_t *node)
+static void note_path(check_t *check, site_t *site,
+                      const ap_directive_t *node)
 {
     const char *path = plain_location(check->pconf, node->parent);
 
-    if (!site->identity_use) {
-        site->identity_use = node;
-    }
     if (!path) {
         site->has_other_paths = 1;
         return;
     }
-    APR_ARRAY_PUSH(site->device_paths, const char *) = path;
+    APR_ARRAY_PUSH(site->exact_paths, const char *) = path;
 }
 
 static void note(check_t *check, site_t *site, const ap_directive_t *node)
@@ -160,7 +157,13 @@ static void note(check_t *check, site_t *site, const ap_directive_t *node)
             check->found_any = 1;
         }
         if (nanomdm_is_device_handler(handler)) {
-            note_device_handler(check, site, node);
+            if (!site->identity_use) {
+                site->identity_use = node;
+            }
+            note_path(check, site, node);
+        }
+        else if (!strcmp(handler, "nanomdm-migration")) {
+            note_path(check, site, node);
         }
     }
     if (is(node, "Require")
@@ -441,8 +444,8 @@ static void judge(check_t *check, const site_t *site)
         return;
     }
     nanomdm_server(site->server)->uses_database = 1;
-    nanomdm_server(site->server)->device_paths = site->has_other_paths
-        ? NULL : apr_array_copy(check->pconf, site->device_paths);
+    nanomdm_server(site->server)->exact_paths = site->has_other_paths
+        ? NULL : apr_array_copy(check->pconf, site->exact_paths);
     check_database(check, site);
     check_trusted_proxies(check, site);
     if (site->identity_use) {
@@ -480,14 +483,14 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     const ap_directive_t *node;
 
     (void)plog;
-    main_site.device_paths = apr_array_make(ptemp, 4, sizeof(const char *));
+    main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
     walk(&check, &main_site, ap_conftree, 0);
     for (node = ap_conftree; node; node = node->next) {
         if (is(node, "<VirtualHost")) {
             site_t site = main_site;
 
             site.server = server_of(&check, node);
-            site.device_paths = apr_array_copy(ptemp, main_site.device_paths);
+            site.exact_paths = apr_array_copy(ptemp, main_site.exact_paths);
             walk(&check, &site, node->first_child, 0);
             judge(&check, &site);
         }

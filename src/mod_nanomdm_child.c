@@ -3,6 +3,8 @@
  * mod_dbd, and the thread that writes down who was seen. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_apns.h"
+#include "nmdm_client.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
@@ -14,11 +16,19 @@
 #include <apr_strings.h>
 #include <apr_thread_cond.h>
 #include <apr_thread_proc.h>
+#include <http_protocol.h>
 
 APLOG_USE_MODULE(nanomdm);
 
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
+
+/* What a DM server may answer, and events that may wait for a receiver. */
+#define MAX_REPLY (16 * 1024 * 1024)
+#define MAX_WEBHOOKS 10000
+
+/* A stopping child gives events this long; httpd kills it after ten seconds. */
+#define PEERS_PATIENCE apr_time_from_sec(2)
 
 /* While the database is away, one request at a time looks for it, this
  * often. */
@@ -33,6 +43,8 @@ struct nanomdm_site_t {
     nmdm_schema_mode_e schema_mode;
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_seen_t *seen;
+    nmdm_apns_t *apns;
+    nmdm_client_t *peers;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_time_t away_since;      /* 0 while the database answers */
@@ -51,14 +63,12 @@ typedef struct {
 static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
 static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
 
-const nmdm_lender_t *nanomdm_lender(const nanomdm_site_t *site)
+void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
 {
-    return &site->lender;
-}
-
-nmdm_seen_t *nanomdm_seen(const nanomdm_site_t *site)
-{
-    return site->seen;
+    ctx->lender = &site->lender;
+    ctx->seen = site->seen;
+    ctx->apns = site->apns;
+    ctx->peers = site->peers;
 }
 
 /* ---- Lending connections ---- */
@@ -182,7 +192,8 @@ static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
 static void log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
     static const int LEVELS[] = {
-        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_NOTICE] = APLOG_NOTICE,
+        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_WARNING] = APLOG_WARNING,
+        [NMDM_LOG_NOTICE] = APLOG_NOTICE,
         [NMDM_LOG_INFO] = APLOG_INFO, [NMDM_LOG_DEBUG] = APLOG_DEBUG
     };
 
@@ -299,7 +310,7 @@ static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
         flush_all(child, p);
     } while (go_on);
     apr_pool_destroy(p);
-    apr_thread_exit(thread, APR_SUCCESS);
+    (void)thread;
     return NULL;
 }
 
@@ -319,6 +330,58 @@ static apr_status_t stop(void *data)
 
 /* ---- Start ---- */
 
+/* Called by the client's thread for each webhook. Any 2xx is success. */
+static void webhook_ended(void *baton, const nmdm_exchange_t *x)
+{
+    nanomdm_site_t *site = baton;
+
+    if (x->status < 200 || x->status > 299) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
+                     NMDMNO(1505) "-: webhook %s: %s; the event is lost",
+                     x->url, x->status
+                     ? ap_get_status_line(x->status)
+                     : x->failure ? x->failure : "no answer");
+    }
+}
+
+static apr_status_t stop_peers(void *peers)
+{
+    nmdm_client_stop(peers, PEERS_PATIENCE);
+    return APR_SUCCESS;
+}
+
+static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
+                               const nanomdm_conf_t *conf)
+{
+    nmdm_client_conf_t peers = {
+        .ca_file = conf->upstream_ca_file,
+        .max_reply = MAX_REPLY,
+        .max_queue = MAX_WEBHOOKS,
+        .ended = webhook_ended,
+        .baton = site,
+    };
+
+    NMDM_TRY(nmdm_client_start(&site->peers, pchild, &peers));
+    apr_pool_pre_cleanup_register(pchild, site->peers, stop_peers);
+    return NULL;
+}
+
+static apr_status_t stop_apns(void *apns)
+{
+    nmdm_apns_stop(apns);
+    return APR_SUCCESS;
+}
+
+static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
+                              const nanomdm_conf_t *conf)
+{
+    nmdm_apns_conf_t apns = { conf->push_ca_file, conf->push_proxy };
+
+    NMDM_TRY(nmdm_apns_start(&site->apns, pchild, &apns));
+    apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);
+    return NULL;
+}
+
 static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
                                  apr_thread_mutex_t *writer)
 {
@@ -337,10 +400,17 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->lender.schema = &site->schema;
     site->lender.writer = writer;
     err = nmdm_seen_create(&site->seen, pchild);
+    if (!err) {
+        err = start_apns(site, pchild, conf);
+    }
+    if (!err) {
+        err = start_peers(site, pchild, conf);
+    }
     if (err || apr_thread_mutex_create(&site->lock, APR_THREAD_MUTEX_DEFAULT,
                                        pchild) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1503)
-                     "cannot set up this child: no memory");
+                     "cannot set up this child: %s",
+                     err ? nmdm_err_text(err) : "no mutex");
         return NULL;
     }
     return site;

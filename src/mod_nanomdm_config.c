@@ -10,6 +10,7 @@
 #include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
+#include <apr_uri.h>
 #include <http_core.h>
 
 #include <string.h>
@@ -17,6 +18,10 @@
 APLOG_USE_MODULE(nanomdm);
 
 #define DEFAULT_MAX_BODY 33554432
+#define DEFAULT_PUSH_URL "https://api.push.apple.com"
+#define DEFAULT_PUSH_EXPIRATION 604800
+#define DEFAULT_PUSH_TIMEOUT 30
+#define DEFAULT_UPSTREAM_TIMEOUT 30
 
 /* The longest prefix that leaves room for our own longest name within the 63
  * bytes of a PostgreSQL identifier. */
@@ -47,6 +52,20 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
     conf->tokens = NULL;
+    conf->push_url = NULL;
+    conf->push_ca_file = NULL;
+    conf->push_expiration = NANOMDM_UNSET;
+    conf->push_proxy = NULL;
+    conf->push_timeout = NANOMDM_UNSET;
+    conf->webhook_url = NULL;
+    conf->webhook_key = NULL;
+    conf->dm_url = NULL;
+    conf->dm_send_key = NULL;
+    conf->dm_receive_key = NULL;
+    conf->escrow_url = NULL;
+    conf->upstream_ca_file = NULL;
+    conf->upstream_timeout = NANOMDM_UNSET;
+    conf->guards_devices = NANOMDM_UNSET;
     return conf;
 }
 
@@ -79,7 +98,30 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                                     : base->max_body;
     conf->tokens = !base->tokens ? add->tokens
         : !add->tokens ? base->tokens
-        : apr_table_overlay(p, add->tokens, base->tokens);
+        : apr_hash_overlay(p, add->tokens, base->tokens);
+    conf->push_url = add->push_url ? add->push_url : base->push_url;
+    conf->push_ca_file = add->push_ca_file ? add->push_ca_file
+                                           : base->push_ca_file;
+    conf->push_expiration = add->push_expiration != NANOMDM_UNSET
+        ? add->push_expiration : base->push_expiration;
+    conf->push_proxy = add->push_proxy ? add->push_proxy : base->push_proxy;
+    conf->push_timeout = add->push_timeout != NANOMDM_UNSET
+        ? add->push_timeout : base->push_timeout;
+    conf->webhook_url = add->webhook_url ? add->webhook_url
+                                         : base->webhook_url;
+    conf->webhook_key = add->webhook_key ? add->webhook_key
+                                         : base->webhook_key;
+    conf->dm_url = add->dm_url ? add->dm_url : base->dm_url;
+    conf->dm_send_key = add->dm_send_key ? add->dm_send_key
+                                         : base->dm_send_key;
+    conf->dm_receive_key = add->dm_receive_key ? add->dm_receive_key
+                                               : base->dm_receive_key;
+    conf->escrow_url = add->escrow_url ? add->escrow_url : base->escrow_url;
+    conf->upstream_ca_file = add->upstream_ca_file ? add->upstream_ca_file
+                                                   : base->upstream_ca_file;
+    conf->upstream_timeout = add->upstream_timeout != NANOMDM_UNSET
+        ? add->upstream_timeout : base->upstream_timeout;
+    conf->guards_devices = either(add->guards_devices, base->guards_devices);
     return conf;
 }
 
@@ -110,6 +152,25 @@ apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf)
 {
     return conf->max_body == NANOMDM_UNSET ? DEFAULT_MAX_BODY
                                            : conf->max_body;
+}
+
+apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf)
+{
+    return apr_time_from_sec(conf->upstream_timeout == NANOMDM_UNSET
+                             ? DEFAULT_UPSTREAM_TIMEOUT
+                             : conf->upstream_timeout);
+}
+
+nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf)
+{
+    return (nmdm_push_conf_t){
+        .url = conf->push_url ? conf->push_url : DEFAULT_PUSH_URL,
+        .expiration = conf->push_expiration == NANOMDM_UNSET
+            ? DEFAULT_PUSH_EXPIRATION : conf->push_expiration,
+        .timeout = apr_time_from_sec(conf->push_timeout == NANOMDM_UNSET
+                                     ? DEFAULT_PUSH_TIMEOUT
+                                     : conf->push_timeout),
+    };
 }
 
 const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
@@ -389,10 +450,146 @@ static const char *add_token(cmd_parms *cmd, void *conf_, const char *type,
     }
     token.data = text;
     if (!conf->tokens) {
-        conf->tokens = apr_table_make(cmd->pool, 2);
+        conf->tokens = apr_hash_make(cmd->pool);
     }
-    apr_table_setn(conf->tokens, type, nmdm_base64_encode(cmd->pool, token));
+    apr_hash_set(conf->tokens, type, APR_HASH_KEY_STRING,
+                 nmdm_base64_encode(cmd->pool, token));
     return NULL;
+}
+
+/* scheme://host[:port], with nothing but a slash behind it. */
+static const char *set_origin(cmd_parms *cmd, const char **slot,
+                              const char *url, const char *scheme)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
+        || !uri.scheme || strcmp(uri.scheme, scheme) || !uri.hostname
+        || !*uri.hostname || uri.user || uri.password || uri.query
+        || uri.fragment || (uri.path && strcmp(uri.path, "/"))) {
+        return wrong(cmd, url, apr_psprintf(cmd->pool, "not a URL of this"
+                                            " kind; write %s://HOST or"
+                                            " %s://HOST:PORT", scheme,
+                                            scheme));
+    }
+    *slot = apr_pstrcat(cmd->pool, scheme, "://", uri.hostinfo, NULL);
+    return NULL;
+}
+
+static const char *set_push_url(cmd_parms *cmd, void *conf, const char *url)
+{
+    return set_origin(cmd, &((nanomdm_conf_t *)conf)->push_url, url, "https");
+}
+
+static const char *set_push_proxy(cmd_parms *cmd, void *conf,
+                                  const char *url)
+{
+    return set_origin(cmd, &((nanomdm_conf_t *)conf)->push_proxy, url,
+                      "http");
+}
+
+static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)
+{
+    return set_certificates(cmd, &((nanomdm_conf_t *)conf)->push_ca_file,
+                            path, "no CA for the push server");
+}
+
+static const char *set_seconds(cmd_parms *cmd, apr_int64_t *slot,
+                               const char *word, apr_int64_t least,
+                               apr_int64_t most)
+{
+    apr_off_t seconds;
+    char *end;
+
+    if (apr_strtoff(&seconds, word, &end, 10) != APR_SUCCESS || *end
+        || !apr_isdigit(*word) || seconds < least || seconds > most) {
+        return wrong(cmd, word, apr_psprintf(
+            cmd->pool, "not a time; write a number of seconds from %"
+            APR_INT64_T_FMT " to %" APR_INT64_T_FMT, least, most));
+    }
+    *slot = seconds;
+    return NULL;
+}
+
+static const char *set_push_expiration(cmd_parms *cmd, void *conf,
+                                       const char *word)
+{
+    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->push_expiration, word,
+                       0, 31536000);
+}
+
+static const char *set_push_timeout(cmd_parms *cmd, void *conf,
+                                    const char *word)
+{
+    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->push_timeout, word, 1,
+                       3600);
+}
+
+/* http or https, with a host and whatever path and query. */
+static const char *set_url(cmd_parms *cmd, const char **slot,
+                           const char *url)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
+        || !uri.scheme || (strcmp(uri.scheme, "http")
+                           && strcmp(uri.scheme, "https"))
+        || !uri.hostname || !*uri.hostname || uri.fragment
+        || url[strcspn(url, " \t\r\n")]) {
+        return wrong(cmd, url, "not a URL of this kind; write"
+                               " https://HOST/PATH or http://HOST/PATH");
+    }
+    *slot = url;
+    return NULL;
+}
+
+static const char *set_webhook_url(cmd_parms *cmd, void *conf,
+                                   const char *url)
+{
+    return set_url(cmd, &((nanomdm_conf_t *)conf)->webhook_url, url);
+}
+
+static const char *set_webhook_key(cmd_parms *cmd, void *conf,
+                                   const char *value)
+{
+    return set_secret(cmd, &((nanomdm_conf_t *)conf)->webhook_key, value);
+}
+
+static const char *set_dm_url(cmd_parms *cmd, void *conf, const char *url)
+{
+    return set_url(cmd, &((nanomdm_conf_t *)conf)->dm_url, url);
+}
+
+static const char *set_dm_send_key(cmd_parms *cmd, void *conf,
+                                   const char *value)
+{
+    return set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_send_key, value);
+}
+
+static const char *set_dm_receive_key(cmd_parms *cmd, void *conf,
+                                      const char *value)
+{
+    return set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_receive_key, value);
+}
+
+static const char *set_escrow_url(cmd_parms *cmd, void *conf, const char *url)
+{
+    return set_url(cmd, &((nanomdm_conf_t *)conf)->escrow_url, url);
+}
+
+static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
+                                   const char *path)
+{
+    return set_certificates(cmd,
+                            &((nanomdm_conf_t *)conf)->upstream_ca_file,
+                            path, "no CA for webhook and DM servers");
+}
+
+static const char *set_upstream_timeout(cmd_parms *cmd, void *conf,
+                                        const char *word)
+{
+    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->upstream_timeout,
+                       word, 1, 3600);
 }
 
 /* ---- The table ---- */
@@ -430,5 +627,31 @@ const command_rec nanomdm_directives[] = {
                   "largest request body in bytes"),
     AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
+    AP_INIT_TAKE1("NanoMDMPushURL", set_push_url, NULL, S,
+                  "https URL of APNs"),
+    AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,
+                  "PEM file to verify the APNs server"),
+    AP_INIT_TAKE1("NanoMDMPushExpiration", set_push_expiration, NULL, S,
+                  "seconds after which APNs drops a push, 0 for its own"),
+    AP_INIT_TAKE1("NanoMDMPushProxy", set_push_proxy, NULL, S,
+                  "http proxy on the way to APNs"),
+    AP_INIT_TAKE1("NanoMDMPushTimeout", set_push_timeout, NULL, S,
+                  "seconds for the pushes of one call, retries included"),
+    AP_INIT_TAKE1("NanoMDMWebhookURL", set_webhook_url, NULL, L,
+                  "URL that is told of every message"),
+    AP_INIT_TAKE1("NanoMDMWebhookKey", set_webhook_key, NULL, L,
+                  "signs events: file:PATH, env:NAME or text"),
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementURL", set_dm_url, NULL, L,
+                  "base URL of the declarative management server"),
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementSendKey", set_dm_send_key,
+                  NULL, L, "signs requests to it"),
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementReceiveKey",
+                  set_dm_receive_key, NULL, L, "must have signed its answers"),
+    AP_INIT_TAKE1("NanoMDMEscrowURL", set_escrow_url, NULL, S,
+                  "URL of Apple's escrow key unlock"),
+    AP_INIT_TAKE1("NanoMDMUpstreamCACertificateFile", set_upstream_ca, NULL,
+                  S, "PEM file to verify webhook and DM servers"),
+    AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_upstream_timeout, NULL, S,
+                  "seconds for a webhook or DM request"),
     { .name = NULL }
 };

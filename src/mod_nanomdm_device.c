@@ -33,11 +33,9 @@ static int is_checkin(request_rec *r)
         && !strncasecmp(type, CHECKIN_TYPE, strlen(CHECKIN_TYPE));
 }
 
-/* A Location also covers what lies below its path; a device asks for the path
- * itself. */
-static int is_below(request_rec *r)
+int nanomdm_is_below_path(request_rec *r)
 {
-    const apr_array_header_t *paths = nanomdm_server(r->server)->device_paths;
+    const apr_array_header_t *paths = nanomdm_server(r->server)->exact_paths;
     int i;
 
     for (i = 0; paths && i < paths->nelts; i++) {
@@ -63,7 +61,7 @@ static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
 
 int nanomdm_device_handler(request_rec *r)
 {
-    nmdm_reply_t reply = { NULL, { "", 0 } };
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
     nmdm_bytes_t body;
     nmdm_ctx_t *ctx;
     nmdm_err_t *err;
@@ -71,7 +69,7 @@ int nanomdm_device_handler(request_rec *r)
     if (!nanomdm_is_device_handler(r->handler)) {
         return DECLINED;
     }
-    if (is_below(r)) {
+    if (nanomdm_is_below_path(r)) {
         return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
     }
     err = nanomdm_context(&ctx, r);

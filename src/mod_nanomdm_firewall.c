@@ -198,6 +198,9 @@ static void put_text(request_rec *r, apr_bucket_brigade *brigade)
     const char *text = verdict && verdict->text ? verdict->text
         : apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4, "\n", NULL);
 
+    apr_table_unset(r->headers_out, "Content-Encoding");
+    apr_table_unset(r->err_headers_out, "Content-Encoding");
+    r->content_encoding = NULL;
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
     ap_set_content_length(r, (apr_off_t)strlen(text));
@@ -235,6 +238,18 @@ static void stand_in_the_way(request_rec *r, int minds_all_errors)
     ap_add_output_filter_handle(firewall_filter, guard, r, r->connection);
 }
 
+/* A Location for devices, whose other requirements may have refused before
+ * ours was asked. Where people log in as well, 401 has to reach them. */
+static int is_guarded(request_rec *r)
+{
+    for (; r; r = r->prev) {
+        if (nanomdm_conf(r)->guards_devices == 1) {
+            return !ap_auth_type(r);
+        }
+    }
+    return 0;
+}
+
 /* On the way of every error that httpd makes. */
 static void stand_before_errors(request_rec *r)
 {
@@ -244,7 +259,7 @@ static void stand_before_errors(request_rec *r)
     if (is_device_url_at_last(r)) {
         stand_in_the_way(r, 1);
     }
-    else if (verdict_of_device(r)) {
+    else if (verdict_of_device(r) || is_guarded(r)) {
         stand_in_the_way(r, 0);
     }
 }
@@ -253,7 +268,8 @@ static void stand_before_errors(request_rec *r)
  * that Require nanomdm-enrolled let in: a proxied server may refuse it yet. */
 static void stand_before_refusals(request_rec *r)
 {
-    if (verdict_of_device(r) || (is_refusal(r) && is_device_url_at_last(r))) {
+    if (verdict_of_device(r)
+        || (is_refusal(r) && (is_device_url_at_last(r) || is_guarded(r)))) {
         stand_in_the_way(r, 0);
     }
 }

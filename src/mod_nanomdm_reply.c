@@ -49,7 +49,8 @@ void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
     static const int LEVELS[] = {
-        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_NOTICE] = APLOG_NOTICE,
+        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_WARNING] = APLOG_WARNING,
+        [NMDM_LOG_NOTICE] = APLOG_NOTICE,
         [NMDM_LOG_INFO] = APLOG_INFO, [NMDM_LOG_DEBUG] = APLOG_DEBUG
     };
 
@@ -114,6 +115,10 @@ int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
     finish(r, ctx);
     if (status == HTTP_SERVICE_UNAVAILABLE) {
         apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+    }
+    if (reply->headers) {
+        apr_table_overlap(r->headers_out, reply->headers,
+                          APR_OVERLAP_TABLES_SET);
     }
     return send_bytes(r, status, reply->content_type, reply->body);
 }

@@ -2,6 +2,8 @@
 /* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_dm.h"
+#include "nmdm_webhook.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -13,16 +15,47 @@ APLOG_USE_MODULE(nanomdm);
 /* What is asked for at once of the input filters. */
 #define CHUNK 65536
 
+#define ESCROW_URL "https://deviceservices-external.apple.com" \
+                   "/deviceservicesworkers/escrowKeyUnlock"
+
 /* ---- The context ---- */
+
+static const nmdm_webhook_conf_t *make_webhook(apr_pool_t *p,
+                                               const nanomdm_conf_t *conf)
+{
+    nmdm_webhook_conf_t *webhook = apr_palloc(p, sizeof(*webhook));
+
+    webhook->url = conf->webhook_url;
+    webhook->key = conf->webhook_key;
+    return webhook->url ? webhook : NULL;
+}
+
+static const nmdm_dm_conf_t *make_dm(apr_pool_t *p,
+                                     const nanomdm_conf_t *conf)
+{
+    nmdm_dm_conf_t *dm = apr_palloc(p, sizeof(*dm));
+
+    dm->url = conf->dm_url;
+    dm->send_key = conf->dm_send_key;
+    dm->receive_key = conf->dm_receive_key;
+    return dm->url ? dm : NULL;
+}
 
 static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
 {
     nmdm_policy_t *policy = apr_palloc(p, sizeof(*policy));
+    nmdm_push_conf_t *push = apr_palloc(p, sizeof(*push));
 
     policy->retroactive = conf->retroactive == 1;
     policy->empty_challenge = conf->empty_challenge == 1;
     policy->delete_commands = conf->delete_commands == 1;
     policy->tokens = conf->tokens;
+    *push = nanomdm_push_conf(conf);
+    policy->push = push;
+    policy->webhook = make_webhook(p, conf);
+    policy->dm = make_dm(p, conf);
+    policy->escrow_url = conf->escrow_url ? conf->escrow_url : ESCROW_URL;
+    policy->upstream_timeout = nanomdm_upstream_timeout(conf);
     return policy;
 }
 
@@ -45,6 +78,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
     ctx->trace_id = make_trace_id(r->pool);
     ctx->now = r->request_time;
+    ctx->query = r->args;
     ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
     ctx->log = nanomdm_log_remark;
     ctx->log_baton = r;
@@ -55,8 +89,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
                         "no database for this server: the handler %s has to"
                         " be named by SetHandler", r->handler);
     }
-    ctx->lender = nanomdm_lender(server->site);
-    ctx->seen = nanomdm_seen(server->site);
+    nanomdm_site_lend(server->site, ctx);
     return NULL;
 }
 

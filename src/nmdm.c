@@ -29,6 +29,14 @@ nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
     return err;
 }
 
+nmdm_err_t *nmdm_err_copy(apr_pool_t *p, const nmdm_err_t *err)
+{
+    nmdm_err_t *copy = apr_pmemdup(p, err, sizeof(*err));
+
+    copy->msg = apr_pstrdup(p, err->msg);
+    return copy;
+}
+
 const char *nmdm_err_text(const nmdm_err_t *err)
 {
     if (!strncmp(err->msg, "NMDM", 4)) {

@@ -4,6 +4,7 @@
 #ifndef NMDM_H
 #define NMDM_H
 
+#include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include <apr_time.h>
@@ -43,6 +44,9 @@ typedef struct {
 nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
                      const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The same error in another pool. */
+nmdm_err_t *nmdm_err_copy(apr_pool_t *p, const nmdm_err_t *err);
 
 /* The text of an error without its tag: what an operator may be shown. */
 const char *nmdm_err_text(const nmdm_err_t *err);
@@ -113,11 +117,17 @@ typedef struct {
     int retroactive;            /* may associate a certificate late? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int delete_commands;        /* removes a command once answered? */
-    const apr_table_t *tokens;  /* TokenServiceType -> base64, or NULL */
+    apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
+    const struct nmdm_push_conf_t *push;
+    const struct nmdm_webhook_conf_t *webhook;  /* NULL: nobody is told */
+    const struct nmdm_dm_conf_t *dm;            /* NULL: nobody to ask */
+    const char *escrow_url;
+    apr_interval_time_t upstream_timeout;
 } nmdm_policy_t;
 
 typedef enum {
-    NMDM_LOG_ERROR, NMDM_LOG_NOTICE, NMDM_LOG_INFO, NMDM_LOG_DEBUG
+    NMDM_LOG_ERROR, NMDM_LOG_WARNING, NMDM_LOG_NOTICE, NMDM_LOG_INFO,
+    NMDM_LOG_DEBUG
 } nmdm_log_e;
 
 /* What a request left for the access log: "" when it does not apply. */
@@ -137,8 +147,12 @@ struct nmdm_ctx_t {
     const nmdm_lender_t *lender;
     nmdm_db_t *db;              /* NULL until the first statement */
     nmdm_seen_t *seen;          /* of this child, or NULL */
+    nmdm_apns_t *apns;          /* pushes of this child */
+    nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     int is_migration;           /* an operator speaks for the device */
+    int is_admitted;            /* the certificate is this device's */
+    const char *query;          /* of the URL, for webhooks; or NULL */
     const char *trace_id;       /* 16 hex digits */
     apr_time_t now;             /* read once: one request has one time */
     nmdm_story_t story;
@@ -157,6 +171,7 @@ void nmdm_log(nmdm_ctx_t *ctx, nmdm_log_e level, const char *fmt, ...)
 typedef struct {
     const char *content_type;
     nmdm_bytes_t body;
+    const apr_table_t *headers; /* further ones, or NULL */
 } nmdm_reply_t;
 
 #define NMDM_TYPE_PLIST "text/xml; charset=utf-8"

@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_admin.c -- what an operator may ask for: enqueue, push certificate. */
+/* nmdm_admin.c -- what an operator may ask for: enqueue, push, push
+ * certificates. */
 
 #include "nmdm_admin.h"
+#include "nmdm_apns.h"
+#include "nmdm_client.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_message.h"
+#include "nmdm_push.h"
 #include "nmdm_store.h"
 
+#include <apr_escape.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 
 #include <string.h>
+
+/* How many devices are pushed to at once: enough to keep a connection busy,
+ * few enough to know what it costs. */
+#define PUSH_SLICE 1000
 
 static void set_json(nmdm_reply_t *reply, apr_pool_t *p,
                      const nmdm_json_t *object)
@@ -28,50 +37,57 @@ void nmdm_admin_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text)
     set_json(reply, p, object);
 }
 
-/* ---- Enqueue ---- */
+/* ---- Ids ---- */
 
-typedef struct {
-    const nmdm_command_t *command;
-    const apr_array_header_t *ids;
-} enqueue_t;
-
-/* Each id once, in the order given; empty ones are nobody's. */
-static apr_array_header_t *split_ids(apr_pool_t *p, const char *text)
+apr_array_header_t *nmdm_admin_split_ids(apr_pool_t *p, const char *text)
 {
     apr_array_header_t *ids = apr_array_make(p, 16, sizeof(const char *));
-    apr_hash_t *known = apr_hash_make(p);
 
     while (*text) {
         apr_size_t len = strcspn(text, ",");
-        const char *id = apr_pstrmemdup(p, text, len);
 
-        if (len && !apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
-            apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
-            APR_ARRAY_PUSH(ids, const char *) = id;
-        }
+        APR_ARRAY_PUSH(ids, const char *) = apr_pstrmemdup(p, text, len);
         text += len;
         text += *text == ',';
     }
     return ids;
 }
 
-static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
+/* Each id once, in the order given; empty ones are nobody's. */
+static apr_array_header_t *distinct(apr_pool_t *p,
+                                    const apr_array_header_t *ids)
 {
-    enqueue_t *in = baton;
+    apr_array_header_t *out = apr_array_make(p, ids->nelts + 1,
+                                             sizeof(const char *));
+    apr_hash_t *known = apr_hash_make(p);
+    int i;
 
-    return nmdm_queue_put(ctx, in->command, in->ids);
+    for (i = 0; i < ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(ids, i, const char *);
+
+        if (*id && !apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
+            apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
+            APR_ARRAY_PUSH(out, const char *) = id;
+        }
+    }
+    return out;
 }
 
-static nmdm_err_t *check_ids(apr_pool_t *p, const char *text,
-                             const apr_array_header_t *ids)
+static nmdm_err_t *check_ids(apr_pool_t *p, const apr_array_header_t *ids)
 {
+    int i;
+
     if (!ids->nelts) {
         return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0901)
                         "getting enrollment ids: empty path");
     }
-    if (!nmdm_utf8_valid(text, strlen(text))) {
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(0902) "getting enrollment ids: not UTF-8");
+    for (i = 0; i < ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(ids, i, const char *);
+
+        if (!nmdm_utf8_valid(id, strlen(id))) {
+            return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0902)
+                            "getting enrollment ids: not UTF-8");
+        }
     }
     return NULL;
 }
@@ -90,79 +106,349 @@ static int status_of(const nmdm_err_t *err, int understood)
     return err->kind == NMDM_INVALID && !understood ? 400 : 500;
 }
 
-static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, int *status,
-                           nmdm_json_t *result, const char *ids_text,
-                           nmdm_bytes_t body, int push)
-{
-    nmdm_command_t command;
-    enqueue_t in = { &command, split_ids(ctx->pool, ids_text) };
-    nmdm_err_t *err;
+/* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
 
-    if (!push) {
-        nmdm_json_set_true(result, "no_push");
+typedef struct {
+    const apr_array_header_t *ids;
+    nmdm_command_t command;             /* uuid NULL: there is none */
+    int pushes;                         /* also wakes the devices up? */
+    int status;                         /* set when the call as such failed */
+    const char *command_error;          /* or NULL */
+    const char *push_error;             /* of the whole call, or NULL */
+    nmdm_json_t *per_id;
+    int failures;                       /* ids whose push failed */
+} call_t;
+
+static int status_of_call(const call_t *call)
+{
+    if (call->status) {
+        return call->status;
     }
-    err = check_ids(ctx->pool, ids_text, in.ids);
-    if (!err && !body.len) {
-        err = nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
-                       NMDMNO(0903) "must enqueue or push");
+    if (call->push_error) {
+        return 500;
     }
-    if (!err) {
-        err = nmdm_message_command(&command, ctx->pool, body);
-    }
-    if (err) {
-        *status = status_of(err, 0);
-        return err;
-    }
-    ctx->story.next_command_uuid = command.uuid;
-    ctx->story.request_type = command.request_type;
-    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, &in);
-    if (err) {
-        *status = status_of(err, 1);
-    }
-    else {
-        *status = 200;
-        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
-                 "%s: %s %s queued for %d enrollments [trace %s]",
-                 APR_ARRAY_IDX(in.ids, 0, const char *),
-                 command.request_type, command.uuid, in.ids->nelts,
-                 ctx->trace_id);
-    }
-    return err;
+    return !call->failures ? 200
+        : call->failures == call->ids->nelts ? 500 : 207;
 }
 
-nmdm_err_t *nmdm_admin_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, const char *ids,
-                               nmdm_bytes_t body, int push)
+static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                          const call_t *call)
 {
     nmdm_json_t *result = nmdm_json_object(ctx->pool);
-    nmdm_err_t *err = enqueue(ctx, status, result, ids, body, push);
 
-    if (push && !err) {
-        *status = 500;
-        nmdm_json_set_string(result, "push_error",
-                             "queued, but this version does not push yet:"
-                             " add ?nopush=1");
+    if (!nmdm_json_is_empty(call->per_id)) {
+        nmdm_json_set_object(result, "status",
+                             nmdm_json_sorted(call->per_id));
     }
-    if (err) {
-        nmdm_json_set_string(result, "command_error", nmdm_err_text(err));
+    if (!call->pushes) {
+        nmdm_json_set_true(result, "no_push");
     }
-    if (*ctx->story.next_command_uuid) {
-        nmdm_json_set_string(result, "command_uuid",
-                             ctx->story.next_command_uuid);
+    if (call->push_error) {
+        nmdm_json_set_string(result, "push_error", call->push_error);
+    }
+    if (call->command_error) {
+        nmdm_json_set_string(result, "command_error", call->command_error);
+    }
+    if (call->command.uuid) {
+        nmdm_json_set_string(result, "command_uuid", call->command.uuid);
         nmdm_json_set_string(result, "request_type",
-                             ctx->story.request_type);
+                             call->command.request_type);
     }
+    *status = status_of_call(call);
     set_json(reply, ctx->pool, result);
-    return err;
 }
 
-/* ---- Push certificates ---- */
+/* ---- Push ---- */
+
+typedef struct {
+    const apr_array_header_t *ids;
+    apr_array_header_t *infos;          /* of nmdm_push_info_t */
+    apr_hash_t *certs;                  /* topic -> push_cert_t, or missing */
+} push_t;
 
 typedef struct {
     nmdm_push_cert_t *cert;
     const char *topic;
-    const char *pem;
+    int found;
+    const char *cert_pem, *key_pem;
 } push_cert_t;
+
+/* Everything a push needs of the database, in one unit: nothing is held
+ * while APNs is waited for. */
+static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
+{
+    push_t *in = baton;
+    int i;
+
+    in->infos = apr_array_make(ctx->pool, in->ids->nelts,
+                               sizeof(nmdm_push_info_t));
+    in->certs = apr_hash_make(ctx->pool);
+    NMDM_TRY(nmdm_store_push_info(ctx, in->infos, in->ids));
+    for (i = 0; i < in->infos->nelts; i++) {
+        const char *topic = APR_ARRAY_IDX(in->infos, i,
+                                          nmdm_push_info_t).topic;
+        push_cert_t *cert;
+
+        if (apr_hash_get(in->certs, topic, APR_HASH_KEY_STRING)) {
+            continue;
+        }
+        cert = apr_pcalloc(ctx->pool, sizeof(*cert));
+        cert->topic = topic;
+        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->found, &cert->cert_pem,
+                                          &cert->key_pem, topic));
+        apr_hash_set(in->certs, topic, APR_HASH_KEY_STRING, cert);
+    }
+    return NULL;
+}
+
+static void note_push(nmdm_ctx_t *ctx, call_t *call,
+                      const nmdm_push_info_t *info, const nmdm_exchange_t *x)
+{
+    nmdm_json_t *entry = nmdm_json_child(call->per_id, info->id);
+    const char *apns_id, *error;
+
+    nmdm_push_outcome(&apns_id, &error, ctx->pool, x);
+    if (error) {
+        call->failures++;
+        nmdm_json_set_string(entry, "push_error", error);
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0909)
+                 "%s: push failed: %s", info->id, error);
+    }
+    if (apns_id) {
+        nmdm_json_set_string(entry, "push_result", apns_id);
+    }
+}
+
+static void note_missing(nmdm_ctx_t *ctx, call_t *call, const push_t *in)
+{
+    apr_hash_t *known = apr_hash_make(ctx->pool);
+    int i;
+
+    for (i = 0; i < in->infos->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(in->infos, i, nmdm_push_info_t).id;
+
+        apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
+    }
+    for (i = 0; i < in->ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(in->ids, i, const char *);
+
+        if (!apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
+            call->failures++;
+            nmdm_json_set_string(nmdm_json_child(call->per_id, id),
+                                 "push_error", "push data missing for id");
+        }
+    }
+}
+
+static void send_all(nmdm_ctx_t *ctx, call_t *call, const push_t *in)
+{
+    const nmdm_push_conf_t *conf = ctx->policy->push;
+    int most = in->infos->nelts, n = 0, i;
+    nmdm_exchange_t **exchanges = apr_pcalloc(ctx->pool,
+                                              sizeof(*exchanges)
+                                              * (apr_size_t)(most + 1));
+    const nmdm_push_info_t **infos = apr_pcalloc(ctx->pool, sizeof(*infos)
+                                                 * (apr_size_t)(most + 1));
+
+    for (i = 0; i < most; i++) {
+        const nmdm_push_info_t *info = &APR_ARRAY_IDX(in->infos, i,
+                                                      nmdm_push_info_t);
+        const push_cert_t *cert = apr_hash_get(in->certs, info->topic,
+                                               APR_HASH_KEY_STRING);
+
+        if (!cert->found) {
+            call->push_error = apr_psprintf(
+                ctx->pool, "retrieving push cert for topic \"%s\": none is"
+                " stored; PUT it to pushcert", info->topic);
+            continue;
+        }
+        exchanges[n] = apr_palloc(ctx->pool, sizeof(**exchanges));
+        nmdm_push_request(exchanges[n], ctx->pool, conf, ctx->now, info,
+                          cert->cert_pem, cert->key_pem);
+        infos[n++] = info;
+    }
+    nmdm_apns_run(ctx->apns, exchanges, n, ctx->pool);
+    for (i = 0; i < n; i++) {
+        note_push(ctx, call, infos[i], exchanges[i]);
+    }
+}
+
+/* One slice of the ids, in memory that is given back after it. */
+static nmdm_err_t *push_slice(nmdm_ctx_t *ctx, call_t *call,
+                              const apr_array_header_t *ids)
+{
+    push_t in = { .ids = ids };
+
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &in));
+    nmdm_db_release(ctx);
+    note_missing(ctx, call, &in);
+    send_all(ctx, call, &in);
+    return NULL;
+}
+
+static nmdm_err_t *push(nmdm_ctx_t *ctx, call_t *call)
+{
+    const apr_array_header_t *ids = call->ids;
+    nmdm_ctx_t part = *ctx;
+    nmdm_err_t *err = NULL;
+    int done;
+
+    nmdm_db_release(ctx);
+    part.db = NULL;
+    apr_pool_create(&part.pool, ctx->pool);
+    for (done = 0; done < ids->nelts && !err; done += PUSH_SLICE) {
+        apr_array_header_t slice = *ids;
+
+        slice.elts += (apr_size_t)done * (apr_size_t)ids->elt_size;
+        slice.nelts = slice.nalloc = ids->nelts - done < PUSH_SLICE
+            ? ids->nelts - done : PUSH_SLICE;
+        err = push_slice(&part, call, &slice);
+        nmdm_db_release(&part);
+        if (err) {
+            err = nmdm_err_copy(ctx->pool, err);
+        }
+        if (call->push_error) {
+            call->push_error = apr_pstrdup(ctx->pool, call->push_error);
+        }
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
+                 "%s: pushed to %d of %d enrollments, %d failed [trace %s]",
+                 APR_ARRAY_IDX(ids, 0, const char *), done + slice.nelts,
+                 ids->nelts, call->failures, ctx->trace_id);
+        apr_pool_clear(part.pool);
+    }
+    apr_pool_destroy(part.pool);
+    return err;
+}
+
+nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                            const apr_array_header_t *ids)
+{
+    call_t call = { .ids = distinct(ctx->pool, ids), .pushes = 1,
+                    .per_id = nmdm_json_object(ctx->pool) };
+    nmdm_err_t *err = check_ids(ctx->pool, call.ids);
+
+    if (!err) {
+        err = push(ctx, &call);
+    }
+    if (err) {
+        call.status = status_of(err, 0);
+        call.push_error = nmdm_err_text(err);
+    }
+    describe_call(ctx, reply, status, &call);
+    return err;
+}
+
+/* ---- Enqueue ---- */
+
+static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
+{
+    call_t *call = baton;
+
+    return nmdm_queue_put(ctx, &call->command, call->ids);
+}
+
+static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
+{
+    ctx->story.next_command_uuid = call->command.uuid;
+    ctx->story.request_type = call->command.request_type;
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, call));
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
+             "%s: %s %s queued for %d enrollments [trace %s]",
+             APR_ARRAY_IDX(call->ids, 0, const char *),
+             call->command.request_type, call->command.uuid,
+             call->ids->nelts, ctx->trace_id);
+    return NULL;
+}
+
+static nmdm_err_t *understand(nmdm_ctx_t *ctx, call_t *call,
+                              nmdm_bytes_t body)
+{
+    NMDM_TRY(check_ids(ctx->pool, call->ids));
+    if (!body.len) {
+        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
+                        NMDMNO(0903) "must enqueue or push");
+    }
+    return nmdm_message_command(&call->command, ctx->pool, body);
+}
+
+nmdm_err_t *nmdm_admin_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               int *status, const apr_array_header_t *ids,
+                               nmdm_bytes_t body, int pushes)
+{
+    call_t call = { .ids = distinct(ctx->pool, ids), .pushes = pushes,
+                    .per_id = nmdm_json_object(ctx->pool) };
+    nmdm_err_t *err;
+
+    if (!body.len && pushes) {
+        return nmdm_admin_push(ctx, reply, status, ids);
+    }
+    err = understand(ctx, &call, body);
+    if (err) {
+        call.command.uuid = NULL;
+        call.status = status_of(err, 0);
+        call.command_error = nmdm_err_text(err);
+    }
+    else if ((err = enqueue(ctx, &call))) {
+        call.status = status_of(err, 1);
+        call.command_error = nmdm_err_text(err);
+    }
+    else if (pushes && (err = push(ctx, &call))) {
+        call.push_error = nmdm_err_text(err);
+    }
+    describe_call(ctx, reply, status, &call);
+    return err;
+}
+
+/* ---- The same with everything in a JSON body ---- */
+
+static nmdm_err_t *decode_command(nmdm_bytes_t *command, apr_pool_t *p,
+                                  const nmdm_json_t *request)
+{
+    const char *base64 = nmdm_json_string(request, "command");
+
+    if (!base64 || !nmdm_base64_decode(command, p, base64, strlen(base64),
+                                       0)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0911)
+                        "\"command\" is not base64 of a property list");
+    }
+    return NULL;
+}
+
+static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
+                                nmdm_bytes_t *command, int *pushes,
+                                nmdm_bytes_t json)
+{
+    nmdm_json_t *request;
+
+    NMDM_TRY(nmdm_json_read(&request, ctx->pool, json));
+    NMDM_TRY(nmdm_json_strings(ids, ctx->pool, request, "ids"));
+    if (command) {
+        *pushes = !nmdm_json_is_true(request, "nopush");
+        return decode_command(command, ctx->pool, request);
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_admin_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                            nmdm_bytes_t json, int enqueues)
+{
+    apr_array_header_t *ids;
+    nmdm_bytes_t command;
+    int pushes = 1;
+    nmdm_err_t *err = read_request(ctx, &ids, enqueues ? &command : NULL,
+                                   &pushes, json);
+
+    if (err) {
+        *status = status_of(err, 0);
+        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        return err;
+    }
+    return enqueues
+        ? nmdm_admin_enqueue(ctx, reply, status, ids, command, pushes)
+        : nmdm_admin_push(ctx, reply, status, ids);
+}
+
+/* ---- Push certificates ---- */
 
 /* RFC 3339 in UTC, to the second. */
 static const char *rfc3339(apr_pool_t *p, apr_time_t t)
@@ -194,7 +480,8 @@ static nmdm_err_t *do_get_push_cert(nmdm_ctx_t *ctx, void *baton)
 {
     push_cert_t *in = baton;
 
-    return nmdm_store_get_push_cert(ctx, &in->pem, in->topic);
+    return nmdm_store_get_push_cert(ctx, &in->found, &in->cert_pem,
+                                    &in->key_pem, in->topic);
 }
 
 static nmdm_err_t *put_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
@@ -219,6 +506,7 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
 {
     push_cert_t in = { .topic = topic };
     nmdm_bytes_t pem;
+    nmdm_err_t *err;
 
     if (!topic || !*topic) {
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0907)
@@ -227,14 +515,18 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
     if (nmdm_utf8_valid(topic, strlen(topic))) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &in));
     }
-    if (!in.pem) {
+    if (!in.found) {
         return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0908)
                         "no push certificate of topic \"%s\" is stored",
                         topic);
     }
-    pem.data = in.pem;
-    pem.len = strlen(in.pem);
-    return nmdm_crypto_push_cert(cert, ctx->pool, pem);
+    pem.data = apr_pstrcat(ctx->pool, in.cert_pem, "\n", in.key_pem, NULL);
+    pem.len = strlen(pem.data);
+    err = nmdm_crypto_push_cert(cert, ctx->pool, pem);
+    if (err) {
+        err->kind = NMDM_INTERNAL;      /* what is stored is not the asker's */
+    }
+    return err;
 }
 
 static nmdm_err_t *answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
@@ -265,4 +557,104 @@ nmdm_err_t *nmdm_admin_get_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
     return answer(ctx, reply, status, &cert,
                   get_push_cert(ctx, &cert, topic));
+}
+
+/* ---- Escrow key unlock (behaviour specification 6.6) ---- */
+
+static nmdm_err_t *check_form(nmdm_ctx_t *ctx, const apr_table_t *form)
+{
+    static const char *const NEEDED[] = {
+        "serial", "productType", "escrowKey", "orgName", "guid", NULL
+    };
+    const char *value;
+    int i;
+
+    for (i = 0; NEEDED[i]; i++) {
+        value = apr_table_get(form, NEEDED[i]);
+        if (!value || !*value) {
+            return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS,
+                            NMDMNO(0912) "invalid or missing parameters");
+        }
+    }
+    value = apr_table_get(form, "topic");
+    if (!value || !*value) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS,
+                        NMDMNO(0913) "empty topic");
+    }
+    return NULL;
+}
+
+/* The named members of a form that have a value, encoded again. */
+static const char *encode_form(apr_pool_t *p, const apr_table_t *form,
+                               const char *const *names)
+{
+    apr_array_header_t *pairs = apr_array_make(p, 5, sizeof(const char *));
+
+    for (; *names; names++) {
+        const char *value = apr_table_get(form, *names);
+
+        if (value && *value) {
+            APR_ARRAY_PUSH(pairs, const char *)
+                = apr_pstrcat(p, *names, "=",
+                              apr_pescape_urlencoded(p, value), NULL);
+        }
+    }
+    return apr_array_pstrcat(p, pairs, '&');
+}
+
+static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
+                              const apr_table_t *form)
+{
+    static const char *const QUERY[] = {
+        "imei", "imei2", "meid", "productType", "serial", NULL
+    };
+    static const char *const BODY[] = { "escrowKey", "guid", "orgName", NULL };
+    push_cert_t cert = { .topic = apr_table_get(form, "topic") };
+    apr_table_t *headers = apr_table_make(ctx->pool, 1);
+
+    NMDM_TRY(check_form(ctx, form));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &cert));
+    nmdm_db_release(ctx);
+    if (!cert.found) {
+        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0914)
+                        "retrieve push cert for topic: %s: none is stored",
+                        cert.topic);
+    }
+    apr_table_setn(headers, "Content-Type",
+                   "application/x-www-form-urlencoded");
+    *x = (nmdm_exchange_t){
+        .method = "POST",
+        .url = apr_pstrcat(ctx->pool, ctx->policy->escrow_url, "?",
+                           encode_form(ctx->pool, form, QUERY), NULL),
+        .headers = headers,
+        .cert_pem = cert.cert_pem,
+        .key_pem = cert.key_pem,
+        .deadline = apr_time_now() + ctx->policy->upstream_timeout,
+    };
+    x->body.data = encode_form(ctx->pool, form, BODY);
+    x->body.len = strlen(x->body.data);
+    nmdm_client_run(ctx->peers, &x, 1, ctx->pool);
+    if (!x->status) {
+        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0915)
+                        "escrow key unlock: %s",
+                        x->failure ? x->failure : "no answer");
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_admin_escrow(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                              int *status, const apr_table_t *form)
+{
+    nmdm_exchange_t x;
+    nmdm_err_t *err = ask_escrow(ctx, &x, form);
+
+    if (err) {
+        *status = status_of(err, 0);
+        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        return err;
+    }
+    *status = x.status;
+    reply->content_type = apr_table_get(x.reply_headers, "content-type");
+    reply->body = x.reply;
+    return NULL;
 }

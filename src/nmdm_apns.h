@@ -17,11 +17,14 @@ typedef struct {
 nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
                             const nmdm_apns_conf_t *conf);
 
-/* Ends the thread; what is pending fails. At most a second. */
+/* Ends the thread; what is pending fails, as does what is run after it. At
+ * most a second, unless a name server keeps the thread waiting. */
 void nmdm_apns_stop(nmdm_apns_t *apns);
 
 /* Carries all n exchanges and returns when each has an outcome, at the latest
- * at their deadlines. Memory of the replies comes from p. */
+ * at their deadlines. Memory of the replies comes from p. Of each reply there
+ * are the first 4 KB and the headers apns-id, apns-unique-id and retry-after.
+ * Any number of threads may call it. */
 void nmdm_apns_run(nmdm_apns_t *apns, nmdm_exchange_t **exchanges, int n,
                    apr_pool_t *p);
 

@@ -167,7 +167,6 @@ struct nmdm_trust_t {
     STACK_OF(X509) *intermediates;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_pool_t *parent;
     apr_pool_t *young_pool, *old_pool;
     apr_hash_t *young, *old;    /* certificate's SHA-256 -> verdict_t */
 };
@@ -178,6 +177,12 @@ static apr_status_t free_trust(void *data)
 
     X509_STORE_free(trust->store);
     sk_X509_pop_free(trust->intermediates, X509_free);
+    if (trust->young_pool) {
+        apr_pool_destroy(trust->young_pool);
+    }
+    if (trust->old_pool) {
+        apr_pool_destroy(trust->old_pool);
+    }
     return APR_SUCCESS;
 }
 
@@ -237,7 +242,6 @@ nmdm_err_t *nmdm_crypto_trust(nmdm_trust_t **out, apr_pool_t *p,
     int i;
 
     NMDM_TRY(read_certs(&anchors, p, anchors_file));
-    trust->parent = p;
     trust->store = X509_STORE_new();
     apr_pool_cleanup_register(p, trust, free_trust, apr_pool_cleanup_null);
     for (i = 0; i < sk_X509_num(anchors); i++) {
@@ -642,17 +646,22 @@ static int decode_escaped_pem(nmdm_bytes_t *der, apr_pool_t *p,
 nmdm_err_t *nmdm_crypto_header(nmdm_cert_t **out, apr_pool_t *p,
                                const char *value)
 {
-    nmdm_cert_t *cert = apr_pcalloc(p, sizeof(*cert));
+    nmdm_bytes_t der;
+    X509 *x509 = NULL;
     int ok;
 
-    ok = *value == ':' ? decode_rfc9440(&cert->der, p, value)
-                       : decode_escaped_pem(&cert->der, p, value);
-    if (!ok) {
+    ok = *value == ':' ? decode_rfc9440(&der, p, value)
+                       : decode_escaped_pem(&der, p, value);
+    /* Parsed and written again: bytes that mean the same certificate must not
+     * have another hash. */
+    if (!ok || !parse_x509(&x509, (const unsigned char *)der.data,
+                           (long)der.len)
+        || !(*out = cert_of(p, x509))) {
+        X509_free(x509);
         return bad_header(p, "neither RFC 9440 nor a query-escaped PEM"
                              " certificate");
     }
-    cert->sha256 = nmdm_crypto_sha256(p, cert->der);
-    *out = cert;
+    X509_free(x509);
     return NULL;
 }
 

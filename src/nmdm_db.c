@@ -470,23 +470,40 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     return NULL;
 }
 
-nmdm_err_t *nmdm_db_column(nmdm_ctx_t *ctx, apr_array_header_t *values,
-                           nmdm_stmt_e stmt, const char **args, int nargs)
+nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                         int ncols, nmdm_stmt_e stmt, const char **args,
+                         int nargs)
 {
     apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
-    int n = 1;
+    const char *value;
+    int n = 1, i;
 
     NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
     while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, n)) {
-        const char *value;
-
-        NMDM_TRY(read_column(ctx, &value, row, 0));
-        /* The result goes with its last row. */
-        APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool, value);
+        for (i = 0; i < ncols; i++) {
+            NMDM_TRY(read_column(ctx, &value, row, i));
+            /* The result goes with its last row. */
+            APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool,
+                                                               value);
+        }
         n++;
     }
     tell(ctx, stmt, n - 1, started);
     return NULL;
+}
+
+int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
+                     int done)
+{
+    int n = ids->nelts - done, i;
+
+    if (n > NMDM_SQL_IDS) {
+        n = NMDM_SQL_IDS;
+    }
+    for (i = 0; i < NMDM_SQL_IDS; i++) {
+        places[i] = APR_ARRAY_IDX(ids, done + (i < n ? i : 0), const char *);
+    }
+    return n;
 }

@@ -84,10 +84,17 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
                         int ncols, nmdm_stmt_e stmt, const char **args,
                         int nargs);
 
-/* Reads one column of all rows; for statements that return NMDM_SQL_IDS rows
- * at most. */
-nmdm_err_t *nmdm_db_column(nmdm_ctx_t *ctx, apr_array_header_t *values,
-                           nmdm_stmt_e stmt, const char **args, int nargs);
+/* Reads the first ncols columns of all rows, one after the other, into an
+ * array of const char *; for statements that return NMDM_SQL_IDS rows at
+ * most. */
+nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                         int ncols, nmdm_stmt_e stmt, const char **args,
+                         int nargs);
+
+/* The NMDM_SQL_IDS arguments of a list: ids from the one at `done` on; places
+ * that are left over repeat the first of them. Returns how many there are. */
+int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
+                     int done);
 
 /* Runs one statement of SQL text that is not in the table: schema scripts,
  * pragmas. Rows, if it returns any, are dropped. */

@@ -3,6 +3,8 @@
 
 #include "nmdm_json.h"
 
+#include <apr_strings.h>
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,4 +183,30 @@ const char *nmdm_json_string(const nmdm_json_t *object, const char *key)
 apr_int64_t nmdm_json_integer(const nmdm_json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object->value, key));
+}
+
+int nmdm_json_is_true(const nmdm_json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object->value, key));
+}
+
+nmdm_err_t *nmdm_json_strings(apr_array_header_t **out, apr_pool_t *p,
+                              const nmdm_json_t *object, const char *key)
+{
+    json_t *array = json_object_get(object->value, key), *item;
+    size_t i;
+
+    *out = apr_array_make(p, (int)json_array_size(array) + 1,
+                          sizeof(const char *));
+    json_array_foreach(array, i, item) {
+        if (!json_is_string(item)) {
+            array = NULL;
+            break;
+        }
+        APR_ARRAY_PUSH(*out, const char *)
+            = apr_pstrdup(p, json_string_value(item));
+    }
+    return json_is_array(array) ? NULL
+        : nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1802)
+                   "\"%s\" is not an array of strings", key);
 }

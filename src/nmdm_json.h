@@ -45,8 +45,13 @@ nmdm_bytes_t nmdm_json_write_compact(apr_pool_t *p,
 nmdm_err_t *nmdm_json_read(nmdm_json_t **out, apr_pool_t *p,
                            nmdm_bytes_t text);
 
+/* The strings of an array; NMDM_INVALID when it is something else. */
+nmdm_err_t *nmdm_json_strings(apr_array_header_t **out, apr_pool_t *p,
+                              const nmdm_json_t *object, const char *key);
+
 /* NULL, or 0, when the key is absent or of another type. */
 const char *nmdm_json_string(const nmdm_json_t *object, const char *key);
 apr_int64_t nmdm_json_integer(const nmdm_json_t *object, const char *key);
+int nmdm_json_is_true(const nmdm_json_t *object, const char *key);
 
 #endif /* NMDM_JSON_H */

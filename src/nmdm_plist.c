@@ -2,9 +2,9 @@
 /* nmdm_plist.c -- property lists; the only file that knows expat.
  *
  * What the network sends is read by a streaming parser that keeps the few
- * values a message needs. No tree is built: a report of many megabytes costs
- * its own size and no more, nesting costs nothing, and a shared reference
- * cannot multiply. */
+ * values a message needs. No tree is built: what is not wanted costs nothing
+ * once it is read, nesting costs nothing, and a shared reference cannot
+ * multiply. */
 
 #include "nmdm_plist.h"
 
@@ -439,8 +439,6 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
     rd->plist = apr_palloc(p, sizeof(*rd->plist));
     rd->plist->pool = p;
     rd->plist->values = apr_hash_make(p);
-    /* A name here overrides what the document declares, so that UTF-16 is
-     * refused as garbled UTF-8. */
     rd->parser = XML_ParserCreate("UTF-8");
     if (!rd->parser) {
         return nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM,
@@ -452,8 +450,16 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
         != XML_STATUS_OK && !rd->finished) {
         refuse(rd, XML_ErrorString(XML_GetErrorCode(rd->parser)));
     }
+    /* Its copy of the body need not wait for the end of the request. */
+    apr_pool_cleanup_run(p, rd->parser, free_parser);
     if (rd->err) {
         return rd->err;
+    }
+    /* expat knows UTF-16 by its first bytes, whatever it was told. */
+    if (memchr(body.data, '\0', (apr_size_t)rd->end)
+        || !nmdm_utf8_valid(body.data, (apr_size_t)rd->end)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
+                        NMDMNO(0208) "property list is not UTF-8");
     }
     *document = cut(p, body, (apr_size_t)rd->end);
     *out = rd->plist;

@@ -83,21 +83,6 @@ nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id)
 
 /* ---- Enqueue ---- */
 
-/* As many as one statement takes, from the first at `done` on; the rest of
- * the places repeat it. Returns how many there are. */
-static int fill(const char **places, const apr_array_header_t *ids, int done)
-{
-    int n = ids->nelts - done, i;
-
-    if (n > NMDM_SQL_IDS) {
-        n = NMDM_SQL_IDS;
-    }
-    for (i = 0; i < NMDM_SQL_IDS; i++) {
-        places[i] = APR_ARRAY_IDX(ids, done + (i < n ? i : 0), const char *);
-    }
-    return n;
-}
-
 /* Names the first id that is no enrollment. */
 static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
 {
@@ -106,8 +91,8 @@ static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
     apr_hash_t *set = apr_hash_make(ctx->pool);
     int i;
 
-    NMDM_TRY(nmdm_db_column(ctx, known, STMT_ENROLLED_IDS, places,
-                            NMDM_SQL_IDS));
+    NMDM_TRY(nmdm_db_rows(ctx, known, 1, STMT_ENROLLED_IDS, places,
+                          NMDM_SQL_IDS));
     for (i = 0; i < known->nelts; i++) {
         const char *id = APR_ARRAY_IDX(known, i, const char *);
 
@@ -143,7 +128,7 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
                                     command->text)));
     args[0] = command->uuid;
     for (done = 0; done < ids->nelts; done += n) {
-        n = fill(args + 1, ids, done);
+        n = nmdm_db_fill_ids(args + 1, ids, done);
         NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_QUEUE_PUT, args,
                               1 + NMDM_SQL_IDS));
         if (rows != n) {

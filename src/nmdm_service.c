@@ -2,13 +2,19 @@
 /* nmdm_service.c -- what to do with each message: the MDM protocol. */
 
 #include "nmdm_service.h"
+#include "nmdm_client.h"
 #include "nmdm_db.h"
+#include "nmdm_dm.h"
 #include "nmdm_message.h"
 #include "nmdm_plist.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
+#include "nmdm_webhook.h"
 
 #include <string.h>
+
+/* The tally of a message that has none. */
+#define NO_TALLY (-1)
 
 static nmdm_err_t *denied(nmdm_ctx_t *ctx, const char *id, const char *why)
 {
@@ -36,6 +42,7 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
     if (theirs) {
+        ctx->is_admitted = 1;
         return NULL;
     }
     NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
@@ -43,6 +50,7 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
                                     " not permitted");
     }
+    ctx->is_admitted = 1;
     return nmdm_store_associate(ctx, who->device_id);
 }
 
@@ -56,6 +64,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
     if (theirs) {
+        ctx->is_admitted = 1;
         return NULL;
     }
     if (!ctx->policy->retroactive) {
@@ -71,7 +80,37 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)
              "%s: nobody's certificate %.16s... is to be associated"
              " retroactively", who->id, ctx->cert->sha256);
+    ctx->is_admitted = 1;
     return nmdm_store_associate(ctx, who->device_id);
+}
+
+/* ---- Telling others ---- */
+
+/* Every message of a device that is who it says it is, whatever came of it;
+ * nobody waits. */
+static void tell_webhook(nmdm_ctx_t *ctx, const nmdm_msg_t *msg, long tally)
+{
+    apr_time_t now = apr_time_now();
+    nmdm_webhook_facts_t facts = {
+        .event_id = ctx->trace_id,
+        .created_at = now,
+        .deadline = now + ctx->policy->upstream_timeout,
+        .tally = tally,
+    };
+    nmdm_exchange_t x;
+    nmdm_err_t *err;
+
+    if (!ctx->policy->webhook || !ctx->is_admitted) {
+        return;
+    }
+    facts.params = nmdm_webhook_params(ctx->pool, ctx->query);
+    nmdm_webhook_event(&x, ctx->pool, ctx->policy->webhook, msg, &facts);
+    err = nmdm_client_post(ctx->peers, msg->who.device_id, &x, ctx->pool);
+    if (err) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
+                 "%s: webhook event %s is lost: %s", msg->who.id,
+                 ctx->trace_id, nmdm_err_text(err));
+    }
 }
 
 /* ---- Check-ins ---- */
@@ -79,6 +118,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 typedef struct {
     const nmdm_msg_t *msg;
     nmdm_reply_t *reply;
+    long tally;                 /* of TokenUpdates, this one included */
 } checkin_t;
 
 static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
@@ -118,10 +158,13 @@ static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
 
 static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
 {
-    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+    checkin_t *in = baton;
+    const nmdm_msg_t *msg = in->msg;
 
     NMDM_TRY(admit(ctx, &msg->who));
-    return nmdm_store_token_update(ctx, msg);
+    NMDM_TRY(nmdm_store_token_update(ctx, msg));
+    return ctx->policy->webhook
+        ? nmdm_store_tally(ctx, &in->tally, msg->who.id) : NULL;
 }
 
 static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
@@ -196,10 +239,26 @@ static nmdm_err_t *on_get_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
 
 static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
 {
-    const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+    return admit(ctx, &((checkin_t *)baton)->msg->who);
+}
 
-    NMDM_TRY(admit(ctx, &msg->who));
-    return denied(ctx, msg->who.id, "no Declarative Management handler");
+/* Outside the unit: another machine is waited for, and no connection held
+ * meanwhile. */
+static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
+{
+    const nmdm_dm_conf_t *conf = ctx->policy->dm;
+    nmdm_exchange_t x, *one = &x;
+
+    if (!conf) {
+        return denied(ctx, in->msg->who.id, "no Declarative Management"
+                                            " handler; write"
+                                            " NanoMDMDeclarativeManagementURL");
+    }
+    nmdm_db_release(ctx);
+    NMDM_TRY(nmdm_dm_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
+    x.deadline = apr_time_now() + ctx->policy->upstream_timeout;
+    nmdm_client_run(ctx->peers, &one, 1, ctx->pool);
+    return nmdm_dm_answer(in->reply, ctx->pool, conf, in->msg, &x);
 }
 
 static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
@@ -210,7 +269,8 @@ static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(admit(ctx, &msg->who));
     if (ctx->policy->tokens) {
-        token = apr_table_get(ctx->policy->tokens, type);
+        token = apr_hash_get(ctx->policy->tokens, type,
+                             APR_HASH_KEY_STRING);
     }
     if (!token) {
         /* Not serving tokens at all is our fault, asking for another is
@@ -226,26 +286,29 @@ static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
+/* What happens in the database, as one transaction, and what after it. */
 static const struct {
     const char *type;
     nmdm_unit_fn handle;
+    nmdm_err_t *(*then)(nmdm_ctx_t *ctx, checkin_t *in);
 } MESSAGES[] = {
-    { "Authenticate", on_authenticate },
-    { "TokenUpdate", on_token_update },
-    { "CheckOut", on_check_out },
-    { "UserAuthenticate", on_user_authenticate },
-    { "SetBootstrapToken", on_set_bootstrap_token },
-    { "GetBootstrapToken", on_get_bootstrap_token },
-    { "DeclarativeManagement", on_declarative },
-    { "GetToken", on_get_token },
-    { NULL, NULL }
+    { "Authenticate", on_authenticate, NULL },
+    { "TokenUpdate", on_token_update, NULL },
+    { "CheckOut", on_check_out, NULL },
+    { "UserAuthenticate", on_user_authenticate, NULL },
+    { "SetBootstrapToken", on_set_bootstrap_token, NULL },
+    { "GetBootstrapToken", on_get_bootstrap_token, NULL },
+    { "DeclarativeManagement", on_declarative, ask_declarative },
+    { "GetToken", on_get_token, NULL },
+    { NULL, NULL, NULL }
 };
 
 nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    checkin_t in = { &msg, reply };
+    checkin_t in = { &msg, reply, NO_TALLY };
+    nmdm_err_t *err;
     int i = 0;
 
     NMDM_TRY(nmdm_message_checkin(&msg, ctx->pool, body));
@@ -253,8 +316,14 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     while (strcmp(MESSAGES[i].type, msg.type)) {
         i++;
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, MESSAGES[i].handle,
-                          &in));
+    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, MESSAGES[i].handle, &in);
+    if (!err && MESSAGES[i].then) {
+        err = MESSAGES[i].then(ctx, &in);
+    }
+    tell_webhook(ctx, &msg, in.tally);
+    if (err) {
+        return err;
+    }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
     return NULL;
@@ -278,7 +347,9 @@ static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *in = baton;
 
-    return nmdm_queue_report(ctx, &in->stored, in->msg);
+    NMDM_TRY(nmdm_queue_report(ctx, &in->stored, in->msg));
+    ctx->is_admitted |= in->stored > 0;
+    return NULL;
 }
 
 static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
@@ -301,8 +372,10 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *in = baton;
 
-    return nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
-                           !strcmp(in->msg->u.report.status, "NotNow"));
+    NMDM_TRY(nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
+                             !strcmp(in->msg->u.report.status, "NotNow")));
+    ctx->is_admitted |= in->next != NMDM_NEXT_STRANGER;
+    return NULL;
 }
 
 /* In the normal course one statement admits and stores. Where it stored
@@ -378,11 +451,19 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 {
     nmdm_msg_t msg;
     report_t in = { .msg = &msg };
+    nmdm_err_t *err;
 
     NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
     begin_story(ctx, &msg);
-    NMDM_TRY(take_report(ctx, &in));
-    NMDM_TRY(find_next(ctx, &in));
+    NMDM_TRY(has_cert(ctx, &msg.who));
+    err = take_report(ctx, &in);
+    if (!err) {
+        err = find_next(ctx, &in);
+    }
+    tell_webhook(ctx, &msg, NO_TALLY);
+    if (err) {
+        return err;
+    }
     see(ctx, &msg.who);
     if (in.next == NMDM_NEXT_COMMAND) {
         ctx->story.next_command_uuid = in.command.uuid;

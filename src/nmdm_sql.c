@@ -227,6 +227,9 @@ ROW(STMT_ENROLLMENT_PUT, "enrollment_put",
     "       last_seen_at = CURRENT_TIMESTAMP,"
     "       token_update_tally = enrollments.token_update_tally + 1"),
 
+ROW(STMT_TALLY, "tally",
+    "SELECT token_update_tally FROM enrollments WHERE id = %s"),
+
 ROW(STMT_DEVICE_DISABLE, "device_disable",
     "UPDATE enrollments"
     "   SET enabled = FALSE, token_update_tally = 0,"
@@ -326,6 +329,10 @@ ROW(STMT_RESULT_REMOVE, "result_remove",
 ROW(STMT_ENROLLED_IDS, "enrolled_ids",
     "SELECT id FROM enrollments WHERE id IN (%IDS)"),
 
+ROW(STMT_PUSH_INFO, "push_info",
+    "SELECT id, topic, push_magic, token_hex FROM enrollments"
+    " WHERE id IN (%IDS)"),
+
 ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
     "INSERT INTO push_certs (topic, cert_pem, key_pem, stale_token)"
     " VALUES (%s, %s, %s, 0)"
@@ -340,7 +347,7 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
     "   stale_token = push_certs.stale_token + 1"),
 
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
-    "SELECT stale_token, cert_pem, key_pem FROM push_certs WHERE topic = %s"),
+    "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s"),
 
 ROW(STMT_SCHEMA_VERSION, "schema_version",
     "SELECT MAX(version) FROM nanomdm_schema"),

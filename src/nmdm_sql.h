@@ -29,6 +29,7 @@ typedef enum {
     STMT_USER_AUTHENTICATE,
     STMT_USER_DIGEST,
     STMT_ENROLLMENT_PUT,
+    STMT_TALLY,
     STMT_DEVICE_DISABLE,
     STMT_USER_DISABLE,
     STMT_SEEN,
@@ -48,7 +49,8 @@ typedef enum {
     STMT_RESULT_NOT_NOW,
     STMT_RESULT_REMOVE,
     STMT_ENROLLED_IDS,
-    /* push certificates */
+    /* push */
+    STMT_PUSH_INFO,
     STMT_PUSH_CERT_PUT,
     STMT_PUSH_CERT_GET,
     /* the schema */

@@ -6,6 +6,8 @@
 
 #include <apr_strings.h>
 
+#include <stdlib.h>
+
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
@@ -130,6 +132,17 @@ nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                                   update->push_magic, update->token_hex));
 }
 
+nmdm_err_t *nmdm_store_tally(nmdm_ctx_t *ctx, long *tally, const char *id)
+{
+    const char *number = NULL;
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, &number, 1, STMT_TALLY,
+                         NMDM_ARGS(id)));
+    *tally = found && number ? strtol(number, NULL, 10) : -1;
+    return NULL;
+}
+
 nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     return nmdm_db_exec(ctx, NULL,
@@ -183,20 +196,40 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
 {
     const char *args[NMDM_SQL_IDS];
-    int done, i;
+    int done;
 
     for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
-        for (i = 0; i < NMDM_SQL_IDS; i++) {
-            int at = done + i < ids->nelts ? done + i : done;
-
-            args[i] = APR_ARRAY_IDX(ids, at, const char *);
-        }
+        nmdm_db_fill_ids(args, ids, done);
         NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_SEEN, args, NMDM_SQL_IDS));
     }
     return NULL;
 }
 
-/* ---- Push certificates ---- */
+/* ---- Push ---- */
+
+nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
+                                 const apr_array_header_t *ids)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts * 4,
+                                              sizeof(const char *));
+    const char *args[NMDM_SQL_IDS];
+    int done, i;
+
+    for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
+        nmdm_db_fill_ids(args, ids, done);
+        NMDM_TRY(nmdm_db_rows(ctx, rows, 4, STMT_PUSH_INFO, args,
+                              NMDM_SQL_IDS));
+    }
+    for (i = 0; i < rows->nelts; i += 4) {
+        nmdm_push_info_t *info = &APR_ARRAY_PUSH(infos, nmdm_push_info_t);
+
+        info->id = APR_ARRAY_IDX(rows, i, const char *);
+        info->topic = APR_ARRAY_IDX(rows, i + 1, const char *);
+        info->push_magic = APR_ARRAY_IDX(rows, i + 2, const char *);
+        info->token_hex = APR_ARRAY_IDX(rows, i + 3, const char *);
+    }
+    return NULL;
+}
 
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert)
@@ -206,17 +239,17 @@ nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                   cert->key_pem));
 }
 
-nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, const char **pem,
-                                     const char *topic)
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
+                                     const char **cert_pem,
+                                     const char **key_pem, const char *topic)
 {
-    const char *cols[3];
-    int found;
+    const char *cols[2];
 
-    *pem = NULL;
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_PUSH_CERT_GET,
+    NMDM_TRY(nmdm_db_row(ctx, found, cols, 2, STMT_PUSH_CERT_GET,
                          NMDM_ARGS(topic)));
-    if (found) {
-        *pem = apr_pstrcat(ctx->pool, cols[1], "\n", cols[2], NULL);
+    if (*found) {
+        *cert_pem = cols[0];
+        *key_pem = cols[1];
     }
     return NULL;
 }

@@ -32,6 +32,9 @@ nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
 /* NMDM_DENIED when the device was never seen. */
 nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
 
+/* How many TokenUpdates since the last enrollment; -1 when unknown. */
+nmdm_err_t *nmdm_store_tally(nmdm_ctx_t *ctx, long *tally, const char *id);
+
 /* A device leaves with all its users, a user alone. */
 nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who);
 
@@ -52,13 +55,22 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
 /* Sets last_seen_at of all these enrollments to now. */
 nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids);
 
-/* ---- nmdm_store.c: push certificates ---- */
+/* ---- nmdm_store.c: push ---- */
+
+typedef struct {
+    const char *id;
+    const char *topic, *push_magic, *token_hex;
+} nmdm_push_info_t;
+
+/* Of those ids that are enrolled, in no order. */
+nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
+                                 const apr_array_header_t *ids);
 
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert);
-/* *pem is certificate and key, or NULL when the topic is unknown. */
-nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, const char **pem,
-                                     const char *topic);
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
+                                     const char **cert_pem,
+                                     const char **key_pem, const char *topic);
 
 /* ---- nmdm_queue.c ---- */
 

@@ -86,6 +86,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
 cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
 echo secret > "$tmp/api.key"
+echo token > "$tmp/maid.token"
 
 # try_configuration NAME: that file of $tmp, as part of a server that has
 # httpd's standard modules and no more.

@@ -6,7 +6,7 @@
 set -eu
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
-       libjansson-dev libssl-dev"
+       libjansson-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev"
 DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
       python3-psycopg2 python3-pymysql"
 CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev

@@ -358,6 +358,7 @@ NanoMDMDeleteCommands On
 NanoMDMTablePrefix nano_
 NanoMDMSchema auto
 NanoMDMMaxBody 1048576
+NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 EVERY_IN_LOCATION = """\
 NanoMDMIdentity header:X-Other
@@ -365,6 +366,7 @@ NanoMDMTrustedProxy 192.0.2.0/24
 NanoMDMRetroactive Off
 NanoMDMUserAuthenticate decline
 NanoMDMMaxBody 1
+NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 
 RIGHT = {

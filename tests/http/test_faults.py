@@ -141,6 +141,26 @@ def test_c23_error_bodies_while_the_database_is_away(
     assert wait_until(lambda: mac.idle().status == 200, seconds=3)
 
 
+def test_c23_require_enrolled_while_the_database_is_away(
+        mortal, fresh_db, httpd, device, trouble, expect_log):
+    """503 like any device URL, and admitted when it is back."""
+    expect_log("authz_core:error", optional=True)
+    if not mortal.process:
+        mortal.start()
+    server = httpd(fresh_db(mortal), extra_vhost='<Location "/x">\n'
+                   "Require nanomdm-enrolled\n</Location>\n")
+    mac = device(server).enroll()
+    assert mac.raw("GET", "/x").status == 404
+    mortal.kill()
+    answer = mac.raw("GET", "/x")
+    assert (answer.status, answer.body) == (503,
+                                            b"Service Unavailable\n")
+    assert int(answer.headers["Retry-After"]) >= 0
+    mortal.start()
+    assert wait_until(lambda: mac.raw("GET", "/x").status == 404,
+                      seconds=3)
+
+
 def test_httpd_started_before_its_database(mortal, fresh_db, httpd,
                                            device, trouble):
     """Works as soon as the database is there."""

@@ -3,8 +3,11 @@
 
 #include "support.h"
 
+#include "nmdm_admin.h"
 #include "nmdm_crypto.h"
+#include "nmdm_message.h"
 #include "nmdm_schema.h"
+#include "nmdm_service.h"
 
 #include <apr_dbd.h>
 #include <apr_file_io.h>
@@ -330,6 +333,7 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     ctx->lender = &w->lender;
     ctx->seen = w->seen;
     ctx->cert = cert;
+    ctx->is_migration = w->is_migration;
     ctx->trace_id = "0123456789abcdef";
     ctx->now = w->now;
     ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
@@ -396,6 +400,131 @@ int logged(const world_t *w, const char *part)
 void forget(world_t *w)
 {
     apr_array_clear(w->log);
+}
+
+/* ---- Devices ---- */
+
+device_t device(world_t *w, const char *udid)
+{
+    device_t made = { some_cert(w, udid), udid, NULL };
+
+    return made;
+}
+
+device_t user_of(device_t from, const char *user)
+{
+    from.user = user;
+    return from;
+}
+
+static const char *string_key(apr_pool_t *p, const char *key,
+                              const char *value)
+{
+    return value ? apr_pstrcat(p, "<key>", key, "</key><string>", value,
+                               "</string>", NULL) : "";
+}
+
+/* The first keys name the sender, more of them come from content. */
+static nmdm_bytes_t message_from(world_t *w, device_t from,
+                                 const char *content)
+{
+    return text_of(w->pool, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                   "<plist version=\"1.0\"><dict>%s%s%s</dict></plist>\n",
+                   string_key(w->pool, "UDID", from.udid),
+                   string_key(w->pool, "UserID", from.user), content);
+}
+
+nmdm_err_t *checkin(world_t *w, nmdm_reply_t *reply, device_t from,
+                    const char *type, ...)
+{
+    const char *content = string_key(w->pool, "MessageType", type);
+    const char *key, *value;
+    nmdm_reply_t unread;
+    nmdm_ctx_t *ctx = request(w, from.cert);
+    nmdm_err_t *err;
+    va_list args;
+
+    va_start(args, type);
+    while ((key = va_arg(args, const char *))) {
+        value = va_arg(args, const char *);
+        content = apr_pstrcat(w->pool, content, *value == '<'
+            ? apr_pstrcat(w->pool, "<key>", key, "</key>", value, NULL)
+            : string_key(w->pool, key, value), NULL);
+    }
+    va_end(args);
+    reply = reply ? reply : &unread;
+    memset(reply, 0, sizeof(*reply));
+    err = nmdm_service_checkin(ctx, reply, message_from(w, from, content));
+    nmdm_db_release(ctx);
+    return err;
+}
+
+void authenticate(world_t *w, device_t from)
+{
+    OK(checkin(w, NULL, from, "Authenticate", "Topic", "com.apple.mgmt.x",
+               NULL));
+}
+
+void token_update(world_t *w, device_t from)
+{
+    OK(checkin(w, NULL, from, "TokenUpdate", "Topic", "com.apple.mgmt.x",
+               "PushMagic", "magic", "Token", "<data>q83v</data>", NULL));
+}
+
+void enroll(world_t *w, device_t from)
+{
+    authenticate(w, from);
+    token_update(w, from);
+}
+
+nmdm_err_t *report(world_t *w, nmdm_reply_t *reply, device_t from,
+                   const char *status, const char *uuid)
+{
+    nmdm_ctx_t *ctx = request(w, from.cert);
+    nmdm_err_t *err;
+
+    memset(reply, 0, sizeof(*reply));
+    err = nmdm_service_report(ctx, reply, message_from(w, from, apr_pstrcat(
+        w->pool, string_key(w->pool, "Status", status),
+        string_key(w->pool, "CommandUUID", uuid), NULL)));
+    nmdm_db_release(ctx);
+    return err;
+}
+
+const char *next(world_t *w, device_t from, const char *status,
+                 const char *uuid)
+{
+    nmdm_command_t found;
+    nmdm_reply_t reply;
+
+    OK(report(w, &reply, from, status, uuid));
+    if (!reply.content_type) {
+        assert_int_equal(reply.body.len, 0);
+        return "";
+    }
+    assert_string_equal(reply.content_type, NMDM_TYPE_PLIST);
+    OK(nmdm_message_command(&found, w->pool, reply.body));
+    return found.uuid;
+}
+
+nmdm_bytes_t command(world_t *w, const char *uuid)
+{
+    return plist(w->pool, "CommandUUID", uuid, "Command",
+                 "<dict><key>RequestType</key><string>Test</string></dict>",
+                 NULL);
+}
+
+void enqueue(world_t *w, const char *ids, const char *uuid)
+{
+    nmdm_ctx_t *ctx = request(w, NULL);
+    nmdm_reply_t reply;
+    int status;
+
+    OK(nmdm_admin_enqueue(ctx, &reply, &status,
+                          nmdm_admin_split_ids(ctx->pool, ids),
+                          command(w, uuid), 0));
+    nmdm_db_release(ctx);
+    assert_int_equal(status, 200);
 }
 
 /* ---- Certificates ---- */

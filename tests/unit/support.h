@@ -82,6 +82,7 @@ typedef struct {
     nmdm_db_t db;
     nmdm_seen_t *seen;          /* handed to each request; NULL at first */
     apr_time_t now;
+    int is_migration;           /* of each request */
 
     int borrows;                /* how often the connection was lent */
     int is_lent;
@@ -119,6 +120,38 @@ void tell(world_t *w, const char *sql, ...)
  * forget(). */
 int logged(const world_t *w, const char *part);
 void forget(world_t *w);
+
+/* ---- Devices ---- */
+
+/* Who a message comes from; user is NULL on the device channel. */
+typedef struct {
+    const nmdm_cert_t *cert;
+    const char *udid, *user;
+} device_t;
+
+/* With a certificate named like the device. */
+device_t device(world_t *w, const char *udid);
+device_t user_of(device_t device, const char *user);
+
+/* Sends a check-in with keys, values and a NULL behind its type. */
+nmdm_err_t *checkin(world_t *w, nmdm_reply_t *reply, device_t from,
+                    const char *type, ...) __attribute__((sentinel));
+/* Sends these and expects no error. */
+void authenticate(world_t *w, device_t from);
+void token_update(world_t *w, device_t from);
+void enroll(world_t *w, device_t from);
+
+/* Sends a report; uuid may be NULL. */
+nmdm_err_t *report(world_t *w, nmdm_reply_t *reply, device_t from,
+                   const char *status, const char *uuid);
+/* The same, expecting no error: the UUID of the next command, or "". */
+const char *next(world_t *w, device_t from, const char *status,
+                 const char *uuid);
+
+/* A command of type Test. */
+nmdm_bytes_t command(world_t *w, const char *uuid);
+/* Queues it for a comma-separated list of ids, expecting no error. */
+void enqueue(world_t *w, const char *ids, const char *uuid);
 
 /* ---- Certificates ---- */
 

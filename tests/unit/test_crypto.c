@@ -6,13 +6,13 @@
 #include "support.h"
 #include "nmdm_crypto.h"
 
-#include <apr_base64.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
-#include <openssl/objects.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 
 #include <string.h>
 
@@ -31,6 +31,25 @@ static void sha256_knows_a_published_vector(void **state)
     assert_string_equal(nmdm_crypto_sha256(*state, bytes_of("")),
                         "e3b0c44298fc1c149afbf4c8996fb924"
                         "27ae41e4649b934ca495991b7852b855");
+}
+
+/* RFC 4231, test case 2 */
+static void hmac_knows_a_published_vector(void **state)
+{
+    const char *hmac = nmdm_crypto_hmac(*state, "Jefe", bytes_of(
+        "what do ya want for nothing?"));
+    nmdm_bytes_t bytes;
+
+    assert_true(nmdm_base64_decode(&bytes, *state, hmac, strlen(hmac), 0));
+    assert_string_equal(nmdm_hex(*state, bytes),
+                        "5bdcc146bf60754e6a042426089575c7"
+                        "5a003f089d2739839dec58b964ec3843");
+}
+
+static void hmac_of_nothing_is_one_too(void **state)
+{
+    assert_string_equal(nmdm_crypto_hmac(*state, "k", bytes_of("")),
+                        "i7mQxAp9YcuXWXqUISUCW+UKyL63RDbjc1uYiTp/ZiA=");
 }
 
 static void random_bytes_differ_and_stay_in_their_place(void **state)
@@ -512,7 +531,8 @@ static void verdicts_survive_one_generation_and_longer_if_used(void **state)
 {
     enum { GENERATION = 16384 };
     /* The leaf as its own anchor is the quickest to verify. */
-    const identity_t *leaf = IDENTITY(*state, .name = "leaf");
+    const identity_t *leaf = IDENTITY(*state, .name = "leaf",
+                                      .key = KEY_RSA);
     nmdm_trust_t *trust = trust_in(*state, pem_of(*state, leaf->x509), NULL);
     const nmdm_cert_t *cert = cert_of(*state, leaf);
     nmdm_cert_t used = renamed(cert, *state, 1000001);
@@ -525,7 +545,9 @@ static void verdicts_survive_one_generation_and_longer_if_used(void **state)
 
     remember_many(trust, cert, 0, GENERATION);
     assert_true(is_remembered(trust, *state, used.sha256));
-    remember_many(trust, cert, GENERATION, GENERATION);
+    /* The same again: they move from the old generation to the young one,
+     * which costs no verification. */
+    remember_many(trust, cert, 0, GENERATION);
     assert_true(is_remembered(trust, *state, used.sha256));
     assert_false(is_remembered(trust, *state, unused.sha256));
 }
@@ -577,7 +599,7 @@ static void threads_share_trust(void **state)
     }
 }
 
-/* ---- Mdm-Signature (1.7 A) ---- */
+/* ---- A TLS connection (1.7 C) ---- */
 
 static void is_cert_of(apr_pool_t *p, const nmdm_cert_t *cert,
                        const identity_t *identity)
@@ -588,6 +610,102 @@ static void is_cert_of(apr_pool_t *p, const nmdm_cert_t *cert,
     assert_memory_equal(cert->der.data, expected->der.data, cert->der.len);
     assert_string_equal(cert->sha256, expected->sha256);
 }
+
+typedef struct {
+    SSL_CTX *server_ctx, *client_ctx;
+    SSL *server, *client;
+} tls_t;
+
+static int accept_anybody(int ok, X509_STORE_CTX *ctx)
+{
+    (void)ok;
+    (void)ctx;
+    return 1;
+}
+
+/* A connection within memory; the client has a certificate, or none. */
+static tls_t connected(apr_pool_t *p, const identity_t *client)
+{
+    const identity_t *server = IDENTITY(p, .name = "server");
+    tls_t tls;
+    BIO *a, *b;
+    int i;
+
+    tls.server_ctx = SSL_CTX_new(TLS_server_method());
+    tls.client_ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_use_certificate(tls.server_ctx, server->x509);
+    SSL_CTX_use_PrivateKey(tls.server_ctx, server->key);
+    SSL_CTX_set_verify(tls.server_ctx, SSL_VERIFY_PEER, accept_anybody);
+    if (client) {
+        SSL_CTX_use_certificate(tls.client_ctx, client->x509);
+        SSL_CTX_use_PrivateKey(tls.client_ctx, client->key);
+    }
+    tls.server = SSL_new(tls.server_ctx);
+    tls.client = SSL_new(tls.client_ctx);
+    BIO_new_bio_pair(&a, 0, &b, 0);
+    SSL_set_bio(tls.server, a, a);
+    SSL_set_bio(tls.client, b, b);
+    SSL_set_accept_state(tls.server);
+    SSL_set_connect_state(tls.client);
+    for (i = 0; i < 10 && !SSL_is_init_finished(tls.server); i++) {
+        SSL_do_handshake(tls.client);
+        SSL_do_handshake(tls.server);
+    }
+    ERR_clear_error();
+    return tls;
+}
+
+static void disconnect(tls_t *tls)
+{
+    SSL_free(tls->server);
+    SSL_free(tls->client);
+    SSL_CTX_free(tls->server_ctx);
+    SSL_CTX_free(tls->client_ctx);
+}
+
+static void the_peer_of_a_connection_is_read_once(void **state)
+{
+    const identity_t *one = IDENTITY(*state, .name = "device");
+    tls_t tls = connected(*state, one);
+    const nmdm_peer_t *peer = NULL, *again = NULL;
+
+    OK(nmdm_crypto_tls_peer(&peer, *state, tls.server, NULL));
+    assert_non_null(peer);
+    is_cert_of(*state, &peer->cert, one);
+    OK(nmdm_crypto_tls_peer(&again, *state, tls.server, peer));
+    assert_ptr_equal(again, peer);
+    disconnect(&tls);
+    /* What was read outlives the connection. */
+    is_cert_of(*state, &peer->cert, one);
+}
+
+static void another_peer_is_not_taken_for_the_known_one(void **state)
+{
+    const identity_t *one = IDENTITY(*state, .name = "one");
+    const identity_t *two = IDENTITY(*state, .name = "two");
+    tls_t first = connected(*state, one), second;
+    const nmdm_peer_t *peer = NULL, *other = NULL;
+
+    OK(nmdm_crypto_tls_peer(&peer, *state, first.server, NULL));
+    disconnect(&first);
+    second = connected(*state, two);
+    OK(nmdm_crypto_tls_peer(&other, *state, second.server, peer));
+    is_cert_of(*state, &other->cert, two);
+    disconnect(&second);
+}
+
+static void a_client_without_a_certificate_is_nobody(void **state)
+{
+    tls_t tls = connected(*state, NULL);
+    const nmdm_peer_t *peer = (const nmdm_peer_t *)&tls;
+
+    assert_true(SSL_is_init_finished(tls.server));
+    OK(nmdm_crypto_tls_peer(&peer, *state, tls.server, NULL));
+    assert_null(peer);
+    disconnect(&tls);
+}
+
+/* ---- Mdm-Signature (1.7 A) ---- */
 
 static nmdm_err_t *signer_fails(apr_pool_t *p, const char *base64,
                                 nmdm_bytes_t body)
@@ -1300,6 +1418,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(sha256_knows_a_published_vector),
+        TEST(hmac_knows_a_published_vector),
+        TEST(hmac_of_nothing_is_one_too),
         TEST(random_bytes_differ_and_stay_in_their_place),
         TEST(secrets_are_the_same_or_not),
         TEST(pem_is_what_openssl_writes),
@@ -1329,6 +1449,9 @@ int main(void)
         TEST(a_refusal_is_not_remembered),
         TEST(verdicts_survive_one_generation_and_longer_if_used),
         TEST(threads_share_trust),
+        TEST(the_peer_of_a_connection_is_read_once),
+        TEST(another_peer_is_not_taken_for_the_known_one),
+        TEST(a_client_without_a_certificate_is_nobody),
         TEST(a_signature_as_devices_make_it_is_good),
         TEST(good_digests_keys_and_attributes_in_all_combinations),
         TEST(the_signature_may_be_named_with_its_digest),

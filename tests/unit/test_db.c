@@ -45,9 +45,12 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, void *baton)
 static nmdm_err_t *get(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
+    const char *key_pem;
+    int found;
 
     work->calls++;
-    return nmdm_store_get_push_cert(ctx, &work->value, work->topic);
+    return nmdm_store_get_push_cert(ctx, &found, &work->value, &key_pem,
+                                    work->topic);
 }
 
 static const char *topics(world_t *w)

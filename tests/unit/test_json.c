@@ -116,6 +116,81 @@ static void text_that_is_not_utf8_is_replaced_by_a_remark(void **state)
                         "\t\"b\": \"good\"\n}\n");
 }
 
+static void compact_is_one_line_without_spaces(void **state)
+{
+    nmdm_json_t *object = nmdm_json_object(*state), *child;
+    nmdm_bytes_t bytes;
+
+    child = nmdm_json_object(*state);
+    nmdm_json_set_object(object, "c", child);
+    nmdm_json_set_integer(object, "n", -9007199254740993);
+    /* After it became part of the other. */
+    nmdm_json_set_string(child, "a", " <b> ");
+    bytes = nmdm_json_write_compact(*state, object);
+    assert_string_equal(bytes.data, "{\"c\":{\"a\":\" \\u003cb\\u003e \"},"
+                                    "\"n\":-9007199254740993}");
+    assert_int_equal(bytes.len, strlen(bytes.data));
+}
+
+static void sorted_keys_are_in_the_order_of_their_bytes(void **state)
+{
+    nmdm_json_t *object = nmdm_json_object(*state), *sorted;
+
+    nmdm_json_set_string(object, "b", "1");
+    nmdm_json_set_string(object, "a", "2");
+    nmdm_json_set_string(object, "\xC3\xA4", "3");
+    nmdm_json_set_string(object, "B", "4");
+    nmdm_json_set_string(object, "aa", "5");
+    sorted = nmdm_json_sorted(object);
+    assert_string_equal(nmdm_json_write_compact(*state, sorted).data,
+                        "{\"B\":\"4\",\"a\":\"2\",\"aa\":\"5\","
+                        "\"b\":\"1\",\"\xC3\xA4\":\"3\"}");
+    assert_true(nmdm_json_is_empty(nmdm_json_sorted(
+        nmdm_json_object(*state))));
+}
+
+static void an_object_is_read(void **state)
+{
+    nmdm_json_t *object = NULL;
+
+    OK(nmdm_json_read(&object, *state, exact_copy(*state, bytes_of(
+        " {\"s\": \"\\u00e4\", \"n\": 410, \"t\": true} "))));
+    assert_string_equal(nmdm_json_string(object, "s"), "\xC3\xA4");
+    assert_int_equal(nmdm_json_integer(object, "n"), 410);
+    assert_null(nmdm_json_string(object, "n"));
+    assert_null(nmdm_json_string(object, "absent"));
+    assert_int_equal(nmdm_json_integer(object, "s"), 0);
+    assert_int_equal(nmdm_json_integer(object, "absent"), 0);
+}
+
+static void what_is_no_object_is_refused(void **state)
+{
+    static const char *const BAD[] = {
+        "", " ", "[]", "\"s\"", "1", "null", "{", "{}x", "{\"a\"}",
+        "{\"a\":\"\xFF\"}", "{'a':1}"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(BAD) / sizeof(*BAD); i++) {
+        nmdm_json_t *object = NULL;
+
+        REFUSED(nmdm_json_read(&object, *state, exact_copy(
+            *state, bytes_of(BAD[i]))), NMDM_INVALID, "not a JSON object");
+    }
+}
+
+static void deep_json_does_no_harm(void **state)
+{
+    enum { N = 1 << 20 };
+    char *text = apr_palloc(*state, N);
+    nmdm_json_t *object = NULL;
+
+    memcpy(text, "{\"a\":", 5);
+    memset(text + 5, '[', N - 5);
+    REFUSED(nmdm_json_read(&object, *state, (nmdm_bytes_t){ text, N }),
+            NMDM_INVALID, "not a JSON object");
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -132,6 +207,11 @@ int main(void)
         TEST(blanks_within_text_stay_blanks),
         TEST(utf8_stays_as_it_is),
         TEST(text_that_is_not_utf8_is_replaced_by_a_remark),
+        TEST(compact_is_one_line_without_spaces),
+        TEST(sorted_keys_are_in_the_order_of_their_bytes),
+        TEST(an_object_is_read),
+        TEST(what_is_no_object_is_refused),
+        TEST(deep_json_does_no_harm),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);

@@ -18,7 +18,7 @@
 #define CHECKIN(p, type, ...) \
     plist((p), "MessageType", (type), __VA_ARGS__, NULL)
 
-static nmdm_msg_t report(apr_pool_t *p, nmdm_bytes_t body)
+static nmdm_msg_t report_of(apr_pool_t *p, nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
 
@@ -26,7 +26,7 @@ static nmdm_msg_t report(apr_pool_t *p, nmdm_bytes_t body)
     return msg;
 }
 
-static nmdm_msg_t checkin(apr_pool_t *p, nmdm_bytes_t body)
+static nmdm_msg_t checkin_of(apr_pool_t *p, nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
 
@@ -84,7 +84,7 @@ static void without_ids_it_is_nobody(void **state)
 /* I2 */
 static void a_udid_is_a_device(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "UDID", "a"));
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "UDID", "a"));
 
     is_device(&msg, "Device", "a");
     assert_string_equal(msg.udid, "a");
@@ -94,7 +94,7 @@ static void a_udid_is_a_device(void **state)
 /* I3 */
 static void a_udid_with_a_user_id_is_a_user(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "UDID", "b",
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "UDID", "b",
                                                 "UserID", "c"));
 
     is_user(&msg, "User", "b:c", "b");
@@ -103,7 +103,7 @@ static void a_udid_with_a_user_id_is_a_user(void **state)
 /* I4 */
 static void an_enrollment_id_is_a_device_of_a_user_enrollment(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "EnrollmentID",
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "EnrollmentID",
                                                 "d"));
 
     is_device(&msg, "User Enrollment (Device)", "d");
@@ -113,7 +113,7 @@ static void an_enrollment_id_is_a_device_of_a_user_enrollment(void **state)
 /* I5 */
 static void an_enrollment_user_id_is_a_user_of_a_user_enrollment(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "EnrollmentID", "e",
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "EnrollmentID", "e",
                                                 "EnrollmentUserID", "f"));
 
     is_user(&msg, "User Enrollment", "e:f", "e");
@@ -122,7 +122,7 @@ static void an_enrollment_user_id_is_a_user_of_a_user_enrollment(void **state)
 /* I6 */
 static void a_shared_ipad_user_goes_by_the_short_name(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
         *state, "UDID", "g", "UserID", ALL_F, "UserShortName",
         "appleid@example.com"));
 
@@ -132,7 +132,7 @@ static void a_shared_ipad_user_goes_by_the_short_name(void **state)
 /* I7 */
 static void the_udid_wins_over_the_enrollment_id(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
         *state, "EnrollmentID", "e", "EnrollmentUserID", "f", "UDID", "a"));
 
     is_device(&msg, "Device", "a");
@@ -143,14 +143,14 @@ static void the_udid_wins_over_the_enrollment_id(void **state)
 /* I8 */
 static void an_empty_user_id_is_none(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "UDID", "a",
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "UDID", "a",
                                                 "UserID", ""));
 
     is_device(&msg, "Device", "a");
-    msg = report(*state, REPORT_FROM(*state, "EnrollmentID", "e",
+    msg = report_of(*state, REPORT_FROM(*state, "EnrollmentID", "e",
                                      "EnrollmentUserID", "<string/>"));
     is_device(&msg, "User Enrollment (Device)", "e");
-    msg = report(*state, REPORT_FROM(*state, "UDID", "", "EnrollmentID",
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "", "EnrollmentID",
                                      "e"));
     is_device(&msg, "User Enrollment (Device)", "e");
 }
@@ -174,20 +174,20 @@ static void an_enrollment_user_id_alone_is_nobody(void **state)
     REFUSED(report_fails(*state, REPORT_FROM(*state, "EnrollmentUserID",
                                              "f")),
             NMDM_DENIED, "nil enrollment id");
-    msg = report(*state, REPORT_FROM(*state, "EnrollmentUserID", "f", "UDID",
-                                     "a"));
+    msg = report_of(*state, REPORT_FROM(*state, "EnrollmentUserID", "f",
+                                        "UDID", "a"));
     is_device(&msg, "Device", "a");
 }
 
 /* I11 */
 static void the_shared_ipad_constant_is_compared_exactly(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
         *state, "UDID", "g", "UserID",
         "ffffffff-ffff-ffff-ffff-ffffffffffff", "UserShortName", "s"));
 
     is_user(&msg, "User", "g:ffffffff-ffff-ffff-ffff-ffffffffffff", "g");
-    msg = report(*state, REPORT_FROM(*state, "UDID", "g", "UserID",
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "g", "UserID",
                                      ALL_F " ", "UserShortName", "s"));
     is_user(&msg, "User", "g:" ALL_F " ", "g");
 }
@@ -197,7 +197,7 @@ static void an_id_has_at_most_255_characters(void **state)
 {
     const char *most = repeat(*state, 'i', 255);
     const char *umlauts = "";
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "UDID", most));
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "UDID", most));
     int i;
 
     is_device(&msg, "Device", most);
@@ -210,7 +210,7 @@ static void an_id_has_at_most_255_characters(void **state)
     for (i = 0; i < 255; i++) {
         umlauts = apr_pstrcat(*state, umlauts, "\xC3\xA4", NULL);
     }
-    msg = report(*state, REPORT_FROM(*state, "UDID", umlauts));
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", umlauts));
     is_device(&msg, "Device", umlauts);
     REFUSED(report_fails(*state, REPORT_FROM(
         *state, "UDID", apr_pstrcat(*state, umlauts, "\xC3\xA4", NULL))),
@@ -219,11 +219,11 @@ static void an_id_has_at_most_255_characters(void **state)
 
 static void an_id_is_used_as_it_is(void **state)
 {
-    nmdm_msg_t msg = report(*state, REPORT_FROM(
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
         *state, "UDID", " aB:c@d.e/%2C,\xC3\xA4&lt; "));
 
     is_device(&msg, "Device", " aB:c@d.e/%2C,\xC3\xA4< ");
-    msg = report(*state, REPORT_FROM(*state, "UDID", " "));
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", " "));
     is_device(&msg, "Device", " ");
 }
 
@@ -248,7 +248,7 @@ static void user_names_have_at_most_255_characters(void **state)
 {
     const char *most = repeat(*state, 'n', 255);
     const char *more = repeat(*state, 'n', 256);
-    nmdm_msg_t msg = report(*state, REPORT_FROM(
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
         *state, "UDID", "a", "UserID", "u", "UserShortName", most,
         "UserLongName", most));
 
@@ -295,7 +295,7 @@ static void the_body_is_kept_as_it_was_sent(void **state)
 {
     nmdm_bytes_t body = text_of(*state, "%s<!-- after -->\n", CHECKIN(
         *state, "CheckOut", "UDID", "a").data);
-    nmdm_msg_t msg = checkin(*state, body);
+    nmdm_msg_t msg = checkin_of(*state, body);
 
     assert_ptr_equal(msg.raw.data, body.data);
     assert_int_equal(msg.raw.len, body.len);
@@ -307,7 +307,7 @@ static void a_nul_after_the_message_is_not_stored(void **state)
 {
     nmdm_bytes_t body = CHECKIN(*state, "CheckOut", "UDID", "a");
     nmdm_bytes_t longer = { body.data, body.len + 1 };
-    nmdm_msg_t msg = checkin(*state, longer);
+    nmdm_msg_t msg = checkin_of(*state, longer);
 
     assert_int_equal(msg.raw.len, body.len + 1);
     /* The newline goes too: the cut is at the root's end. */
@@ -317,7 +317,7 @@ static void a_nul_after_the_message_is_not_stored(void **state)
 
 static void keys_of_other_messages_do_not_matter(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "CheckOut", "UDID", "a", "Token", "no data", "Status",
         "<integer>1</integer>", "Topic", "<true/>", "TokenParameters", "x",
         "BootstrapToken", "<data>!</data>"));
@@ -330,15 +330,15 @@ static void keys_of_other_messages_do_not_matter(void **state)
 
 static void authenticate_may_have_a_serial_number(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(*state, "Authenticate", "UDID",
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(*state, "Authenticate", "UDID",
                                              "a", "Topic", "t",
                                              "SerialNumber", "SN1"));
 
     assert_string_equal(msg.type, "Authenticate");
     assert_string_equal(msg.u.authenticate.serial_number, "SN1");
-    msg = checkin(*state, CHECKIN(*state, "Authenticate", "UDID", "a"));
+    msg = checkin_of(*state, CHECKIN(*state, "Authenticate", "UDID", "a"));
     assert_null(msg.u.authenticate.serial_number);
-    msg = checkin(*state, CHECKIN(*state, "Authenticate", "UDID", "a",
+    msg = checkin_of(*state, CHECKIN(*state, "Authenticate", "UDID", "a",
                                   "SerialNumber", ""));
     assert_null(msg.u.authenticate.serial_number);
 }
@@ -346,7 +346,7 @@ static void authenticate_may_have_a_serial_number(void **state)
 static void a_serial_number_has_at_most_127_characters(void **state)
 {
     const char *most = repeat(*state, 's', 127);
-    nmdm_msg_t msg = checkin(*state, CHECKIN(*state, "Authenticate", "UDID",
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(*state, "Authenticate", "UDID",
                                              "a", "SerialNumber", most));
 
     assert_string_equal(msg.u.authenticate.serial_number, most);
@@ -374,7 +374,7 @@ static void keys_of_authenticate_have_their_types(void **state)
 
 static void token_update_has_topic_magic_and_token(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, TOKEN_UPDATE(*state, "X", "y"));
+    nmdm_msg_t msg = checkin_of(*state, TOKEN_UPDATE(*state, "X", "y"));
 
     assert_string_equal(msg.type, "TokenUpdate");
     assert_string_equal(msg.u.token_update.topic, "com.apple.mgmt.x");
@@ -385,12 +385,12 @@ static void token_update_has_topic_magic_and_token(void **state)
 
 static void the_unlock_token_is_any_bytes(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, TOKEN_UPDATE(
+    nmdm_msg_t msg = checkin_of(*state, TOKEN_UPDATE(
         *state, "UnlockToken", "<data>AAH/</data>"));
 
     assert_int_equal(msg.u.token_update.unlock_token.len, 3);
     assert_memory_equal(msg.u.token_update.unlock_token.data, "\0\1\xff", 3);
-    msg = checkin(*state, TOKEN_UPDATE(*state, "UnlockToken", "<data/>"));
+    msg = checkin_of(*state, TOKEN_UPDATE(*state, "UnlockToken", "<data/>"));
     assert_int_equal(msg.u.token_update.unlock_token.len, 0);
 }
 
@@ -431,14 +431,14 @@ static void the_columns_of_a_token_update_have_limits(void **state)
     for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
         const char *most = repeat(*state, 'x', ROWS[i].most);
 
-        checkin(*state, TOKEN_UPDATE(*state, ROWS[i].key, most));
+        checkin_of(*state, TOKEN_UPDATE(*state, ROWS[i].key, most));
         REFUSED(checkin_fails(*state, TOKEN_UPDATE(
             *state, ROWS[i].key, apr_pstrcat(*state, most, "x", NULL))),
             NMDM_INVALID, ROWS[i].key);
     }
     /* 127 bytes are 254 digits, 128 are one too many. */
     memset(token, 7, sizeof(token));
-    msg = checkin(*state, TOKEN_UPDATE(*state, "Token", apr_pstrcat(
+    msg = checkin_of(*state, TOKEN_UPDATE(*state, "Token", apr_pstrcat(
         *state, "<data>", nmdm_base64_encode(*state, bytes), "</data>",
         NULL)));
     assert_int_equal(strlen(msg.u.token_update.token_hex), 254);
@@ -452,14 +452,14 @@ static void the_columns_of_a_token_update_have_limits(void **state)
 
 static void user_authenticate_has_a_digest_in_its_second_step(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "UserAuthenticate", "UDID", "a", "UserID", "u"));
 
     assert_null(msg.u.user_authenticate.digest_response);
-    msg = checkin(*state, CHECKIN(*state, "UserAuthenticate", "UDID", "a",
+    msg = checkin_of(*state, CHECKIN(*state, "UserAuthenticate", "UDID", "a",
                                   "UserID", "u", "DigestResponse", ""));
     assert_null(msg.u.user_authenticate.digest_response);
-    msg = checkin(*state, CHECKIN(*state, "UserAuthenticate", "UDID", "a",
+    msg = checkin_of(*state, CHECKIN(*state, "UserAuthenticate", "UDID", "a",
                                   "UserID", "u", "DigestResponse", "d"));
     assert_string_equal(msg.u.user_authenticate.digest_response, "d");
     REFUSED(checkin_fails(*state, CHECKIN(
@@ -469,7 +469,7 @@ static void user_authenticate_has_a_digest_in_its_second_step(void **state)
 
 static void a_bootstrap_token_is_kept_as_plain_base64(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "SetBootstrapToken", "UDID", "a", "BootstrapToken",
         "<data>\n\tAAH/\n\tAA==\n</data>"));
 
@@ -478,12 +478,13 @@ static void a_bootstrap_token_is_kept_as_plain_base64(void **state)
 
 static void no_bootstrap_token_means_remove_it(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "SetBootstrapToken", "UDID", "a", "BootstrapToken",
         "<data></data>"));
 
     assert_string_equal(msg.u.bootstrap_token.token_b64, "");
-    msg = checkin(*state, CHECKIN(*state, "SetBootstrapToken", "UDID", "a"));
+    msg = checkin_of(*state, CHECKIN(*state, "SetBootstrapToken", "UDID",
+                                     "a"));
     assert_string_equal(msg.u.bootstrap_token.token_b64, "");
     REFUSED(checkin_fails(*state, CHECKIN(
         *state, "SetBootstrapToken", "UDID", "a", "BootstrapToken", "AAH/")),
@@ -492,14 +493,14 @@ static void no_bootstrap_token_means_remove_it(void **state)
 
 static void declarative_management_has_endpoint_and_data(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "DeclarativeManagement", "UDID", "a", "Endpoint", "status",
         "Data", "<data>e30=</data>"));
 
     assert_string_equal(msg.u.declarative.endpoint, "status");
     assert_int_equal(msg.u.declarative.data.len, 2);
     assert_memory_equal(msg.u.declarative.data.data, "{}", 2);
-    msg = checkin(*state, CHECKIN(*state, "DeclarativeManagement", "UDID",
+    msg = checkin_of(*state, CHECKIN(*state, "DeclarativeManagement", "UDID",
                                   "a"));
     assert_null(msg.u.declarative.endpoint);
     assert_int_equal(msg.u.declarative.data.len, 0);
@@ -514,7 +515,7 @@ static void declarative_management_has_endpoint_and_data(void **state)
 /* C19 */
 static void get_token_for_maid_needs_no_parameters(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
         *state, "GetToken", "UDID", "a", "TokenServiceType",
         "com.apple.maid"));
 
@@ -527,16 +528,16 @@ static void get_token_needs_a_service_and_a_watch_parameters(void **state)
     nmdm_msg_t msg;
 
     REFUSED(checkin_fails(*state, CHECKIN(*state, "GetToken", "UDID", "a")),
-            NMDM_DENIED, "empty GetToken TokenServiceType");
+            NMDM_INVALID, "empty GetToken TokenServiceType");
     REFUSED(checkin_fails(*state, CHECKIN(
         *state, "GetToken", "UDID", "a", "TokenServiceType",
-        "com.apple.watch.pairing")), NMDM_DENIED,
+        "com.apple.watch.pairing")), NMDM_INVALID,
         "nil TokenParameters for GetToken: com.apple.watch.pairing");
     REFUSED(checkin_fails(*state, CHECKIN(
         *state, "GetToken", "UDID", "a", "TokenServiceType", "x",
         "TokenParameters", "text")), NMDM_INVALID,
         "TokenParameters is a string");
-    msg = checkin(*state, CHECKIN(
+    msg = checkin_of(*state, CHECKIN(
         *state, "GetToken", "UDID", "a", "TokenServiceType",
         "com.apple.watch.pairing", "TokenParameters",
         "<dict><key>PhoneUDID</key><string>p</string></dict>"));
@@ -546,11 +547,11 @@ static void get_token_needs_a_service_and_a_watch_parameters(void **state)
 
 static void get_bootstrap_token_and_check_out_need_ids_alone(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, CHECKIN(*state, "GetBootstrapToken",
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(*state, "GetBootstrapToken",
                                              "UDID", "a"));
 
     assert_string_equal(msg.type, "GetBootstrapToken");
-    msg = checkin(*state, CHECKIN(*state, "CheckOut", "EnrollmentID", "e"));
+    msg = checkin_of(*state, CHECKIN(*state, "CheckOut", "EnrollmentID", "e"));
     assert_string_equal(msg.type, "CheckOut");
     is_device(&msg, "User Enrollment (Device)", "e");
 }
@@ -559,14 +560,14 @@ static void get_bootstrap_token_and_check_out_need_ids_alone(void **state)
 
 static void samples_of_devices_decode(void **state)
 {
-    nmdm_msg_t msg = checkin(*state, test_file(
+    nmdm_msg_t msg = checkin_of(*state, test_file(
         *state, "fuzz/corpus/message/authenticate-mac.plist"));
 
     assert_string_equal(msg.type, "Authenticate");
     is_device(&msg, "Device", "66ADE930-5FDF-5EC4-8429-15640684C489");
     assert_string_equal(msg.u.authenticate.serial_number, "C02XXXXXXXXX");
 
-    msg = checkin(*state, test_file(
+    msg = checkin_of(*state, test_file(
         *state, "fuzz/corpus/message/token-update-ipad.plist"));
     is_device(&msg, "Device", "00008020000915D83C80002E0123456789abcdef");
     assert_string_equal(msg.u.token_update.topic,
@@ -574,7 +575,7 @@ static void samples_of_devices_decode(void **state)
     assert_int_equal(strlen(msg.u.token_update.token_hex), 64);
     assert_int_equal(msg.u.token_update.unlock_token.len, 48);
 
-    msg = report(*state, test_file(
+    msg = report_of(*state, test_file(
         *state, "fuzz/corpus/message/device-information.plist"));
     is_device(&msg, "Device", "66ADE930-5FDF-5EC4-8429-15640684C489");
     assert_string_equal(msg.u.report.status, "Acknowledged");
@@ -599,15 +600,15 @@ static void a_report_needs_a_status(void **state)
 
 static void a_report_may_name_a_command(void **state)
 {
-    nmdm_msg_t msg = report(*state, plist(
+    nmdm_msg_t msg = report_of(*state, plist(
         *state, "UDID", "a", "Status", "NotNow", "CommandUUID", "C1", NULL));
 
     assert_null(msg.type);
     assert_string_equal(msg.u.report.status, "NotNow");
     assert_string_equal(msg.u.report.command_uuid, "C1");
-    msg = report(*state, REPORT_FROM(*state, "UDID", "a"));
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "a"));
     assert_null(msg.u.report.command_uuid);
-    msg = report(*state, REPORT_FROM(*state, "UDID", "a", "CommandUUID",
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "a", "CommandUUID",
                                      ""));
     assert_null(msg.u.report.command_uuid);
     REFUSED(report_fails(*state, REPORT_FROM(*state, "UDID", "a",
@@ -619,15 +620,15 @@ static void a_report_may_name_a_command(void **state)
 static void a_long_status_is_shortened_to_31_characters(void **state)
 {
     const char *most = repeat(*state, 's', 31);
-    nmdm_msg_t msg = report(*state, plist(*state, "UDID", "a", "Status",
+    nmdm_msg_t msg = report_of(*state, plist(*state, "UDID", "a", "Status",
                                           most, NULL));
 
     assert_string_equal(msg.u.report.status, most);
-    msg = report(*state, plist(*state, "UDID", "a", "Status",
+    msg = report_of(*state, plist(*state, "UDID", "a", "Status",
                                repeat(*state, 's', 32), NULL));
     assert_string_equal(msg.u.report.status, most);
     /* Between characters, never within one. */
-    msg = report(*state, plist(*state, "UDID", "a", "Status", apr_pstrcat(
+    msg = report_of(*state, plist(*state, "UDID", "a", "Status", apr_pstrcat(
         *state, repeat(*state, 's', 30), "\xC3\xA4\xC3\xB6", NULL), NULL));
     assert_string_equal(msg.u.report.status, apr_pstrcat(
         *state, repeat(*state, 's', 30), "\xC3\xA4", NULL));
@@ -636,11 +637,11 @@ static void a_long_status_is_shortened_to_31_characters(void **state)
 static void a_uuid_that_no_column_holds_is_no_uuid(void **state)
 {
     const char *most = repeat(*state, 'u', 127);
-    nmdm_msg_t msg = report(*state, REPORT_FROM(*state, "UDID", "a",
+    nmdm_msg_t msg = report_of(*state, REPORT_FROM(*state, "UDID", "a",
                                                 "CommandUUID", most));
 
     assert_string_equal(msg.u.report.command_uuid, most);
-    msg = report(*state, REPORT_FROM(*state, "UDID", "a", "CommandUUID",
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "a", "CommandUUID",
                                      repeat(*state, 'u', 128)));
     assert_null(msg.u.report.command_uuid);
 }
@@ -656,7 +657,7 @@ static void an_odd_error_chain_does_not_matter(void **state)
     apr_size_t i;
 
     for (i = 0; i < sizeof(CHAINS) / sizeof(*CHAINS); i++) {
-        nmdm_msg_t msg = report(*state, plist(
+        nmdm_msg_t msg = report_of(*state, plist(
             *state, "UDID", "a", "Status", "Error", "CommandUUID", "C1",
             "ErrorChain", CHAINS[i], NULL));
 
@@ -670,14 +671,14 @@ static void a_report_without_a_declaration_is_stored_with_one(void **state)
     nmdm_bytes_t body = bytes_of("\n\t <plist><dict><key>Status</key><string>"
                                  "Idle</string><key>UDID</key><string>a"
                                  "</string></dict></plist>");
-    nmdm_msg_t msg = report(*state, body);
+    nmdm_msg_t msg = report_of(*state, body);
 
     assert_string_equal(msg.u.report.stored, apr_pstrcat(
         *state, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
         body.data + 3, NULL));
     assert_ptr_equal(msg.raw.data, body.data);
     body = REPORT_FROM(*state, "UDID", "a");
-    msg = report(*state, body);
+    msg = report_of(*state, body);
     assert_string_equal(msg.u.report.stored, body.data);
 }
 

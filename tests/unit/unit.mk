@@ -39,5 +39,6 @@ $(UNIT_BUILD)/pool_shim.o: tests/tools/pool_shim.c
 
 pool-shim: $(UNIT_BUILD)/pool_shim.so
 
+# With libapr, because what starts httpd is preloaded as well.
 $(UNIT_BUILD)/pool_shim.so: $(UNIT_BUILD)/pool_shim.o
-	$(CC) -shared -o $@ $< -ldl -lpthread
+	$(CC) -shared -o $@ $< -lapr-1 -ldl -lpthread

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_link.h -- one HTTP/2 connection: streams over a wire. The middle part
+ * of nmdm_apns.
+ *
+ * A link belongs to one thread and waits for nothing but the lookup of a
+ * name. Once it has trouble it is of no use: close it, open another. */
+
+#ifndef NMDM_LINK_H
+#define NMDM_LINK_H
+
+#include "nmdm_exchange.h"
+#include "nmdm_wire.h"
+
+typedef struct nmdm_link_t nmdm_link_t;
+typedef struct nmdm_links_t nmdm_links_t;
+
+/* Reply headers that are kept, in this order; longer values are dropped. */
+enum { NMDM_KEPT_ID, NMDM_KEPT_UNIQUE_ID, NMDM_KEPT_RETRY_AFTER,
+       NMDM_KEPT_COUNT };
+extern const char *const NMDM_KEPT_NAMES[NMDM_KEPT_COUNT];
+
+/* A request and the last that was heard of it. */
+typedef struct {
+    /* set by the owner */
+    const nmdm_exchange_t *x;   /* method, headers and body are read */
+    nmdm_bytes_t authority;     /* host or host:port */
+    const char *path;
+    apr_pool_t *pool;           /* of the reply body */
+
+    /* the last reply, until another begins */
+    int status;
+    int is_whole;               /* has it come to its end? */
+    char kept[NMDM_KEPT_COUNT][64];
+    char *reply;                /* its first 4 KB */
+    apr_size_t len, room;
+
+    /* the link's own */
+    apr_int32_t id;
+    apr_size_t sent;            /* of the body */
+} nmdm_stream_t;
+
+typedef enum {
+    NMDM_STREAM_ANSWERED,
+    NMDM_STREAM_RESET,          /* this stream failed, the link did not */
+    NMDM_STREAM_UNSEEN          /* refused by GOAWAY */
+} nmdm_stream_end_e;
+
+/* Told once of each stream that ends before its link does; the link does not
+ * look at the stream again. why: for all but ANSWERED. */
+typedef void (*nmdm_stream_ended_fn)(nmdm_stream_t *stream,
+                                     nmdm_stream_end_e how, const char *why);
+
+typedef struct {
+    const char *ca_file;        /* PEM, NULL: the system's */
+    const char *proxy;          /* http://[user:password@]host:port or NULL */
+    apr_pollset_t *pollset;     /* where links register themselves */
+    nmdm_stream_ended_fn ended;
+} nmdm_link_conf_t;
+
+/* What all links share: trust, proxy, callbacks. */
+nmdm_err_t *nmdm_links_create(nmdm_links_t **out, apr_pool_t *p,
+                              const nmdm_link_conf_t *conf);
+
+/* Begins to connect. owner comes back as the pollset's client_data; server
+ * must outlive the link, whose memory is a pool below p. */
+nmdm_link_t *nmdm_link_open(nmdm_links_t *links, apr_pool_t *p,
+                            const nmdm_server_t *server, void *owner,
+                            apr_time_t now);
+
+/* Its streams are forgotten without a word. */
+void nmdm_link_close(nmdm_link_t *link);
+
+/* To be called when the pollset says so: goes on with what can be done. */
+void nmdm_link_work(nmdm_link_t *link, apr_time_t now);
+
+/* To be called from time to time: time-outs. Returns when to call again. */
+apr_time_t nmdm_link_tick(nmdm_link_t *link, apr_time_t now);
+
+/* How many streams may be added now. */
+int nmdm_link_room(const nmdm_link_t *link);
+void nmdm_link_add(nmdm_link_t *link, nmdm_stream_t *stream, apr_time_t now);
+/* Sends what was added. */
+void nmdm_link_flush(nmdm_link_t *link);
+/* Resets a stream that was added, as nobody waits for it any longer. */
+void nmdm_link_cancel(nmdm_link_t *link, nmdm_stream_t *stream);
+
+/* What went wrong, one line; NULL while the link is of use. */
+const char *nmdm_link_trouble(const nmdm_link_t *link);
+/* Would every other link to this server fail in the same way? */
+int nmdm_link_is_hopeless(const nmdm_link_t *link);
+/* Has the server been heard (its SETTINGS), has it answered a request? */
+int nmdm_link_is_ready(const nmdm_link_t *link);
+int nmdm_link_has_answered(const nmdm_link_t *link);
+
+#endif /* NMDM_LINK_H */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_push.c -- APNs requests and outcomes, without the network. */
+
+#include "nmdm_push.h"
+#include "nmdm_json.h"
+
+#include <apr_strings.h>
+
+static nmdm_bytes_t payload(apr_pool_t *p, const char *push_magic)
+{
+    nmdm_json_t *object = nmdm_json_object(p);
+
+    nmdm_json_set_string(object, "mdm", push_magic);
+    return nmdm_json_write_compact(p, object);
+}
+
+void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
+                       const nmdm_push_conf_t *conf, apr_time_t now,
+                       const nmdm_push_info_t *info, const char *cert_pem,
+                       const char *key_pem)
+{
+    apr_table_t *headers = apr_table_make(p, 5);
+
+    apr_table_setn(headers, "content-type", "application/json");
+    apr_table_setn(headers, "apns-push-type", "mdm");
+    apr_table_setn(headers, "apns-topic", info->topic);
+    apr_table_setn(headers, "apns-priority", "10");
+    if (conf->expiration) {
+        apr_table_setn(headers, "apns-expiration",
+                       apr_psprintf(p, "%" APR_TIME_T_FMT,
+                                    apr_time_sec(now) + conf->expiration));
+    }
+    *x = (nmdm_exchange_t){
+        .method = "POST",
+        .url = apr_pstrcat(p, conf->url, "/3/device/", info->token_hex, NULL),
+        .headers = headers,
+        .body = payload(p, info->push_magic),
+        .cert_pem = cert_pem,
+        .key_pem = key_pem,
+        .deadline = apr_time_now() + conf->timeout,
+    };
+}
+
+/* The reason that APNs gives in JSON. */
+static const char *reason_of(apr_pool_t *p, nmdm_bytes_t body)
+{
+    const char *reason = NULL;
+    nmdm_json_t *object;
+    apr_int64_t since;
+    nmdm_err_t *err = nmdm_json_read(&object, p, body);
+
+    if (err) {
+        return apr_pstrcat(p, "decoding JSON push error: ",
+                           nmdm_err_text(err), NULL);
+    }
+    reason = nmdm_json_string(object, "reason");
+    since = nmdm_json_integer(object, "timestamp");
+    return apr_psprintf(p, "APNs push error: %s%s", reason ? reason : "",
+                        since > 0 ? apr_psprintf(p, ": timestamp %"
+                                                 APR_INT64_T_FMT, since)
+                                  : "");
+}
+
+void nmdm_push_outcome(const char **apns_id, const char **error,
+                       apr_pool_t *p, const nmdm_exchange_t *x)
+{
+    *apns_id = x->reply_headers ? apr_table_get(x->reply_headers, "apns-id")
+                                : NULL;
+    *error = NULL;
+    if (!x->status) {
+        *error = x->failure ? x->failure : "no answer";
+    }
+    else if (x->status != 200) {
+        *error = apr_psprintf(p, "push HTTP status: %d: %s", x->status,
+                              reason_of(p, x->reply));
+    }
+}

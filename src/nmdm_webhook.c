@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_webhook.c -- events: JSON, signature, request. Without the network.
+ *
+ * Keys are set in alphabetical order, which is the order of NanoMDM's
+ * (behaviour specification 5.2). */
+
+#include "nmdm_webhook.h"
+#include "nmdm_crypto.h"
+#include "nmdm_json.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* ---- Query parameters ---- */
+
+static int hex_value(char c)
+{
+    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
+}
+
+/* NULL for what is not the escaped form of text: with NUL or without being
+ * UTF-8 it cannot be a JSON string either. */
+static const char *unescape(apr_pool_t *p, const char *text)
+{
+    char *out = apr_palloc(p, strlen(text) + 1), *to = out;
+
+    for (; *text; text++) {
+        if (*text == '%') {
+            if (!apr_isxdigit(text[1]) || !apr_isxdigit(text[2])) {
+                return NULL;
+            }
+            *to = (char)(hex_value(text[1]) << 4 | hex_value(text[2]));
+            if (!*to++) {
+                return NULL;
+            }
+            text += 2;
+        }
+        else {
+            *to++ = *text == '+' ? ' ' : *text;
+        }
+    }
+    *to = '\0';
+    return nmdm_utf8_valid(out, (apr_size_t)(to - out)) ? out : NULL;
+}
+
+/* apr_table_get would take "A" for "a". */
+static int has_param(const apr_table_t *params, const char *name)
+{
+    const apr_array_header_t *all = apr_table_elts(params);
+    const apr_table_entry_t *entries = (const void *)all->elts;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if (!strcmp(entries[i].key, name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void add_param(apr_table_t *params, apr_pool_t *p, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    const char *name, *value;
+
+    if (!*pair || strchr(pair, ';')) {
+        return;
+    }
+    name = unescape(p, apr_pstrmemdup(p, pair, strcspn(pair, "=")));
+    value = unescape(p, equals ? equals + 1 : "");
+    if (name && value && !has_param(params, name)) {
+        apr_table_addn(params, name, value);
+    }
+}
+
+apr_table_t *nmdm_webhook_params(apr_pool_t *p, const char *query)
+{
+    apr_table_t *params = apr_table_make(p, 4);
+
+    while (query && *query) {
+        apr_size_t len = strcspn(query, "&");
+
+        add_param(params, p, apr_pstrmemdup(p, query, len));
+        query += len + (query[len] == '&');
+    }
+    return params;
+}
+
+/* ---- JSON ---- */
+
+/* RFC 3339 in UTC; of a fraction only what is not zero at its end. */
+static const char *date_text(apr_pool_t *p, apr_time_t when)
+{
+    const char *fraction = "";
+    apr_time_exp_t t;
+
+    apr_time_exp_gmt(&t, when);
+    if (t.tm_usec) {
+        char *digits = apr_psprintf(p, ".%06d", t.tm_usec);
+        apr_size_t len = strlen(digits);
+
+        while (digits[len - 1] == '0') {
+            digits[--len] = '\0';
+        }
+        fraction = digits;
+    }
+    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d%sZ",
+                        t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
+                        t.tm_min, t.tm_sec, fraction);
+}
+
+static void set_unless_empty(nmdm_json_t *object, const char *key,
+                             const char *value)
+{
+    if (value && *value) {
+        nmdm_json_set_string(object, key, value);
+    }
+}
+
+static void set_ids(nmdm_json_t *event, const nmdm_id_t *who)
+{
+    nmdm_json_t *ids = nmdm_json_child(event, "ids");
+
+    nmdm_json_set_string(ids, "id", who->id);
+    if (who->on_user_channel) {
+        nmdm_json_set_string(ids, "parent_id", who->device_id);
+    }
+    nmdm_json_set_string(ids, "type", who->type);
+}
+
+static void set_params(nmdm_json_t *event, apr_pool_t *p,
+                       const apr_table_t *params)
+{
+    const apr_array_header_t *all = params ? apr_table_elts(params) : NULL;
+    const apr_table_entry_t *entries;
+    nmdm_json_t *object;
+    int i;
+
+    if (!all || !all->nelts) {
+        return;
+    }
+    entries = (const void *)all->elts;
+    object = nmdm_json_object(p);
+    for (i = 0; i < all->nelts; i++) {
+        nmdm_json_set_string(object, entries[i].key, entries[i].val);
+    }
+    nmdm_json_set_object(event, "url_params", nmdm_json_sorted(object));
+}
+
+static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
+                        const nmdm_msg_t *msg,
+                        const nmdm_webhook_facts_t *facts)
+{
+    int has_tally = !strcmp(msg->type, "TokenUpdate") && facts->tally >= 0;
+
+    set_unless_empty(event, "enrollment_id", msg->enrollment_id);
+    set_ids(event, &msg->who);
+    nmdm_json_set_string(event, "raw_payload",
+                         nmdm_base64_encode(p, msg->raw));
+    if (has_tally) {
+        nmdm_json_set_integer(event, "token_update_tally", facts->tally);
+    }
+    set_unless_empty(event, "udid", msg->udid);
+    set_params(event, p, facts->params);
+}
+
+static void set_report(nmdm_json_t *event, apr_pool_t *p,
+                       const nmdm_msg_t *msg,
+                       const nmdm_webhook_facts_t *facts)
+{
+    set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
+    set_unless_empty(event, "enrollment_id", msg->enrollment_id);
+    set_ids(event, &msg->who);
+    nmdm_json_set_string(event, "raw_payload",
+                         nmdm_base64_encode(p, msg->raw));
+    nmdm_json_set_string(event, "status", msg->u.report.status);
+    set_unless_empty(event, "udid", msg->udid);
+    set_params(event, p, facts->params);
+}
+
+static nmdm_bytes_t write_event(apr_pool_t *p, const nmdm_msg_t *msg,
+                                const nmdm_webhook_facts_t *facts)
+{
+    nmdm_json_t *event = nmdm_json_object(p);
+
+    if (msg->type) {
+        set_checkin(nmdm_json_child(event, "checkin_event"), p, msg, facts);
+    }
+    else {
+        set_report(nmdm_json_child(event, "acknowledge_event"), p, msg,
+                   facts);
+    }
+    nmdm_json_set_string(event, "created_at",
+                         date_text(p, facts->created_at));
+    set_unless_empty(event, "event_id", facts->event_id);
+    nmdm_json_set_string(event, "topic", msg->type
+                         ? apr_pstrcat(p, "mdm.", msg->type, NULL)
+                         : "mdm.Connect");
+    return nmdm_json_write_compact(p, event);
+}
+
+/* ---- The request ---- */
+
+void nmdm_webhook_event(nmdm_exchange_t *x, apr_pool_t *p,
+                        const nmdm_webhook_conf_t *conf,
+                        const nmdm_msg_t *msg,
+                        const nmdm_webhook_facts_t *facts)
+{
+    apr_table_t *headers = apr_table_make(p, 2);
+
+    memset(x, 0, sizeof(*x));
+    x->method = "POST";
+    x->url = conf->url;
+    x->body = write_event(p, msg, facts);
+    x->headers = headers;
+    x->deadline = facts->deadline;
+    apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
+    if (conf->key) {
+        apr_table_setn(headers, "X-Hmac-Signature",
+                       nmdm_crypto_hmac(p, conf->key, x->body));
+    }
+}

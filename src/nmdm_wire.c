@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_wire.c -- bytes to and from a server: TCP, perhaps a proxy, TLS. The
+ * only file that knows OpenSSL's TLS. */
+
+#include "nmdm_wire.h"
+
+#include <apr_network_io.h>
+#include <apr_portable.h>
+#include <apr_strings.h>
+#include <apr_uri.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* For one address, when there are more. */
+#define ADDRESS_WITHIN apr_time_from_sec(3)
+#define MAX_HEAD 4096           /* of a proxy's answer */
+
+typedef enum {
+    CONNECTING,
+    ASKING_PROXY,
+    SHAKING_HANDS,
+    OPEN
+} step_e;
+
+struct nmdm_wires_t {
+    apr_pollset_t *pollset;
+    SSL_CTX *tls;
+    const char *proxy;          /* host:port, or NULL */
+    const char *proxy_host, *proxy_login;
+    apr_port_t proxy_port;
+};
+
+struct nmdm_wire_t {
+    nmdm_wires_t *wires;
+    apr_pool_t *pool;
+    const nmdm_server_t *server;
+    step_e step;
+    apr_time_t connect_until;
+
+    apr_sockaddr_t *address;    /* being tried, or connected to */
+    apr_time_t address_until;
+    apr_socket_t *socket;
+    apr_pollfd_t watched;
+    int is_watched;
+
+    char *head;                 /* of the proxy's answer */
+    apr_size_t head_len;
+    SSL *ssl;
+    int is_hopeless;
+    char trouble[NMDM_TROUBLE_MOST];    /* "" while there is none */
+};
+
+/* ---- Trouble ---- */
+
+int nmdm_wire_fail(nmdm_wire_t *wire, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!*wire->trouble) {
+        va_start(args, fmt);
+        apr_vsnprintf(wire->trouble, sizeof(wire->trouble), fmt, args);
+        va_end(args);
+    }
+    return 0;
+}
+
+static int fail_with(nmdm_wire_t *wire, const char *doing, apr_status_t rv)
+{
+    char text[100];
+
+    return nmdm_wire_fail(wire, "%s %s: %s", doing,
+                   wire->step == CONNECTING && wire->wires->proxy
+                       ? wire->wires->proxy : wire->server->name,
+                   apr_strerror(rv, text, sizeof(text)));
+}
+
+static const char *openssl_says(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    ERR_clear_error();
+    return reason ? reason : "no reason given";
+}
+
+/* Why OpenSSL could not go on; 0 if it only has to wait, and for what. */
+static int tls_failed(nmdm_wire_t *wire, int ret, apr_int16_t *wait)
+{
+    apr_status_t rv = apr_get_netos_error();
+    long verdict;
+
+    switch (SSL_get_error(wire->ssl, ret)) {
+    case SSL_ERROR_WANT_READ:
+        *wait = APR_POLLIN;
+        return 0;
+    case SSL_ERROR_WANT_WRITE:
+        *wait = APR_POLLIN | APR_POLLOUT;
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        nmdm_wire_fail(wire, "connection closed by %s", wire->server->name);
+        return 1;
+    case SSL_ERROR_SYSCALL:
+        fail_with(wire, "connection lost to",
+                   rv ? rv : APR_FROM_OS_ERROR(ECONNRESET));
+        return 1;
+    default:
+        verdict = SSL_get_verify_result(wire->ssl);
+        if (verdict != X509_V_OK) {
+            nmdm_wire_fail(wire, "TLS: certificate verify failed: %s",
+                    X509_verify_cert_error_string(verdict));
+        }
+        else {
+            nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+        }
+        return 1;
+    }
+}
+
+/* ---- What the pollset looks for ---- */
+
+static void unwatch(nmdm_wire_t *wire)
+{
+    if (wire->is_watched) {
+        apr_pollset_remove(wire->wires->pollset, &wire->watched);
+        wire->is_watched = 0;
+    }
+}
+
+static void watch(nmdm_wire_t *wire, apr_int16_t events)
+{
+    apr_status_t rv;
+
+    if (wire->is_watched && wire->watched.reqevents == events) {
+        return;
+    }
+    unwatch(wire);
+    wire->watched.reqevents = events;
+    rv = apr_pollset_add(wire->wires->pollset, &wire->watched);
+    if (rv != APR_SUCCESS) {
+        fail_with(wire, "watching", rv);
+        return;
+    }
+    wire->is_watched = 1;
+}
+
+/* ---- Step 1: TCP ---- */
+
+static void forget_address(nmdm_wire_t *wire)
+{
+    unwatch(wire);
+    if (wire->socket) {
+        apr_socket_close(wire->socket);
+        wire->socket = NULL;
+    }
+}
+
+/* Begins to connect to wire->address. */
+static apr_status_t begin_connect(nmdm_wire_t *wire, apr_time_t now)
+{
+    apr_status_t rv;
+
+    wire->address_until = now + ADDRESS_WITHIN;
+    rv = apr_socket_create(&wire->socket, wire->address->family, SOCK_STREAM,
+                           APR_PROTO_TCP, wire->pool);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    apr_socket_opt_set(wire->socket, APR_TCP_NODELAY, 1);
+    apr_socket_timeout_set(wire->socket, 0);
+    rv = apr_socket_connect(wire->socket, wire->address);
+    if (rv != APR_SUCCESS && !APR_STATUS_IS_EINPROGRESS(rv)) {
+        return rv;
+    }
+    wire->watched.desc.s = wire->socket;
+    watch(wire, APR_POLLOUT);
+    return APR_SUCCESS;
+}
+
+/* The address failed with rv: tries those behind it. */
+static void try_next(nmdm_wire_t *wire, apr_status_t rv, apr_time_t now)
+{
+    while (rv != APR_SUCCESS && wire->address->next) {
+        forget_address(wire);
+        wire->address = wire->address->next;
+        rv = begin_connect(wire, now);
+    }
+    if (rv != APR_SUCCESS) {
+        fail_with(wire, wire->wires->proxy ? "connecting to proxy"
+                                            : "connecting to", rv);
+    }
+}
+
+static void look_up_and_connect(nmdm_wire_t *wire, apr_time_t now)
+{
+    const char *proxy = wire->wires->proxy;
+    apr_status_t rv;
+
+    /* This blocks the thread for as long as the resolver takes, and thereby
+     * all other links; names of push servers are few and mostly cached. */
+    rv = apr_sockaddr_info_get(&wire->address,
+                               proxy ? wire->wires->proxy_host
+                                     : wire->server->host,
+                               APR_UNSPEC,
+                               proxy ? wire->wires->proxy_port
+                                     : wire->server->port,
+                               0, wire->pool);
+    if (rv != APR_SUCCESS) {
+        fail_with(wire, "looking up", rv);
+        return;
+    }
+    rv = begin_connect(wire, now);
+    if (rv != APR_SUCCESS) {
+        try_next(wire, rv, now);
+    }
+}
+
+static int fd_of(const nmdm_wire_t *wire)
+{
+    int fd = -1;
+
+    apr_os_sock_get(&fd, wire->socket);
+    return fd;
+}
+
+/* Only to be asked after the pollset spoke. */
+static int is_connected(nmdm_wire_t *wire, apr_time_t now)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    getsockopt(fd_of(wire), SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error) {
+        try_next(wire, APR_FROM_OS_ERROR(error), now);
+        return 0;
+    }
+    return 1;
+}
+
+/* ---- Step 2: the proxy ---- */
+
+/* A request this small goes out whole on a new connection, or never. Returns
+ * 0: the answer comes later. */
+static int ask_proxy(nmdm_wire_t *wire)
+{
+    const char *login = wire->wires->proxy_login;
+    const char *name = wire->server->name;
+    const char *text;
+    apr_size_t len;
+    apr_status_t rv;
+
+    text = apr_pstrcat(wire->pool, "CONNECT ", name, " HTTP/1.1\r\nHost: ",
+                       name, "\r\n",
+                       login ? "Proxy-Authorization: Basic " : "",
+                       login ? login : "", login ? "\r\n" : "",
+                       "\r\n", NULL);
+    len = strlen(text);
+    rv = apr_socket_send(wire->socket, text, &len);
+    if (rv != APR_SUCCESS || len != strlen(text)) {
+        return nmdm_wire_fail(wire, "proxy %s took no request",
+                       wire->wires->proxy);
+    }
+    watch(wire, APR_POLLIN);
+    return 0;
+}
+
+/* Behind the head comes nothing: in TLS the client speaks first. */
+static int is_admitted(nmdm_wire_t *wire)
+{
+    apr_size_t len = MAX_HEAD - wire->head_len;
+    apr_status_t rv;
+    char *head;
+
+    if (!wire->head) {
+        wire->head = apr_palloc(wire->pool, MAX_HEAD + 1);
+    }
+    head = wire->head;
+    rv = apr_socket_recv(wire->socket, head + wire->head_len, &len);
+    if (APR_STATUS_IS_EAGAIN(rv)) {
+        return 0;
+    }
+    wire->head_len += len;
+    head[wire->head_len] = '\0';
+    if (rv != APR_SUCCESS || wire->head_len == MAX_HEAD) {
+        return nmdm_wire_fail(wire, "proxy %s gave no answer",
+                              wire->wires->proxy);
+    }
+    if (!strstr(head, "\r\n\r\n")) {
+        return 0;
+    }
+    if (strncmp(head, "HTTP/1.", 7) || strncmp(head + 8, " 2", 2)) {
+        return nmdm_wire_fail(wire, "proxy %s refused: %.*s",
+                              wire->wires->proxy,
+                              (int)strcspn(head, "\r\n"), head);
+    }
+    return 1;
+}
+
+/* ---- Step 3: TLS ---- */
+
+/* No terminal is asked for the password of an encrypted key. */
+static int no_password(char *buf, int size, int is_for_writing, void *data)
+{
+    (void)buf, (void)size, (void)is_for_writing, (void)data;
+    return 0;
+}
+
+static int use_certificates(SSL *ssl, const char *pem)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    X509 *x509 = PEM_read_bio_X509(in, NULL, no_password, NULL);
+    int ok = x509 && SSL_use_certificate(ssl, x509) == 1;
+
+    X509_free(x509);
+    while (ok && (x509 = PEM_read_bio_X509(in, NULL, no_password, NULL))) {
+        ok = SSL_add1_chain_cert(ssl, x509) == 1;
+        X509_free(x509);
+    }
+    BIO_free(in);
+    return ok;
+}
+
+static int use_key(SSL *ssl, const char *pem)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+    int ok = key && SSL_use_PrivateKey(ssl, key) == 1;
+
+    EVP_PKEY_free(key);
+    BIO_free(in);
+    return ok;
+}
+
+static int present_identity(nmdm_wire_t *wire)
+{
+    const nmdm_server_t *to = wire->server;
+
+    if (!to->cert_pem) {
+        return 1;
+    }
+    if (!use_certificates(wire->ssl, to->cert_pem)
+        || !use_key(wire->ssl, to->key_pem ? to->key_pem : to->cert_pem)) {
+        wire->is_hopeless = 1;
+        return nmdm_wire_fail(wire, "certificate or key is of no use: %s",
+                       openssl_says());
+    }
+    ERR_clear_error();
+    return 1;
+}
+
+/* The certificate must be the server's; literal addresses are not sent as
+ * names (RFC 6066). */
+static int expect_server(nmdm_wire_t *wire)
+{
+    const char *host = wire->server->host;
+    X509_VERIFY_PARAM *rules = SSL_get0_param(wire->ssl);
+
+    if (X509_VERIFY_PARAM_set1_ip_asc(rules, host)) {
+        return 1;
+    }
+    ERR_clear_error();
+    return (X509_VERIFY_PARAM_set1_host(rules, host, 0)
+            && SSL_set_tlsext_host_name(wire->ssl, host))
+           || nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+}
+
+static apr_status_t free_ssl(void *ssl)
+{
+    SSL_free(ssl);
+    return APR_SUCCESS;
+}
+
+static int begin_tls(nmdm_wire_t *wire)
+{
+    wire->ssl = SSL_new(wire->wires->tls);
+    if (!wire->ssl || !SSL_set_fd(wire->ssl, fd_of(wire))) {
+        SSL_free(wire->ssl);
+        wire->ssl = NULL;
+        return nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+    }
+    apr_pool_cleanup_register(wire->pool, wire->ssl, free_ssl,
+                              apr_pool_cleanup_null);
+    SSL_set_connect_state(wire->ssl);
+    return expect_server(wire) && present_identity(wire);
+}
+
+static int shake_hands(nmdm_wire_t *wire)
+{
+    apr_int16_t wait = 0;
+    const unsigned char *protocol = NULL;
+    unsigned int len = 0;
+    int ret;
+
+    ERR_clear_error();
+    ret = SSL_do_handshake(wire->ssl);
+    if (ret != 1) {
+        if (!tls_failed(wire, ret, &wait)) {
+            watch(wire, wait);
+        }
+        return 0;
+    }
+    SSL_get0_alpn_selected(wire->ssl, &protocol, &len);
+    if (len != 2 || memcmp(protocol, "h2", 2)) {
+        return nmdm_wire_fail(wire, "TLS: %s does not offer HTTP/2",
+                       wire->server->name);
+    }
+    wire->step = OPEN;
+    return 1;
+}
+
+/* ---- Bytes ---- */
+
+apr_size_t nmdm_wire_read(nmdm_wire_t *wire, char *buf)
+{
+    apr_int16_t wait = 0;
+    int len;
+
+    ERR_clear_error();
+    len = SSL_read(wire->ssl, buf, NMDM_WIRE_RECORD);
+    if (len > 0) {
+        return (apr_size_t)len;
+    }
+    tls_failed(wire, len, &wait);
+    return 0;
+}
+
+int nmdm_wire_write(nmdm_wire_t *wire, const char *buf, apr_size_t len)
+{
+    apr_int16_t wait = 0;
+    int done = 1;
+
+    /* Without SSL_MODE_ENABLE_PARTIAL_WRITE it is all or nothing. */
+    if (len) {
+        ERR_clear_error();
+        done = SSL_write(wire->ssl, buf, (int)len);
+    }
+    if (done > 0) {
+        watch(wire, APR_POLLIN);
+        return 1;
+    }
+    if (!tls_failed(wire, done, &wait)) {
+        watch(wire, wait);
+    }
+    return 0;
+}
+
+/* ---- The course of a wire ---- */
+
+nmdm_wire_t *nmdm_wire_open(nmdm_wires_t *wires, apr_pool_t *p,
+                            const nmdm_server_t *server, void *owner,
+                            apr_time_t connect_until, apr_time_t now)
+{
+    nmdm_wire_t *wire = apr_pcalloc(p, sizeof(*wire));
+
+    wire->wires = wires;
+    wire->pool = p;
+    wire->server = server;
+    wire->connect_until = connect_until;
+    wire->watched.p = p;
+    wire->watched.desc_type = APR_POLL_SOCKET;
+    wire->watched.client_data = owner;
+    look_up_and_connect(wire, now);
+    return wire;
+}
+
+void nmdm_wire_close(nmdm_wire_t *wire)
+{
+    if (wire->step == OPEN && !*wire->trouble) {
+        ERR_clear_error();
+        SSL_shutdown(wire->ssl);
+        ERR_clear_error();
+    }
+    forget_address(wire);
+}
+
+int nmdm_wire_connect(nmdm_wire_t *wire, apr_time_t now)
+{
+    switch (wire->step) {
+    case CONNECTING:
+        if (!is_connected(wire, now)) {
+            return 0;
+        }
+        if (wire->wires->proxy) {
+            wire->step = ASKING_PROXY;
+            return ask_proxy(wire);
+        }
+        wire->step = SHAKING_HANDS;
+        return begin_tls(wire) && shake_hands(wire);
+    case ASKING_PROXY:
+        if (!is_admitted(wire)) {
+            return 0;
+        }
+        wire->step = SHAKING_HANDS;
+        return begin_tls(wire) && shake_hands(wire);
+    case SHAKING_HANDS:
+        return shake_hands(wire);
+    default:
+        return 1;
+    }
+}
+
+apr_time_t nmdm_wire_tick(nmdm_wire_t *wire, apr_time_t now)
+{
+    if (now >= wire->connect_until) {
+        fail_with(wire, "connecting to", APR_TIMEUP);
+        return NMDM_NEVER;
+    }
+    if (wire->step != CONNECTING || !wire->address->next) {
+        return wire->connect_until;
+    }
+    if (now >= wire->address_until) {
+        try_next(wire, APR_TIMEUP, now);
+    }
+    return wire->address_until;
+}
+
+const char *nmdm_wire_trouble(const nmdm_wire_t *wire)
+{
+    return *wire->trouble ? wire->trouble : NULL;
+}
+
+int nmdm_wire_is_hopeless(const nmdm_wire_t *wire)
+{
+    return wire->is_hopeless;
+}
+
+/* ---- What all wires share ---- */
+
+
+static apr_status_t free_tls(void *tls)
+{
+    SSL_CTX_free(tls);
+    return APR_SUCCESS;
+}
+
+static nmdm_err_t *make_tls(nmdm_wires_t *wires, apr_pool_t *p,
+                            const char *ca_file)
+{
+    static const unsigned char h2[] = { 2, 'h', '2' };
+    SSL_CTX *tls = wires->tls = SSL_CTX_new(TLS_client_method());
+
+    if (!tls) {
+        return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS,
+                        NMDMNO(1603) "TLS for pushes: %s", openssl_says());
+    }
+    apr_pool_cleanup_register(p, tls, free_tls, apr_pool_cleanup_null);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+    /* HTTP/2 knows by itself whether something was cut off. */
+    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION
+                             | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+    SSL_CTX_set_alpn_protos(tls, h2, sizeof(h2));
+    if (ca_file ? !SSL_CTX_load_verify_file(tls, ca_file)
+                : !SSL_CTX_set_default_verify_paths(tls)) {
+        return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS,
+                        NMDMNO(1604) "certificates to verify the push server"
+                        " (%s): %s", ca_file ? ca_file : "the system's",
+                        openssl_says());
+    }
+    return NULL;
+}
+
+static nmdm_err_t *read_proxy(nmdm_wires_t *wires, apr_pool_t *p,
+                              const char *url)
+{
+    apr_uri_t uri;
+    nmdm_bytes_t login;
+
+    if (!url) {
+        return NULL;
+    }
+    if (apr_uri_parse(p, url, &uri) != APR_SUCCESS || !uri.scheme
+        || strcmp(uri.scheme, "http") || !uri.hostname || !*uri.hostname) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
+                        NMDMNO(1606) "the push proxy is not http://host:port");
+    }
+    wires->proxy_host = uri.hostname;
+    wires->proxy_port = uri.port ? uri.port : 80;
+    wires->proxy = apr_psprintf(p, "%s:%hu", uri.hostname,
+                                wires->proxy_port);
+    if (uri.user) {
+        login.data = apr_pstrcat(p, uri.user, ":",
+                                 uri.password ? uri.password : "", NULL);
+        login.len = strlen(login.data);
+        wires->proxy_login = nmdm_base64_encode(p, login);
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_wires_create(nmdm_wires_t **out, apr_pool_t *p,
+                              const char *ca_file, const char *proxy,
+                              apr_pollset_t *pollset)
+{
+    nmdm_wires_t *wires = apr_pcalloc(p, sizeof(*wires));
+
+    wires->pollset = pollset;
+    NMDM_TRY(read_proxy(wires, p, proxy));
+    NMDM_TRY(make_tls(wires, p, ca_file));
+    *out = wires;
+    return NULL;
+}

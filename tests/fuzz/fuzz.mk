@@ -1,0 +1,55 @@
+# Fuzzing; included by the Makefile behind tests/unit/unit.mk.
+#
+#   make fuzz                 with clang; FUZZ_RUNS inputs for each target
+#   make check-fuzz-corpus    the corpus alone, with gcc's sanitizers
+#
+# What a fuzzer finds is kept in build-fuzz/found-*; new inputs that reach new
+# code in build-fuzz/corpus.
+
+FUZZ_CC      ?= clang
+FUZZ_RUNS    ?= 100000
+FUZZ_BUILD   := build-fuzz
+FUZZ_NAMES   := plist message crypto
+FUZZ_CORE    := nmdm nmdm_plist nmdm_message nmdm_crypto
+FUZZ_RUNTIME := -fsanitize=address,undefined
+FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
+                -fno-sanitize-recover=undefined -Itests/fuzz
+FUZZ_LIBS    := -laprutil-1 -lapr-1 -lexpat -lssl -lcrypto -ldl -lpthread
+
+.PHONY: fuzz check-fuzz-corpus $(FUZZ_NAMES:%=fuzz-%)
+
+fuzz: $(FUZZ_NAMES:%=fuzz-%)
+
+$(FUZZ_NAMES:%=fuzz-%): fuzz-%: $(FUZZ_BUILD)/fuzz_%
+	@mkdir -p $(FUZZ_BUILD)/corpus/$*
+	@$< -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=20 -rss_limit_mb=2048 \
+	    -artifact_prefix=$(FUZZ_BUILD)/found-$*- -print_final_stats=1 \
+	    $(FUZZ_BUILD)/corpus/$* tests/fuzz/corpus/$* \
+	    > $(FUZZ_BUILD)/$*.log 2>&1 \
+	    || { tail -n 60 $(FUZZ_BUILD)/$*.log; exit 1; }
+	@echo "fuzz_$*: $$(sed -n \
+	    's/^stat::number_of_executed_units: *//p' $(FUZZ_BUILD)/$*.log)" \
+	    "executions, nothing found"
+
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h \
+    $(FUZZ_CORE:%=src/%.c) $(wildcard src/*.h) tests/tools/pool_shim.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -c \
+	    -o $(@D)/pool_shim_$*.o tests/tools/pool_shim.c
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
+	    -o $@ $< $(FUZZ_CORE:%=src/%.c) $(@D)/pool_shim_$*.o $(FUZZ_LIBS)
+
+check-fuzz-corpus: $(FUZZ_NAMES:%=$(FUZZ_BUILD)/replay_%)
+	@for name in $(FUZZ_NAMES); do \
+	    $(FUZZ_BUILD)/replay_$$name tests/fuzz/corpus/$$name/* \
+	        > $(FUZZ_BUILD)/replay_$$name.log \
+	        || { tail -n 2 $(FUZZ_BUILD)/replay_$$name.log; exit 1; }; \
+	    tail -n 1 $(FUZZ_BUILD)/replay_$$name.log; \
+	done
+
+$(FUZZ_BUILD)/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c \
+    tests/fuzz/fuzz.h $(UNIT_BUILD)/pool_shim.o \
+    $(FUZZ_CORE:%=$(UNIT_BUILD)/core/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -o $@ \
+	    $(filter %.c %.o,$^) $(FUZZ_LIBS)

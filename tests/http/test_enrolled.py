@@ -1,0 +1,760 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Require nanomdm-enrolled: device identity for any Location, in place of
+NanoMDM's auth proxy (6.8).
+
+A device is refused with 400, never with 401 or 403, neither by this
+server nor by the one behind it.
+"""
+
+import contextlib
+import gzip
+import re
+
+import pytest
+
+import ca as certs
+from device import Client, escaped_pem, rfc9440, sign
+from http2 import Http2
+from receiver import Answer, Receiver
+from system import free_port, wait_until
+from wire import PROTOCOLS, ask, assert_error
+
+pytestmark = pytest.mark.one_database
+
+MODULES = ("proxy", "proxy_http", "cgid", "http2", "dir",
+           "access_compat")
+SPOOFED = [("X-Enrollment-ID", "somebody"), ("x-enrollment-id", "else"),
+           ("X-Trace-ID", "0000000000000000")]
+BODY = b"\0binary\xff\r\n" * 17
+LARGE = bytes(range(256)) * 1200          # more than one of any buffer
+
+SCRIPT = """\
+#!/bin/sh
+echo Content-Type: text/plain
+echo
+env
+echo
+cat
+"""
+VHOST = """\
+Protocols h2 http/1.1
+AllowEncodedSlashes NoDecode
+ScriptAlias "/cgi/" "{folder}/cgi/"
+<Location "/files">
+    Require nanomdm-enrolled
+</Location>
+<Location "/cgi/">
+    Require nanomdm-enrolled
+</Location>
+<Location "/authproxy/">
+    Require nanomdm-enrolled
+    ProxyPass "{target}/" nocanon
+</Location>
+<Location "/below/">
+    Require nanomdm-enrolled
+    ProxyPass "{target}/base/"
+</Location>
+<Location "/down/">
+    Require nanomdm-enrolled
+    ProxyPass "http://127.0.0.1:{closed_port}/" retry=0
+</Location>
+<Location "/override/">
+    Require nanomdm-enrolled
+    ProxyPass "{target}/"
+    ProxyErrorOverride On
+</Location>
+"""
+# Paths by where the identity comes from.
+SOURCES = """\
+<Location "/signed/">
+    NanoMDMIdentity signature
+    Require nanomdm-enrolled
+    ProxyPass "{target}/" nocanon
+</Location>
+<Location "/small/">
+    NanoMDMIdentity signature
+    NanoMDMMaxBody 100
+    Require nanomdm-enrolled
+    ProxyPass "{target}/"
+</Location>
+<Location "/limited/">
+    NanoMDMIdentity signature
+    LimitRequestBody 100
+    Require nanomdm-enrolled
+    ProxyPass "{target}/"
+</Location>
+<Location "/header/">
+    NanoMDMIdentity header:X-Client-Cert
+    NanoMDMTrustedProxy 127.0.0.1
+    Require nanomdm-enrolled
+    ProxyPass "{target}/"
+</Location>
+<Location "/distrusted/">
+    NanoMDMIdentity header:X-Client-Cert
+    NanoMDMTrustedProxy 192.0.2.1
+    Require nanomdm-enrolled
+    ProxyPass "{target}/"
+</Location>
+<Location "/files/signed">
+    NanoMDMIdentity signature
+</Location>
+<Location "/files/header">
+    NanoMDMIdentity header:X-Client-Cert
+    NanoMDMTrustedProxy 127.0.0.1
+</Location>
+<Location "/cgi/signed">
+    NanoMDMIdentity signature
+</Location>
+<Location "/twice/">
+    NanoMDMIdentity signature
+    <RequireAny>
+        <RequireAll>
+            Require nanomdm-enrolled
+            Require ip 192.0.2.1
+        </RequireAll>
+        <RequireAll>
+            Require nanomdm-enrolled
+            Require ip 127.0.0.1
+        </RequireAll>
+    </RequireAny>
+    ProxyPass "{target}/"
+</Location>
+<Location "/either/">
+    <RequireAny>
+        Require nanomdm-enrolled
+        Require ip 127.0.0.1
+    </RequireAny>
+    ProxyPass "{target}/"
+</Location>
+DirectoryIndex index.html
+<Files "index.html">
+    AddDefaultCharset Off
+</Files>
+"""
+# What a refused device must not notice.
+DECORATED = {
+    "text": 'ErrorDocument 401 "Go away"\nErrorDocument 403 "Go away"\n'
+            'ErrorDocument 400 "Bad"',
+    "local": "ErrorDocument 401 /gone.html\nErrorDocument 403 /gone.html",
+    "guarded": "ErrorDocument 401 /files/a.txt\n"
+               "ErrorDocument 403 /files/a.txt",
+    "external": "ErrorDocument 401 https://example.com/\n"
+                "ErrorDocument 403 https://example.com/",
+    "missing": "ErrorDocument 403 /nowhere",
+}
+BASIC = """\
+AuthType Basic
+AuthName closed
+AuthBasicProvider nanomdm
+"""
+# What else may stand in the Location; it too must not become a 401.
+OBSTACLES = {
+    "all": "<RequireAll>\nRequire nanomdm-enrolled\n"
+           "Require ip 192.0.2.1\n</RequireAll>",
+    "all-before": "<RequireAll>\nRequire ip 192.0.2.1\n"
+                  "Require nanomdm-enrolled\n</RequireAll>",
+    "user": BASIC + "<RequireAll>\nRequire nanomdm-enrolled\n"
+            "Require valid-user\n</RequireAll>",
+    "user-before": BASIC + "<RequireAll>\nRequire valid-user\n"
+                   "Require nanomdm-enrolled\n</RequireAll>",
+    "basic-any": BASIC + "<RequireAny>\nRequire nanomdm-enrolled\n"
+                 "Require user nobody\n</RequireAny>",
+    "order": "Order allow,deny\nDeny from all\nRequire nanomdm-enrolled",
+    "ssl": "SSLRequire %{{SSL_CLIENT_S_DN_CN}} eq \"nobody\"\n"
+           "Require nanomdm-enrolled",
+}
+
+
+def target_says(request):
+    """/status/NUMBER gets that status, with the body "status NUMBER"."""
+    match = re.search(r"/status/(\d+)", request.path)
+    status = int(match[1]) if match else 200
+    headers = {"Content-Type": "text/x-target", "X-Target": "was here"}
+    body = b"" if status == 304 else b"status %d" % status
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Basic realm="target"'
+    if request.path.endswith("/gzip"):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body)
+    return Answer(status, body, headers)
+
+
+@pytest.fixture(scope="module")
+def target():
+    """The server behind the proxy."""
+    with Receiver() as target:
+        target.answers["*"] = target_says
+        yield target
+
+
+def fill(text, target):
+    return (text.replace("{target}", f"http://127.0.0.1:{target.port}")
+            .replace("{closed_port}", str(free_port())))
+
+
+@pytest.fixture(scope="module")
+def guarded(module_httpd, target):
+    """A server with all those Locations."""
+    text = VHOST + SOURCES
+    for name, lines in DECORATED.items():
+        text += (f'<Location "/decorated/{name}">\nRequire'
+                 f' nanomdm-enrolled\n{lines}\n</Location>\n')
+    for name, lines in OBSTACLES.items():
+        text += (f'<Location "/obstacle/{name}/">\n'
+                 + lines.replace("{{", "{").replace("}}", "}")
+                 + '\nProxyPass "{target}/"\n</Location>\n')
+    server = module_httpd(
+        start=False, modules=MODULES, extra_vhost=fill(text, target),
+        extra_server='ScriptSock "{folder}/cgid"')
+    pages = server.folder / "htdocs"
+    for folder in ("", "signed", "header"):
+        (pages / "files" / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("a.txt", "index.html"):
+            (pages / "files" / folder / name).write_text("a guarded file")
+    (pages / "gone.html").write_text("gone")
+    (server.folder / "cgi").mkdir()
+    for name, script in (
+            ("env", SCRIPT), ("signed", SCRIPT),
+            ("401", "#!/bin/sh\necho Status: 401\necho\necho no\n"),
+            ("403", "#!/bin/sh\necho Status: 403\necho\necho no\n")):
+        path = server.write(f"cgi/{name}", script)
+        path.chmod(0o755)
+    return server.start()
+
+
+@pytest.fixture
+def mac(guarded, device):
+    return device(guarded).enroll()
+
+
+@pytest.fixture
+def refusal(expect_log):
+    """What httpd itself says at error when Require says no."""
+    expect_log(r"(authz_core|access_compat|ssl|auth_basic):error",
+               optional=True)
+
+
+def lines_of(answer):
+    """A CGI's environment."""
+    return dict(line.split("=", 1) for line
+                in answer.body.split(b"\n\n")[0].decode().splitlines()
+                if "=" in line)
+
+
+# -- Admitted: X1, X3 -------------------------------------------------
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_x1_static_file(guarded, mac, protocol):
+    answer = ask(guarded, "/files/a.txt", protocol, method="GET",
+                 identity=mac.identity)
+    assert (answer.status, answer.body) == (200, b"a guarded file")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_x1_script(guarded, mac, protocol):
+    answer = ask(guarded, "/cgi/env", protocol, method="POST",
+                 body=BODY, identity=mac.identity, headers=SPOOFED)
+    assert answer.status == 200, answer
+    assert answer.body.endswith(b"\n\n" + BODY)
+    environment = lines_of(answer)
+    assert environment["HTTP_X_ENROLLMENT_ID"] == mac.id
+    assert environment["NANOMDM_ID"] == mac.id
+    trace = environment["NANOMDM_TRACE_ID"]
+    assert re.fullmatch("[0-9a-f]{16}", trace)
+    assert environment["HTTP_X_TRACE_ID"] == trace
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("method, body", [
+    ("GET", None), ("PUT", BODY), ("POST", LARGE), ("DELETE", None)])
+def test_x1_x3_proxy(guarded, mac, target, protocol, method, body):
+    """X3: path, query, method, body and Host."""
+    answer = ask(guarded, "/authproxy/a/b?c=d&e", protocol,
+                 method=method, body=body, identity=mac.identity,
+                 headers=[("Content-Type", "text/x-ours")])
+    assert (answer.status, answer.body) == (200, b"status 200")
+    assert answer.headers["X-Target"] == "was here"
+    asked = target.requests[-1]
+    assert (asked.method, asked.path) == (method, "/a/b?c=d&e")
+    assert asked.body == (body or b"")
+    assert asked.headers["Host"] == f"127.0.0.1:{target.port}"
+    assert asked.headers["Content-Type"] == "text/x-ours"
+    assert asked.headers["X-Forwarded-For"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("path, expected", [
+    ("/below/x", "/base/x"), ("/below/", "/base/"),
+    ("/authproxy/a%2Fb%20c?d=%2F", "/a%2Fb%20c?d=%2F"),
+    ("/authproxy/a%2fb", "/a%2fb"), ("/authproxy/%C3%BC", "/%C3%BC")])
+def test_x3_paths(guarded, mac, target, path, expected):
+    """X3: the encoded slash stays one, with nocanon."""
+    answer = ask(guarded, path, method="GET", identity=mac.identity)
+    assert answer.status == 200, answer
+    assert target.requests[-1].path == expected
+
+
+def test_chunked_body_reaches_the_target(guarded, mac, target):
+    answer = mac.raw("PUT", "/authproxy/x", [BODY, LARGE], chunked=True)
+    assert answer.status == 200
+    assert target.requests[-1].body == BODY + LARGE
+
+
+def test_streams_of_one_connection(guarded, mac, target):
+    """HTTP/2, with bodies, all at once."""
+    with contextlib.closing(Http2(guarded, identity=mac.identity)) as h2:
+        answers = h2.together([
+            ("PUT", f"/authproxy/{number}", LARGE[:10_000 * number], [])
+            for number in range(1, 9)])
+    assert {answer.status for answer in answers} == {200}
+    sizes = {asked.path: len(asked.body) for asked in target.requests[-8:]}
+    assert sizes == {f"/{number}": 10_000 * number
+                     for number in range(1, 9)}
+    traces = {asked.headers["X-Trace-ID"] for asked
+              in target.requests[-8:]}
+    assert len(traces) == 8
+
+
+def test_user_channels_share_the_identity(guarded, mac, target):
+    """The enrollment is the device's."""
+    mac.user().enroll()
+    assert mac.raw("GET", "/authproxy/x").status == 200
+    assert target.requests[-1].headers["X-Enrollment-ID"] == mac.udid
+
+
+def test_disabled_enrollment_is_admitted(guarded, mac):
+    """6.8: the flag is not looked at."""
+    mac.checkout()
+    assert mac.raw("GET", "/files/a.txt").status == 200
+
+
+def test_head(guarded, mac):
+    for path in ("/files/a.txt", "/authproxy/x"):
+        answer = mac.raw("HEAD", path)
+        assert (answer.status, answer.body) == (200, b"")
+
+
+def test_unguarded_paths_need_nothing(guarded):
+    assert ask(guarded, "/gone.html", method="GET").body == b"gone"
+
+
+# -- What the target sees: X4 -----------------------------------------
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_x4_ids_are_ours(guarded, mac, target, protocol):
+    """X4: the client's are replaced, its signature goes."""
+    ask(guarded, "/authproxy/x", protocol, method="GET",
+        identity=mac.identity,
+        headers=[*SPOOFED, ("Mdm-Signature", "x")])
+    headers = target.requests[-1].headers
+    assert headers.get_all("X-Enrollment-ID") == [mac.id]
+    trace, = headers.get_all("X-Trace-ID")
+    assert re.fullmatch("[0-9a-f]{16}", trace)
+    assert trace != "0000000000000000"
+    assert "Mdm-Signature" not in headers
+
+
+def test_x4_id_with_odd_characters(guarded, device, target):
+    """An EnrollmentID may hold anything, but not break a header."""
+    mac = device(guarded, kind="User Enrollment (Device)",
+                 udid="o'dd %2F, é:\"@x").enroll()
+    assert mac.raw("GET", "/authproxy/x").status == 200
+    raw = target.requests[-1].headers["X-Enrollment-ID"]
+    assert raw.encode("latin-1").decode() == mac.udid
+
+
+def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
+    """Whoever another Require lets in is no enrollment."""
+    for identity in (None, ca.issue("stranger")):
+        answer = ask(guarded, "/either/x", method="GET",
+                     identity=identity, headers=SPOOFED)
+        assert answer.status == 200
+        assert not target.requests[-1].headers["X-Enrollment-ID"]
+
+
+def test_x4_trace_id_differs(guarded, mac, target):
+    for _ in range(3):
+        mac.raw("GET", "/authproxy/x")
+    traces = [asked.headers["X-Trace-ID"] for asked
+              in target.requests[-3:]]
+    assert len(set(traces)) == 3
+
+
+# -- Refused: X2 ------------------------------------------------------
+
+def stranger(guarded, device, ca):
+    """A trusted certificate that belongs to nobody."""
+    return device(guarded, identity=ca.issue("stranger")).identity
+
+
+def untrusted(guarded, device, ca):
+    return certs.root("Other CA").issue("device")
+
+
+def nobody(guarded, device, ca):
+    return None
+
+
+GUARDED = ("/files/a.txt", "/files/nowhere", "/cgi/env", "/authproxy/x",
+           *(f"/decorated/{name}" for name in DECORATED))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("who, text", [
+    (nobody, b"Bad Request\n"), (untrusted, b"Bad Request\n"),
+    (stranger, b"Unauthorized\n")])
+def test_x1_x2_refusal(guarded, device, ca, target, refusal, protocol,
+                       who, text):
+    """X1, X2: 400 everywhere, whatever ErrorDocument says."""
+    identity = who(guarded, device, ca)
+    before = len(target.requests)
+    for path in GUARDED:
+        answer = ask(guarded, path, protocol, method="GET",
+                     identity=identity)
+        assert (answer.status, answer.body) == (400, text), path
+        assert answer.headers["Content-Type"] \
+            == "text/plain; charset=utf-8"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        for name in ("WWW-Authenticate", "Location"):
+            assert name not in answer.headers
+    assert len(target.requests) == before
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "OPTIONS", "DELETE"])
+def test_x2_refusal_of_a_body(guarded, target, refusal, method):
+    """And the connection goes on."""
+    client = Client(guarded)
+    before = len(target.requests)
+    for _ in range(2):
+        answer = client.raw(method, "/authproxy/x", LARGE)
+        assert_error(answer, 400)
+    assert client.raw("GET", "/gone.html").status == 200
+    assert len(target.requests) == before
+    client.close()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_x2_refusal_of_head(guarded, refusal, protocol):
+    answer = ask(guarded, "/files/a.txt", protocol, method="HEAD")
+    assert (answer.status, answer.body) == (400, b"")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_other_requirements_give_no_401(guarded, mac, target, refusal,
+                                        expect_log, name, protocol):
+    """Whatever else the Location demands of an enrolled device, or of
+    one that is not."""
+    expect_log("nanomdm:error", optional=True)
+    before = len(target.requests)
+    for identity in (mac.identity, None):
+        answer = ask(guarded, f"/obstacle/{name}/x", protocol,
+                     method="GET", identity=identity)
+        assert answer.status in ((200,) if identity and name == "basic-any"
+                                 else (400, 500, 502)), answer
+        assert "WWW-Authenticate" not in answer.headers
+    assert len(target.requests) == before + (name == "basic-any")
+
+
+def test_refusal_is_told_in_the_log(guarded, device, ca, refusal):
+    mark = guarded.mark()
+    ask(guarded, "/files/a.txt", method="GET",
+        identity=stranger(guarded, device, ca))
+    guarded.wait_for_log(r"nanomdm:\w+\].*NMDM\d{4}.*certificate", mark)
+
+
+# -- Other sources of identity ----------------------------------------
+
+@pytest.fixture
+def signer(guarded, device):
+    return device(guarded).enroll()
+
+
+def signature(identity, body=b"", name="Mdm-Signature"):
+    return [(name, sign(body or b"", identity))]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("method, body", [
+    ("GET", None), ("PUT", BODY), ("POST", LARGE)])
+def test_signature(guarded, signer, target, protocol, method, body):
+    """6.8: over the request body, empty for GET; it arrives unchanged,
+    the signature does not."""
+    answer = ask(guarded, "/signed/x", protocol, method=method, body=body,
+                 headers=[*signature(signer.identity, body), *SPOOFED])
+    assert answer.status == 200, answer
+    asked = target.requests[-1]
+    assert asked.method == method
+    assert asked.body == (body or b"")
+    assert asked.headers.get_all("X-Enrollment-ID") == [signer.id]
+    assert "Mdm-Signature" not in asked.headers
+
+
+def test_signature_over_a_chunked_body(guarded, signer, target):
+    answer = signer.raw("PUT", "/signed/x", [BODY, LARGE], signature(
+        signer.identity, BODY + LARGE), chunked=True)
+    assert answer.status == 200, answer
+    assert target.requests[-1].body == BODY + LARGE
+
+
+def test_signed_requests_on_one_connection(guarded, signer, target):
+    """What is left of one body is not the next one's."""
+    for body in (BODY, LARGE, b"", BODY[:1]):
+        answer = signer.raw("PUT", "/signed/x", body,
+                            signature(signer.identity, body))
+        assert answer.status == 200
+        assert target.requests[-1].body == body
+    assert signer.idle().status == 200
+
+
+def test_signature_with_expect(guarded, signer, target):
+    answer = signer.raw("PUT", "/signed/x", BODY, [
+        *signature(signer.identity, BODY), ("Expect", "100-continue")])
+    assert answer.status == 200
+    assert target.requests[-1].body == BODY
+
+
+@pytest.mark.parametrize("path", ["/cgi/signed", "/files/signed/a.txt"])
+def test_signature_for_scripts_and_files(guarded, signer, path):
+    answer = ask(guarded, path, method="POST", body=BODY,
+                 headers=signature(signer.identity, BODY))
+    if path.startswith("/cgi"):
+        assert answer.body.endswith(b"\n\n" + BODY)
+        environment = lines_of(answer)
+        assert environment["HTTP_X_ENROLLMENT_ID"] == signer.id
+        assert environment["CONTENT_LENGTH"] == str(len(BODY))
+        assert "HTTP_MDM_SIGNATURE" not in environment
+    else:
+        assert (answer.status, answer.body) in (
+            (200, b"a guarded file"), (405, answer.body))
+
+
+def test_bad_signature(guarded, signer, target, refusal):
+    """400 each, and nothing is forwarded."""
+    before = len(target.requests)
+    good = signature(signer.identity, BODY)
+    for body, headers in [
+            (BODY + b"x", good), (None, good), (BODY, []),
+            (BODY, [("Mdm-Signature", "garbage")]),
+            (BODY, [("Mdm-Signature", "")])]:
+        answer = ask(guarded, "/signed/x", body=body, headers=headers,
+                     identity=signer.identity)
+        assert_error(answer, 400)
+        assert answer.body == b"Bad Request\n"
+    assert len(target.requests) == before
+
+
+def test_signature_of_a_stranger(guarded, ca, refusal):
+    answer = ask(guarded, "/signed/x", body=BODY,
+                 headers=signature(ca.issue("stranger"), BODY))
+    assert (answer.status, answer.body) == (400, b"Unauthorized\n")
+
+
+@pytest.mark.parametrize("path, chunked", [
+    ("/small/x", False), ("/small/x", True), ("/limited/x", False)])
+def test_signed_body_above_a_limit(guarded, signer, refusal, expect_log,
+                                   path, chunked):
+    """It must be read to be checked: NanoMDMMaxBody, LimitRequestBody
+    (which httpd does not apply to proxied bodies in chunks)."""
+    expect_log(":error.*AH01587|AH01588|LimitRequestBody", optional=True)
+    for body, status in ((BODY, 413), (b"x", 200), (BODY, 413)):
+        answer = signer.raw("PUT", path, [body] if chunked else body,
+                            signature(signer.identity, body),
+                            chunked=chunked)
+        assert answer.status == status, answer
+    assert signer.idle().status == 200
+
+
+@pytest.mark.parametrize("form", [rfc9440, escaped_pem])
+def test_header_of_a_trusted_proxy(guarded, mac, target, form):
+    answer = ask(guarded, "/header/x", body=BODY, plain=True, headers=[
+        ("X-Client-Cert", form(mac.identity)), ("Mdm-Signature", "x"),
+        ("X-Client-Certificate", "stays"), *SPOOFED])
+    assert answer.status == 200, answer
+    headers = target.requests[-1].headers
+    assert headers.get_all("X-Enrollment-ID") == [mac.id]
+    assert target.requests[-1].body == BODY
+    assert "X-Client-Cert" not in headers
+    assert "Mdm-Signature" not in headers
+    assert headers["X-Client-Certificate"] == "stays"
+
+
+@pytest.mark.parametrize("value", ["", "garbage", ":AAAA:"])
+def test_bad_header(guarded, refusal, value):
+    assert_error(ask(guarded, "/header/x", plain=True,
+                     headers=[("X-Client-Cert", value)]), 400)
+
+
+def test_header_of_somebody_else(guarded, mac, target, refusal):
+    before = len(target.requests)
+    for identity in (None, mac.identity):
+        answer = ask(guarded, "/distrusted/x", identity=identity, headers=[
+            ("X-Client-Cert", rfc9440(mac.identity))])
+        assert_error(answer, 400)
+    assert len(target.requests) == before
+
+
+def test_signature_that_is_asked_for_twice(guarded, signer, target):
+    """One request, two lines that require it."""
+    for body in (b"", BODY):
+        answer = ask(guarded, "/twice/x", body=body,
+                     headers=signature(signer.identity, body))
+        assert answer.status == 200, answer
+        assert target.requests[-1].body == body
+
+
+@pytest.mark.parametrize("folder, headers", [
+    ("/files", lambda mac: []),
+    ("/files/signed", lambda mac: signature(mac.identity)),
+    ("/files/header", lambda mac: [("X-Client-Cert",
+                                    rfc9440(mac.identity))])],
+    ids=["tls", "signature", "header"])
+def test_folder_with_an_index(guarded, mac, folder, headers):
+    """httpd asks again for index.html, with a section of its own: the
+    device is still who it is."""
+    answer = mac.raw("GET", folder + "/", headers=headers(mac))
+    assert (answer.status, answer.body) == (200, b"a guarded file")
+
+
+# -- What a target answers: X5 ----------------------------------------
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("path", [
+    "/authproxy/status/401", "/authproxy/status/403",
+    "/authproxy/status/401/gzip", "/override/status/401",
+    "/override/status/403"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
+def test_x5_refusal_of_a_target_is_502(guarded, mac, protocol, path,
+                                       method):
+    """X5: with nothing of what the target said."""
+    answer = ask(guarded, path, protocol, method=method,
+                 body=BODY if method == "PUT" else None,
+                 identity=mac.identity)
+    assert answer.status == 502, answer
+    assert answer.body == (b"" if method == "HEAD" else b"Bad Gateway\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    for name in ("WWW-Authenticate", "Content-Encoding"):
+        assert name not in answer.headers
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("status", [
+    200, 201, 204, 207, 304, 400, 402, 404, 410, 500, 503])
+def test_x5_other_answers_pass(guarded, mac, protocol, status):
+    """Status, headers and body."""
+    answer = ask(guarded, f"/authproxy/status/{status}", protocol,
+                 method="GET", identity=mac.identity)
+    assert answer.status == status
+    assert answer.headers["X-Target"] == "was here"
+    if status not in (204, 304):
+        assert answer.body == b"status %d" % status
+        assert answer.headers["Content-Type"] == "text/x-target"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_x5_target_down(guarded, mac, expect_log, protocol):
+    """X5: 502 as NanoMDM, or mod_proxy's own 503."""
+    expect_log(r"proxy(_http)?:error.*AH\d{5}")
+    answer = ask(guarded, "/down/x", protocol, method="GET",
+                 identity=mac.identity)
+    assert answer.status in (502, 503), answer
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refusal_of_a_script_is_no_401(guarded, mac, expect_log, status):
+    expect_log("nanomdm:error", optional=True)
+    answer = mac.raw("GET", f"/cgi/{status}")
+    assert answer.status in (500, 502), answer
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_missing_file_is_404(guarded, mac):
+    assert mac.raw("GET", "/files/nowhere").status == 404
+
+
+# -- Ways round: X6 ---------------------------------------------------
+
+@pytest.mark.parametrize("path", [
+    "/authproxy/../v1/x", "/authproxy/%2e%2e/v1/x", "//authproxy/x",
+    "/authproxy/./../v1/x", "/./authproxy/x", "/%61uthproxy/x",
+    "/files/../authproxy/x", "/authproxy/..%2Fv1/x"])
+def test_x6_no_way_round(guarded, target, refusal, expect_log, path):
+    """X6, and the other direction: nothing unguarded is forwarded."""
+    expect_log(r":(error|warn)\]", optional=True)
+    before = len(target.requests)
+    answer = ask(guarded, path, method="GET")
+    assert answer.status in (400, 401, 404), answer
+    if "/v1/" in path and "2F" not in path:
+        assert answer.status == 401, answer     # the API's own
+    assert len(target.requests) == before
+
+
+def test_x6_enrolled_device_does_not_leave_its_location(guarded, mac,
+                                                        target):
+    before = len(target.requests)
+    for path in ("/authproxy/../v1/x", "/authproxy/%2e%2e/v1/x"):
+        answer = ask(guarded, path, method="GET", identity=mac.identity)
+        assert answer.status == 401             # the API's own
+    assert len(target.requests) == before
+
+
+# -- The access log, configtest ---------------------------------------
+
+def test_story_in_the_access_log(httpd, device):
+    server = httpd(modules=["dir"], extra_vhost='CustomLog "{folder}/story"'
+                   ' "%U %{NANOMDM_ID}e %{NANOMDM_TRACE_ID}e"\n'
+                   '<Location "/x">\nRequire nanomdm-enrolled\n'
+                   "</Location>\n")
+    mac = device(server).enroll()
+    assert mac.raw("GET", "/x").status == 404
+    assert wait_until(lambda: re.search(
+        rf"^/x {mac.id} [0-9a-f]{{16}}$",
+        (server.folder / "story").read_text(), re.M), seconds=3)
+
+
+def require(line, **options):
+    return {"extra_vhost": f'<Location "/x">\n{line}\n</Location>\n',
+            **options}
+
+
+# No other part of the server needs what these lack.
+ALONE = ["mdm", "api", "version", "api_key"]
+WRONG = {
+    "no CA": (require("Require nanomdm-enrolled", without=[*ALONE, "ca"]),
+              ["NanoMDMCACertificateFile", "nanomdm-enrolled"]),
+    "no database": (
+        require("Require nanomdm-enrolled", without=[*ALONE, "database"]),
+        ["DBDriver", "nanomdm-enrolled"]),
+    "no database, RequireAny": (
+        require("<RequireAny>\nRequire ip 192.0.2.1\n"
+                "Require nanomdm-enrolled\n</RequireAny>",
+                without=[*ALONE, "database"]),
+        ["DBDriver", "nanomdm-enrolled"]),
+    "argument": (require("Require nanomdm-enrolled all"),
+                 ["nanomdm-enrolled", "all", "argument"]),
+    "no trusted proxy": (
+        require("NanoMDMIdentity header:X-Cert\nRequire nanomdm-enrolled"),
+        ["NanoMDMIdentity", "header:X-Cert", "NanoMDMTrustedProxy"]),
+    "prefork": (require("Require nanomdm-enrolled", mpm="prefork",
+                        without=[*ALONE, "ca"]), ["prefork"]),
+}
+
+
+@pytest.mark.parametrize("options, patterns", WRONG.values(), ids=WRONG)
+def test_k1_wrong_configuration_is_refused(httpd, options, patterns):
+    server = httpd(start=False, **options)
+    status, said = server.configtest()
+    assert status != 0, said
+    for pattern in patterns:
+        assert re.search(pattern, said), (pattern, said)
+
+
+@pytest.mark.parametrize("line", [
+    "Require nanomdm-enrolled",
+    "<RequireAny>\nRequire ip 192.0.2.1\nRequire nanomdm-enrolled\n"
+    "</RequireAny>",
+    "<Limit PUT>\nRequire nanomdm-enrolled\n</Limit>"])
+def test_right_configuration_passes(httpd, line):
+    """Without any handler of ours."""
+    server = httpd(start=False, **require(line, without=ALONE))
+    status, said = server.configtest()
+    assert status == 0, said

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_webhook.c -- events: parameters, JSON, signature. */
+
+#include "support.h"
+#include "nmdm_json.h"
+#include "nmdm_webhook.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+static const nmdm_webhook_conf_t UNSIGNED = { "https://h/hook?x=1", NULL };
+
+static nmdm_webhook_facts_t facts(void)
+{
+    nmdm_webhook_facts_t made = {
+        .event_id = "03250a940f84ed10", .created_at = NOW + 678000,
+        .deadline = NOW + apr_time_from_sec(30), .tally = -1
+    };
+
+    return made;
+}
+
+static nmdm_msg_t *checked_in(apr_pool_t *p, nmdm_bytes_t body)
+{
+    nmdm_msg_t *msg = apr_palloc(p, sizeof(*msg));
+
+    OK(nmdm_message_checkin(msg, p, body));
+    return msg;
+}
+
+static nmdm_msg_t *reported(apr_pool_t *p, nmdm_bytes_t body)
+{
+    nmdm_msg_t *msg = apr_palloc(p, sizeof(*msg));
+
+    OK(nmdm_message_report(msg, p, body));
+    return msg;
+}
+
+static const char *event_of(apr_pool_t *p, const nmdm_msg_t *msg,
+                            nmdm_webhook_facts_t given)
+{
+    nmdm_exchange_t x;
+
+    nmdm_webhook_event(&x, p, &UNSIGNED, msg, &given);
+    assert_int_equal(x.body.len, strlen(x.body.data));
+    return x.body.data;
+}
+
+/* ---- The event ---- */
+
+static void token_update_has_ids_payload_and_tally(void **state)
+{
+    nmdm_bytes_t body = plist(*state, "MessageType", "TokenUpdate",
+                              "UDID", "U", "Topic", "t", "PushMagic", "m",
+                              "Token", "<data>AAAA</data>", NULL);
+    nmdm_webhook_facts_t given = facts();
+
+    given.tally = 1;
+    given.params = nmdm_webhook_params(*state, "b=2&a=1");
+    assert_string_equal(
+        event_of(*state, checked_in(*state, body), given),
+        apr_pstrcat(*state, "{\"checkin_event\":{\"ids\":{\"id\":\"U\","
+                    "\"type\":\"Device\"},\"raw_payload\":\"",
+                    nmdm_base64_encode(*state, body),
+                    "\",\"token_update_tally\":1,\"udid\":\"U\","
+                    "\"url_params\":{\"a\":\"1\",\"b\":\"2\"}},"
+                    "\"created_at\":\"2026-06-01T12:00:00.678Z\","
+                    "\"event_id\":\"03250a940f84ed10\","
+                    "\"topic\":\"mdm.TokenUpdate\"}", NULL));
+}
+
+static void report_has_status_and_command(void **state)
+{
+    nmdm_bytes_t body = plist(*state, "Status", "Acknowledged",
+                              "CommandUUID", "C", "EnrollmentID", "E",
+                              "EnrollmentUserID", "V", NULL);
+
+    assert_string_equal(
+        event_of(*state, reported(*state, body), facts()),
+        apr_pstrcat(*state, "{\"acknowledge_event\":{\"command_uuid\":\"C\","
+                    "\"enrollment_id\":\"E\",\"ids\":{\"id\":\"E:V\","
+                    "\"parent_id\":\"E\",\"type\":\"User Enrollment\"},"
+                    "\"raw_payload\":\"", nmdm_base64_encode(*state, body),
+                    "\",\"status\":\"Acknowledged\"},"
+                    "\"created_at\":\"2026-06-01T12:00:00.678Z\","
+                    "\"event_id\":\"03250a940f84ed10\","
+                    "\"topic\":\"mdm.Connect\"}", NULL));
+}
+
+static void what_is_empty_is_left_out(void **state)
+{
+    nmdm_webhook_facts_t given = facts();
+    const char *event;
+
+    given.event_id = "";
+    given.params = nmdm_webhook_params(*state, "");
+    event = event_of(*state, reported(*state, plist(*state, "Status", "Idle",
+                                                  "UDID", "U", NULL)), given);
+    assert_null(strstr(event, "command_uuid"));
+    assert_null(strstr(event, "enrollment_id"));
+    assert_null(strstr(event, "parent_id"));
+    assert_null(strstr(event, "url_params"));
+    assert_null(strstr(event, "event_id"));
+    assert_null(strstr(event, "tally"));
+    assert_non_null(strstr(event, "\"status\":\"Idle\""));
+}
+
+static void each_message_has_its_topic(void **state)
+{
+    static const char *const TYPES[] = {
+        "Authenticate", "CheckOut", "UserAuthenticate", "SetBootstrapToken",
+        "GetBootstrapToken", "DeclarativeManagement", "GetToken"
+    };
+    nmdm_webhook_facts_t given = facts();
+    size_t i;
+
+    given.tally = 3;
+    for (i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
+        const char *topic = apr_psprintf(*state, "\"topic\":\"mdm.%s\"}",
+                                         TYPES[i]);
+        const char *event = event_of(*state, checked_in(*state, plist(
+            *state, "MessageType", TYPES[i], "UDID", "U", "TokenServiceType",
+            "com.apple.maid", NULL)), given);
+
+        HOLDS(strstr(event, topic), "%s", event);
+        HOLDS(!strncmp(event, "{\"checkin_event\":{", 18), "%s", event);
+        HOLDS(!strstr(event, "tally"), "%s", event);
+    }
+}
+
+static void tally_that_is_not_known_is_left_out(void **state)
+{
+    nmdm_bytes_t body = plist(*state, "MessageType", "TokenUpdate",
+                              "UDID", "U", "Topic", "t", "PushMagic", "m",
+                              "Token", "<data>AAAA</data>", NULL);
+
+    assert_null(strstr(event_of(*state, checked_in(*state, body), facts()),
+                       "tally"));
+}
+
+static void payload_is_the_body_to_the_byte(void **state)
+{
+    nmdm_bytes_t body = { "\0\xFF<&>", 5 };
+    nmdm_msg_t *msg = reported(*state, plist(*state, "Status", "Idle", "UDID",
+                                           "U", NULL));
+
+    msg->raw = body;
+    assert_non_null(strstr(event_of(*state, msg, facts()),
+                           "\"raw_payload\":\"AP88Jj4=\""));
+}
+
+static void text_is_escaped_as_within_html(void **state)
+{
+    const char *event = event_of(*state, reported(*state, plist(
+        *state, "Status", "Idle", "UDID", "&lt;a&gt;&amp;\"\\\xC3\xA4",
+        NULL)), facts());
+
+    assert_non_null(strstr(event, "\"udid\":\"\\u003ca\\u003e\\u0026\\\"\\\\"
+                                  "\xC3\xA4\""));
+}
+
+static void time_has_no_zeros_at_its_end(void **state)
+{
+    static const struct {
+        apr_time_t micros;
+        const char *text;
+    } TIMES[] = {
+        { 0, "12:00:00Z" }, { 100000, "12:00:00.1Z" },
+        { 1, "12:00:00.000001Z" }, { 999990, "12:00:00.99999Z" },
+        { 59 * 1000000, "12:00:59Z" }
+    };
+    nmdm_msg_t *msg = reported(*state, plist(*state, "Status", "Idle", "UDID",
+                                           "U", NULL));
+    size_t i;
+
+    for (i = 0; i < sizeof(TIMES) / sizeof(TIMES[0]); i++) {
+        nmdm_webhook_facts_t given = facts();
+        const char *event;
+
+        given.created_at = NOW + TIMES[i].micros;
+        event = event_of(*state, msg, given);
+        HOLDS(strstr(event, apr_pstrcat(*state, "T", TIMES[i].text, "\"",
+                                        NULL)), "%s", event);
+    }
+}
+
+/* ---- The request ---- */
+
+static void event_is_posted_as_json(void **state)
+{
+    nmdm_webhook_facts_t given = facts();
+    nmdm_exchange_t x;
+
+    nmdm_webhook_event(&x, *state, &UNSIGNED,
+                       reported(*state, plist(*state, "Status", "Idle", "UDID",
+                                            "U", NULL)), &given);
+    assert_string_equal(x.method, "POST");
+    assert_string_equal(x.url, "https://h/hook?x=1");
+    assert_int_equal(x.deadline, given.deadline);
+    assert_string_equal(apr_table_get(x.headers, "Content-Type"),
+                        "application/json; charset=utf-8");
+    assert_null(apr_table_get(x.headers, "X-Hmac-Signature"));
+    assert_null(x.cert_pem);
+}
+
+static void a_key_signs_exactly_the_body(void **state)
+{
+    nmdm_webhook_conf_t conf = { "http://h/", "secret" };
+    nmdm_webhook_facts_t given = facts();
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    nmdm_bytes_t mac = { (const char *)digest, 32 };
+    nmdm_exchange_t x;
+    size_t len = 0;
+
+    nmdm_webhook_event(&x, *state, &conf,
+                       reported(*state, plist(*state, "Status", "Idle", "UDID",
+                                            "U", NULL)), &given);
+    assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, "secret",
+                              6, (const unsigned char *)x.body.data,
+                              x.body.len, digest, sizeof(digest), &len));
+    assert_string_equal(apr_table_get(x.headers, "X-Hmac-Signature"),
+                        nmdm_base64_encode(*state, mac));
+}
+
+/* ---- Query parameters ---- */
+
+static void parameters_are_what_can_be_decoded(void **state)
+{
+    static const struct {
+        const char *query, *json;
+    } ROWS[] = {
+        { "a=1&b=2&a=3&c", "{\"a\":\"1\",\"b\":\"2\",\"c\":\"\"}" },
+        { "a=%41+%2b&%61b=x", "{\"a\":\"A +\",\"ab\":\"x\"}" },
+        { "a=%4&b=%zz&c=%&%=1&d=1", "{\"d\":\"1\"}" },
+        { "a=1;b=2&c=3", "{\"c\":\"3\"}" },
+        { "&&a=1&&", "{\"a\":\"1\"}" },
+        { "=v&a==b", "{\"\":\"v\",\"a\":\"=b\"}" },
+        { "A=1&a=2", "{\"A\":\"1\",\"a\":\"2\"}" },
+        { "a=%00&b=%ff&%c3%a4=%c3%a4", "{\"\xC3\xA4\":\"\xC3\xA4\"}" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        nmdm_webhook_facts_t given = facts();
+        const char *event;
+
+        given.params = nmdm_webhook_params(*state, ROWS[i].query);
+        event = event_of(*state, reported(*state, plist(*state, "Status",
+                                                      "Idle", "UDID", "U",
+                                                      NULL)), given);
+        HOLDS(strstr(event, apr_pstrcat(*state, "\"url_params\":",
+                                        ROWS[i].json, "}", NULL)),
+              "%s: %s", ROWS[i].query, event);
+    }
+    assert_true(apr_is_empty_table(nmdm_webhook_params(*state, NULL)));
+}
+
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(token_update_has_ids_payload_and_tally),
+        TEST(report_has_status_and_command),
+        TEST(what_is_empty_is_left_out),
+        TEST(each_message_has_its_topic),
+        TEST(tally_that_is_not_known_is_left_out),
+        TEST(payload_is_the_body_to_the_byte),
+        TEST(text_is_escaped_as_within_html),
+        TEST(time_has_no_zeros_at_its_end),
+        TEST(event_is_posted_as_json),
+        TEST(a_key_signs_exactly_the_body),
+        TEST(parameters_are_what_can_be_decoded),
+    };
+
+    return cmocka_run_group_tests(tests, support_start, support_end);
+}
