@@ -48,7 +48,7 @@ typedef struct {
     apr_off_t max_body;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
     const char *push_url;
-    const char *push_ca_file;
+    const char *push_ca_pem;            /* the text of the file */
     apr_int64_t push_expiration;        /* seconds */
     const char *push_proxy;
     apr_int64_t push_timeout;           /* seconds */
@@ -58,7 +58,7 @@ typedef struct {
     const char *dm_send_key;
     const char *dm_receive_key;
     const char *escrow_url;
-    const char *upstream_ca_file;
+    const char *upstream_ca_pem;
     apr_int64_t upstream_timeout;       /* seconds */
     int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
@@ -117,6 +117,9 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 
 /* ---- mod_nanomdm_reply.c: from reply or error to the wire ---- */
+
+/* Seconds after which a client may come again while the database is away. */
+#define NANOMDM_RETRY_AFTER "5"
 
 /* Sends a reply, gives the connection back and notes the story. */
 int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,

@@ -222,7 +222,7 @@ static int find_row(request_rec *r, const char *name, const char *rest)
 /* An API that somebody forgot to protect is closed. */
 static int refuse_unprotected(request_rec *r)
 {
-    nmdm_reply_t reply;
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
 
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1201)
                   "-: %s: refused, because no authentication vouched for the"

@@ -354,7 +354,7 @@ static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
                                const nanomdm_conf_t *conf)
 {
     nmdm_client_conf_t peers = {
-        .ca_file = conf->upstream_ca_file,
+        .ca_pem = conf->upstream_ca_pem,
         .max_reply = MAX_REPLY,
         .max_queue = MAX_WEBHOOKS,
         .ended = webhook_ended,
@@ -375,7 +375,7 @@ static apr_status_t stop_apns(void *apns)
 static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
                               const nanomdm_conf_t *conf)
 {
-    nmdm_apns_conf_t apns = { conf->push_ca_file, conf->push_proxy };
+    nmdm_apns_conf_t apns = { conf->push_ca_pem, conf->push_proxy };
 
     NMDM_TRY(nmdm_apns_start(&site->apns, pchild, &apns));
     apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);

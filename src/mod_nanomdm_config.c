@@ -33,6 +33,9 @@ APLOG_USE_MODULE(nanomdm);
 /* What a GetToken answer may hold; no service needs nearly as much. */
 #define MAX_TOKEN 1048576
 
+/* The certificates that a system trusts take a quarter of this. */
+#define MAX_PEM 1048576
+
 /* ---- Create, merge ---- */
 
 void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
@@ -53,7 +56,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->max_body = NANOMDM_UNSET;
     conf->tokens = NULL;
     conf->push_url = NULL;
-    conf->push_ca_file = NULL;
+    conf->push_ca_pem = NULL;
     conf->push_expiration = NANOMDM_UNSET;
     conf->push_proxy = NULL;
     conf->push_timeout = NANOMDM_UNSET;
@@ -63,7 +66,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->dm_send_key = NULL;
     conf->dm_receive_key = NULL;
     conf->escrow_url = NULL;
-    conf->upstream_ca_file = NULL;
+    conf->upstream_ca_pem = NULL;
     conf->upstream_timeout = NANOMDM_UNSET;
     conf->guards_devices = NANOMDM_UNSET;
     return conf;
@@ -100,8 +103,8 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
         : !add->tokens ? base->tokens
         : apr_hash_overlay(p, add->tokens, base->tokens);
     conf->push_url = add->push_url ? add->push_url : base->push_url;
-    conf->push_ca_file = add->push_ca_file ? add->push_ca_file
-                                           : base->push_ca_file;
+    conf->push_ca_pem = add->push_ca_pem ? add->push_ca_pem
+                                           : base->push_ca_pem;
     conf->push_expiration = add->push_expiration != NANOMDM_UNSET
         ? add->push_expiration : base->push_expiration;
     conf->push_proxy = add->push_proxy ? add->push_proxy : base->push_proxy;
@@ -117,8 +120,8 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->dm_receive_key = add->dm_receive_key ? add->dm_receive_key
                                                : base->dm_receive_key;
     conf->escrow_url = add->escrow_url ? add->escrow_url : base->escrow_url;
-    conf->upstream_ca_file = add->upstream_ca_file ? add->upstream_ca_file
-                                                   : base->upstream_ca_file;
+    conf->upstream_ca_pem = add->upstream_ca_pem ? add->upstream_ca_pem
+                                                   : base->upstream_ca_pem;
     conf->upstream_timeout = add->upstream_timeout != NANOMDM_UNSET
         ? add->upstream_timeout : base->upstream_timeout;
     conf->guards_devices = either(add->guards_devices, base->guards_devices);
@@ -488,10 +491,28 @@ static const char *set_push_proxy(cmd_parms *cmd, void *conf,
                       "http");
 }
 
+/* Their text is read now, because a child may not be allowed to later. */
+static const char *read_certificates(cmd_parms *cmd, const char **pem,
+                                     const char *path, const char *problem)
+{
+    const char *file, *wrong_file;
+    apr_size_t len;
+    char *text;
+
+    wrong_file = set_certificates(cmd, &file, path, problem);
+    if (!wrong_file) {
+        wrong_file = read_file(cmd, &text, &len, path, path, MAX_PEM);
+    }
+    if (!wrong_file) {
+        *pem = text;
+    }
+    return wrong_file;
+}
+
 static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)
 {
-    return set_certificates(cmd, &((nanomdm_conf_t *)conf)->push_ca_file,
-                            path, "no CA for the push server");
+    return read_certificates(cmd, &((nanomdm_conf_t *)conf)->push_ca_pem,
+                             path, "no CA for the push server");
 }
 
 static const char *set_seconds(cmd_parms *cmd, apr_int64_t *slot,
@@ -580,9 +601,8 @@ static const char *set_escrow_url(cmd_parms *cmd, void *conf, const char *url)
 static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
                                    const char *path)
 {
-    return set_certificates(cmd,
-                            &((nanomdm_conf_t *)conf)->upstream_ca_file,
-                            path, "no CA for webhook and DM servers");
+    return read_certificates(cmd, &((nanomdm_conf_t *)conf)->upstream_ca_pem,
+                             path, "no CA for webhook and DM servers");
 }
 
 static const char *set_upstream_timeout(cmd_parms *cmd, void *conf,

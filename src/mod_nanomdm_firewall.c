@@ -164,6 +164,10 @@ static void take_back_refusal(request_rec *r)
 
     if (verdict) {
         r->status = verdict->status ? verdict->status : HTTP_BAD_GATEWAY;
+        if (r->status == HTTP_SERVICE_UNAVAILABLE) {
+            apr_table_setn(r->headers_out, "Retry-After",
+                           NANOMDM_RETRY_AFTER);
+        }
     }
     else {
         loudly(r, r->status);

@@ -13,9 +13,6 @@
 
 APLOG_USE_MODULE(nanomdm);
 
-/* Seconds after which a client may come again while the database is away. */
-#define RETRY_AFTER "5"
-
 /* ---- Errors ---- */
 
 /* No kind becomes 401 or 403: a device would take either as the end of its
@@ -114,7 +111,7 @@ int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
 {
     finish(r, ctx);
     if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
     }
     if (reply->headers) {
         apr_table_overlap(r->headers_out, reply->headers,
@@ -142,14 +139,14 @@ int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
         return AP_FILTER_ERROR; /* httpd's filters have answered */
     }
     if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", RETRY_AFTER);
+        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
     }
     return nanomdm_plain(r, status, apr_pstrcat(r->pool, phrase, "\n", NULL));
 }
 
 int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
 {
-    nmdm_reply_t reply;
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
 
     nanomdm_log_error(r, ctx, err);
     if (err->rv == AP_FILTER_ERROR) {

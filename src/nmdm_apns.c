@@ -746,7 +746,7 @@ nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
                             const nmdm_apns_conf_t *conf)
 {
     nmdm_apns_t *apns = apr_pcalloc(pchild, sizeof(*apns));
-    nmdm_link_conf_t link_conf = { conf->ca_file, conf->proxy, NULL,
+    nmdm_link_conf_t link_conf = { conf->ca_pem, conf->proxy, NULL,
                                    stream_ended };
     apr_status_t rv;
 

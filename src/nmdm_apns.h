@@ -8,7 +8,7 @@
 #include "nmdm_exchange.h"
 
 typedef struct {
-    const char *ca_file;        /* PEM to verify the server, NULL: system's */
+    const char *ca_pem;         /* PEM to verify the server, NULL: system's */
     const char *proxy;          /* http://host:port for CONNECT, or NULL */
 } nmdm_apns_conf_t;
 

@@ -421,7 +421,7 @@ nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1701) "no memory for outbound HTTP");
     }
-    client->transfers = nmdm_transfers_open(pchild, conf->ca_file,
+    client->transfers = nmdm_transfers_open(pchild, conf->ca_pem,
                                             conf->max_reply);
     if (!client->transfers) {
         apr_pool_destroy(client->pool);

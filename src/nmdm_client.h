@@ -12,7 +12,7 @@
 typedef void (*nmdm_client_ended_fn)(void *baton, const nmdm_exchange_t *x);
 
 typedef struct {
-    const char *ca_file;        /* PEM to verify servers, NULL: system's */
+    const char *ca_pem;         /* PEM to verify servers, NULL: system's */
     apr_size_t max_reply;       /* bytes; longer replies are a failure */
     int max_queue;              /* posted exchanges that may wait */
     nmdm_client_ended_fn ended; /* may be NULL */

@@ -572,7 +572,7 @@ nmdm_err_t *nmdm_links_create(nmdm_links_t **out, apr_pool_t *p,
 
     links->ended = conf->ended;
     apr_pool_cleanup_register(p, links, free_shared, apr_pool_cleanup_null);
-    NMDM_TRY(nmdm_wires_create(&links->wires, p, conf->ca_file, conf->proxy,
+    NMDM_TRY(nmdm_wires_create(&links->wires, p, conf->ca_pem, conf->proxy,
                                conf->pollset));
     NMDM_TRY(make_http2(links, p));
     *out = links;

@@ -51,7 +51,7 @@ typedef void (*nmdm_stream_ended_fn)(nmdm_stream_t *stream,
                                      nmdm_stream_end_e how, const char *why);
 
 typedef struct {
-    const char *ca_file;        /* PEM, NULL: the system's */
+    const char *ca_pem;         /* PEM, NULL: the system's */
     const char *proxy;          /* http://[user:password@]host:port or NULL */
     apr_pollset_t *pollset;     /* where links register themselves */
     nmdm_stream_ended_fn ended;

@@ -23,7 +23,7 @@ enum { MAX_HEADER_BYTES = 65536, FIRST_ROOM = 4096 };
 struct nmdm_transfers_t {
     CURLM *multi;
     long http_version;
-    const char *ca_file;
+    const char *ca_pem;
     apr_size_t max_reply;
 };
 
@@ -187,13 +187,16 @@ static void set_request(CURL *easy, const nmdm_exchange_t *x)
 
 /* Debian's libcurl trusts a folder of certificates besides its file; a file of
  * the administrator's is to stand in for both. */
-static void set_tls(CURL *easy, const nmdm_exchange_t *x, const char *ca_file)
+static void set_tls(CURL *easy, const nmdm_exchange_t *x, const char *ca_pem)
 {
     struct curl_blob blob = { .flags = CURL_BLOB_NOCOPY };
 
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    if (ca_pem) {
+        blob.data = (void *)ca_pem;
+        blob.len = strlen(ca_pem);
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+        curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
     if (x->cert_pem && x->key_pem) {
@@ -259,7 +262,7 @@ const char *nmdm_transfer_begin(nmdm_transfers_t *all, nmdm_transfer_t *t)
         return "no memory for a request";
     }
     set_request(t->easy, t->x);
-    set_tls(t->easy, t->x, all->ca_file);
+    set_tls(t->easy, t->x, all->ca_pem);
     set_ways(t->easy, all->http_version);
     set_replies(t);
     failure = set_headers(t);
@@ -300,7 +303,7 @@ static long best_http_version(void)
         ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
 }
 
-nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_file,
+nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_pem,
                                       apr_size_t max_reply)
 {
     nmdm_transfers_t *all = apr_palloc(p, sizeof(*all));
@@ -308,7 +311,7 @@ nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_file,
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return NULL;
     }
-    all->ca_file = apr_pstrdup(p, ca_file);
+    all->ca_pem = apr_pstrdup(p, ca_pem);
     all->max_reply = max_reply;
     all->http_version = best_http_version();
     all->multi = curl_multi_init();

@@ -29,10 +29,10 @@ typedef struct {
     char error[256];
 } nmdm_transfer_t;
 
-/* In p, whose end does not end it. ca_file (NULL: the system's) and max_reply
+/* In p, whose end does not end it. ca_pem (NULL: the system's) and max_reply
  * are those of nmdm_client_conf_t. NULL when libcurl does not start; to be
  * called after the fork. */
-nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_file,
+nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_pem,
                                       apr_size_t max_reply);
 void nmdm_transfers_close(nmdm_transfers_t *all);
 

@@ -538,8 +538,26 @@ static apr_status_t free_tls(void *tls)
     return APR_SUCCESS;
 }
 
+/* Every certificate of a PEM text; 0 when there is none. */
+static int trust(SSL_CTX *tls, const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    int n = 0;
+    X509 *x509;
+
+    while ((x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        n += X509_STORE_add_cert(SSL_CTX_get_cert_store(tls), x509);
+        X509_free(x509);
+    }
+    BIO_free(bio);
+    if (n) {
+        ERR_clear_error();
+    }
+    return n;
+}
+
 static nmdm_err_t *make_tls(nmdm_wires_t *wires, apr_pool_t *p,
-                            const char *ca_file)
+                            const char *ca_pem)
 {
     static const unsigned char h2[] = { 2, 'h', '2' };
     SSL_CTX *tls = wires->tls = SSL_CTX_new(TLS_client_method());
@@ -557,11 +575,11 @@ static nmdm_err_t *make_tls(nmdm_wires_t *wires, apr_pool_t *p,
                              | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
     SSL_CTX_set_alpn_protos(tls, h2, sizeof(h2));
-    if (ca_file ? !SSL_CTX_load_verify_file(tls, ca_file)
-                : !SSL_CTX_set_default_verify_paths(tls)) {
+    if (ca_pem ? !trust(tls, ca_pem)
+               : !SSL_CTX_set_default_verify_paths(tls)) {
         return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS,
                         NMDMNO(1604) "certificates to verify the push server"
-                        " (%s): %s", ca_file ? ca_file : "the system's",
+                        " (%s): %s", ca_pem ? "given as PEM" : "the system's",
                         openssl_says());
     }
     return NULL;
@@ -595,14 +613,14 @@ static nmdm_err_t *read_proxy(nmdm_wires_t *wires, apr_pool_t *p,
 }
 
 nmdm_err_t *nmdm_wires_create(nmdm_wires_t **out, apr_pool_t *p,
-                              const char *ca_file, const char *proxy,
+                              const char *ca_pem, const char *proxy,
                               apr_pollset_t *pollset)
 {
     nmdm_wires_t *wires = apr_pcalloc(p, sizeof(*wires));
 
     wires->pollset = pollset;
     NMDM_TRY(read_proxy(wires, p, proxy));
-    NMDM_TRY(make_tls(wires, p, ca_file));
+    NMDM_TRY(make_tls(wires, p, ca_pem));
     *out = wires;
     return NULL;
 }

@@ -27,10 +27,10 @@ typedef struct {
     const char *cert_pem, *key_pem;     /* or NULL */
 } nmdm_server_t;
 
-/* What all wires share. ca_file: PEM, NULL for the system's; proxy:
+/* What all wires share. ca_pem: PEM, NULL for the system's; proxy:
  * http://[user:password@]host:port or NULL. */
 nmdm_err_t *nmdm_wires_create(nmdm_wires_t **out, apr_pool_t *p,
-                              const char *ca_file, const char *proxy,
+                              const char *ca_pem, const char *proxy,
                               apr_pollset_t *pollset);
 
 /* Begins to connect; it must be usable by connect_until. owner comes back as

@@ -87,6 +87,8 @@ cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
 echo secret > "$tmp/api.key"
 echo token > "$tmp/maid.token"
+for key in webhook dm-send dm-receive; do echo secret > "$tmp/$key.key"; done
+for ca in apns upstream; do cp "$tmp/device-ca.pem" "$tmp/$ca-ca.pem"; done
 
 # try_configuration NAME: that file of $tmp, as part of a server that has
 # httpd's standard modules and no more.

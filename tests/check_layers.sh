@@ -14,15 +14,20 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto", l0)
-        split("nmdm_sql nmdm_db nmdm_seen", l1)
+        split("nmdm_exchange nmdm_sql nmdm_db nmdm_seen nmdm_client " \
+              "nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema", l2)
+        split("nmdm_push nmdm_webhook nmdm_dm", l3)
         split("nmdm_service nmdm_admin", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2
+        for (i in l3) layer[l3[i]] = 3
         for (i in l4) layer[l4[i]] = 4
         only["expat.h"] = "src/nmdm_plist.c"
         only["jansson.h"] = "src/nmdm_json.c"
+        only["curl/curl.h"] = "src/nmdm_transfer.c"
+        only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
         only["apr_dbd.h"] = "src/nmdm_db.h"
         only["mod_dbd.h"] = "src/mod_nanomdm_child.c"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
@@ -50,8 +55,9 @@ printf '%s\n' "$includes" | awk '
             told[file] = 1
             next
         }
-        if (header ~ /^openssl\// && file != "src/nmdm_crypto.c")
-            wrong(header " belongs to src/nmdm_crypto.c")
+        if (header ~ /^openssl\// && file != "src/nmdm_crypto.c" \
+                && file != "src/nmdm_wire.c")
+            wrong(header " belongs to src/nmdm_crypto.c or nmdm_wire.c")
         if (header in only && file != only[header])
             wrong(header " belongs to " only[header])
         if (header ~ /nanomdm|nmdm/) {

@@ -22,7 +22,7 @@ typedef struct {
     apr_proc_t proc;
     const char *folder;
     int port, proxy_port;
-    const char *ca_file, *cert[2], *key[2];
+    const char *ca_pem, *cert[2], *key[2];
 } stand_in_t;
 
 static stand_in_t apple;
@@ -99,8 +99,7 @@ static int start_apple(void **state)
     }
     apple.port = number(line, "port");
     apple.proxy_port = number(line, "proxy_port");
-    apple.ca_file = apr_pstrcat(apple.pool, apple.folder, "/apns-ca.pem",
-                                NULL);
+    apple.ca_pem = read_file("apns-ca.pem");
     apple.cert[0] = read_file("client1.pem");
     apple.key[0] = read_file("client1.key");
     apple.cert[1] = read_file("client2.pem");
@@ -134,10 +133,10 @@ typedef struct {
     nmdm_apns_t *apns;
 } client_t;
 
-static nmdm_apns_t *start_with(apr_pool_t *p, const char *ca_file,
+static nmdm_apns_t *start_with(apr_pool_t *p, const char *ca_pem,
                                const char *proxy)
 {
-    nmdm_apns_conf_t conf = { ca_file, proxy };
+    nmdm_apns_conf_t conf = { ca_pem, proxy };
     nmdm_apns_t *apns = NULL;
 
     OK(nmdm_apns_start(&apns, p, &conf));
@@ -157,7 +156,7 @@ static int begin(void **state)
         apr_sleep(MSEC(2));
     }
     order(p, "{\"do\": \"reset\"}");
-    client->apns = start_with(p, apple.ca_file, NULL);
+    client->apns = start_with(p, apple.ca_pem, NULL);
     *state = client;
     return 0;
 }
@@ -625,7 +624,7 @@ static void a_server_of_another_name_is_refused(void **state)
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
     const char *proxy = apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                      apple.proxy_port);
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_file, proxy);
+    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem, proxy);
 
     x->url = apr_psprintf(c->pool, "https://push.example:%d/", apple.port);
     run(apns, &x, 1, c->pool);
@@ -670,7 +669,7 @@ static void a_proxy_is_asked(void **state)
     nmdm_exchange_t **x = pushes(c->pool, 500, LONG);
     const char *proxy = apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                      apple.proxy_port);
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_file, proxy);
+    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem, proxy);
 
     run(apns, x, 500, c->pool);
     nmdm_apns_stop(apns);
@@ -681,7 +680,7 @@ static void a_proxy_may_be_away_or_refuse(void **state)
 {
     client_t *c = *state;
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_file,
+    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem,
                                    "http://127.0.0.1:1");
 
     run(apns, &x, 1, c->pool);
@@ -690,7 +689,7 @@ static void a_proxy_may_be_away_or_refuse(void **state)
 
     /* Not a proxy at all: it does not understand, and hangs up. */
     x = push(c->pool, 1, MSEC(300));
-    apns = start_with(c->pool, apple.ca_file,
+    apns = start_with(c->pool, apple.ca_pem,
                       apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                    apple.port));
     run(apns, &x, 1, c->pool);
@@ -701,12 +700,12 @@ static void a_proxy_may_be_away_or_refuse(void **state)
 static void a_configuration_of_no_use_is_refused(void **state)
 {
     client_t *c = *state;
-    nmdm_apns_conf_t no_ca = { "/nonexistent.pem", NULL };
+    nmdm_apns_conf_t no_ca = { "no certificate", NULL };
     nmdm_apns_conf_t no_proxy = { NULL, "socks5://127.0.0.1:1" };
     nmdm_apns_t *apns;
 
     REFUSED(nmdm_apns_start(&apns, c->pool, &no_ca), NMDM_INTERNAL,
-            "/nonexistent.pem");
+            "given as PEM");
     REFUSED(nmdm_apns_start(&apns, c->pool, &no_proxy), NMDM_INVALID,
             "proxy");
 }

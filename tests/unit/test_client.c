@@ -102,10 +102,10 @@ static void note_end(void *baton, const nmdm_exchange_t *x)
     apr_thread_mutex_unlock(net->lock);
 }
 
-static void start_client(net_t *net, const char *ca_file, int max_queue)
+static void start_client(net_t *net, const char *ca_pem, int max_queue)
 {
     nmdm_client_conf_t conf = {
-        .ca_file = ca_file, .max_reply = (apr_size_t)atoi(MAX_REPLY),
+        .ca_pem = ca_pem, .max_reply = (apr_size_t)atoi(MAX_REPLY),
         .max_queue = max_queue, .ended = note_end, .baton = net
     };
 
@@ -734,10 +734,10 @@ static void servers_are_verified(void **state)
 
     expect_failure(got(net, good->url), "certificate");
     stop_client(net, 0);
-    start_client(net, temp_file(net->p, pem_of(net->p, other->x509)), 9);
+    start_client(net, pem_of(net->p, other->x509), 9);
     expect_failure(got(net, good->url), "certificate");
     stop_client(net, 0);
-    start_client(net, temp_file(net->p, pem_of(net->p, ca->x509)), 9);
+    start_client(net, pem_of(net->p, ca->x509), 9);
     expect_failure(got(net, misnamed->url), "localhost");
     assert_int_equal(got(net, good->url)->status, 200);
     stop_receiver(&good->proc);
@@ -768,7 +768,7 @@ static void each_request_has_its_own_identity(void **state)
     int i;
 
     stop_client(net, 0);
-    start_client(net, temp_file(net->p, pem_of(net->p, ca->x509)), 9);
+    start_client(net, pem_of(net->p, ca->x509), 9);
     for (i = 0; i < 3; i++) {
         assert_true(has_text(got_as(net, tls, one)->reply, "\"one\""));
         assert_true(has_text(got_as(net, tls, two)->reply, "\"two\""));

@@ -276,7 +276,7 @@ static void count_lines(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 
 static void debug_lines_are_for_those_who_want_them(void **state)
 {
-    int lines[4] = { 0 };
+    int lines[NMDM_LOG_DEBUG + 1] = { 0 };
     nmdm_ctx_t ctx = { .pool = *state, .log = count_lines,
                        .log_baton = lines };
 

@@ -1,0 +1,800 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The webhook: what is told of each message, and to whom (5)."""
+
+import base64
+import contextlib
+import datetime
+import json
+import plistlib
+import re
+import time
+
+import pytest
+
+import ca as certs
+from device import CHECKIN, REPORT, Device, Operator, command
+from receiver import Answer, Receiver, signature, tls_context
+from server import server_authority, server_identity
+from system import free_port, wait_until
+
+one_database = pytest.mark.one_database
+
+KEY = "hook-secret"
+WARNING = r":warn\]"
+TIMEOUT = 2                     # NanoMDMUpstreamTimeout of all servers
+PROMPT = 1.0                    # seconds in which a device is answered
+NOBODY = "http://localhost:{port}/hook"
+LOCATIONS = """\
+NanoMDMToken com.apple.maid {folder}/maid.bin
+<Location "/other">
+    SetHandler nanomdm
+    NanoMDMWebhookURL %(url)s/other
+    NanoMDMWebhookKey of-the-location
+</Location>
+<Location "/dm-fails">
+    SetHandler nanomdm
+    NanoMDMDeclarativeManagementURL %(url)s/dm/
+</Location>
+<Location "/migration">
+    SetHandler nanomdm-migration
+    AuthType Basic
+    AuthName nanomdm
+    AuthBasicProvider nanomdm
+    Require valid-user
+</Location>
+CustomLog "{folder}/custom.log" "%%{NANOMDM_ID}e %%{NANOMDM_TRACE_ID}e"
+"""
+
+
+def hook_lines(url, *more):
+    """The directives that send events to a receiver's URL."""
+    return "\n".join([f"NanoMDMWebhookURL {url}/hook",
+                      f"NanoMDMUpstreamTimeout {TIMEOUT}", *more])
+
+
+class Mover(Device):
+    """Somebody with the API key who speaks for a device."""
+
+    path = "/migration"
+
+    def credentials(self, body):
+        return [Operator(self.server).authorization]
+
+
+@pytest.fixture(scope="module")
+def receiver_of_module():
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def receiver(receiver_of_module):
+    """The webhook receiver, which accepts everything."""
+    receiver_of_module.answers = {"*": Answer()}
+    return receiver_of_module
+
+
+@pytest.fixture
+def own_receiver():
+    """One that only this test's server talks to."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def hooked(module_httpd, receiver_of_module):
+    """The server that most tests here share."""
+    url = receiver_of_module.url
+    return module_httpd(
+        extra_vhost=hook_lines(url, f"NanoMDMWebhookKey {KEY}",
+                               LOCATIONS % {"url": url}),
+        files={"maid.bin": b"maid"}, threads=16)
+
+
+@pytest.fixture
+def mac(hooked, device):
+    """A device that said nothing yet."""
+    return device(hooked)
+
+
+def is_about(request, channel):
+    event = request.json()
+    return about(event)["ids"]["id"] == channel.id
+
+
+def about(event):
+    """The checkin_event or acknowledge_event, of which there is one."""
+    inner, = [event[name] for name in ("checkin_event",
+                                       "acknowledge_event")
+              if name in event]
+    return inner
+
+
+def requests_of(receiver, channel, number, path="/hook"):
+    """That many POSTs about a channel, in the order of their coming."""
+    def found():
+        return [each for each in list(receiver.requests)
+                if each.path.split("?")[0] == path
+                and is_about(each, channel)]
+    wait_until(lambda: len(found()) >= number, 10)
+    requests = found()
+    assert len(requests) == number, [each.body for each in requests]
+    return requests
+
+
+def events_of(receiver, channel, number, **options):
+    return [each.json() for each in requests_of(receiver, channel, number,
+                                                **options)]
+
+
+def topics_of(receiver, channel, number):
+    return [event["topic"] for event in events_of(receiver, channel,
+                                                  number)]
+
+
+@contextlib.contextmanager
+def promptly():
+    """The block must not wait for a receiver."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < PROMPT
+
+
+# -- The event (W1, W2, W12) ------------------------------------------
+
+def test_checkin_event(hooked, receiver, mac):
+    before = datetime.datetime.now(datetime.timezone.utc)
+    body = plistlib.dumps(mac.message("Authenticate", Topic=mac.topic))
+    assert mac.send(body, CHECKIN).status == 200
+    request, = requests_of(receiver, mac, 1)
+    assert (request.method, request.path) == ("POST", "/hook")
+    assert request.headers["Content-Type"] == (
+        "application/json; charset=utf-8")
+    assert request.headers["X-Hmac-Signature"] == signature(KEY,
+                                                            request.body)
+    event = request.json()
+    assert re.fullmatch("[0-9a-f]{16}", event.pop("event_id"))
+    created_at = event.pop("created_at")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?"
+                        r"(Z|[+-]\d\d:\d\d)", created_at)
+    moment = datetime.datetime.fromisoformat(
+        created_at.replace("Z", "+00:00"))
+    second = datetime.timedelta(seconds=1)
+    assert before - second < moment < before + 10 * second
+    assert event == {"topic": "mdm.Authenticate", "checkin_event": {
+        "ids": {"id": mac.id, "type": "Device"},
+        "raw_payload": base64.b64encode(body).decode(),
+        "udid": mac.udid}}
+
+
+def test_report_event(hooked, receiver, mac):
+    mac.enroll()
+    uuid = command()[0]
+    body = plistlib.dumps({"UDID": mac.udid, "Status": "Acknowledged",
+                           "CommandUUID": uuid})
+    assert mac.send(body, REPORT).status == 200
+    event = events_of(receiver, mac, 3)[2]
+    assert event["topic"] == "mdm.Connect"
+    assert "checkin_event" not in event
+    assert event["acknowledge_event"] == {
+        "ids": {"id": mac.id, "type": "Device"}, "command_uuid": uuid,
+        "raw_payload": base64.b64encode(body).decode(),
+        "status": "Acknowledged", "udid": mac.udid}
+
+
+@one_database
+def test_idle_has_no_command_uuid(hooked, receiver, mac):
+    mac.enroll().idle()
+    event = events_of(receiver, mac, 3)[2]["acknowledge_event"]
+    assert event["status"] == "Idle"
+    assert "command_uuid" not in event
+
+
+@one_database
+def test_body_is_compact_json(hooked, receiver, mac):
+    mac.enroll()
+    for request in requests_of(receiver, mac, 2):
+        assert json.dumps(request.json(), separators=(",", ":"),
+                          ).encode() == request.body
+        event = request.json()
+        assert list(event) == sorted(event)
+        assert list(about(event)) == sorted(about(event))
+
+
+@one_database
+@pytest.mark.parametrize("kind", [plistlib.FMT_BINARY, plistlib.FMT_XML])
+def test_raw_payload_is_what_was_sent(hooked, receiver, mac, kind):
+    mac.enroll()
+    body = plistlib.dumps({"UDID": mac.udid, "Status": "Idle",
+                           "Data": bytes(range(256)) * 3}, fmt=kind)
+    assert mac.send(body, REPORT).status == 200
+    payload = events_of(receiver, mac, 3)[2]["acknowledge_event"][
+        "raw_payload"]
+    assert base64.b64decode(payload, validate=True) == body
+
+
+@one_database
+def test_large_payload_arrives_whole(hooked, receiver, mac):
+    mac.enroll()
+    body = plistlib.dumps({"UDID": mac.udid, "Status": "Idle",
+                           "Data": b"large" * 1_000_000})
+    assert mac.send(body, REPORT).status == 200
+    payload = events_of(receiver, mac, 3)[2]["acknowledge_event"][
+        "raw_payload"]
+    assert base64.b64decode(payload) == body
+
+
+@one_database
+def test_every_event_has_an_id_of_its_own(hooked, receiver, mac):
+    mac.enroll()
+    for _ in range(3):
+        mac.idle()
+    assert len({event["event_id"]
+                for event in events_of(receiver, mac, 5)}) == 5
+
+
+# -- Topics (W3, W8) --------------------------------------------------
+
+TOPICS = {
+    "mdm.SetBootstrapToken": lambda mac: mac.set_bootstrap_token(b"t"),
+    "mdm.GetBootstrapToken": lambda mac: mac.get_bootstrap_token(),
+    "mdm.GetToken": lambda mac: mac.get_token("com.apple.maid"),
+    "mdm.CheckOut": lambda mac: mac.checkout(),
+    "mdm.Authenticate": lambda mac: mac.authenticate(),
+    "mdm.Connect": lambda mac: mac.idle(),
+}
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_topic(hooked, receiver, mac, topic):
+    mac.enroll()
+    assert TOPICS[topic](mac).status == 200
+    first, second, event = events_of(receiver, mac, 3)
+    assert first["topic"] == "mdm.Authenticate"
+    assert second["topic"] == "mdm.TokenUpdate"
+    assert event["topic"] == topic
+    assert "enrollment_id" not in about(event)
+    assert "token_update_tally" not in about(event)
+    assert "url_params" not in about(event)
+
+
+def test_tally_counts_token_updates(hooked, receiver, mac):
+    mac.enroll()
+    for _ in range(2):
+        assert mac.token_update().status == 200
+    first, *updates = events_of(receiver, mac, 4)
+    assert [about(event)["token_update_tally"]
+            for event in updates] == [1, 2, 3]
+    assert "token_update_tally" not in about(first)
+
+
+@one_database
+def test_tally_begins_anew_with_the_enrollment(hooked, receiver, mac):
+    mac.enroll().token_update()
+    mac.enroll()
+    updates = [about(event) for event in events_of(receiver, mac, 5)
+               if event["topic"] == "mdm.TokenUpdate"]
+    assert [event["token_update_tally"] for event in updates] == [1, 2, 1]
+
+
+@one_database
+def test_tally_is_that_of_its_own_update(httpd, device, own_receiver):
+    """Although the next update was stored before it was sent."""
+    own_receiver.answers["*"] = Answer(delay=0.3)
+    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url)))
+    mac.enroll().token_update()
+    mac.token_update()
+    assert [about(event).get("token_update_tally")
+            for event in events_of(own_receiver, mac, 4)] == [None, 1, 2, 3]
+
+
+@one_database
+def test_user_channel(hooked, receiver, mac):
+    user = mac.enroll().user().enroll()
+    event = about(events_of(receiver, user, 1)[0])
+    assert event["ids"] == {"id": user.id, "parent_id": mac.id,
+                            "type": "User"}
+    assert event["udid"] == mac.udid
+    assert event["token_update_tally"] == 1
+
+
+@one_database
+def test_user_enrollment(hooked, receiver, device):
+    phone = device(hooked, kind="User Enrollment (Device)").enroll()
+    user = phone.user().enroll()
+    event = about(events_of(receiver, phone, 2)[0])
+    assert event["ids"] == {"id": phone.id,
+                            "type": "User Enrollment (Device)"}
+    assert event["enrollment_id"] == phone.udid
+    assert "udid" not in event
+    event = about(events_of(receiver, user, 1)[0])
+    assert event["ids"] == {"id": user.id, "parent_id": phone.id,
+                            "type": "User Enrollment"}
+
+
+# -- url_params (W5) --------------------------------------------------
+
+@one_database
+@pytest.mark.parametrize("query, params", [
+    ("a=1&b=2&a=3&c", {"a": "1", "b": "2", "c": ""}),
+    ("x=%zz&ok=1", {"ok": "1"}),
+    ("a=%3C%26%3E+b&%22=q", {"a": "<&> b", '"': "q"}),
+    ("z=Zo%C3%AB", {"z": "Zoë"}),
+])
+def test_url_params(hooked, receiver, mac, query, params):
+    mac.path = "/mdm?" + query
+    assert mac.authenticate().status == 200
+    request, = requests_of(receiver, mac, 1)
+    assert request.json()["checkin_event"]["url_params"] == params
+    assert not set(request.body) & set(b"<>&")
+
+
+@one_database
+@pytest.mark.parametrize("query", ["", "?"])
+def test_no_url_params(hooked, receiver, mac, query):
+    mac.path = "/mdm" + query
+    assert mac.authenticate().status == 200
+    assert "url_params" not in about(events_of(receiver, mac, 1)[0])
+
+
+@one_database
+def test_url_params_of_a_report(hooked, receiver, mac):
+    mac.path = "/mdm?site=7"
+    mac.enroll().idle()
+    assert about(events_of(receiver, mac, 3)[2])["url_params"] == {
+        "site": "7"}
+
+
+@one_database
+def test_params_that_are_no_utf8_still_make_json(hooked, receiver, mac):
+    mac.path = "/mdm?z=%FF%00x&ok=1"
+    assert mac.authenticate().status in (200, 400)
+    assert mac.authenticate().status in (200, 400)
+    mac.path = "/mdm"
+    assert mac.authenticate().status == 200
+    assert wait_until(lambda: any(is_about(each, mac)
+                                  for each in receiver.requests), 5)
+
+
+# -- Who is told (W7) -------------------------------------------------
+
+@one_database
+def test_declined_user_authenticate_is_told(hooked, receiver, mac):
+    user = mac.enroll().user()
+    assert user.user_authenticate().status == 410
+    assert topics_of(receiver, user, 1) == ["mdm.UserAuthenticate"]
+
+
+@one_database
+def test_declarative_management_without_server_is_told(
+        hooked, receiver, mac, expect_log):
+    mac.enroll()
+    expect_log(r":(warn|error)\]", optional=True)
+    assert mac.declarative_management("tokens").status == 500
+    assert topics_of(receiver, mac, 3)[2] == "mdm.DeclarativeManagement"
+
+
+@one_database
+def test_failed_declarative_management_is_told(hooked, receiver, mac,
+                                               expect_log):
+    mac.enroll()
+    receiver.answers["/dm/tokens"] = Answer(500)
+    expect_log(r":(warn|error)\]", optional=True)
+    mac.path = "/dm-fails"
+    assert mac.declarative_management("tokens").status == 500
+    assert topics_of(receiver, mac, 3)[2] == "mdm.DeclarativeManagement"
+
+
+@one_database
+def test_get_token_without_handler_is_told(httpd, device, own_receiver,
+                                           expect_log):
+    expect_log(r":(warn|error)\]", optional=True)
+    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url))).enroll()
+    assert mac.get_token("com.apple.maid").status == 500
+    assert topics_of(own_receiver, mac, 3)[2] == "mdm.GetToken"
+
+
+@one_database
+def test_token_update_without_authenticate(hooked, receiver, mac,
+                                           expect_log):
+    """An identity that nobody associated: nothing is told."""
+    expect_log(r":(warn|error)\]", optional=True)
+    assert mac.token_update().status >= 400
+    mac.authenticate()
+    assert topics_of(receiver, mac, 1) == ["mdm.Authenticate"]
+
+
+@one_database
+def test_refused_certificate_is_not_told(hooked, receiver, mac, device,
+                                         expect_log):
+    expect_log(r":(warn|error)\]", optional=True)
+    mac.enroll()
+    thief = device(hooked, udid=mac.udid)
+    assert thief.idle().status >= 400
+    mac.idle()
+    last = events_of(receiver, mac, 3)[2]["acknowledge_event"]
+    assert last["status"] == "Idle"
+
+
+@one_database
+@pytest.mark.parametrize("body", [b"", b"<plist", b"no plist"])
+def test_undecodable_message_is_not_told(hooked, receiver, mac, body,
+                                         expect_log):
+    expect_log(r":(warn|error)\]", optional=True)
+    mac.enroll()
+    events_of(receiver, mac, 2)
+    before = len(receiver.requests)
+    assert mac.send(body, CHECKIN).status >= 400
+    assert mac.send(body, REPORT).status >= 400
+    mac.idle()
+    events_of(receiver, mac, 3)
+    assert len(receiver.requests) == before + 1
+
+
+@one_database
+def test_invalid_get_token_is_not_told(hooked, receiver, mac, expect_log):
+    expect_log(r":(warn|error)\]", optional=True)
+    mac.enroll()
+    assert mac.get_token(None).status in (400, 500)
+    mac.idle()
+    assert topics_of(receiver, mac, 3)[2] == "mdm.Connect"
+
+
+@one_database
+def test_migration_is_not_told(hooked, receiver, device):
+    moved = Mover(hooked, None, transport="none")
+    with contextlib.closing(moved):
+        moved.enroll()
+    mac = device(hooked)
+    mac.authenticate()
+    events_of(receiver, mac, 1)
+    requests_of(receiver, moved, 0)
+
+
+@one_database
+def test_api_is_not_told(hooked, receiver, mac):
+    mac.enroll()
+    operator = Operator(hooked)
+    with contextlib.closing(operator):
+        operator.enqueue(mac.id, command()[1])
+    mac.idle()
+    assert topics_of(receiver, mac, 3)[2] == "mdm.Connect"
+
+
+@one_database
+def test_location_with_a_receiver_of_its_own(hooked, receiver, mac):
+    mac.path = "/other"
+    assert mac.authenticate().status == 200
+    request, = requests_of(receiver, mac, 1, path="/other")
+    assert request.headers["X-Hmac-Signature"] == signature(
+        "of-the-location", request.body)
+    requests_of(receiver, mac, 0)
+
+
+@one_database
+def test_query_of_the_url_is_kept_and_nothing_signed_without_key(
+        httpd, device, own_receiver):
+    mac = device(httpd(extra_vhost="NanoMDMWebhookURL "
+                       f"{own_receiver.url}/a/b?key=1&x=%20y"))
+    assert mac.authenticate().status == 200
+    request, = own_receiver.wait_for(1)
+    assert request.path == "/a/b?key=1&x=%20y"
+    assert "X-Hmac-Signature" not in request.headers
+
+
+# -- Receivers that fail (W6, W10, W11) -------------------------------
+
+@one_database
+@pytest.mark.parametrize("answer, is_lost", [
+    (Answer(delay=1.5), False), (Answer(201), False), (Answer(204), False),
+    (Answer(500), True), (Answer(404, b"<html>"), True),
+    (Answer(close="before"), True)])
+def test_device_does_not_notice_the_receiver(
+        httpd, device, own_receiver, expect_log, answer, is_lost):
+    own_receiver.answers["*"] = answer
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    mac = device(server)
+    if is_lost:
+        expect_log(WARNING, r"NMDM\d{4}: ", mac.id, server=server)
+    with promptly():
+        mac.enroll()
+    own_receiver.wait_for(1)
+    own_receiver.answers["*"] = Answer()
+    mac.idle()
+    assert wait_until(lambda: any(
+        each.json()["topic"] == "mdm.Connect"
+        for each in own_receiver.requests), 10)
+
+
+@one_database
+def test_device_does_not_notice_that_nobody_listens(httpd, device,
+                                                    expect_log):
+    server = httpd(extra_vhost="NanoMDMWebhookURL "
+                   + NOBODY.format(port=free_port()))
+    mac = device(server)
+    expect_log(WARNING, mac.id, server=server)
+    with promptly():
+        mac.enroll()
+        assert mac.idle().status == 200
+
+
+@one_database
+def test_hanging_receiver_costs_its_timeout(httpd, device, own_receiver,
+                                            expect_log):
+    own_receiver.answers["*"] = Answer(hang=True)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    mac = device(server)
+    expect_log(WARNING, mac.id, server=server)
+    with promptly():
+        mac.authenticate()
+    own_receiver.wait_for(1)
+    own_receiver.answers["*"] = Answer()
+    assert mac.token_update().status == 200
+    assert wait_until(lambda: any(
+        each.json()["topic"] == "mdm.TokenUpdate"
+        for each in own_receiver.requests), 4 * TIMEOUT)
+
+
+@one_database
+def test_hanging_event_does_not_hold_up_other_devices(
+        httpd, device, own_receiver, expect_log):
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    stuck, other = device(server), device(server)
+    own_receiver.answers["*"] = lambda request: Answer(
+        hang=is_about(request, stuck))
+    expect_log(WARNING, stuck.id, server=server, optional=True)
+    stuck.authenticate()
+    own_receiver.wait_for(1)
+    with promptly():
+        other.enroll()
+        events_of(own_receiver, other, 2)
+
+
+@one_database
+def test_many_hanging_events_do_not_slow_devices_down(
+        httpd, device, own_receiver, expect_log):
+    own_receiver.answers["*"] = Answer(hang=True)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    expect_log(WARNING, r"NMDM\d{4}: ", server=server)
+    macs = [device(server) for _ in range(10)]
+    for mac in macs:
+        with promptly():
+            mac.enroll()
+    for _ in range(20):
+        with promptly():
+            assert macs[0].idle().status == 200
+    assert own_receiver.connections <= 40
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 8
+    assert "signal" not in server.error_log()
+
+
+@one_database
+def test_events_of_a_device_keep_their_order(httpd, device, own_receiver):
+    own_receiver.answers["*"] = lambda request: Answer(
+        delay=0.3 if request.json()["topic"] == "mdm.Authenticate" else 0)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    macs = [device(server) for _ in range(3)]
+    for mac in macs:
+        mac.enroll()
+        for i in range(5):
+            mac.acknowledge(f"{i}")
+    for mac in macs:
+        requests = requests_of(own_receiver, mac, 7)
+        assert [about(each.json()).get("command_uuid")
+                for each in requests] == [None, None, *"01234"]
+        assert requests[1].time - requests[0].time >= 0.3
+
+
+@one_database
+def test_order_is_kept_although_the_connections_differ(
+        hooked, receiver, mac, device):
+    """A device that opens a connection for each of its messages."""
+    mac.enroll()
+    for i in range(10):
+        mac.close()
+        mac.acknowledge(str(i))
+    assert [about(event).get("command_uuid") for event in events_of(
+        receiver, mac, 12)] == [None, None, *"0123456789"]
+
+
+@one_database
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_redirect_does_not_become_get(httpd, device, own_receiver,
+                                      expect_log, status):
+    own_receiver.answers["/hook"] = Answer(
+        status, headers={"Location": own_receiver.url + "/else"})
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    mac = device(server)
+    expect_log(WARNING, mac.id, server=server, optional=True)
+    mac.authenticate()
+    own_receiver.wait_for(1)
+    time.sleep(0.2)
+    assert {each.method for each in own_receiver.requests} == {"POST"}
+
+
+@one_database
+def test_endless_reply_is_not_read_for_ever(httpd, device, own_receiver,
+                                            expect_log):
+    own_receiver.answers["*"] = lambda request: Answer(
+        body=b"x" * 65536,
+        endless=request.json()["topic"] == "mdm.Authenticate")
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    mac = device(server)
+    expect_log(WARNING, mac.id, server=server, optional=True)
+    with promptly():
+        mac.enroll()
+    assert wait_until(lambda: any(
+        each.json()["topic"] == "mdm.TokenUpdate"
+        for each in own_receiver.requests), 4 * TIMEOUT)
+
+
+@one_database
+def test_client_that_goes_away_is_told_of_all_the_same(hooked, receiver,
+                                                       mac):
+    mac.enroll()
+    body = plistlib.dumps({"UDID": mac.udid, "Status": "Idle"})
+    connection = mac.connect(False)
+    connection.putrequest("PUT", "/mdm", skip_host=True)
+    for name, value in [("Host", "localhost"), ("Content-Type", REPORT),
+                        ("Content-Length", str(len(body)))]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    connection.close()
+    assert topics_of(receiver, mac, 3)[2] == "mdm.Connect"
+
+
+# -- TLS --------------------------------------------------------------
+
+@pytest.fixture
+def tls_receiver(tmp_path):
+    identity = server_identity()
+    pem = tmp_path / "receiver.pem"
+    pem.write_bytes(identity.pem + identity.key_pem)
+    with Receiver(tls=tls_context(pem, None)) as receiver:
+        yield receiver
+
+
+def trusting(httpd, receiver, authority):
+    return httpd(
+        extra_vhost=hook_lines(
+            receiver.url, "NanoMDMUpstreamCACertificateFile"
+            " {folder}/upstream-ca.pem"),
+        files={"upstream-ca.pem": authority.pem})
+
+
+@one_database
+def test_receiver_with_tls(httpd, device, tls_receiver):
+    mac = device(trusting(httpd, tls_receiver, server_authority()))
+    mac.enroll()
+    assert len(events_of(tls_receiver, mac, 2)) == 2
+
+
+@one_database
+def test_receiver_of_another_ca_is_told_nothing(httpd, device,
+                                                tls_receiver, expect_log):
+    server = trusting(httpd, tls_receiver, certs.root("Another CA"))
+    mac = device(server)
+    expect_log(WARNING, mac.id, "certificate", server=server)
+    assert mac.authenticate().status == 200
+    server.wait_for_log("certificate.*|.*NMDM.*certificate")
+    assert not tls_receiver.requests
+
+
+# -- Trace ids --------------------------------------------------------
+
+@one_database
+def test_event_id_is_the_trace_id_of_the_logs(hooked, receiver, mac):
+    mark = hooked.mark()
+    mac.authenticate()
+    event_id = events_of(receiver, mac, 1)[0]["event_id"]
+    hooked.wait_for_log(f"{mac.id}.*{event_id}", mark)
+    line = f"{mac.id} {event_id}\n"
+    log = hooked.folder / "custom.log"
+    assert wait_until(lambda: line in log.read_text(), 3)
+
+
+@one_database
+def test_payload_and_key_stay_out_of_the_log(httpd, device, own_receiver,
+                                             expect_log):
+    own_receiver.answers["*"] = Answer(500)
+    server = httpd(extra_vhost=hook_lines(
+        own_receiver.url, "NanoMDMWebhookKey {folder}-secret"))
+    expect_log(WARNING, server=server)
+    mac = device(server).enroll()
+    mac.set_bootstrap_token(b"bootstrap-secret")
+    server.wait_for_log(WARNING)
+    log = server.error_log()
+    assert mac.push_magic not in log
+    assert base64.b64encode(b"bootstrap-secret").decode() not in log
+    assert f"{server.folder}-secret" not in log
+
+
+# -- The end of a child (W10) -----------------------------------------
+
+@one_database
+def test_stop_delivers_what_waits(httpd, device, own_receiver):
+    own_receiver.answers["*"] = Answer(delay=0.2)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    macs = [device(server) for _ in range(3)]
+    for mac in macs:
+        mac.enroll()
+        mac.close()
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 5
+    for mac in macs:
+        assert topics_of(own_receiver, mac, 2) == ["mdm.Authenticate",
+                                                   "mdm.TokenUpdate"]
+
+
+@one_database
+def test_graceful_restart_delivers_what_waits(httpd, device,
+                                              own_receiver):
+    own_receiver.answers["*"] = Answer(delay=0.2)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    macs = [device(server) for _ in range(3)]
+    for mac in macs:
+        mac.enroll()
+        mac.close()
+    server.graceful()
+    for mac in macs:
+        mac.idle()
+        assert sorted(topics_of(own_receiver, mac, 3)) == [
+            "mdm.Authenticate", "mdm.Connect", "mdm.TokenUpdate"]
+
+
+@one_database
+def test_lost_at_the_end_is_logged(httpd, device, own_receiver,
+                                   expect_log):
+    own_receiver.answers["*"] = Answer(hang=True)
+    server = httpd(extra_vhost=hook_lines(own_receiver.url)
+                   .replace(f"Timeout {TIMEOUT}", "Timeout 30"))
+    mac = device(server).enroll()
+    own_receiver.wait_for(1)
+    expect_log(WARNING, mac.id, server=server)
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 8
+
+
+# -- Configuration ----------------------------------------------------
+
+WRONG = {
+    "URL of another scheme": (
+        "NanoMDMWebhookURL ftp://localhost/",
+        ["NanoMDMWebhookURL", "ftp://localhost/"]),
+    "URL that is none": (
+        "NanoMDMWebhookURL hook", ["NanoMDMWebhookURL", "hook"]),
+    "URL without host": (
+        "NanoMDMWebhookURL http:///hook",
+        ["NanoMDMWebhookURL", "http:///hook"]),
+    "key file that is not there": (
+        "NanoMDMWebhookURL http://localhost/\n"
+        "NanoMDMWebhookKey file:{folder}/nowhere.key",
+        ["NanoMDMWebhookKey", "nowhere.key"]),
+    "key from an unset variable": (
+        "NanoMDMWebhookURL http://localhost/\n"
+        "NanoMDMWebhookKey env:NO_SUCH_VARIABLE",
+        ["NanoMDMWebhookKey", "NO_SUCH_VARIABLE"]),
+    "upstream CA that is not there": (
+        "NanoMDMUpstreamCACertificateFile {folder}/nowhere.pem",
+        ["NanoMDMUpstreamCACertificateFile", "nowhere.pem"]),
+    "timeout of nothing": (
+        "NanoMDMUpstreamTimeout 0", ["NanoMDMUpstreamTimeout", "0"]),
+    "timeout that is no number": (
+        "NanoMDMUpstreamTimeout soon",
+        ["NanoMDMUpstreamTimeout", "soon"]),
+}
+
+
+@one_database
+@pytest.mark.parametrize("name", WRONG)
+def test_configtest_refuses(httpd, name):
+    line, patterns = WRONG[name]
+    server = httpd(start=False, extra_vhost=line)
+    status, said = server.configtest()
+    assert status != 0, said
+    for pattern in patterns:
+        assert pattern in said
