@@ -1,22 +1,26 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The main job, before your eyes: a private httpd on loopback manages a
-simulated device over mutual TLS, with SQLite.
+simulated device over mutual TLS, with SQLite; stand-ins take the part of APNs
+and of a webhook receiver.
 
 demo.py         each step in a line, then everything is stopped
 demo.py --stay  the same, and the server stays until Ctrl-C
 """
 
 import argparse
+import json
 import pathlib
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http"))
 
+import apns as stand_ins                                # noqa: E402
 import ca                                               # noqa: E402
 import databases                                        # noqa: E402
 import device as devices                                # noqa: E402
+import receiver as receivers                            # noqa: E402
 import server as servers                                # noqa: E402
 
 API_KEY = "demo-api-key"
@@ -39,8 +43,26 @@ def expect(text, answer, status=200, body=None):
          f"{answer.status} {answer.body[:300]!r}")
 
 
-def serve(database, authority):
-    httpd = servers.Httpd(database, authority, api_key=API_KEY)
+CONFIGURATION = """\
+NanoMDMPushURL {apns.url}
+NanoMDMPushCACertificateFile {apns.ca_pem}
+NanoMDMWebhookURL {receiver.url}
+"""
+
+GUARDED = """\
+<Location "/profiles/">
+    Require nanomdm-enrolled
+</Location>
+"""
+
+
+def serve(database, authority, apns, receiver):
+    httpd = servers.Httpd(
+        database, authority, api_key=API_KEY, extra_vhost=GUARDED,
+        extra_server=CONFIGURATION.format(apns=apns, receiver=receiver))
+    folder = httpd.folder / "htdocs/profiles"
+    folder.mkdir()
+    (folder / "wifi.txt").write_text("only for enrolled devices\n")
     httpd.start()
     step(f"httpd with mod_ssl, mod_dbd and mod_nanomdm answers at"
          f" https://127.0.0.1:{httpd.tls_port}")
@@ -51,8 +73,8 @@ def check_version(operator):
     expect("GET /version", operator.version())
 
 
-def enroll(httpd, authority):
-    mac = devices.Device(httpd, authority.issue("demo device"))
+def enroll(httpd, authority, topic):
+    mac = devices.Device(httpd, authority.issue("demo device"), topic=topic)
     step(f"a simulated Mac, UDID {mac.udid}, has an identity of its own CA")
     expect("the Mac sends Authenticate over mutual TLS", mac.authenticate())
     expect("the Mac sends TokenUpdate: it is enrolled", mac.token_update())
@@ -66,6 +88,18 @@ def upload_push_certificate(operator):
     expect("the operator uploads an APNs push certificate", answer)
     step(f"its topic is {answer.json['topic']}, valid until"
          f" {answer.json['not_after']}")
+    return answer.json["topic"]
+
+
+def push(operator, mac, apns):
+    answer = operator.push(mac.id)
+    expect("the operator pushes", answer)
+    woken = [request for request in apns.requests
+             if request.token == mac.token.hex()]
+    step("APNs (a stand-in) got it over HTTP/2, with the push certificate:"
+         f" {answer.json['status'][mac.id]['push_result']}",
+         len(woken) == 1 and mac.push_magic.encode() in woken[0].body,
+         f"{woken!r}")
 
 
 def command(operator, mac):
@@ -91,11 +125,23 @@ def show_result(database, mac, uuid):
           sep="\n     ")
 
 
+def show_events(receiver):
+    events = [json.loads(request.body) for request in receiver.wait_for(6)]
+    topics = [event["topic"] for event in events]
+    step(f"the webhook was told, in order: {', '.join(topics)}",
+         topics[:2] == ["mdm.Authenticate", "mdm.TokenUpdate"]
+         and set(topics[2:]) == {"mdm.Connect"}, f"{topics}")
+
+
 def refuse_a_stranger(httpd, mac):
     stranger = devices.Device(httpd, ca.root("Other CA").issue("stranger"),
                               udid=mac.udid)
     expect("a stranger's certificate is refused, never with 401 or 403",
            stranger.idle(), status=400)
+    expect("a guarded file is for the enrolled Mac",
+           mac.raw("GET", "/profiles/wifi.txt"))
+    expect("and not for the stranger",
+           stranger.raw("GET", "/profiles/wifi.txt"), status=400)
 
 
 def leave(mac):
@@ -118,30 +164,42 @@ def stay(httpd, mac):
         print("\nstopping")
 
 
+def show(httpd, database, authority, apns, receiver):
+    """The steps; returns the Mac, still enrolled."""
+    operator = devices.Operator(httpd, key=API_KEY)
+    check_version(operator)
+    topic = upload_push_certificate(operator)
+    mac = enroll(httpd, authority, topic)
+    push(operator, mac, apns)
+    uuid = command(operator, mac)
+    show_result(database, mac, uuid)
+    expect("the Mac polls again: nothing waits", mac.idle(), body=b"")
+    show_events(receiver)
+    refuse_a_stranger(httpd, mac)
+    return mac
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--stay", action="store_true",
                            help="leave the server running until Ctrl-C")
     stays = arguments.parse_args().stay
     sqlite = databases.Sqlite()
+    receiver = receivers.Receiver()
     httpd = None
     try:
-        sqlite.start()
-        database = sqlite.fresh()
-        authority = ca.root("Demo Device CA")
-        httpd = serve(database, authority)
-        (httpd.folder / "server-ca.pem").write_bytes(
-            servers.server_authority().pem)
-        operator = devices.Operator(httpd, key=API_KEY)
-        check_version(operator)
-        mac = enroll(httpd, authority)
-        upload_push_certificate(operator)
-        uuid = command(operator, mac)
-        show_result(database, mac, uuid)
-        refuse_a_stranger(httpd, mac)
-        if stays:
-            stay(httpd, mac)
-        leave(mac)
+        with stand_ins.Apns() as apns:
+            sqlite.start()
+            receiver.start()
+            database = sqlite.fresh()
+            authority = ca.root("Demo Device CA")
+            httpd = serve(database, authority, apns, receiver)
+            (httpd.folder / "server-ca.pem").write_bytes(
+                servers.server_authority().pem)
+            mac = show(httpd, database, authority, apns, receiver)
+            if stays:
+                stay(httpd, mac)
+            leave(mac)
     except Failed as failure:
         print(f"\n{failure}", file=sys.stderr)
         if httpd:
@@ -151,6 +209,7 @@ def main():
         if httpd:
             httpd.stop()
             httpd.remove()
+        receiver.stop()
         sqlite.stop()
         sqlite.remove()
     step("stopped; nothing is left behind")

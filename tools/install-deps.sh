@@ -8,10 +8,10 @@ set -eu
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
        libjansson-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev"
 DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
-      python3-psycopg2 python3-pymysql"
+      python3-psycopg2 python3-pymysql python3-h2"
 CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
        clang libclang-rt-14-dev curl postgresql
-       mariadb-server python3-pytest python3-h2 sqlite3 procps
+       mariadb-server python3-pytest sqlite3 procps
        apache2-utils"
 
 case "${1:-check}" in
