@@ -10,9 +10,12 @@ APXS       ?= apxs
 CC         := $(if $(filter default,$(origin CC)),$(shell $(APXS) -q CC),$(CC))
 LIBEXECDIR := $(shell $(APXS) -q LIBEXECDIR)
 
-CPPFLAGS += -I. -Isrc -Ibuild -isystem $(shell $(APXS) -q INCLUDEDIR) \
-            $(shell $(APXS) -q EXTRA_CPPFLAGS) \
-            $(shell apr-1-config --includes) $(shell apu-1-config --includes)
+# As system headers: clang would warn of what APR's macros do.
+FOREIGN  := $(shell $(APXS) -q INCLUDEDIR) $(patsubst -I%,%,$(filter-out \
+              -I/usr/include,$(shell apr-1-config --includes) \
+              $(shell apu-1-config --includes)))
+CPPFLAGS += -I. -Isrc -Ibuild $(addprefix -isystem ,$(sort $(FOREIGN))) \
+            $(shell $(APXS) -q EXTRA_CPPFLAGS)
 CFLAGS   ?= -O2 -g
 WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wformat=2 -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla

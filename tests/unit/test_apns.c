@@ -598,8 +598,7 @@ static void a_server_nobody_vouches_for_is_refused(void **state)
 {
     client_t *c = *state;
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
-    nmdm_apns_t *apns = start_with(c->pool, temp_file(c->pool,
-                                                      apple.cert[0]), NULL);
+    nmdm_apns_t *apns = start_with(c->pool, apple.cert[0], NULL);
 
     run(apns, &x, 1, c->pool);
     nmdm_apns_stop(apns);
