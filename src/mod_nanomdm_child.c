@@ -16,7 +16,6 @@
 #include <apr_strings.h>
 #include <apr_thread_cond.h>
 #include <apr_thread_proc.h>
-#include <http_protocol.h>
 
 APLOG_USE_MODULE(nanomdm);
 
@@ -45,6 +44,7 @@ struct nanomdm_site_t {
     nmdm_seen_t *seen;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
+    const int *number_of_sites; /* of this child */
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_time_t away_since;      /* 0 while the database answers */
@@ -330,23 +330,26 @@ static apr_status_t stop(void *data)
 
 /* ---- Start ---- */
 
-/* Called by the client's thread for each webhook. Any 2xx is success. */
+/* Called by the client's thread for each webhook. Any 2xx is success. The URL
+ * may hold a password, so it is not repeated. */
 static void webhook_ended(void *baton, const nmdm_exchange_t *x)
 {
     nanomdm_site_t *site = baton;
 
     if (x->status < 200 || x->status > 299) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
-                     NMDMNO(1505) "-: webhook %s: %s; the event is lost",
-                     x->url, x->status
-                     ? ap_get_status_line(x->status)
-                     : x->failure ? x->failure : "no answer");
+                     NMDMNO(1505) "-: NanoMDMWebhookURL: HTTP status %d%s%s;"
+                     " the event is lost", x->status,
+                     x->failure ? ": " : "", x->failure ? x->failure : "");
     }
 }
 
-static apr_status_t stop_peers(void *peers)
+/* All sites of a child share the time that it has to end. */
+static apr_status_t stop_peers(void *data)
 {
-    nmdm_client_stop(peers, PEERS_PATIENCE);
+    nanomdm_site_t *site = data;
+
+    nmdm_client_stop(site->peers, PEERS_PATIENCE / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
@@ -362,7 +365,7 @@ static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
     };
 
     NMDM_TRY(nmdm_client_start(&site->peers, pchild, &peers));
-    apr_pool_pre_cleanup_register(pchild, site->peers, stop_peers);
+    apr_pool_pre_cleanup_register(pchild, site, stop_peers);
     return NULL;
 }
 
@@ -383,6 +386,7 @@ static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
 }
 
 static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
+                                 const child_t *child,
                                  apr_thread_mutex_t *writer)
 {
     nanomdm_site_t *site = apr_pcalloc(pchild, sizeof(*site));
@@ -390,6 +394,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     nmdm_err_t *err;
 
     site->server = s;
+    site->number_of_sites = &child->sites->nelts;
     site->schema_mode = conf->schema_mode == NANOMDM_UNSET
         ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
     site->lender.borrow = borrow;
@@ -451,7 +456,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
         nanomdm_server_t *server = nanomdm_server(each);
 
         if (server->uses_database && dbd_open) {
-            server->site = make_site(pchild, each, writer);
+            server->site = make_site(pchild, each, child, writer);
         }
         if (server->site) {
             APR_ARRAY_PUSH(child->sites, nanomdm_site_t *) = server->site;

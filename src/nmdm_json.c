@@ -133,10 +133,14 @@ static char *restyle(char *to, const char *text)
 static nmdm_bytes_t render(apr_pool_t *p, const nmdm_json_t *object,
                            size_t flags, const char *end)
 {
-    char *text = json_dumps(object->value, flags);
-    char *out = apr_palloc(p, strlen(text) * 6 + strlen(end) + 1), *to;
+    char *text = json_dumps(object->value, flags), *at, *out, *to;
+    apr_size_t room = strlen(text) + strlen(end) + 1;
     nmdm_bytes_t bytes;
 
+    for (at = text; (at = strpbrk(at, "<>&")); at++) {
+        room += 5;
+    }
+    out = apr_palloc(p, room);
     to = restyle(out, text);
     strcpy(to, end);
     bytes.data = out;

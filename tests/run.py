@@ -114,7 +114,7 @@ def http():
 
 def worker():
     """Worker MPM, the main path on each database."""
-    return pytest("-k", "smoke or checkin or test_queue", "-m", "not slow",
+    return pytest("-k", "smoke or checkin or certauth", "-m", "not slow",
                   "--db", "sqlite3", NANOMDM_MPM="worker")
 
 

@@ -32,9 +32,9 @@ def push_lines(apns, *more, timeout=TIMEOUT):
                       f"NanoMDMPushTimeout {timeout}", *more])
 
 
-def options(apns, *more, **others):
+def options(apns, *more, timeout=TIMEOUT, **others):
     """Options of an Httpd that pushes to a stand-in."""
-    return {"extra_vhost": push_lines(apns, *more),
+    return {"extra_vhost": push_lines(apns, *more, timeout=timeout),
             "files": {"apns-ca.pem": apns.authority.pem},
             "threads": 16, **others}
 
@@ -664,7 +664,7 @@ def test_connection_that_apns_closed_costs_no_push(operator, mac, apns,
 @one_database
 def test_apns_that_comes_back_is_used_again(httpd, device, operator_at,
                                             own_apns, expect_log):
-    server = httpd(**options(own_apns))
+    server = httpd(**options(own_apns, timeout=2))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
     assert_pushed(operator.push(mac.id), [mac.id])
@@ -867,7 +867,7 @@ def push_slowly(server, operator_at, device, apns, delay):
 @one_database
 def test_graceful_restart_waits_for_pushes(httpd, device, operator_at,
                                            own_apns):
-    server = httpd(**options(own_apns))
+    server = httpd(**options(own_apns, timeout=5))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 1)
     server.graceful()
     for mac, caller in zip(macs, callers):
@@ -879,7 +879,7 @@ def test_graceful_restart_waits_for_pushes(httpd, device, operator_at,
 @one_database
 def test_graceful_stop_answers_every_caller(httpd, device, operator_at,
                                             own_apns):
-    server = httpd(**options(own_apns))
+    server = httpd(**options(own_apns, timeout=5))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 1)
     server.process.send_signal(signal.SIGWINCH)
     for mac, caller in zip(macs, callers):
@@ -891,7 +891,7 @@ def test_graceful_stop_answers_every_caller(httpd, device, operator_at,
 def test_stop_with_pushes_in_flight(httpd, device, operator_at, own_apns,
                                     expect_log):
     """httpd ends connections at once; nobody waits for ever."""
-    server = httpd(**options(own_apns))
+    server = httpd(**options(own_apns, timeout=3))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 30)
     expect_log(WARNING, "|".join(ids_of(macs)), server=server,
                optional=True)

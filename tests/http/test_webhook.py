@@ -287,7 +287,7 @@ def test_tally_begins_anew_with_the_enrollment(hooked, receiver, mac):
 @one_database
 def test_tally_is_that_of_its_own_update(httpd, device, own_receiver):
     """Although the next update was stored before it was sent."""
-    own_receiver.answers["*"] = Answer(delay=0.3)
+    own_receiver.answers["*"] = Answer(delay=0.1)
     mac = device(httpd(extra_vhost=hook_lines(own_receiver.url)))
     mac.enroll().token_update()
     mac.token_update()
@@ -555,6 +555,17 @@ def test_hanging_receiver_costs_its_timeout(httpd, device, own_receiver,
 
 
 @one_database
+def test_waiting_in_line_does_not_count_as_time_of_the_receiver(
+        httpd, device, own_receiver):
+    """It answers each event in time, all of them take longer."""
+    own_receiver.answers["*"] = Answer(delay=0.4 * TIMEOUT)
+    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url))).enroll()
+    for _ in range(3):
+        mac.idle()
+    assert len(events_of(own_receiver, mac, 5)) == 5
+
+
+@one_database
 def test_hanging_event_does_not_hold_up_other_devices(
         httpd, device, own_receiver, expect_log):
     server = httpd(extra_vhost=hook_lines(own_receiver.url))
@@ -573,7 +584,7 @@ def test_hanging_event_does_not_hold_up_other_devices(
 def test_many_hanging_events_do_not_slow_devices_down(
         httpd, device, own_receiver, expect_log):
     own_receiver.answers["*"] = Answer(hang=True)
-    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    server = httpd(extra_vhost=hook_lines(own_receiver.url), threads=16)
     expect_log(WARNING, LOST, server=server)
     macs = [device(server) for _ in range(10)]
     for mac in macs:
@@ -771,7 +782,7 @@ def test_lost_at_the_end_is_logged(httpd, device, own_receiver,
     own_receiver.answers["*"] = Answer(hang=True)
     server = httpd(extra_vhost=hook_lines(own_receiver.url)
                    .replace(f"Timeout {TIMEOUT}", "Timeout 30"))
-    mac = device(server).enroll()
+    device(server).enroll()
     own_receiver.wait_for(1)
     expect_log(WARNING, LOST, server=server)
     started = time.monotonic()
