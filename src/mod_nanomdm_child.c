@@ -336,11 +336,15 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
 {
     nanomdm_site_t *site = baton;
 
-    if (x->status < 200 || x->status > 299) {
+    if (!x->status) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
-                     NMDMNO(1505) "-: NanoMDMWebhookURL: HTTP status %d%s%s;"
-                     " the event is lost", x->status,
-                     x->failure ? ": " : "", x->failure ? x->failure : "");
+                     NMDMNO(1505) "%s is lost: %s", x->about,
+                     x->failure ? x->failure : "no answer");
+    }
+    else if (x->status < 200 || x->status > 299) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
+                     NMDMNO(1506) "%s is lost: the receiver answered %d",
+                     x->about, x->status);
     }
 }
 

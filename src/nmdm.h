@@ -22,6 +22,7 @@ typedef enum {
     NMDM_DECLINED,      /* we choose not to manage this user */
     NMDM_TOO_LARGE,     /* more bytes than NanoMDMMaxBody */
     NMDM_NOT_FOUND,
+    NMDM_UPSTREAM,      /* another server failed us */
     NMDM_UNAVAILABLE,   /* the database is away; worth another try */
     NMDM_INTERNAL
 } nmdm_kind_e;

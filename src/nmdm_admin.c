@@ -116,7 +116,7 @@ typedef struct {
     const char *command_error;          /* or NULL */
     const char *push_error;             /* of the whole call, or NULL */
     nmdm_json_t *per_id;
-    int failures;                       /* ids whose push failed */
+    int successes, failures;            /* ids by what became of their push */
 } call_t;
 
 static int status_of_call(const call_t *call)
@@ -214,6 +214,9 @@ static void note_push(nmdm_ctx_t *ctx, call_t *call,
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0909)
                  "%s: push failed: %s", info->id, error);
     }
+    else {
+        call->successes++;
+    }
     if (apns_id) {
         nmdm_json_set_string(entry, "push_result", apns_id);
     }
@@ -260,6 +263,8 @@ static void send_all(nmdm_ctx_t *ctx, call_t *call, const push_t *in)
             call->push_error = apr_psprintf(
                 ctx->pool, "retrieving push cert for topic \"%s\": none is"
                 " stored; PUT it to pushcert", info->topic);
+            nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0916) "%s: not pushed: %s",
+                     info->id, call->push_error);
             continue;
         }
         exchanges[n] = apr_palloc(ctx->pool, sizeof(**exchanges));
@@ -311,9 +316,10 @@ static nmdm_err_t *push(nmdm_ctx_t *ctx, call_t *call)
             call->push_error = apr_pstrdup(ctx->pool, call->push_error);
         }
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
-                 "%s: pushed to %d of %d enrollments, %d failed [trace %s]",
-                 APR_ARRAY_IDX(ids, 0, const char *), done + slice.nelts,
-                 ids->nelts, call->failures, ctx->trace_id);
+                 "%s: %d of %d enrollments done: %d pushed, %d failed"
+                 " [trace %s]", APR_ARRAY_IDX(ids, 0, const char *),
+                 done + slice.nelts, ids->nelts, call->successes,
+                 call->failures, ctx->trace_id);
         apr_pool_clear(part.pool);
     }
     apr_pool_destroy(part.pool);

@@ -55,6 +55,7 @@ struct job_t {
     APR_RING_ENTRY(job_t) link; /* inbox, ready or in flight */
     nmdm_client_t *client;
     nmdm_transfer_t transfer;   /* its pool: all of a posted job's */
+    apr_interval_time_t patience;
     apr_time_t until;           /* on the steady clock */
     caller_t *caller;           /* NULL: posted */
 
@@ -193,6 +194,11 @@ static void launch(job_t *job, apr_time_t now)
     nmdm_client_t *client = job->client;
     const char *failure;
 
+    if (!job->caller) {
+        /* Time spent in line behind others is not the receiver's. */
+        job->until = now + job->patience;
+        job->transfer.x->deadline = apr_time_now() + job->patience;
+    }
     if (job->until <= now) {
         settle(job, "not sent in time");
         return;
@@ -469,7 +475,8 @@ static job_t *make_job(nmdm_client_t *client, nmdm_exchange_t *x,
 
     APR_RING_ELEM_INIT(job, link);
     job->client = client;
-    job->until = steady_now() + (x->deadline - apr_time_now());
+    job->patience = x->deadline - apr_time_now();
+    job->until = steady_now() + job->patience;
     job->transfer.x = x;
     job->transfer.pool = p;
     job->transfer.owner = job;
@@ -539,6 +546,7 @@ static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
     copy->cert_pem = apr_pstrdup(p, x->cert_pem);
     copy->key_pem = apr_pstrdup(p, x->key_pem);
     copy->deadline = x->deadline;
+    copy->about = apr_pstrdup(p, x->about);
     return copy;
 }
 

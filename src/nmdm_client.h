@@ -32,8 +32,8 @@ void nmdm_client_run(nmdm_client_t *client, nmdm_exchange_t **exchanges,
                      int n, apr_pool_t *p);
 
 /* Copies x and returns at once. Exchanges of one `order` (an enrollment id)
- * are sent one after the other, in the order posted. An error when too many
- * wait already. */
+ * are sent one after the other, in the order posted; each has the time to its
+ * deadline again from when it is sent. An error when too many wait already. */
 nmdm_err_t *nmdm_client_post(nmdm_client_t *client, const char *order,
                              const nmdm_exchange_t *x, apr_pool_t *p);
 

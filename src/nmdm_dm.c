@@ -233,7 +233,7 @@ nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
 static nmdm_err_t *complain(apr_pool_t *p, const nmdm_msg_t *msg,
                             const char *what)
 {
-    return nmdm_err(p, NMDM_DENIED, APR_SUCCESS,
+    return nmdm_err(p, NMDM_UPSTREAM, APR_SUCCESS,
                     NMDMNO(1723) "%s: declarative management server: %s",
                     msg->who.id, what);
 }
@@ -264,7 +264,7 @@ static nmdm_kind_e kind_of(int status)
     if (status >= 400 && status < 500 && status != 401 && status != 403) {
         return NMDM_INVALID;
     }
-    return NMDM_DENIED;
+    return NMDM_UPSTREAM;
 }
 
 nmdm_err_t *nmdm_dm_answer(nmdm_reply_t *reply, apr_pool_t *p,

@@ -24,7 +24,7 @@ nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
 
 /* Makes the device's answer of what x came to; the reply has x's memory.
  * NMDM_NOT_FOUND and NMDM_INVALID tell the device so, any other error is the
- * DM server's and NMDM_DENIED. */
+ * DM server's and NMDM_UPSTREAM. */
 nmdm_err_t *nmdm_dm_answer(nmdm_reply_t *reply, apr_pool_t *p,
                            const nmdm_dm_conf_t *conf, const nmdm_msg_t *msg,
                            const nmdm_exchange_t *x);

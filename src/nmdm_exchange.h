@@ -14,6 +14,7 @@ typedef struct {
     nmdm_bytes_t body;
     const char *cert_pem, *key_pem;     /* TLS identity, or NULL */
     apr_time_t deadline;                /* retries included */
+    const char *about;                  /* whose it is, for logs, or NULL */
 
     /* set by the thread that carried it */
     int status;                         /* 0: no answer, see failure */

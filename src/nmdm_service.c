@@ -11,6 +11,8 @@
 #include "nmdm_store.h"
 #include "nmdm_webhook.h"
 
+#include <apr_strings.h>
+
 #include <string.h>
 
 /* The tally of a message that has none. */
@@ -105,6 +107,8 @@ static void tell_webhook(nmdm_ctx_t *ctx, const nmdm_msg_t *msg, long tally)
     }
     facts.params = nmdm_webhook_params(ctx->pool, ctx->query);
     nmdm_webhook_event(&x, ctx->pool, ctx->policy->webhook, msg, &facts);
+    x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s",
+                           msg->who.id, ctx->trace_id, ctx->story.message);
     err = nmdm_client_post(ctx->peers, msg->who.device_id, &x, ctx->pool);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
@@ -242,6 +246,18 @@ static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
     return admit(ctx, &((checkin_t *)baton)->msg->who);
 }
 
+/* RFC 3986 resolves endpoints beside the last segment of such a URL. */
+static void remark_on_url(nmdm_ctx_t *ctx, const char *id, const char *url)
+{
+    apr_size_t len = strcspn(url, "?");
+
+    if (len && url[len - 1] != '/') {
+        nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(0711)
+                 "%s: NanoMDMDeclarativeManagementURL %s has no slash at its"
+                 " end: endpoints replace its last segment", id, url);
+    }
+}
+
 /* Outside the unit: another machine is waited for, and no connection held
  * meanwhile. */
 static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
@@ -255,6 +271,7 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
                                             " NanoMDMDeclarativeManagementURL");
     }
     nmdm_db_release(ctx);
+    remark_on_url(ctx, in->msg->who.id, conf->url);
     NMDM_TRY(nmdm_dm_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
     x.deadline = apr_time_now() + ctx->policy->upstream_timeout;
     nmdm_client_run(ctx->peers, &one, 1, ctx->pool);

@@ -22,7 +22,7 @@ one_database = pytest.mark.one_database
 
 KEY = "hook-secret"
 WARNING = r":warn\]"
-LOST = r"NMDM\d{4}: .*webhook"
+LOST = r"NMDM\d{4}: .*[Ww]ebhook"
 TIMEOUT = 1                     # NanoMDMUpstreamTimeout of all servers
 PROMPT = 0.7                    # seconds in which a device is answered
 NOBODY = "http://localhost:{port}/hook"

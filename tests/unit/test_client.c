@@ -552,7 +552,7 @@ static void failures_of_posted_ones_are_told(void **state)
     OK(nmdm_client_post(net->client, "A", x, net->p));
     wait_for_ended(net, 3);
     assert_string_equal(net->ended[1], "0 no complete answer in time ");
-    assert_string_equal(net->ended[2], "0 not sent in time ");
+    assert_string_equal(net->ended[2], "0 no complete answer in time ");
 }
 
 /* What fails at once gives its turn to the next of its order, which may be for

@@ -231,10 +231,10 @@ static void other_statuses_are_told_without_their_bodies(void **state)
         nmdm_kind_e kind;
     } ROWS[] = {
         { 404, NMDM_NOT_FOUND }, { 400, NMDM_INVALID },
-        { 410, NMDM_INVALID }, { 429, NMDM_INVALID }, { 401, NMDM_DENIED },
-        { 403, NMDM_DENIED }, { 201, NMDM_DENIED }, { 302, NMDM_DENIED },
-        { 304, NMDM_DENIED }, { 500, NMDM_DENIED }, { 503, NMDM_DENIED },
-        { 999, NMDM_DENIED }
+        { 410, NMDM_INVALID }, { 429, NMDM_INVALID }, { 401, NMDM_UPSTREAM },
+        { 403, NMDM_UPSTREAM }, { 201, NMDM_UPSTREAM }, { 302, NMDM_UPSTREAM },
+        { 304, NMDM_UPSTREAM }, { 500, NMDM_UPSTREAM }, { 503, NMDM_UPSTREAM },
+        { 999, NMDM_UPSTREAM }
     };
     nmdm_reply_t reply;
     size_t i;
@@ -257,7 +257,7 @@ static void no_answer_is_their_failure(void **state)
     nmdm_reply_t reply;
 
     REFUSED(answer(&reply, *state, &SIGNED, outcome(*state, 0, "", NULL)),
-            NMDM_DENIED, "no complete answer in time");
+            NMDM_UPSTREAM, "no complete answer in time");
 }
 
 static void every_answer_must_be_signed(void **state)
@@ -269,10 +269,10 @@ static void every_answer_must_be_signed(void **state)
     for (i = 0; i < sizeof(STATUSES) / sizeof(STATUSES[0]); i++) {
         REFUSED(answer(&reply, *state, &SIGNED,
                        outcome(*state, STATUSES[i], "{}", NULL)),
-                NMDM_DENIED, "no X-Hmac-Signature");
+                NMDM_UPSTREAM, "no X-Hmac-Signature");
         REFUSED(answer(&reply, *state, &SIGNED,
                        outcome(*state, STATUSES[i], "{}", "send")),
-                NMDM_DENIED, "is wrong");
+                NMDM_UPSTREAM, "is wrong");
         assert_null(reply.content_type);
     }
     OK(answer(&reply, *state, &SIGNED, outcome(*state, 200, "{}",
