@@ -140,6 +140,7 @@ void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx);
 /* ctx may be NULL: then there is no trace id to add. */
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                        const nmdm_err_t *err);
+int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 

@@ -191,13 +191,7 @@ static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
 
 static void log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
-    static const int LEVELS[] = {
-        [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_WARNING] = APLOG_WARNING,
-        [NMDM_LOG_NOTICE] = APLOG_NOTICE,
-        [NMDM_LOG_INFO] = APLOG_INFO, [NMDM_LOG_DEBUG] = APLOG_DEBUG
-    };
-
-    ap_log_error(APLOG_MARK, LEVELS[level], 0,
+    ap_log_error(APLOG_MARK, nanomdm_log_level(level), 0,
                  ((nanomdm_site_t *)ctx->log_baton)->server, "%s", line);
 }
 

@@ -44,7 +44,7 @@ void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                   ctx ? ctx->trace_id : "");
 }
 
-void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
+int nanomdm_log_level(nmdm_log_e level)
 {
     static const int LEVELS[] = {
         [NMDM_LOG_ERROR] = APLOG_ERR, [NMDM_LOG_WARNING] = APLOG_WARNING,
@@ -52,8 +52,13 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
         [NMDM_LOG_INFO] = APLOG_INFO, [NMDM_LOG_DEBUG] = APLOG_DEBUG
     };
 
-    ap_log_rerror(APLOG_MARK, LEVELS[level], 0, (request_rec *)ctx->log_baton,
-                  "%s", line);
+    return LEVELS[level];
+}
+
+void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
+{
+    ap_log_rerror(APLOG_MARK, nanomdm_log_level(level), 0,
+                  (request_rec *)ctx->log_baton, "%s", line);
 }
 
 /* ---- What a request leaves for the access log, CGI and expressions ---- */
