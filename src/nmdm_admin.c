@@ -14,6 +14,7 @@
 
 #include <apr_escape.h>
 #include <apr_hash.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -590,6 +591,18 @@ static nmdm_err_t *check_form(nmdm_ctx_t *ctx, const apr_table_t *form)
     return NULL;
 }
 
+/* With capital digits, as RFC 3986 prefers and other clients send. */
+static const char *escape(apr_pool_t *p, const char *value)
+{
+    char *text = apr_pstrdup(p, apr_pescape_urlencoded(p, value)), *at;
+
+    for (at = text; (at = strchr(at, '%')); at += 3) {
+        at[1] = (char)apr_toupper(at[1]);
+        at[2] = (char)apr_toupper(at[2]);
+    }
+    return text;
+}
+
 /* The named members of a form that have a value, encoded again. */
 static const char *encode_form(apr_pool_t *p, const apr_table_t *form,
                                const char *const *names)
@@ -601,8 +614,7 @@ static const char *encode_form(apr_pool_t *p, const apr_table_t *form,
 
         if (value && *value) {
             APR_ARRAY_PUSH(pairs, const char *)
-                = apr_pstrcat(p, *names, "=",
-                              apr_pescape_urlencoded(p, value), NULL);
+                = apr_pstrcat(p, *names, "=", escape(p, value), NULL);
         }
     }
     return apr_array_pstrcat(p, pairs, '&');

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids in a JSON body, and escrow key unlock (P18)."""
+
+import base64
+import json
+import urllib.parse
+
+import pytest
+
+import ca as certs
+from device import Operator, command
+from receiver import Answer, Receiver
+
+pytestmark = pytest.mark.one_database
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+UNLOCK = {"serial": "C02X", "productType": "Mac14,2",
+          "escrowKey": "AAAA-BBBB", "orgName": "A & B", "guid": "g"}
+
+
+@pytest.fixture(scope="module")
+def apple():
+    receiver = Receiver()
+    receiver.start()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+def asking(httpd, apple):
+    return Operator(httpd(
+        extra_server=f"NanoMDMEscrowURL {apple.url}/unlock"))
+
+
+def enqueue(operator, **request):
+    return operator.call("POST", "/v1/enqueue",
+                         json.dumps(request).encode(), JSON)
+
+
+def test_json_body_carries_ids_and_command(operator, device):
+    macs = [device().enroll() for _ in range(3)]
+    uuid, plist = command()
+    answer = enqueue(operator, ids=[mac.id for mac in macs], nopush=True,
+                     command=base64.b64encode(plist).decode())
+    assert answer.status == 200, answer
+    assert answer.json["command_uuid"] == uuid
+    assert all(mac.idle().body == plist for mac in macs)
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b'{"ids": 1}', b'{"ids": [1]}', b'{"ids": ["a"]}',
+    b'{"ids": ["a"], "command": "%%"}'])
+def test_json_body_of_no_use_is_400(operator, body):
+    answer = operator.call("POST", "/v1/enqueue", body, JSON)
+    assert answer.status == 400, answer
+    assert list(answer.json) == ["error"]
+
+
+def unlock(operator, topic, **changes):
+    form = {**UNLOCK, "topic": topic, **changes}
+    return operator.call("POST", "/v1/escrowkeyunlock",
+                         urllib.parse.urlencode(form).encode(), FORM)
+
+
+def test_p18_request_and_answer_are_passed_on(asking, apple):
+    identity = certs.push_certificate()
+    topic = asking.pushcert_put(identity.pem + identity.key_pem).json["topic"]
+    apple.answers["*"] = Answer(status=202, body=b"<x/>",
+                                headers={"Content-Type": "text/xml"})
+    before = len(apple.requests)
+    answer = unlock(asking, topic, imei="35")
+    assert (answer.status, answer.body) == (202, b"<x/>"), answer
+    assert answer.headers["Content-Type"] == "text/xml"
+    request = apple.requests[before]
+    assert request.method == "POST"
+    assert request.path == "/unlock?imei=35&productType=Mac14%2C2&serial=C02X"
+    assert request.body == b"escrowKey=AAAA-BBBB&guid=g&orgName=A+%26+B"
+
+
+@pytest.mark.parametrize("name", UNLOCK)
+def test_p18_missing_parameter_is_400(asking, name):
+    answer = unlock(asking, "com.apple.mgmt.External.x", **{name: ""})
+    assert answer.status == 400, answer
+    assert answer.json == {"error": "invalid or missing parameters"}
+
+
+def test_p18_topic(asking):
+    answer = unlock(asking, "")
+    assert (answer.status, answer.json) == (400, {"error": "empty topic"})
+    assert unlock(asking, "com.apple.mgmt.External.x").status == 500
