@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod_nanomdm_child.c -- one child process: its connections, lent out by
- * mod_dbd, and the thread that writes down who was seen. */
+ * mod_dbd, the thread that writes down who was seen, and those that speak to
+ * APNs and to other servers. */
 
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"

@@ -74,7 +74,7 @@ nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
 
 /* ---- nmdm_queue.c ---- */
 
-/* What NMDM_QUEUE_NEXT found. */
+/* What nmdm_queue_next found. */
 typedef enum {
     NMDM_NEXT_STRANGER,         /* the certificate is not this device's */
     NMDM_NEXT_NOTHING,
