@@ -153,8 +153,10 @@ static void note(check_t *check, site_t *site, const ap_directive_t *node)
         const char *handler = first_word(check->pool, node);
 
         if (nanomdm_is_our_handler(handler)) {
-            site->any_use = node;
             check->found_any = 1;
+            if (strcmp(handler, "nanomdm-version")) {
+                site->any_use = node;
+            }
         }
         if (nanomdm_is_device_handler(handler)) {
             if (!site->identity_use) {

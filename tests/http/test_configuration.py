@@ -492,3 +492,8 @@ def test_directives_are_not_for_htaccess(httpd, expect_log):
     client = Client(server)
     assert client.raw("GET", "/x").status == 500
     client.close()
+
+
+def test_the_version_alone_needs_no_database(httpd):
+    server = httpd(without=("database", "ca", "api_key", "mdm", "api"))
+    assert Operator(server).version().status == 200
