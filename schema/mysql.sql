@@ -1,7 +1,8 @@
 -- mod_nanomdm: all tables, for MySQL 8.0.19 and MariaDB 10.6 and later.
 -- Load with the server's own client: mysql --comments DATABASE < mysql.sql
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the column answered and what begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, and what
+-- begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 -- The collation is the byte-exact one without padding, which has another name
@@ -131,7 +132,7 @@ CREATE TABLE command_results (
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
 -- What is queued for whom. active FALSE: never to be delivered; answered TRUE:
--- a final report is stored.
+-- a final report is stored; expires_at: not delivered after it.
 -- The delivery query takes the first entry of idx_queue_pending: commands that
 -- a device has answered cost it nothing. idx_queue_priority and idx_queue_lookup
 -- are there for NanoMDM and view_queue.
@@ -144,6 +145,7 @@ CREATE TABLE enrollment_queue (
     updated_at   TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
                  ON UPDATE CURRENT_TIMESTAMP(6),
     answered     BOOLEAN      NOT NULL DEFAULT FALSE,
+    expires_at   TIMESTAMP(6) NULL,
     PRIMARY KEY (id, command_uuid),
     INDEX idx_queue_command (command_uuid),
     INDEX idx_queue_priority (priority DESC, created_at),
@@ -223,10 +225,26 @@ AFTER UPDATE ON command_results FOR EACH ROW
        AND command_uuid = NEW.command_uuid
        AND answered <> (NEW.status <> 'NotNow');
 
+-- Pushes whose device has not been heard of since; a refused one stays until the
+-- device sends a new token. status is APNs' last answer, 0 while there is none;
+-- next_at is when to push again, NULL never. No foreign key: a database of
+-- NanoMDM may compare IDs by another collation.
+CREATE TABLE nanomdm_pushes (
+    id        VARCHAR(255) NOT NULL,
+    status    INTEGER      NOT NULL DEFAULT 0,
+    reason    VARCHAR(255) NULL,
+    tries     INTEGER      NOT NULL DEFAULT 0,
+    next_at   TIMESTAMP(6) NULL,
+    pushed_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    PRIMARY KEY (id),
+    INDEX idx_push_next (next_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
-INSERT INTO nanomdm_schema (version) VALUES (1);
+INSERT INTO nanomdm_schema (version) VALUES (2);

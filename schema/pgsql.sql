@@ -1,7 +1,8 @@
 -- mod_nanomdm: all tables, for PostgreSQL 12 and later.
 -- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f pgsql.sql DATABASE
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the column answered and what begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, and what
+-- begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 
@@ -123,7 +124,7 @@ CREATE INDEX idx_result_command ON command_results (command_uuid, id);
 CREATE INDEX idx_result_status ON command_results (status);
 
 -- What is queued for whom. active FALSE: never to be delivered; answered TRUE:
--- a final report is stored.
+-- a final report is stored; expires_at: not delivered after it.
 CREATE TABLE enrollment_queue (
     id           VARCHAR(255) NOT NULL,
     command_uuid VARCHAR(127) NOT NULL,
@@ -132,6 +133,7 @@ CREATE TABLE enrollment_queue (
     created_at   TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     updated_at   TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     answered     BOOLEAN      NOT NULL DEFAULT FALSE,
+    expires_at   TIMESTAMP    NULL,
     PRIMARY KEY (id, command_uuid),
     FOREIGN KEY (id) REFERENCES enrollments (id)
         ON DELETE CASCADE ON UPDATE CASCADE,
@@ -252,9 +254,25 @@ CREATE TRIGGER nanomdm_result_stored
     AFTER INSERT OR UPDATE OF status ON command_results
     FOR EACH ROW EXECUTE FUNCTION nanomdm_result_stored();
 
+-- Pushes whose device has not been heard of since; a refused one stays until the
+-- device sends a new token. status is APNs' last answer, 0 while there is none;
+-- next_at is when to push again, NULL never. No foreign key: a database of
+-- NanoMDM may compare IDs by another collation.
+CREATE TABLE nanomdm_pushes (
+    id        VARCHAR(255) NOT NULL,
+    status    INTEGER      NOT NULL DEFAULT 0,
+    reason    VARCHAR(255) NULL,
+    tries     INTEGER      NOT NULL DEFAULT 0,
+    next_at   TIMESTAMP    NULL,
+    pushed_at TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (1);
+INSERT INTO nanomdm_schema (version) VALUES (2);

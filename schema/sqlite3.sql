@@ -1,7 +1,8 @@
 -- mod_nanomdm: all tables, for SQLite 3.35 and later.
 -- Load: sqlite3 -bail DATABASE < sqlite3.sql
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the column answered and what begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, and what
+-- begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 -- SQLite holds no VARCHAR to its length, so the checks do. Times are UTC with
@@ -139,7 +140,7 @@ CREATE INDEX idx_result_command ON command_results (command_uuid, id);
 CREATE INDEX idx_result_status ON command_results (status);
 
 -- What is queued for whom. active FALSE: never to be delivered; answered TRUE:
--- a final report is stored.
+-- a final report is stored; expires_at: not delivered after it.
 CREATE TABLE enrollment_queue (
     id           VARCHAR(255) NOT NULL,
     command_uuid VARCHAR(127) NOT NULL,
@@ -150,6 +151,7 @@ CREATE TABLE enrollment_queue (
     updated_at   TEXT         NOT NULL
                  DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     answered     BOOLEAN      NOT NULL DEFAULT FALSE,
+    expires_at   TEXT         NULL,
     PRIMARY KEY (id, command_uuid),
     FOREIGN KEY (id) REFERENCES enrollments (id)
         ON DELETE CASCADE ON UPDATE CASCADE,
@@ -319,9 +321,26 @@ BEGIN
        AND answered <> (NEW.status <> 'NotNow');
 END;
 
+-- Pushes whose device has not been heard of since; a refused one stays until the
+-- device sends a new token. status is APNs' last answer, 0 while there is none;
+-- next_at is when to push again, NULL never. No foreign key: a database of
+-- NanoMDM may compare IDs by another collation.
+CREATE TABLE nanomdm_pushes (
+    id        VARCHAR(255) NOT NULL,
+    status    INTEGER      NOT NULL DEFAULT 0,
+    reason    VARCHAR(255) NULL,
+    tries     INTEGER      NOT NULL DEFAULT 0,
+    next_at   TEXT         NULL,
+    pushed_at TEXT         NOT NULL
+              DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (1);
+INSERT INTO nanomdm_schema (version) VALUES (2);

@@ -3,19 +3,12 @@
 
 #include "nmdm_store.h"
 #include "nmdm_db.h"
+#include "nmdm_schema.h"
 
-#include <apr_atomic.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 
 #include <string.h>
-
-/* Whether the database has the additive part of our schema, which keeps the
- * cost of delivery independent of history. */
-static int has_additions(const nmdm_ctx_t *ctx)
-{
-    return apr_atomic_read32(&ctx->lender->schema->version) >= 1;
-}
 
 nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             nmdm_command_t *command, const nmdm_id_t *who,
@@ -26,7 +19,7 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
     int found;
 
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
-                         has_additions(ctx) ? STMT_QUEUE_NEXT
+                         nmdm_schema_is_complete(ctx) ? STMT_QUEUE_NEXT
                                             : STMT_QUEUE_NEXT_SCAN,
                          NMDM_ARGS(who->id, open_status, open_status,
                                    who->device_id, ctx->cert->sha256)));
@@ -76,7 +69,7 @@ nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid)
 nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id)
 {
     return nmdm_db_exec(ctx, NULL,
-                        has_additions(ctx) ? STMT_QUEUE_CLEAR
+                        nmdm_schema_is_complete(ctx) ? STMT_QUEUE_CLEAR
                                            : STMT_QUEUE_CLEAR_SCAN,
                         NMDM_ARGS(device_id));
 }

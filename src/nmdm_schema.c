@@ -22,9 +22,10 @@ static const char *const FULL[] = {
     SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
 };
 
-/* From version 0 to 1. NanoMDM makes no sqlite3 database. */
-static const char *const UPGRADE[] = {
-    NULL, UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL
+/* From each version to the next. NanoMDM makes no sqlite3 database. */
+static const char *const UPGRADES[NMDM_SCHEMA_VERSION][NMDM_DIALECTS] = {
+    { NULL, UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL },
+    { UPGRADE_0002_SQLITE3, UPGRADE_0002_PGSQL, UPGRADE_0002_MYSQL },
 };
 
 /* ---- Scripts ---- */
@@ -86,17 +87,6 @@ static nmdm_err_t *probe(nmdm_ctx_t *ctx)
     return nmdm_db_row(ctx, &found, NULL, 0, STMT_SCHEMA_PROBE, NULL, 0);
 }
 
-/* 0 also when there is no such table. */
-static int version_of(nmdm_ctx_t *ctx)
-{
-    const char *version = NULL;
-    int found;
-    nmdm_err_t *err = nmdm_db_row(ctx, &found, &version, 1,
-                                  STMT_SCHEMA_VERSION, NULL, 0);
-
-    return !err && found && version ? atoi(version) : 0;
-}
-
 /* The first column of the first row, "" for NULL. */
 static nmdm_err_t *ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
 {
@@ -113,6 +103,18 @@ static nmdm_err_t *ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
     text = apr_dbd_get_entry(db->driver, row, 0);
     *value = apr_pstrdup(ctx->pool, text ? text : "");
     return NULL;
+}
+
+/* 0 also when there is no such table. Not prepared: a statement that was
+ * would not survive the upgrade. */
+static int version_of(nmdm_ctx_t *ctx)
+{
+    const char *version;
+    nmdm_err_t *err = ask(ctx, &version, nmdm_sql_prefixed(
+        ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
+        ctx->lender->prefix));
+
+    return err ? 0 : atoi(version);
 }
 
 /* ---- Creating and upgrading, one process at a time ---- */
@@ -187,27 +189,32 @@ static nmdm_err_t *create(nmdm_ctx_t *ctx)
     return unlock(ctx, err);
 }
 
+static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int version)
+{
+    for (; version < NMDM_SCHEMA_VERSION; version++) {
+        NMDM_TRY(run_script(ctx, UPGRADES[version][ctx->db->dialect]));
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
+                 "upgraded the schema to version %d", version + 1);
+    }
+    return NULL;
+}
+
 static nmdm_err_t *upgrade(nmdm_ctx_t *ctx)
 {
     nmdm_err_t *err = NULL;
+    int version;
 
     NMDM_TRY(lock(ctx));
     if (ctx->db->dialect == NMDM_PGSQL) {
         /* A failed look would end the transaction. */
         err = nmdm_db_run(ctx, "SAVEPOINT look");
     }
-    if (!err && version_of(ctx) < NMDM_SCHEMA_VERSION) {
-        if (ctx->db->dialect == NMDM_PGSQL) {
-            err = nmdm_db_run(ctx, "ROLLBACK TO SAVEPOINT look");
-        }
-        if (!err) {
-            err = run_script(ctx, UPGRADE[ctx->db->dialect]);
-        }
-        if (!err) {
-            nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
-                     "upgraded the schema to version %d",
-                     NMDM_SCHEMA_VERSION);
-        }
+    version = err ? 0 : version_of(ctx);
+    if (!err && ctx->db->dialect == NMDM_PGSQL) {
+        err = nmdm_db_run(ctx, "ROLLBACK TO SAVEPOINT look");
+    }
+    if (!err) {
+        err = upgrade_from(ctx, version);
     }
     return unlock(ctx, err);
 }
@@ -223,21 +230,25 @@ static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why)
                     DIALECT_FILES[ctx->db->dialect]);
 }
 
-static void tell_what_is_missing(nmdm_ctx_t *ctx)
+static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
 {
-    apr_array_header_t *statements
-        = statements_of(ctx, UPGRADE[ctx->db->dialect]);
-    int i;
-
     nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0804)
-             "the database lacks the additive part of the schema, which is"
-             " done without: polls will cost more as history grows. Run"
-             " schema/upgrade/0001.%s.sql, these %d statements, or write"
-             " \"NanoMDMSchema auto\"; then restart gracefully",
-             DIALECT_FILES[ctx->db->dialect], statements->nelts);
-    for (i = 0; i < statements->nelts; i++) {
-        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0805) "missing: %s",
-                 APR_ARRAY_IDX(statements, i, const char *));
+             "the database lacks the additive part of the schema (it has"
+             " version %d of %d), which is done without: polls will cost more"
+             " as history grows. Run the scripts schema/upgrade/NNNN.%s.sql"
+             " from %04d on, these statements, or write \"NanoMDMSchema"
+             " auto\"; then restart gracefully", version,
+             NMDM_SCHEMA_VERSION, DIALECT_FILES[ctx->db->dialect],
+             version + 1);
+    for (; version < NMDM_SCHEMA_VERSION; version++) {
+        apr_array_header_t *statements
+            = statements_of(ctx, UPGRADES[version][ctx->db->dialect]);
+        int i;
+
+        for (i = 0; i < statements->nelts; i++) {
+            nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0805) "missing: %s",
+                     APR_ARRAY_IDX(statements, i, const char *));
+        }
     }
 }
 
@@ -283,7 +294,8 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
     version = version_of(ctx);
-    if (version < NMDM_SCHEMA_VERSION && !UPGRADE[ctx->db->dialect]) {
+    if (version < NMDM_SCHEMA_VERSION
+        && !UPGRADES[version][ctx->db->dialect]) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
                         NMDMNO(0808) "-: the database was not made by"
                         " schema/%s.sql, and there is no upgrade for it;"
@@ -296,7 +308,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     }
     if (version < NMDM_SCHEMA_VERSION && !apr_atomic_read32(&state->told)) {
         apr_atomic_set32(&state->told, 1);
-        tell_what_is_missing(ctx);
+        tell_what_is_missing(ctx, version);
     }
     apr_atomic_set32(&state->version, (apr_uint32_t)version);
     apr_atomic_set32(&state->checked, 1);
@@ -318,4 +330,10 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
         apr_thread_mutex_unlock(ctx->lender->writer);
     }
     return err;
+}
+
+int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)
+{
+    return apr_atomic_read32(&ctx->lender->schema->version)
+        >= NMDM_SCHEMA_VERSION;
 }

@@ -7,8 +7,9 @@
 #include "nmdm.h"
 
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
- * as NanoMDM makes it, without our additive part. */
-#define NMDM_SCHEMA_VERSION 1
+ * as NanoMDM makes it, without our additive part; an older version is done
+ * without as well. */
+#define NMDM_SCHEMA_VERSION 2
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
@@ -21,5 +22,8 @@ typedef enum {
  * NMDM_UNAVAILABLE when tables are missing and stay missing. What fits into
  * the lender's check_schema is this, with the mode as its baton. */
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
+
+/* Whether the database has the whole additive part, as far as is known. */
+int nmdm_schema_is_complete(const nmdm_ctx_t *ctx);
 
 #endif /* NMDM_SCHEMA_H */

@@ -47,6 +47,9 @@ typedef struct {
 
 #define UNANSWERED " AND q.answered = FALSE"
 
+#define UNEXPIRED \
+    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
 /* What waits for a device and its users is delivered no more; what was
  * answered stays as it is. */
 #define CLEAR(pending) \
@@ -256,8 +259,8 @@ ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "SELECT bootstrap_token_b64 FROM devices WHERE id = %s"),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
-    NEXT(UNANSWERED, ""),
-    SQLITE3 NEXT(UNANSWERED, ", q.rowid")),
+    NEXT(UNANSWERED UNEXPIRED, ""),
+    SQLITE3 NEXT(UNANSWERED UNEXPIRED, ", q.rowid")),
 
 /* On a database without the additive part of the schema. */
 ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
@@ -348,9 +351,6 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
 
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
     "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s"),
-
-ROW(STMT_SCHEMA_VERSION, "schema_version",
-    "SELECT MAX(version) FROM nanomdm_schema"),
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",

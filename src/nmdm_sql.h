@@ -54,7 +54,6 @@ typedef enum {
     STMT_PUSH_CERT_PUT,
     STMT_PUSH_CERT_GET,
     /* the schema */
-    STMT_SCHEMA_VERSION,
     STMT_SCHEMA_PROBE,
     STMT_MAX
 } nmdm_stmt_e;

@@ -15,3 +15,6 @@ embed SCHEMA_PGSQL schema/pgsql.sql
 embed SCHEMA_MYSQL schema/mysql.sql
 embed UPGRADE_0001_PGSQL schema/upgrade/0001.pgsql.sql
 embed UPGRADE_0001_MYSQL schema/upgrade/0001.mysql.sql
+embed UPGRADE_0002_SQLITE3 schema/upgrade/0002.sqlite3.sql
+embed UPGRADE_0002_PGSQL schema/upgrade/0002.pgsql.sql
+embed UPGRADE_0002_MYSQL schema/upgrade/0002.mysql.sql

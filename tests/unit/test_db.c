@@ -353,7 +353,7 @@ static void a_new_database_gets_its_tables_once(void **state)
     assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
     assert_int_equal(logged(w, "NMDM0801"), 1);
     assert_string_equal(ask(w, "SELECT MAX(version) FROM nanomdm_schema"),
-                        "1");
+                        "2");
     w->schema.checked = 0;
     OK(nmdm_schema_check(ctx, NMDM_SCHEMA_AUTO));
     OK(nmdm_schema_check(ctx, NMDM_SCHEMA_CHECK));
@@ -398,6 +398,21 @@ static void a_missing_column_is_noticed(void **state)
     tell(w, "ALTER TABLE push_certs DROP COLUMN stale_token");
     REFUSED(check_as(request(w, NULL), NMDM_SCHEMA_CHECK), NMDM_UNAVAILABLE,
             "stale_token");
+}
+
+static void a_database_of_version_1_is_upgraded(void **state)
+{
+    world_t *w = *state;
+
+    tell(w, "ALTER TABLE enrollment_queue DROP COLUMN expires_at");
+    tell(w, "DROP TABLE nanomdm_pushes");
+    tell(w, "UPDATE nanomdm_schema SET version = 1");
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
+    assert_int_equal(w->schema.version, 1);
+    assert_int_equal(logged(w, "missing: "), 4);
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_AUTO));
+    assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
+    assert_int_equal(logged(w, "upgraded the schema to version 2"), 1);
 }
 
 /* Nobody else makes SQLite databases for us, so nothing is known of it. */
@@ -494,6 +509,7 @@ int main(void)
         TEST(a_check_alone_makes_nothing),
         TEST(a_failed_creation_leaves_nothing),
         DB_TEST(a_missing_column_is_noticed),
+        DB_TEST(a_database_of_version_1_is_upgraded),
         DB_TEST(a_strange_sqlite_database_is_refused),
         DB_TEST(a_statement_larger_than_a_packet_is_refused),
         TEST(two_prefixes_do_not_meet),

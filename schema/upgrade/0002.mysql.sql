@@ -1,0 +1,40 @@
+-- mod_nanomdm: from version 1 of what it adds to 2, MySQL 8.0.19 and MariaDB
+-- 10.6 and later.
+-- Load: mysql --comments DATABASE < 0002.mysql.sql
+-- May be repeated: neither server can take all of this in one transaction, so a
+-- load that was cut off must be able to go on.
+
+-- A command is not delivered after this; NULL is always.
+SET @nanomdm_ddl = (
+    SELECT IF(COUNT(*) > 0, 'DO 0',
+              'ALTER TABLE enrollment_queue
+                   ADD COLUMN expires_at TIMESTAMP(6) NULL')
+      FROM information_schema.columns
+     WHERE table_schema = DATABASE()
+       AND table_name = 'enrollment_queue'
+       AND column_name = 'expires_at');
+
+PREPARE nanomdm_ddl FROM @nanomdm_ddl;
+
+EXECUTE nanomdm_ddl;
+
+DEALLOCATE PREPARE nanomdm_ddl;
+
+-- Pushes whose device has not been heard of since; a refused one stays until the
+-- device sends a new token. status is APNs' last answer, 0 while there is none;
+-- next_at is when to push again, NULL never. No foreign key: a database of
+-- NanoMDM may compare IDs by another collation.
+CREATE TABLE IF NOT EXISTS nanomdm_pushes (
+    id        VARCHAR(255) NOT NULL,
+    status    INTEGER      NOT NULL DEFAULT 0,
+    reason    VARCHAR(255) NULL,
+    tries     INTEGER      NOT NULL DEFAULT 0,
+    next_at   TIMESTAMP(6) NULL,
+    pushed_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    PRIMARY KEY (id),
+    INDEX idx_push_next (next_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- Last of all: this row says that everything of ours is complete.
+INSERT IGNORE INTO nanomdm_schema (version) VALUES (2);

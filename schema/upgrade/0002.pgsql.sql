@@ -1,0 +1,26 @@
+-- mod_nanomdm: from version 1 of what it adds to 2, PostgreSQL 12 and later.
+-- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f 0002.pgsql.sql DATABASE
+-- May be repeated.
+
+-- A command is not delivered after this; NULL is always.
+ALTER TABLE enrollment_queue
+    ADD COLUMN IF NOT EXISTS expires_at TIMESTAMP NULL;
+
+-- Pushes whose device has not been heard of since; a refused one stays until the
+-- device sends a new token. status is APNs' last answer, 0 while there is none;
+-- next_at is when to push again, NULL never. No foreign key: a database of
+-- NanoMDM may compare IDs by another collation.
+CREATE TABLE IF NOT EXISTS nanomdm_pushes (
+    id        VARCHAR(255) NOT NULL,
+    status    INTEGER      NOT NULL DEFAULT 0,
+    reason    VARCHAR(255) NULL,
+    tries     INTEGER      NOT NULL DEFAULT 0,
+    next_at   TIMESTAMP    NULL,
+    pushed_at TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (id)
+);
+
+CREATE INDEX IF NOT EXISTS idx_push_next ON nanomdm_pushes (next_at);
+
+-- Last of all: this row says that everything of ours is complete.
+INSERT INTO nanomdm_schema (version) VALUES (2) ON CONFLICT DO NOTHING;
