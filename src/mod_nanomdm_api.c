@@ -43,6 +43,14 @@ static const char *parameter(request_rec *r, const char *name)
     return NULL;
 }
 
+/* Any value that is not empty switches a flag on, "0" too, as in NanoMDM. */
+static int is_set(request_rec *r, const char *name)
+{
+    const char *value = parameter(r, name);
+
+    return value && *value;
+}
+
 /* ---- The calls ---- */
 
 /* Ids in the path, or everything in a JSON body. */
@@ -58,7 +66,6 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
-    const char *nopush = parameter(r, "nopush");
     nmdm_bytes_t body;
 
     NMDM_TRY(nanomdm_body(&body, r));
@@ -67,7 +74,7 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
     }
     return nmdm_admin_enqueue(ctx, reply, status,
                               nmdm_admin_split_ids(r->pool, rest), body,
-                              !nopush || !*nopush);
+                              !is_set(r, "nopush"));
 }
 
 static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
@@ -108,7 +115,8 @@ static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
 
     (void)rest;
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_admin_put_push_cert(ctx, reply, status, body);
+    return nmdm_admin_put_push_cert(ctx, reply, status, body,
+                                    is_set(r, "force"));
 }
 
 static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,

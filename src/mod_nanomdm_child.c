@@ -6,6 +6,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"
 #include "nmdm_client.h"
+#include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
@@ -43,6 +44,7 @@ struct nanomdm_site_t {
     nmdm_schema_mode_e schema_mode;
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_seen_t *seen;
+    nmdm_daily_t *daily;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
     const int *number_of_sites; /* of this child */
@@ -68,6 +70,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
 {
     ctx->lender = &site->lender;
     ctx->seen = site->seen;
+    ctx->daily = site->daily;
     ctx->apns = site->apns;
     ctx->peers = site->peers;
 }
@@ -404,6 +407,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->lender.schema = &site->schema;
     site->lender.writer = writer;
     err = nmdm_seen_create(&site->seen, pchild);
+    if (!err) {
+        err = nmdm_daily_create(&site->daily, pchild);
+    }
     if (!err) {
         err = start_apns(site, pchild, conf);
     }

@@ -329,6 +329,67 @@ def test_same_id_twice_is_pushed_once(operator, mac, apns):
 
 # -- What APNs refuses (N5) -------------------------------------------
 
+def kept(db, mac):
+    return [(int(status), reason) for status, reason in db.query(
+        "SELECT status, reason FROM nanomdm_pushes WHERE id = %s", mac.id)]
+
+
+def test_refusal_is_kept_until_the_device_has_a_new_token(
+        operator, mac, apns, db, expect_log):
+    apns.answers[token_of(mac)] = Answer(410, "Unregistered")
+    expect_log(WARNING, mac.id, "Unregistered")
+    for _ in range(2):
+        assert operator.push(mac.id).status == 500
+        assert kept(db, mac) == [(410, "Unregistered")]
+    mac.token = bytes(reversed(mac.token))
+    assert mac.token_update().status == 200
+    assert kept(db, mac) == []
+    assert_pushed(operator.push(mac.id), [mac.id])
+    assert kept(db, mac) == []
+
+
+def test_refusal_is_kept_until_a_push_succeeds(operator, mac, apns, db,
+                                               expect_log):
+    apns.answers[token_of(mac)] = Answer(400, "TopicDisallowed")
+    expect_log(WARNING, mac.id, "TopicDisallowed")
+    assert operator.push(mac.id).status == 500
+    assert kept(db, mac) == [(400, "TopicDisallowed")]
+    apns.reset()
+    assert_pushed(operator.push(mac.id), [mac.id])
+    assert kept(db, mac) == []
+
+
+@one_database
+def test_passing_faults_are_not_kept(operator, mac, apns, db, expect_log):
+    expect_log(WARNING, mac.id, "1 of 1 pushes failed")
+    apns.default = Answer(503, "ServiceUnavailable")
+    assert operator.push(mac.id).status == 500
+    assert kept(db, mac) == []
+
+
+@one_database
+@pytest.mark.parametrize("start, days, text", [
+    (0, 20, "expires in 19 days"), (-9, -2, "has expired"),
+    (0, 31, None)])
+def test_expiring_certificate_is_said_once_a_day(
+        httpd, device, apns, expect_log, operator_at, start, days, text):
+    """By each child; this server has one."""
+    server = httpd(**options(apns))
+    operator = operator_at(server)
+    topic = certs.push_topic()
+    assert operator.pushcert_put(certs.push_certificate(
+        topic, start=start, days=days)).status == 200
+    mac = device(server, topic=topic).enroll()
+    if text:
+        expect_log(WARNING, "NMDM0917", topic, text)
+    expect_log(WARNING, mac.id, optional=True)
+    for _ in range(3):
+        operator.push(mac.id)
+    said = [line for line in server.error_log().splitlines()
+            if "NMDM0917" in line and topic in line]
+    assert len(said) == (1 if text else 0)
+
+
 REFUSALS = {
     "410": (Answer(410, "Unregistered", timestamp=1454948015990),
             "push HTTP status: 410: APNs push error: Unregistered"
