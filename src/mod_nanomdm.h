@@ -47,6 +47,7 @@ typedef struct {
     const char *table_prefix;
     apr_off_t max_body;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
+    apr_hash_t *return_to_service;      /* enrollment type -> plist text */
     const char *push_url;
     const char *push_ca_pem;            /* the text of the file */
     apr_int64_t push_expiration;        /* seconds */

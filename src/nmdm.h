@@ -123,6 +123,8 @@ typedef struct {
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int delete_commands;        /* removes a command once answered? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
+    apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
+                                         * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
     const struct nmdm_webhook_conf_t *webhook;  /* NULL: nobody is told */
     const struct nmdm_dm_conf_t *dm;            /* NULL: nobody to ask */

@@ -226,6 +226,7 @@ static const struct {
     { "GetBootstrapToken", decode_nothing_more },
     { "DeclarativeManagement", decode_declarative },
     { "GetToken", decode_get_token },
+    { "ReturnToService", decode_nothing_more },
     { NULL, NULL }
 };
 

@@ -87,6 +87,10 @@ cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
 echo secret > "$tmp/api.key"
 echo token > "$tmp/maid.token"
+for plist in return-to-service shared; do
+    echo '<plist><dict><key>ReturnToService</key><dict/></dict></plist>' \
+        > "$tmp/$plist.plist"
+done
 for key in webhook dm-send dm-receive; do echo secret > "$tmp/$key.key"; done
 for ca in apns upstream; do cp "$tmp/device-ca.pem" "$tmp/$ca-ca.pem"; done
 

@@ -392,6 +392,9 @@ class Device(Client):
         return self.checkin("GetToken", TokenServiceType=service_type,
                             **keys)
 
+    def return_to_service(self, **keys):
+        return self.checkin("ReturnToService", **keys)
+
     def enroll(self):
         """Authenticate (device channels do) and TokenUpdate."""
         if self.parent_id is None:
