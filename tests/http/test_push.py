@@ -962,3 +962,38 @@ def test_stop_with_pushes_in_flight(httpd, device, operator_at, own_apns,
     for caller in callers:
         assert caller.exception(10) or caller.result().status in (500, 503)
     assert "signal" not in server.error_log()
+
+
+@one_database
+@pytest.mark.parametrize("way", ["graceful", "graceful-stop", "stop"])
+def test_end_with_a_thousand_pushes_in_flight(httpd, fresh_db, operator_at,
+                                              own_apns, expect_log, way):
+    """Every caller gets an answer and nothing crashes; this runs under
+    AddressSanitizer as well."""
+    db = fresh_db()
+    server = httpd(db, **options(own_apns, timeout=8))
+    ids = list(many(db, new_topic(operator := operator_at(server)), 1000))
+    operator.close()
+    own_apns.rules.max_streams = 1000
+    own_apns.default = Answer(delay=1.5 if way != "stop" else 30)
+    callers = {
+        first: in_background(operator_at(server, plain=True).push,
+                             ids[first:first + 250])
+        for first in range(0, 1000, 250)}
+    assert own_apns.wait_for(1000)
+    if way == "stop":
+        expect_log(WARNING, r"pushes failed", server=server, optional=True)
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 10
+        for caller in callers.values():
+            assert caller.exception(10) or caller.result().status == 500
+    else:
+        if way == "graceful":
+            server.graceful()
+        else:
+            server.process.send_signal(signal.SIGWINCH)
+        for first, caller in callers.items():
+            assert_pushed(caller.result(20), ids[first:first + 250])
+    assert "exit signal" not in server.error_log()
+    assert own_apns.answered >= (0 if way == "stop" else 1000)
