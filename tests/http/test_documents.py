@@ -4,7 +4,7 @@
 What is not run says why, where a document is read.
 """
 
-import json
+import os
 import plistlib
 import subprocess
 
@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 import ca as certs
 from apns import Apns
-from device import Device
+from device import Device, command
 from documents import Reading, System, block
 from receiver import Receiver
+from server import server_authority, server_identity
+from system import ROOT
 
-pytestmark = pytest.mark.one_database
+one_database = pytest.mark.one_database
 
 PUSHES = """\
 NanoMDMPushURL {apns.url}
@@ -77,6 +79,7 @@ def enroll(system, profile):
 
 # -- quickstart.md ----------------------------------------------------
 
+@one_database
 def test_quickstart(system, apns, receiver):
     read = Reading("docs/quickstart.md")
     system.sh(read.sh("apt-get install make"))
@@ -134,3 +137,113 @@ def test_quickstart(system, apns, receiver):
     mac.close()
     assert mac.idle().status == 200
     mac.close()
+
+
+# -- README.md --------------------------------------------------------
+
+DRAWING = "it is a drawing"
+
+
+def without_load_module(text):
+    """Debian's a2enmod writes these lines elsewhere."""
+    return "".join(line for line in text.splitlines(keepends=True)
+                   if not line.startswith("LoadModule"))
+
+
+@one_database
+def test_readme(system, receiver, ca, expect_log):
+    read = Reading("README.md")
+    system.sh(read.sh("apt-get install make"))
+    smallest = read.apache("LoadModule dbd_module")
+    system.site(without_load_module(smallest))
+    folder = system.file("/etc/nanomdm")
+    folder.mkdir()
+    (folder / "device-ca.pem").write_bytes(ca.pem)
+    identity = server_identity()
+    (folder / "server.pem").write_bytes(identity.pem + identity.key_pem)
+    (folder / "maid.token").write_text("a token")
+    system.sh("a2ensite nanomdm")
+    system.sh(read.sh("install -d"))
+    expect_log("NMDM0003", "better write")    # small, not best
+    system.start()
+
+    system.sh("a2enmod proxy proxy_http")
+    system.add_to_site(read.apache('<Location "/authproxy/">').replace(
+        "http://127.0.0.1:9008", receiver.url))
+    system.add_to_site(read.apache("NanoMDMToken"))
+    system.restart()
+    topic = "com.apple.mgmt.External.X"
+    mac, pad = [Device(system, ca.issue(), topic=topic).enroll()
+                for _ in range(2)]
+    assert mac.raw("GET", "/authproxy/file").status == 200
+    assert receiver.requests[0].headers["X-Enrollment-ID"] == mac.id
+    assert b"a token" in mac.get_token("com.apple.maid").plist["TokenData"]
+
+    def operate(text):
+        """Each time with another command."""
+        uuid, plist = command()
+        source(system, "command.plist").write_bytes(plist)
+        said = system.sh(text.replace("ID,ID", f"{mac.id},{pad.id}")
+                         .replace('"ID"', f'"{mac.id}"')
+                         .replace("/ID?", f"/{mac.id}?"),
+                         CURL_CA_BUNDLE=folder / "server-ca.pem")
+        assert "error" not in said
+        return uuid, said
+
+    (folder / "server-ca.pem").write_bytes(server_authority().pem)
+    pushing = certs.push_certificate(topic)
+    source(system, "push.pem").write_bytes(pushing.pem)
+    source(system, "push.key").write_bytes(pushing.key_pem)
+    uuid, said = operate(read.sh("key="))
+    assert said.count(uuid) == 1
+    assert said.count(f'"topic": "{topic}"') == 2
+    uuid, said = operate(read.sh("# wake devices up"))
+    assert said.count(uuid) == 1
+    assert said.count("push_result") == 3
+    source(system, "wifi.mobileconfig").write_bytes(b"a profile")
+    operate(read.sh("tools/nmdm-command.py InstallProfile"))
+    commands = queued(mac)
+    assert [each["Command"]["RequestType"] for each in commands] == [
+        "DeviceInformation", "DeviceInformation", "InstallProfile"]
+    assert commands[2]["Command"]["Payload"] == b"a profile"
+
+    read.elsewhere('<Location "/migration">', "apache", test_moving_devices)
+    read.elsewhere("tools/nmdm-migrate.py", "sh", test_moving_devices)
+    read.leave_out("5  mod_nanomdm*", because=DRAWING)
+    read.end()
+    for each in mac, pad:
+        each.close()
+
+
+def queued(mac):
+    """The commands that wait, each answered."""
+    commands = []
+    answer = mac.idle()
+    while answer.body:
+        commands.append(answer.plist)
+        answer = mac.acknowledge(commands[-1]["CommandUUID"])
+    return commands
+
+
+def test_moving_devices(httpd, fresh_db, ca):
+    """From a database of each kind: the line names another driver then."""
+    old = httpd(fresh_db())
+    Device(old, ca.issue()).enroll().close()
+    location = block("README.md", '<Location "/migration">').text
+    new = httpd(fresh_db(), extra_vhost=location)
+    new.write("server-ca.pem", server_authority().pem)
+    line = block("README.md", "tools/nmdm-migrate.py").text
+    for theirs, ours in {
+            "--driver mysql": f"--driver {old.database.kind}",
+            "host=db,dbname=nanomdm,user=mdm,pass=secret":
+                str(old.database.params),
+            "https://mdm.example.com": f"https://localhost:{new.tls_port}",
+            "/etc/nanomdm": str(new.folder)}.items():
+        assert theirs in line
+        line = line.replace(theirs, ours)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False, text=True,
+        env={**os.environ, "SSL_CERT_FILE": f"{new.folder}/server-ca.pem"})
+    assert done.returncode == 0, done.stdout
+    assert new.database.query("SELECT COUNT(*) FROM enrollments") == [(1,)]
