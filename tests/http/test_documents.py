@@ -4,8 +4,10 @@
 What is not run says why, where a document is read.
 """
 
+import contextlib
 import os
 import plistlib
+import socket
 import subprocess
 
 import pytest
@@ -14,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 import ca as certs
 from apns import Apns
-from device import Device, command
+from device import Device, Operator, command
 from documents import Reading, System, block
 from receiver import Receiver
 from server import server_authority, server_identity
-from system import ROOT
+from system import ROOT, free_port, run, spawn, wait_until
 
 one_database = pytest.mark.one_database
 
@@ -247,3 +249,149 @@ def test_moving_devices(httpd, fresh_db, ca):
         env={**os.environ, "SSL_CERT_FILE": f"{new.folder}/server-ca.pem"})
     assert done.returncode == 0, done.stdout
     assert new.database.query("SELECT COUNT(*) FROM enrollments") == [(1,)]
+
+
+# -- operations.md ----------------------------------------------------
+
+@one_database
+def test_operations(httpd, ca):
+    read = Reading("docs/operations.md")
+    port = free_port()
+    tuned = httpd(
+        extra_server="\n".join([
+            "Define APACHE_RUN_DIR {folder}",
+            read.apache("StartServers"), read.apache("KeepAlive On"),
+            at_home(read.apache("Listen 127.0.0.1:8443")).replace(
+                "8443", str(port))]),
+        extra_vhost=read.apache("RequestReadTimeout"),
+        modules=["reqtimeout"])
+    mac = Device(tuned, ca.issue()).enroll()
+    inner = Operator(tuned)
+    inner.port = port
+    uuid, plist = command()
+    assert inner.enqueue(mac.id, plist).status == 200
+    assert mac.idle().body == plist
+    mac.close()
+    inner.close()
+
+    read.elsewhere("NanoMDMIdentity header", "apache", test_proxy)
+    read.elsewhere("SSLVerifyClient", "apache", test_proxy)
+    read.elsewhere("server {", "nginx", test_proxy)
+    read.elsewhere("frontend devices", "haproxy", test_proxy)
+    read.elsewhere("sqlite3", "sh", test_backup)
+    read.elsewhere("make && make install", "sh", test_quickstart)
+    read.end()
+
+
+def at_home(text):
+    """With the paths that a server of the harness has."""
+    return text.replace("/etc/nanomdm/", "{folder}/")
+
+
+class Proxy:
+    """nginx or HAProxy with an example as its configuration."""
+
+    WRAPPED = {
+        "nginx": ("daemon off;\npid {folder}/pid;\nuser www-data;\n"
+                  "error_log {folder}/error.log;\nevents {{}}\n"
+                  "http {{ access_log off;\n{example}}}\n"),
+        "haproxy": ("defaults\n    timeout connect 5s\n"
+                    "    timeout client 5s\n    timeout server 5s\n"
+                    "{example}"),
+    }
+    START = {"nginx": ["nginx", "-c"], "haproxy": ["haproxy", "-db", "-f"]}
+
+    def __init__(self, kind, example, folder, backend):
+        self.tls_port = free_port()
+        for theirs, ours in {
+                "listen 443": f"listen 127.0.0.1:{self.tls_port}",
+                "bind :443": f"bind 127.0.0.1:{self.tls_port}",
+                "/etc/nanomdm": str(folder),
+                "192.0.2.20:80": f"127.0.0.1:{backend.port}",
+                "http://192.0.2.20": f"http://127.0.0.1:{backend.port}",
+        }.items():
+            example = example.replace(theirs, ours)
+        conf = folder / "conf"
+        conf.write_text(self.WRAPPED[kind].format(folder=folder,
+                                                  example=example))
+        self.output = open(folder / "output", "wb")
+        self.process = spawn([*self.START[kind], str(conf)], self.output)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+        self.output.close()
+
+
+@pytest.fixture
+def proxy(httpd, ca, tmp_path):
+    """A proxy of a kind, as the guide has it, before a server."""
+    backend = httpd(extra_vhost=block(
+        "docs/operations.md", "NanoMDMIdentity header").text.replace(
+            "192.0.2.10", "127.0.0.1"))
+    with contextlib.ExitStack() as stack:
+        def make(kind, start):
+            example = block("docs/operations.md", start).text
+            if kind == "httpd":
+                return httpd(
+                    without=["nanomdm", "database", "plain"],
+                    modules=["proxy", "proxy_http"],
+                    extra_vhost=example.replace(
+                        "192.0.2.20", f"127.0.0.1:{backend.port}"))
+            identity = server_identity()
+            (tmp_path / "server.pem").write_bytes(
+                identity.pem + identity.key_pem)
+            (tmp_path / "server.key").write_bytes(identity.key_pem)
+            (tmp_path / "device-ca.pem").write_bytes(ca.pem)
+            return stack.enter_context(Proxy(kind, example, tmp_path,
+                                             backend))
+        yield make
+
+
+@one_database
+@pytest.mark.parametrize("kind, start", [
+    ("httpd", "SSLVerifyClient"), ("nginx", "server {"),
+    ("haproxy", "frontend devices")])
+def test_proxy(proxy, ca, kind, start):
+    """A device enrolls through it; nobody else does, whatever they say."""
+    front = proxy(kind, start)
+    mac = Device(front, ca.issue())
+    assert wait_until(lambda: listens(front.tls_port))
+    mac.enroll()
+    assert mac.idle().status == 200
+    for other in (Device(front, certs.root("Other").issue()),
+                  Device(front, mac.identity, udid=mac.udid,
+                         transport="header", header="X-SSL-Client-Cert",
+                         plain=False)):
+        assert other.idle().status == 400
+        other.close()
+    mac.close()
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_backup(httpd, fresh_db, ca, tmp_path):
+    """The line for each database, while httpd runs."""
+    database = fresh_db()
+    server = database.server
+    Device(httpd(database), ca.issue()).enroll().close()
+    lines = dict(zip(("sqlite3", "pgsql", "mysql"), block(
+        "docs/operations.md", "sqlite3").text.splitlines()))
+    line = lines[server.kind].replace("/backup", str(tmp_path)).replace(
+        "/var/lib/nanomdm/nanomdm.db", str(database.params)).replace(
+        " mdm ", f" {database.name} ")
+    (tmp_path / ".my.cnf").write_text("[client]\nuser=root\nsocket="
+                                      f"{getattr(server, 'socket', '')}\n")
+    run("bash", "-c", line, env={
+        **os.environ, "HOME": str(tmp_path), "PGUSER": "postgres",
+        "PGHOST": str(server.folder), "PGPORT": str(
+            getattr(server, "port", ""))})
+    saved, = [path for path in tmp_path.iterdir()
+              if path.name != ".my.cnf"]
+    assert b"enrollments" in saved.read_bytes()
