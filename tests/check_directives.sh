@@ -33,7 +33,7 @@ in_all "$table" $code '"NAME"' "$sample" conf/nanomdm.conf
 in_all "$readme" README.md '^\| `NAME ' "$table" "the table of $code"
 in_all "$sample" conf/nanomdm.conf '^# *NAME ' "$table" "the table of $code"
 
-for file in README.md conf/nanomdm.conf docs/operations.md; do
+for file in README.md conf/nanomdm.conf docs/*; do
     mentioned=$(grep -oE '\bNanoMDM[A-Z][A-Za-z]+' $file | sort -u)
     in_all "$mentioned" $file NAME "$table" "the table of $code"
 done
