@@ -79,6 +79,13 @@ def enroll(system, profile):
     return mac.enroll()
 
 
+def identity_uuid(system):
+    """What the sample of a profile calls the identity's payload."""
+    sample = plistlib.loads(source(
+        system, "docs/enroll.mobileconfig").read_bytes())
+    return sample["PayloadContent"][1]["IdentityCertificateUUID"]
+
+
 # -- quickstart.md ----------------------------------------------------
 
 @one_database
@@ -106,10 +113,15 @@ def test_quickstart(system, apns, receiver):
     mac = enroll(system, system.here(
         source(system, "mac1.mobileconfig").read_text()).encode())
     assert mac.topic == topic
-    said = system.sh(read.sh("grep"))
+    said = system.sh(read.sh("grep -E"))
     assert f"{mac.id}|Device|1" in said
     assert "TokenUpdate" in said
 
+    scep = plistlib.loads(
+        b"<plist>" + read.next("<dict>", "xml").encode() + b"</plist>")
+    assert scep["PayloadType"] == "com.apple.security.scep"
+    assert scep["PayloadUUID"] == identity_uuid(system)
+    assert scep["PayloadContent"]["URL"].startswith("https://")
     system.sh(read.sh("id="))
     assert [request.token for request in apns.requests] == [
         mac.token.hex()]
