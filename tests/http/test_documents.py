@@ -109,7 +109,7 @@ def test_quickstart(system, apns, receiver):
     play_apple(system, topic)
     assert topic in system.sh(read.sh("key="))
     system.sh(read.sh("topic="))
-    system.sh(read.sh("openssl req -x509 -newkey rsa:2048"))
+    system.sh(read.sh("umask 077"))
     mac = enroll(system, system.here(
         source(system, "mac1.mobileconfig").read_text()).encode())
     assert mac.topic == topic
