@@ -297,6 +297,10 @@ def enqueue_and_push(ask, mac, gone, stranger):
 
 def push_certificates(ask):
     ask(400, "PUT", "/v1/pushcert", b"x")
+    other = certs.push_certificate()
+    ask(400, "PUT", "/v1/pushcert", other.pem + other.key_pem)
+    ask(200, "PUT", "/v1/pushcert", other.pem + other.key_pem,
+        query="?force=1")
     ask(400, "GET", "/v1/pushcert")
     ask(500, "GET", "/v1/pushcert", query="?topic=com.apple.mgmt.none")
 
