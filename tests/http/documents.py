@@ -88,7 +88,8 @@ STAND_INS = {
 for package; do
     case $package in install|-*) continue ;; esac
     dpkg-query -W "$package" >/dev/null 2>&1 ||
-        apt-cache show "$package" >/dev/null || exit 100
+        apt-cache show "$package" >/dev/null 2>&1 ||
+        ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || exit 100
 done
 """,
     "make": """\

@@ -338,10 +338,18 @@ class Proxy:
         self.output.close()
 
 
+SIGNED = """\
+<Location "/signed">
+    SetHandler nanomdm
+    NanoMDMIdentity signature
+</Location>
+"""
+
+
 @pytest.fixture
 def proxy(httpd, ca, tmp_path):
     """A proxy of a kind, as the guide has it, before a server."""
-    backend = httpd(extra_vhost=block(
+    backend = httpd(extra_vhost=SIGNED + block(
         "docs/operations.md", "NanoMDMIdentity header").text.replace(
             "192.0.2.10", "127.0.0.1"))
     with contextlib.ExitStack() as stack:
@@ -374,6 +382,9 @@ def test_proxy(proxy, ca, kind, start):
     assert wait_until(lambda: listens(front.tls_port))
     mac.enroll()
     assert mac.idle().status == 200
+    signing = Device(front, ca.issue(), transport="signature")
+    signing.path = "/signed"
+    signing.enroll().close()
     for other in (Device(front, certs.root("Other").issue()),
                   Device(front, mac.identity, udid=mac.udid,
                          transport="header", header="X-SSL-Client-Cert",
