@@ -21,6 +21,8 @@
 
 APLOG_USE_MODULE(nanomdm);
 
+#define CHILD_KEY "nanomdm:child"
+
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
 
@@ -447,6 +449,20 @@ static void start_thread(child_t *child, apr_pool_t *pchild, server_rec *s)
     apr_pool_pre_cleanup_register(pchild, child, stop);
 }
 
+/* A graceful stop leaves requests their time; any other ends connections in
+ * seconds, and children that still wait then are killed. */
+void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    const child_t *child = NULL;
+    int i;
+
+    apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
+    for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
+        nmdm_apns_stop(APR_ARRAY_IDX(child->sites, i,
+                                     nanomdm_site_t *)->apns);
+    }
+}
+
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 {
     child_t *child = apr_pcalloc(pchild, sizeof(*child));
@@ -456,6 +472,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
     child->sites = apr_array_make(pchild, 2, sizeof(nanomdm_site_t *));
+    apr_pool_userdata_setn(child, CHILD_KEY, NULL, pchild);
     apr_thread_mutex_create(&writer, APR_THREAD_MUTEX_DEFAULT, pchild);
     for (each = s; each; each = each->next) {
         nanomdm_server_t *server = nanomdm_server(each);
