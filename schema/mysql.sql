@@ -37,7 +37,8 @@ CREATE TABLE devices (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
--- One row for each user channel; id is the whole enrollment ID.
+-- One row for each user channel; id is the whole enrollment ID. Operators page
+-- through the users of one name by idx_user_short_name.
 CREATE TABLE users (
     id                          VARCHAR(255) NOT NULL,
     device_id                   VARCHAR(255) NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE users (
                                 ON UPDATE CURRENT_TIMESTAMP(6),
     PRIMARY KEY (id, device_id),
     INDEX idx_user_device (device_id),
+    INDEX idx_user_short_name (user_short_name, id),
     FOREIGN KEY (device_id) REFERENCES devices (id)
         ON DELETE CASCADE ON UPDATE CASCADE,
     CHECK (user_short_name <> ''),
@@ -109,6 +111,7 @@ CREATE TABLE commands (
 
 -- The last report of an enrollment about a command; NotNow is not final.
 -- idx_result_command is for deleting a command: the cascade has its UUID alone.
+-- Operators see the newest results of an enrollment first by idx_result_time.
 CREATE TABLE command_results (
     id            VARCHAR(255) NOT NULL,
     command_uuid  VARCHAR(127) NOT NULL,
@@ -122,6 +125,7 @@ CREATE TABLE command_results (
     PRIMARY KEY (id, command_uuid),
     INDEX idx_result_command (command_uuid),
     INDEX idx_result_status (status),
+    INDEX idx_result_time (id, updated_at, command_uuid),
     FOREIGN KEY (id) REFERENCES enrollments (id)
         ON DELETE CASCADE ON UPDATE CASCADE,
     FOREIGN KEY (command_uuid) REFERENCES commands (command_uuid)

@@ -64,6 +64,9 @@ CREATE TABLE users (
 
 CREATE INDEX idx_user_device ON users (device_id);
 
+-- Operators look for user names and page through the users of one.
+CREATE INDEX idx_user_short_name ON users (user_short_name, id);
+
 -- Device and user channels together, from their first TokenUpdate on.
 CREATE TABLE enrollments (
     id                 VARCHAR(255) NOT NULL,
@@ -138,6 +141,9 @@ CREATE TABLE command_results (
 CREATE INDEX idx_result_command ON command_results (command_uuid, id);
 
 CREATE INDEX idx_result_status ON command_results (status);
+
+-- Operators see the newest results of an enrollment first.
+CREATE INDEX idx_result_time ON command_results (id, updated_at, command_uuid);
 
 -- What is queued for whom. active FALSE: never to be delivered; answered TRUE:
 -- a final report is stored; expires_at: not delivered after it.

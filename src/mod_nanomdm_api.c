@@ -4,6 +4,9 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
+#include "nmdm_ledger.h"
+#include "nmdm_order.h"
+#include "nmdm_roster.h"
 #include "nmdm_service.h"
 #include "nmdm_webhook.h"
 
@@ -51,6 +54,14 @@ static int is_set(request_rec *r, const char *name)
     return value && *value;
 }
 
+static nmdm_page_query_t page_of(request_rec *r)
+{
+    nmdm_page_query_t page = { parameter(r, "limit"), parameter(r, "offset"),
+                               parameter(r, "cursor") };
+
+    return page;
+}
+
 /* ---- The calls ---- */
 
 /* Ids in the path, or everything in a JSON body. */
@@ -66,15 +77,97 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
+    nmdm_terms_t terms;
     nmdm_bytes_t body;
 
     NMDM_TRY(nanomdm_body(&body, r));
     if (is_json_request(r, rest)) {
         return nmdm_admin_json(ctx, reply, status, body, 1);
     }
-    return nmdm_admin_enqueue(ctx, reply, status,
-                              nmdm_admin_split_ids(r->pool, rest), body,
-                              !is_set(r, "nopush"));
+    NMDM_TRY(nmdm_order_terms(&terms, ctx, parameter(r, "priority"),
+                              parameter(r, "expires")));
+    return nmdm_admin_enqueue_on(ctx, reply, status,
+                                 nmdm_admin_split_ids(r->pool, rest), body,
+                                 !is_set(r, "nopush"), &terms);
+}
+
+static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,
+                                nmdm_reply_t *reply, int *status,
+                                const char *rest)
+{
+    nmdm_bytes_t body;
+
+    (void)rest;
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_admin_command(ctx, reply, status, body);
+}
+
+static nmdm_err_t *call_query(nmdm_ctx_t *ctx, request_rec *r,
+                              nmdm_reply_t *reply, int *status,
+                              const char *rest)
+{
+    nmdm_page_query_t page = page_of(r);
+    nmdm_bytes_t body;
+
+    if (strcmp(rest, "query")) {
+        return nmdm_err(r->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1765)
+                        "POST goes to enrollments/query");
+    }
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_roster_query(ctx, reply, status, body, &page);
+}
+
+static nmdm_err_t *call_enrollment(nmdm_ctx_t *ctx, request_rec *r,
+                                   nmdm_reply_t *reply, int *status,
+                                   const char *rest)
+{
+    (void)r;
+    return nmdm_roster_get(ctx, reply, status, rest);
+}
+
+static nmdm_err_t *call_queue(nmdm_ctx_t *ctx, request_rec *r,
+                              nmdm_reply_t *reply, int *status,
+                              const char *rest)
+{
+    nmdm_page_query_t page = page_of(r);
+
+    return nmdm_ledger_queue(ctx, reply, status, rest, &page);
+}
+
+static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
+                              nmdm_reply_t *reply, int *status,
+                              const char *rest)
+{
+    return nmdm_ledger_clear(ctx, reply, status,
+                             nmdm_admin_split_ids(r->pool, rest),
+                             parameter(r, "command_uuid"));
+}
+
+static nmdm_err_t *call_results(nmdm_ctx_t *ctx, request_rec *r,
+                                nmdm_reply_t *reply, int *status,
+                                const char *rest)
+{
+    nmdm_page_query_t page = page_of(r);
+
+    return nmdm_ledger_results(ctx, reply, status, rest,
+                               parameter(r, "command_uuid"), &page);
+}
+
+static nmdm_err_t *call_recipients(nmdm_ctx_t *ctx, request_rec *r,
+                                   nmdm_reply_t *reply, int *status,
+                                   const char *rest)
+{
+    nmdm_page_query_t page = page_of(r);
+
+    return nmdm_ledger_command(ctx, reply, status, rest, &page);
+}
+
+static nmdm_err_t *call_cancel(nmdm_ctx_t *ctx, request_rec *r,
+                               nmdm_reply_t *reply, int *status,
+                               const char *rest)
+{
+    (void)r;
+    return nmdm_ledger_cancel(ctx, reply, status, rest);
 }
 
 static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
@@ -146,6 +239,14 @@ static const struct {
     { "escrowkeyunlock", M_GET, 0, call_escrow },
     { "pushcert", M_PUT, 0, call_put_push_cert },
     { "pushcert", M_GET, 0, call_get_push_cert },
+    { "enrollments", M_POST, 1, call_query },
+    { "enrollments", M_GET, 1, call_enrollment },
+    { "queue", M_GET, 1, call_queue },
+    { "queue", M_DELETE, 1, call_clear },
+    { "results", M_GET, 1, call_results },
+    { "commands", M_POST, 0, call_command },
+    { "commands", M_GET, 1, call_recipients },
+    { "commands", M_DELETE, 1, call_cancel },
     { NULL, 0, 0, NULL }
 };
 

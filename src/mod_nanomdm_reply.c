@@ -94,7 +94,9 @@ static int send_bytes(request_rec *r, int status, const char *type,
 
     r->status = status;
     ap_set_content_type(r, type);
-    ap_set_content_length(r, (apr_off_t)body.len);
+    if (status != HTTP_NO_CONTENT) {
+        ap_set_content_length(r, (apr_off_t)body.len);
+    }
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
             body.data, body.len, r->pool, alloc));

@@ -8,6 +8,7 @@
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_message.h"
+#include "nmdm_order.h"
 #include "nmdm_store.h"
 #include "nmdm_wake.h"
 
@@ -49,9 +50,8 @@ apr_array_header_t *nmdm_admin_split_ids(apr_pool_t *p, const char *text)
     return ids;
 }
 
-/* Each id once, in the order given; empty ones are nobody's. */
-static apr_array_header_t *distinct(apr_pool_t *p,
-                                    const apr_array_header_t *ids)
+apr_array_header_t *nmdm_admin_distinct(apr_pool_t *p,
+                                        const apr_array_header_t *ids)
 {
     apr_array_header_t *out = apr_array_make(p, ids->nelts + 1,
                                              sizeof(const char *));
@@ -69,7 +69,8 @@ static apr_array_header_t *distinct(apr_pool_t *p,
     return out;
 }
 
-static nmdm_err_t *check_ids(apr_pool_t *p, const apr_array_header_t *ids)
+nmdm_err_t *nmdm_admin_check_ids(apr_pool_t *p,
+                                 const apr_array_header_t *ids)
 {
     int i;
 
@@ -99,7 +100,38 @@ static int status_of(const nmdm_err_t *err, int understood)
     if (err->kind == NMDM_TOO_LARGE) {
         return 413;
     }
+    if (err->kind == NMDM_NOT_FOUND) {
+        return 404;
+    }
     return err->kind == NMDM_INVALID && !understood ? 400 : 500;
+}
+
+nmdm_err_t *nmdm_admin_answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                              int *status, const nmdm_json_t *object,
+                              nmdm_err_t *err)
+{
+    if (err) {
+        *status = status_of(err, 0);
+        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        return err;
+    }
+    *status = 200;
+    set_json(reply, ctx->pool, object);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_admin_check_id(nmdm_ctx_t *ctx, const char *id)
+{
+    return *id && nmdm_utf8_valid(id, strlen(id)) ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1734)
+                   "the path ends without an id, or with one that is not"
+                   " UTF-8");
+}
+
+nmdm_err_t *nmdm_admin_unknown_id(nmdm_ctx_t *ctx, const char *id)
+{
+    return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1735)
+                    "%s is not enrolled", id);
 }
 
 /* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
@@ -108,6 +140,7 @@ typedef struct {
     apr_pool_t *pool;
     const apr_array_header_t *ids;
     nmdm_command_t command;             /* uuid NULL: there is none */
+    nmdm_terms_t terms;                 /* on which it is queued */
     int pushes;                         /* also wakes the devices up? */
     int status;                         /* set when the call as such failed */
     const char *command_error;          /* or NULL */
@@ -180,9 +213,9 @@ nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                             const apr_array_header_t *ids)
 {
     call_t call = { .pool = ctx->pool,
-                    .ids = distinct(ctx->pool, ids), .pushes = 1,
+                    .ids = nmdm_admin_distinct(ctx->pool, ids), .pushes = 1,
                     .per_id = nmdm_json_object(ctx->pool) };
-    nmdm_err_t *err = check_ids(ctx->pool, call.ids);
+    nmdm_err_t *err = nmdm_admin_check_ids(ctx->pool, call.ids);
 
     if (!err) {
         err = nmdm_wake(ctx, call.ids, note_push, &call);
@@ -201,7 +234,7 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
 {
     call_t *call = baton;
 
-    return nmdm_queue_put(ctx, &call->command, call->ids);
+    return nmdm_queue_put(ctx, &call->command, call->ids, &call->terms);
 }
 
 static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
@@ -220,7 +253,7 @@ static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
 static nmdm_err_t *understand(nmdm_ctx_t *ctx, call_t *call,
                               nmdm_bytes_t body)
 {
-    NMDM_TRY(check_ids(ctx->pool, call->ids));
+    NMDM_TRY(nmdm_admin_check_ids(ctx->pool, call->ids));
     if (!body.len) {
         return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
                         NMDMNO(0903) "must enqueue or push");
@@ -232,8 +265,21 @@ nmdm_err_t *nmdm_admin_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                int *status, const apr_array_header_t *ids,
                                nmdm_bytes_t body, int pushes)
 {
+    nmdm_terms_t usual = { 0, 0 };
+
+    return nmdm_admin_enqueue_on(ctx, reply, status, ids, body, pushes,
+                                 &usual);
+}
+
+nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const apr_array_header_t *ids,
+                                  nmdm_bytes_t body, int pushes,
+                                  const nmdm_terms_t *terms)
+{
     call_t call = { .pool = ctx->pool,
-                    .ids = distinct(ctx->pool, ids), .pushes = pushes,
+                    .ids = nmdm_admin_distinct(ctx->pool, ids),
+                    .pushes = pushes,
+                    .terms = *terms,
                     .per_id = nmdm_json_object(ctx->pool) };
     nmdm_err_t *err;
 
@@ -275,7 +321,7 @@ static nmdm_err_t *decode_command(nmdm_bytes_t *command, apr_pool_t *p,
 
 static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
                                 nmdm_bytes_t *command, int *pushes,
-                                nmdm_bytes_t json)
+                                nmdm_terms_t *terms, nmdm_bytes_t json)
 {
     nmdm_json_t *request;
 
@@ -283,6 +329,7 @@ static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
     NMDM_TRY(nmdm_json_strings(ids, ctx->pool, request, "ids"));
     if (command) {
         *pushes = !nmdm_json_is_true(request, "nopush");
+        NMDM_TRY(nmdm_order_json_terms(terms, ctx, request));
         return decode_command(command, ctx->pool, request);
     }
     return NULL;
@@ -293,9 +340,10 @@ nmdm_err_t *nmdm_admin_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
+    nmdm_terms_t terms;
     int pushes = 1;
     nmdm_err_t *err = read_request(ctx, &ids, enqueues ? &command : NULL,
-                                   &pushes, json);
+                                   &pushes, &terms, json);
 
     if (err) {
         *status = status_of(err, 0);
@@ -303,8 +351,43 @@ nmdm_err_t *nmdm_admin_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         return err;
     }
     return enqueues
-        ? nmdm_admin_enqueue(ctx, reply, status, ids, command, pushes)
+        ? nmdm_admin_enqueue_on(ctx, reply, status, ids, command, pushes,
+                                &terms)
         : nmdm_admin_push(ctx, reply, status, ids);
+}
+
+/* ---- Commands in JSON ---- */
+
+static nmdm_err_t *read_order(nmdm_ctx_t *ctx, apr_array_header_t **ids,
+                              nmdm_bytes_t *command, int *pushes,
+                              nmdm_terms_t *terms, nmdm_bytes_t json)
+{
+    nmdm_json_t *order, *nopush;
+
+    NMDM_TRY(nmdm_json_read(&order, ctx->pool, json));
+    NMDM_TRY(nmdm_order_ids(ids, ctx, order));
+    NMDM_TRY(nmdm_order_json_terms(terms, ctx, order));
+    NMDM_TRY(nmdm_json_typed(&nopush, order, "nopush", NMDM_JSON_TRUE));
+    *pushes = !nmdm_json_is_true(order, "nopush");
+    return nmdm_order_plist(command, ctx, order);
+}
+
+nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               int *status, nmdm_bytes_t json)
+{
+    apr_array_header_t *ids;
+    nmdm_bytes_t command;
+    nmdm_terms_t terms;
+    int pushes;
+    nmdm_err_t *err = read_order(ctx, &ids, &command, &pushes, &terms, json);
+
+    if (err) {
+        *status = status_of(err, 0);
+        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        return err;
+    }
+    return nmdm_admin_enqueue_on(ctx, reply, status, ids, command, pushes,
+                                 &terms);
 }
 
 /* ---- Push certificates ---- */

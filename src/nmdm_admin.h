@@ -5,6 +5,8 @@
 #define NMDM_ADMIN_H
 
 #include "nmdm.h"
+#include "nmdm_json.h"
+#include "nmdm_store.h"
 
 /* Each fills in *reply with JSON and *status with the HTTP status, also when
  * it returns an error: the error is then for the log, the operator has been
@@ -18,8 +20,17 @@ apr_array_header_t *nmdm_admin_split_ids(apr_pool_t *p, const char *text);
 nmdm_err_t *nmdm_admin_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                int *status, const apr_array_header_t *ids,
                                nmdm_bytes_t body, int pushes);
+/* The same with a priority and a time from which it is not delivered. */
+nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const apr_array_header_t *ids,
+                                  nmdm_bytes_t body, int pushes,
+                                  const nmdm_terms_t *terms);
 nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                             const apr_array_header_t *ids);
+
+/* Queues a command that is written in JSON (nmdm_order.h). */
+nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               int *status, nmdm_bytes_t json);
 
 /* Either of them with {"ids":[...],"command":"base64","nopush":false}, for
  * more ids than a request line holds. */
@@ -39,6 +50,24 @@ nmdm_err_t *nmdm_admin_put_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int is_forced);
 nmdm_err_t *nmdm_admin_get_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, const char *topic);
+
+/* ---- For all calls of the API ---- */
+
+/* Answers with an object, or with what stands against it. */
+nmdm_err_t *nmdm_admin_answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                              int *status, const nmdm_json_t *object,
+                              nmdm_err_t *err);
+
+/* Whether an id of the path can be looked for at all. */
+nmdm_err_t *nmdm_admin_check_id(nmdm_ctx_t *ctx, const char *id);
+/* That nobody has it. */
+nmdm_err_t *nmdm_admin_unknown_id(nmdm_ctx_t *ctx, const char *id);
+
+/* Each id once, in the order given; empty ones are nobody's. */
+apr_array_header_t *nmdm_admin_distinct(apr_pool_t *p,
+                                        const apr_array_header_t *ids);
+nmdm_err_t *nmdm_admin_check_ids(apr_pool_t *p,
+                                 const apr_array_header_t *ids);
 
 /* {"error": text}, the form of all simple errors. */
 void nmdm_admin_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text);

@@ -156,6 +156,18 @@ static apr_time_t time_of(const ASN1_TIME *t)
     return result;
 }
 
+int nmdm_crypto_not_after(apr_time_t *out, const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+    *out = x509 ? time_of(X509_get0_notAfter(x509)) : 0;
+    X509_free(x509);
+    BIO_free(bio);
+    ERR_clear_error();
+    return *out != 0;
+}
+
 /* ---- Trust ---- */
 
 typedef struct {

@@ -74,6 +74,9 @@ nmdm_err_t *nmdm_crypto_header(nmdm_cert_t **out, apr_pool_t *p,
 /* The PEM form of a certificate, one trailing newline. */
 const char *nmdm_crypto_pem(apr_pool_t *p, nmdm_bytes_t der);
 
+/* Until when a certificate in PEM is valid; 0 when it is none. */
+int nmdm_crypto_not_after(apr_time_t *out, const char *pem);
+
 /* ---- Push certificates ---- */
 
 typedef struct {

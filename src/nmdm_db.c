@@ -394,11 +394,12 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
 }
 
 /* The mysql driver cuts long text, unless it is asked for buckets. */
-static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, const char **out,
-                                   apr_dbd_row_t *row, int column)
+static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
+                                   const char **out, apr_dbd_row_t *row,
+                                   int column)
 {
-    apr_bucket_alloc_t *allocator = apr_bucket_alloc_create(ctx->pool);
-    apr_bucket_brigade *brigade = apr_brigade_create(ctx->pool, allocator);
+    apr_bucket_alloc_t *allocator = apr_bucket_alloc_create(p);
+    apr_bucket_brigade *brigade = apr_brigade_create(p, allocator);
     apr_status_t rv;
     apr_size_t len;
     char *text;
@@ -410,23 +411,24 @@ static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, const char **out,
         return NULL;
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_brigade_pflatten(brigade, &text, &len, ctx->pool);
+        rv = apr_brigade_pflatten(brigade, &text, &len, p);
     }
     if (rv != APR_SUCCESS) {
         return failed(ctx, "reading a column", rv);
     }
-    *out = apr_pstrmemdup(ctx->pool, text, len);
+    *out = apr_pstrmemdup(p, text, len);
     apr_brigade_destroy(brigade);
     return NULL;
 }
 
-static nmdm_err_t *read_column(nmdm_ctx_t *ctx, const char **out,
-                               apr_dbd_row_t *row, int column)
+static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
+                               const char **out, apr_dbd_row_t *row,
+                               int column)
 {
     apr_status_t rv;
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        return read_by_buckets(ctx, out, row, column);
+        return read_by_buckets(ctx, p, out, row, column);
     }
     rv = apr_dbd_datum_get(ctx->db->driver, row, column, APR_DBD_TYPE_STRING,
                            out);
@@ -464,7 +466,7 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
     *found = !apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, 1);
     for (i = 0; *found && i < ncols; i++) {
-        NMDM_TRY(read_column(ctx, &cols[i], row, i));
+        NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], row, i));
     }
     tell(ctx, stmt, *found, started);
     return NULL;
@@ -478,18 +480,22 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     const char *value;
+    apr_pool_t *scratch;        /* buckets cost 8 KiB for each value */
     int n = 1, i;
 
     NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
+    apr_pool_create(&scratch, ctx->pool);
     while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, n)) {
         for (i = 0; i < ncols; i++) {
-            NMDM_TRY(read_column(ctx, &value, row, i));
+            NMDM_TRY(read_column(ctx, scratch, &value, row, i));
             /* The result goes with its last row. */
             APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool,
                                                                value);
+            apr_pool_clear(scratch);
         }
         n++;
     }
+    apr_pool_destroy(scratch);
     tell(ctx, stmt, n - 1, started);
     return NULL;
 }

@@ -79,6 +79,59 @@ void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
     json_object_set_new(object->value, key, json_integer(value));
 }
 
+void nmdm_json_set_false(nmdm_json_t *object, const char *key)
+{
+    json_object_set_new(object->value, key, json_false());
+}
+
+/* Takes value over. */
+static nmdm_json_t *add(nmdm_json_t *container, const char *key,
+                        json_t *value)
+{
+    if (key) {
+        json_object_set_new(container->value, key, value);
+    }
+    else {
+        json_array_append_new(container->value, value);
+    }
+    return wrap(container->pool, value);
+}
+
+nmdm_json_t *nmdm_json_add_object(nmdm_json_t *container, const char *key)
+{
+    return add(container, key, json_object());
+}
+
+nmdm_json_t *nmdm_json_add_array(nmdm_json_t *container, const char *key)
+{
+    return add(container, key, json_array());
+}
+
+void nmdm_json_add_string(nmdm_json_t *container, const char *key,
+                          const char *value)
+{
+    json_t *text = json_string(value);
+
+    (void)add(container, key,
+              text ? text : json_string("(text is not UTF-8)"));
+}
+
+void nmdm_json_add_integer(nmdm_json_t *container, const char *key,
+                           apr_int64_t value)
+{
+    (void)add(container, key, json_integer(value));
+}
+
+void nmdm_json_add_real(nmdm_json_t *container, const char *key, double value)
+{
+    (void)add(container, key, json_real(value));
+}
+
+void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value)
+{
+    (void)add(container, key, json_boolean(value));
+}
+
 static int compare_keys(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -213,4 +266,92 @@ nmdm_err_t *nmdm_json_strings(apr_array_header_t **out, apr_pool_t *p,
     return json_is_array(array) ? NULL
         : nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1802)
                    "\"%s\" is not an array of strings", key);
+}
+
+/* ---- Values of any type ---- */
+
+nmdm_json_type_e nmdm_json_type(const nmdm_json_t *value)
+{
+    switch (json_typeof(value->value)) {
+    case JSON_OBJECT: return NMDM_JSON_OBJECT;
+    case JSON_ARRAY: return NMDM_JSON_ARRAY;
+    case JSON_STRING: return NMDM_JSON_STRING;
+    case JSON_INTEGER: return NMDM_JSON_INTEGER;
+    case JSON_REAL: return NMDM_JSON_REAL;
+    case JSON_TRUE: return NMDM_JSON_TRUE;
+    case JSON_FALSE: return NMDM_JSON_FALSE;
+    default: return NMDM_JSON_NULL;
+    }
+}
+
+const char *nmdm_json_type_name(nmdm_json_type_e type)
+{
+    static const char *const NAMES[] = {
+        "null", "an object", "an array", "a string", "an integer", "a number",
+        "true or false", "true or false"
+    };
+
+    return NAMES[type];
+}
+
+nmdm_err_t *nmdm_json_typed(nmdm_json_t **out, const nmdm_json_t *object,
+                            const char *key, nmdm_json_type_e type)
+{
+    nmdm_json_t *value = nmdm_json_get(object, key);
+    nmdm_json_type_e is = value ? nmdm_json_type(value) : NMDM_JSON_NULL;
+
+    *out = is == NMDM_JSON_NULL ? NULL : value;
+    if (is == NMDM_JSON_FALSE) {
+        is = NMDM_JSON_TRUE;
+    }
+    return !*out || is == type ? NULL
+        : nmdm_err(object->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1803)
+                   "\"%s\" is %s, not %s", key, nmdm_json_type_name(is),
+                   nmdm_json_type_name(type));
+}
+
+apr_array_header_t *nmdm_json_keys(const nmdm_json_t *object)
+{
+    apr_array_header_t *keys = apr_array_make(
+        object->pool, (int)json_object_size(object->value) + 1,
+        sizeof(const char *));
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object->value, key, value) {
+        APR_ARRAY_PUSH(keys, const char *) = key;
+    }
+    return keys;
+}
+
+nmdm_json_t *nmdm_json_get(const nmdm_json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object->value, key);
+
+    return value ? wrap(object->pool, value) : NULL;
+}
+
+int nmdm_json_length(const nmdm_json_t *array)
+{
+    return (int)json_array_size(array->value);
+}
+
+nmdm_json_t *nmdm_json_item(const nmdm_json_t *array, int i)
+{
+    return wrap(array->pool, json_array_get(array->value, (size_t)i));
+}
+
+const char *nmdm_json_text(const nmdm_json_t *string)
+{
+    return json_string_value(string->value);
+}
+
+apr_int64_t nmdm_json_number(const nmdm_json_t *integer)
+{
+    return json_integer_value(integer->value);
+}
+
+double nmdm_json_real(const nmdm_json_t *real)
+{
+    return json_real_value(real->value);
 }

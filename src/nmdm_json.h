@@ -27,6 +27,21 @@ void nmdm_json_set_object(nmdm_json_t *object, const char *key,
 void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
                            apr_int64_t value);
 
+void nmdm_json_set_false(nmdm_json_t *object, const char *key);
+
+/* Adds to an object, under key, or to the end of an array, whose key is NULL.
+ * What is returned belongs to its container. */
+nmdm_json_t *nmdm_json_add_object(nmdm_json_t *container, const char *key);
+nmdm_json_t *nmdm_json_add_array(nmdm_json_t *container, const char *key);
+void nmdm_json_add_string(nmdm_json_t *container, const char *key,
+                          const char *value);
+void nmdm_json_add_integer(nmdm_json_t *container, const char *key,
+                           apr_int64_t value);
+/* Neither infinite nor undefined. */
+void nmdm_json_add_real(nmdm_json_t *container, const char *key,
+                        double value);
+void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value);
+
 /* The same object with its keys in the order of their bytes. */
 nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);
 
@@ -53,5 +68,32 @@ nmdm_err_t *nmdm_json_strings(apr_array_header_t **out, apr_pool_t *p,
 const char *nmdm_json_string(const nmdm_json_t *object, const char *key);
 apr_int64_t nmdm_json_integer(const nmdm_json_t *object, const char *key);
 int nmdm_json_is_true(const nmdm_json_t *object, const char *key);
+
+/* ---- Values of any type ---- */
+
+typedef enum {
+    NMDM_JSON_NULL, NMDM_JSON_OBJECT, NMDM_JSON_ARRAY, NMDM_JSON_STRING,
+    NMDM_JSON_INTEGER, NMDM_JSON_REAL, NMDM_JSON_TRUE, NMDM_JSON_FALSE
+} nmdm_json_type_e;
+
+/* The value under key, *out being NULL when it is absent or null. NMDM_INVALID
+ * names the key when the value has another type; true and false are one. */
+nmdm_err_t *nmdm_json_typed(nmdm_json_t **out, const nmdm_json_t *object,
+                            const char *key, nmdm_json_type_e type);
+
+nmdm_json_type_e nmdm_json_type(const nmdm_json_t *value);
+/* "a string", "an object": how a client would say it. */
+const char *nmdm_json_type_name(nmdm_json_type_e type);
+
+/* The keys of an object, in the order in which they were written. */
+apr_array_header_t *nmdm_json_keys(const nmdm_json_t *object);
+nmdm_json_t *nmdm_json_get(const nmdm_json_t *object, const char *key);
+int nmdm_json_length(const nmdm_json_t *array);
+nmdm_json_t *nmdm_json_item(const nmdm_json_t *array, int i);
+
+/* Of values that have this type. */
+const char *nmdm_json_text(const nmdm_json_t *string);
+apr_int64_t nmdm_json_number(const nmdm_json_t *integer);
+double nmdm_json_real(const nmdm_json_t *real);
 
 #endif /* NMDM_JSON_H */

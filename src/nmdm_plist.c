@@ -63,6 +63,10 @@ typedef struct {
     char *text;
     apr_size_t len, room;
     const char *key_path;       /* path of the last key, if wanted */
+
+    const nmdm_plist_events_t *events;  /* who is told everything, or NULL */
+    void *baton;
+    const char *key;            /* the last key, for events */
 } reader_t;
 
 static void refuse(reader_t *rd, const char *why)
@@ -176,6 +180,44 @@ static int fits(reader_t *rd, element_e element)
     return 1;
 }
 
+/* ---- Telling everything ---- */
+
+static void tell_open(reader_t *rd, element_e element)
+{
+    if (rd->events && (element == DICT || element == ARRAY)) {
+        rd->events->open(rd->baton, rd->key, element == ARRAY);
+        rd->key = NULL;
+    }
+}
+
+static void tell_end(reader_t *rd, element_e element)
+{
+    static const nmdm_plist_type_e TYPES[] = {
+        [STRING] = NMDM_PLIST_STRING, [DATA] = NMDM_PLIST_DATA,
+        [INTEGER] = NMDM_PLIST_INTEGER, [REAL] = NMDM_PLIST_REAL,
+        [TRUE_] = NMDM_PLIST_TRUE, [FALSE_] = NMDM_PLIST_FALSE,
+        [DATE] = NMDM_PLIST_DATE
+    };
+    const char *text;
+
+    if (!rd->events || element == PLIST) {
+        return;
+    }
+    if (is_container(element)) {
+        rd->events->close(rd->baton);
+        return;
+    }
+    text = apr_pstrmemdup(rd->pool, rd->len ? rd->text : "", rd->len);
+    if (element == KEY) {
+        rd->key = text;
+        return;
+    }
+    rd->events->value(rd->baton, rd->key, TYPES[element], text);
+    rd->key = NULL;
+}
+
+/* ---- The parser's handlers ---- */
+
 static void XMLCALL on_start(void *baton, const XML_Char *name,
                              const XML_Char **attributes)
 {
@@ -211,10 +253,12 @@ static void XMLCALL on_start(void *baton, const XML_Char *name,
             keep(rd, frame->path, element, NULL, 0);
         }
     }
+    tell_open(rd, element);
     rd->len = 0;
     rd->collecting = element == INTEGER
         || (!is_container(element)
-            && (frame->path || (element == KEY && parent && parent->path)));
+            && (rd->events || frame->path
+                || (element == KEY && parent && parent->path)));
 }
 
 /* A slash separates the parts of our paths: a key that has one is nobody's. */
@@ -222,7 +266,7 @@ static void end_of_key(reader_t *rd, frame_t *dict)
 {
     dict->has_key = 1;
     rd->key_path = NULL;
-    if (rd->collecting && rd->len && !memchr(rd->text, '/', rd->len)) {
+    if (dict->path && rd->len && !memchr(rd->text, '/', rd->len)) {
         const char *path = *dict->path
             ? apr_psprintf(rd->pool, "%s/%.*s", dict->path, (int)rd->len,
                            rd->text)
@@ -300,6 +344,7 @@ static void XMLCALL on_end(void *baton, const XML_Char *name)
              apr_pstrmemdup(rd->pool, rd->text ? rd->text : "", rd->len),
              rd->len);
     }
+    tell_end(rd, frame.element);
     rd->collecting = 0;
     if (!rd->depth) {
         rd->finished = 1;
@@ -416,12 +461,9 @@ static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end)
     return document;
 }
 
-nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
-                            apr_pool_t *p, nmdm_bytes_t body,
+static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
                             const char *const *wanted)
 {
-    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
-
     if (body.len > INT_MAX) {
         return nmdm_err(p, NMDM_TOO_LARGE, APR_SUCCESS,
                         NMDMNO(0202) "property list of 2 GiB or more");
@@ -461,9 +503,30 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                         NMDMNO(0208) "property list is not UTF-8");
     }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
+                            apr_pool_t *p, nmdm_bytes_t body,
+                            const char *const *wanted)
+{
+    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+
+    NMDM_TRY(read_all(rd, p, body, wanted));
     *document = cut(p, body, (apr_size_t)rd->end);
     *out = rd->plist;
     return NULL;
+}
+
+nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
+                            const nmdm_plist_events_t *events, void *baton)
+{
+    static const char *const NOTHING[] = { NULL };
+    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+
+    rd->events = events;
+    rd->baton = baton;
+    return read_all(rd, p, body, NOTHING);
 }
 
 static nmdm_err_t *wrong_type(nmdm_plist_t *plist, const char *path,

@@ -33,6 +33,27 @@ nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
 nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
                             const char *path);
 
+/* ---- The whole of a property list ---- */
+
+typedef enum {
+    NMDM_PLIST_STRING, NMDM_PLIST_DATA, NMDM_PLIST_INTEGER, NMDM_PLIST_REAL,
+    NMDM_PLIST_TRUE, NMDM_PLIST_FALSE, NMDM_PLIST_DATE
+} nmdm_plist_type_e;
+
+/* Told in the order of the document. key is NULL for the root and for what
+ * stands in an array; text is as written, and lives as long as the pool. */
+typedef struct {
+    void (*open)(void *baton, const char *key, int is_array);
+    void (*close)(void *baton);
+    void (*value)(void *baton, const char *key, nmdm_plist_type_e type,
+                  const char *text);
+} nmdm_plist_events_t;
+
+/* Reads as nmdm_plist_read does, with the same bounds; when it refuses, part
+ * of the document may have been told. */
+nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
+                            const nmdm_plist_events_t *events, void *baton);
+
 /* A property list of one key, in the compact form of behaviour specification
  * 2.8: a data value, or a string. */
 nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,

@@ -103,11 +103,19 @@ static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
                     " collation ignores; nothing was queued");
 }
 
-nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
-                           const apr_array_header_t *ids)
+/* Where there is no column for it, a command would be delivered for ever. */
+static nmdm_err_t *cannot_expire(nmdm_ctx_t *ctx)
 {
-    const char *args[1 + NMDM_SQL_IDS];
-    int done, n, rows, exists;
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0604)
+                    "\"expires\" needs the additive part of the schema, which"
+                    " this database lacks: run the scripts of schema/upgrade,"
+                    " or write \"NanoMDMSchema auto\"; nothing was queued");
+}
+
+static nmdm_err_t *put_command(nmdm_ctx_t *ctx,
+                               const nmdm_command_t *command)
+{
+    int exists;
 
     NMDM_TRY(nmdm_db_row(ctx, &exists, NULL, 0, STMT_COMMAND_EXISTS,
                          NMDM_ARGS(command->uuid)));
@@ -116,16 +124,35 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
                         "command already exists: %s; nothing was queued",
                         command->uuid);
     }
-    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_COMMAND_PUT,
-                          NMDM_ARGS(command->uuid, command->request_type,
-                                    command->text)));
-    args[0] = command->uuid;
+    return nmdm_db_exec(ctx, NULL, STMT_COMMAND_PUT,
+                        NMDM_ARGS(command->uuid, command->request_type,
+                                  command->text));
+}
+
+nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
+                           const apr_array_header_t *ids,
+                           const nmdm_terms_t *terms)
+{
+    /* The longer list of arguments, of which the shorter is the end. */
+    const char *args[3 + NMDM_SQL_IDS];
+    int expires = terms->expires != 0, done, n, rows;
+
+    if (expires && !nmdm_schema_is_complete(ctx)) {
+        return cannot_expire(ctx);
+    }
+    NMDM_TRY(put_command(ctx, command));
+    args[0] = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT,
+                           (apr_int64_t)apr_time_sec(terms->expires));
+    args[1] = apr_itoa(ctx->pool, terms->priority);
+    args[2] = command->uuid;
     for (done = 0; done < ids->nelts; done += n) {
-        n = nmdm_db_fill_ids(args + 1, ids, done);
-        NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_QUEUE_PUT, args,
-                              1 + NMDM_SQL_IDS));
+        n = nmdm_db_fill_ids(args + 3, ids, done);
+        NMDM_TRY(nmdm_db_exec(ctx, &rows,
+                              expires ? STMT_QUEUE_PUT_EXPIRING
+                                      : STMT_QUEUE_PUT,
+                              args + !expires, 2 + expires + NMDM_SQL_IDS));
         if (rows != n) {
-            return name_unknown(ctx, args + 1, n);
+            return name_unknown(ctx, args + 3, n);
         }
     }
     return NULL;

@@ -3,7 +3,10 @@
  *
  * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
  * marks, CURRENT_TIMESTAMP for the time with fractions of a second, whatever
- * the database calls that. A second text is there only where one needs it.
+ * the database calls that. INTEGER_OF(%s) is the number that a text parameter
+ * writes, TIME_OF(%s) the time of so many seconds since 1970 and SECONDS(x) the
+ * way back; TEXT_OF_TIME(x) is a time as the database writes it, to be given
+ * to TIME_OF_TEXT(%s) again. A second text is there only where one needs it.
  * Reading a statement, think of its parameters in the order of the marks. */
 
 #include "nmdm_sql.h"
@@ -77,6 +80,79 @@ typedef struct {
     "  FROM cert_auth_associations a, enrollments e, commands c" \
     " WHERE e.id = %s AND c.command_uuid = %s" \
     "   AND a.id = %s AND a.sha256 = %s"
+
+#define NOT_ANSWERED(queue) \
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
+    "                    WHERE r.id = " queue ".id" \
+    "                      AND r.command_uuid = " queue ".command_uuid" \
+    "                      AND r.status <> 'NotNow')"
+
+/* ---- Pages: NMDM_SQL_IDS rows, so that planners know how many. ---- */
+
+#define PAGE " LIMIT 100"
+
+#define KEYS "SELECT e.id, e.type, e.enabled"
+
+#define ROSTER_ROWS(hex_of_token) \
+    "SELECT e.id, e.type, e.enabled, e.token_update_tally," \
+    "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
+    "       d.serial_number," \
+    "       CASE WHEN %s = '1' THEN d.identity_cert END," \
+    "       CASE WHEN LENGTH(d.unlock_token) <= INTEGER_OF(%s)" \
+    "            THEN " hex_of_token " END," \
+    "       SECONDS(d.token_update_at), u.user_short_name," \
+    "       u.user_long_name, SECONDS(u.token_update_at)" \
+    "  FROM enrollments e" \
+    "  LEFT JOIN devices d ON d.id = e.device_id" \
+    "  LEFT JOIN users u ON u.id = e.user_id AND u.device_id = e.device_id" \
+    " WHERE e.id IN (%IDS)"
+
+#define WITH_RESULT \
+    "  LEFT JOIN command_results r" \
+    "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
+
+/* One list of what waits, counted to its bound. */
+#define PENDING(pending) \
+    "SELECT COUNT(bounded.id), COUNT(bounded.status)," \
+    "       SECONDS(MIN(bounded.not_now_at))" \
+    "  FROM (SELECT q.id, r.status, r.not_now_at" \
+    "          FROM enrollment_queue q" WITH_RESULT \
+    "         WHERE q.id = %s AND q.active = TRUE" pending \
+    "         LIMIT 1000) bounded"
+
+/* In the order of delivery, from the entry on that the cursor names by
+ * priority, time and, for commands of one time, `tie`. */
+#define QUEUE_PAGE(pending, expires_at, tie, tie_mark) \
+    "SELECT q.command_uuid, c.request_type, q.priority," \
+    "       TEXT_OF_TIME(q.created_at), " tie "," \
+    "       SECONDS(q.created_at), " expires_at ", r.status," \
+    "       r.not_now_tally, SECONDS(r.not_now_at)" \
+    "  FROM enrollment_queue q" \
+    "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid" \
+    WITH_RESULT \
+    " WHERE q.id = %s AND q.active = TRUE" pending \
+    "   AND q.priority <= INTEGER_OF(%s)" \
+    "   AND (q.priority < INTEGER_OF(%s)" \
+    "        OR q.created_at > TIME_OF_TEXT(%s)" \
+    "        OR (q.created_at = TIME_OF_TEXT(%s) AND " tie " > " tie_mark "))"\
+    " ORDER BY q.priority DESC, q.created_at, " tie PAGE
+
+#define NOT_FINAL " AND COALESCE(r.status, 'NotNow') = 'NotNow'"
+
+#define RESULTS \
+    "SELECT r.command_uuid, c.request_type, r.status," \
+    "       TEXT_OF_TIME(r.updated_at), SECONDS(r.updated_at)," \
+    "       r.not_now_tally, SECONDS(r.not_now_at)" \
+    "  FROM command_results r" \
+    "  LEFT JOIN commands c ON c.command_uuid = r.command_uuid"
+
+#define COMMAND_PAGE(expires_at, is_expired) \
+    "SELECT q.id, q.active, q.priority, SECONDS(q.created_at), " expires_at \
+    "       , " is_expired ", r.status, SECONDS(r.updated_at)," \
+    "       r.not_now_tally, SECONDS(r.not_now_at)" \
+    "  FROM enrollment_queue q" WITH_RESULT \
+    " WHERE q.command_uuid = %s AND q.id > %s" \
+    " ORDER BY q.id" PAGE
 
 static const statement_t STATEMENTS[STMT_MAX] = {
 
@@ -276,8 +352,15 @@ ROW(STMT_QUEUE_CLEAR_SCAN, "queue_clear_scan",
     MYSQL CLEAR_JOINED("")),
 
 ROW(STMT_QUEUE_PUT, "queue_put",
-    "INSERT INTO enrollment_queue (id, command_uuid)"
-    " SELECT e.id, c.command_uuid FROM enrollments e, commands c"
+    "INSERT INTO enrollment_queue (priority, id, command_uuid)"
+    " SELECT INTEGER_OF(%s), e.id, c.command_uuid"
+    "   FROM enrollments e, commands c"
+    "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
+
+ROW(STMT_QUEUE_PUT_EXPIRING, "queue_put_expiring",
+    "INSERT INTO enrollment_queue (expires_at, priority, id, command_uuid)"
+    " SELECT TIME_OF(%s), INTEGER_OF(%s), e.id, c.command_uuid"
+    "   FROM enrollments e, commands c"
     "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
 
 ROW(STMT_QUEUE_REMOVE, "queue_remove",
@@ -389,6 +472,116 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
     "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s"),
 
+ROW(STMT_ROSTER_WALK, "roster_walk",
+    KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
+
+/* The thousandth from here, for an offset. */
+ROW(STMT_ROSTER_SKIP, "roster_skip",
+    "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
+    " LIMIT 1 OFFSET 999"),
+
+ROW(STMT_ROSTER_IDS, "roster_ids",
+    KEYS " FROM enrollments e WHERE e.id IN (%IDS) AND e.id > %s"
+    " ORDER BY e.id" PAGE),
+
+/* CROSS, because it keeps SQLite from walking through the enrollments. */
+ROW(STMT_ROSTER_SERIALS, "roster_serials",
+    KEYS " FROM devices d CROSS JOIN enrollments e"
+    " WHERE d.serial_number IN (%IDS) AND e.device_id = d.id AND e.id > %s"
+    " ORDER BY e.id" PAGE),
+
+ROW(STMT_ROSTER_NAME, "roster_name",
+    KEYS " FROM users u CROSS JOIN enrollments e"
+    " WHERE u.user_short_name = %s AND e.id = u.id AND u.id > %s"
+    " ORDER BY u.id" PAGE),
+
+ROW(STMT_ROSTER_ROWS, "roster_rows",
+    ROSTER_ROWS("HEX(d.unlock_token)"),
+    PGSQL ROSTER_ROWS("ENCODE(d.unlock_token, 'hex')")),
+
+ROW(STMT_CERTS_OF_DEVICE, "certs_of_device",
+    "SELECT a.sha256, SECONDS(a.created_at) FROM cert_auth_associations a"
+    " WHERE a.id = %s ORDER BY a.created_at DESC, a.sha256" PAGE),
+
+ROW(STMT_LAST_REPORT, "last_report",
+    "SELECT r.command_uuid, r.status, SECONDS(r.updated_at)"
+    "  FROM command_results r WHERE r.id = %s"
+    " ORDER BY r.updated_at DESC, r.command_uuid DESC LIMIT 1"),
+
+ROW(STMT_LAST_PUSH, "last_push",
+    "SELECT p.status, p.reason, p.tries, SECONDS(p.next_at),"
+    "       SECONDS(p.pushed_at)"
+    "  FROM nanomdm_pushes p WHERE p.id = %s"),
+
+ROW(STMT_PENDING, "pending",
+    PENDING(UNANSWERED UNEXPIRED)),
+
+ROW(STMT_PENDING_SCAN, "pending_scan",
+    PENDING(NOT_FINAL)),
+
+ROW(STMT_QUEUE_PAGE, "queue_page",
+    QUEUE_PAGE(UNANSWERED UNEXPIRED, "SECONDS(q.expires_at)",
+               "q.command_uuid", "%s"),
+    SQLITE3
+    QUEUE_PAGE(UNANSWERED UNEXPIRED, "SECONDS(q.expires_at)",
+               "q.rowid", "INTEGER_OF(%s)")),
+
+ROW(STMT_QUEUE_PAGE_SCAN, "queue_page_scan",
+    QUEUE_PAGE(NOT_FINAL, "NULL", "q.command_uuid", "%s"),
+    SQLITE3
+    QUEUE_PAGE(NOT_FINAL, "NULL", "q.rowid", "INTEGER_OF(%s)")),
+
+ROW(STMT_RESULT_PAGE, "result_page",
+    RESULTS
+    " WHERE r.id = %s AND r.updated_at <= TIME_OF_TEXT(%s)"
+    "   AND (r.updated_at < TIME_OF_TEXT(%s) OR r.command_uuid < %s)"
+    " ORDER BY r.updated_at DESC, r.command_uuid DESC" PAGE),
+
+ROW(STMT_RESULT_OF, "result_of",
+    RESULTS " WHERE r.id = %s AND r.command_uuid = %s"),
+
+ROW(STMT_RESULT_TEXT, "result_text",
+    "SELECT result FROM command_results WHERE id = %s AND command_uuid = %s"),
+
+ROW(STMT_COMMAND_GET, "command_get",
+    "SELECT request_type, SECONDS(created_at), command FROM commands"
+    " WHERE command_uuid = %s"),
+
+ROW(STMT_COMMAND_PAGE, "command_page",
+    COMMAND_PAGE("SECONDS(q.expires_at)",
+                 "CASE WHEN q.expires_at <= CURRENT_TIMESTAMP THEN 1 END")),
+
+ROW(STMT_COMMAND_PAGE_SCAN, "command_page_scan",
+    COMMAND_PAGE("NULL", "NULL")),
+
+ROW(STMT_CANCEL_ALL, "cancel_all",
+    "UPDATE enrollment_queue SET active = FALSE"
+    " WHERE id = %s AND active = TRUE AND answered = FALSE"
+    NOT_ANSWERED("enrollment_queue")),
+
+ROW(STMT_CANCEL_ALL_SCAN, "cancel_all_scan",
+    "UPDATE enrollment_queue SET active = FALSE"
+    " WHERE id = %s AND active = TRUE"
+    NOT_ANSWERED("enrollment_queue")),
+
+ROW(STMT_CANCEL_ONE, "cancel_one",
+    "UPDATE enrollment_queue SET active = FALSE"
+    " WHERE id = %s AND command_uuid = %s AND active = TRUE"
+    NOT_ANSWERED("enrollment_queue")),
+
+/* A command that a whole fleet has queued is cancelled in strides, so that
+ * others get their turn with the table. */
+ROW(STMT_CANCEL_STRIDE, "cancel_stride",
+    "SELECT MAX(bounded.id)"
+    "  FROM (SELECT q.id FROM enrollment_queue q"
+    "         WHERE q.command_uuid = %s AND q.id > %s"
+    "         ORDER BY q.id LIMIT 1000) bounded"),
+
+ROW(STMT_CANCEL_RANGE, "cancel_range",
+    "UPDATE enrollment_queue SET active = FALSE"
+    " WHERE command_uuid = %s AND id > %s AND id <= %s AND active = TRUE"
+    NOT_ANSWERED("enrollment_queue")),
+
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",
     "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"
@@ -490,6 +683,75 @@ static const char *replace_all(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
+/* What stands round the argument of each, by dialect. */
+static const struct {
+    const char *call;
+    const char *before[NMDM_DIALECTS], *after[NMDM_DIALECTS];
+} CALLS[] = {
+    /* To the millisecond, which is what the tables hold: julianday is a day
+     * and its fraction. */
+    { "SECONDS(",
+      { "ROUND((julianday(", "EXTRACT(EPOCH FROM CAST(", "UNIX_TIMESTAMP(" },
+      { ") - 2440587.5) * 86400, 3)", " AS TIMESTAMPTZ))", ")" } },
+    { "INTEGER_OF(",
+      { "CAST(", "CAST(", "CAST(" },
+      { " AS INTEGER)", " AS INTEGER)", " AS SIGNED)" } },
+    { "TIME_OF(",
+      { "strftime('%%Y-%%m-%%d %%H:%%M:%%f', CAST(",
+        "CAST(TO_TIMESTAMP(CAST(", "FROM_UNIXTIME(CAST(" },
+      { " AS INTEGER), 'unixepoch')",
+        " AS DOUBLE PRECISION)) AS TIMESTAMP)", " AS SIGNED))" } },
+    { "TEXT_OF_TIME(",
+      { "(", "CAST(", "CAST(" },
+      { ")", " AS TEXT)", " AS CHAR(26))" } },
+    { "TIME_OF_TEXT(",
+      { "(", "CAST(", "CAST(" },
+      { ")", " AS TIMESTAMP)", " AS DATETIME(6))" } },
+};
+
+static const char *end_of_call(const char *at)
+{
+    int depth;
+
+    for (depth = 1; *at; at++) {
+        depth += (*at == '(') - (*at == ')');
+        if (!depth) {
+            break;
+        }
+    }
+    return at;
+}
+
+/* Calls do not nest. */
+static const char *replace_calls(apr_pool_t *p, const char *sql,
+                                 nmdm_dialect_e dialect, int which)
+{
+    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
+    const char *at, *end, *call = CALLS[which].call;
+
+    while ((at = strstr(sql, call))) {
+        /* Not the tail of a longer name. */
+        int is_whole = at == sql || !is_word_char(at[-1]);
+
+        end = is_whole ? end_of_call(at + strlen(call)) : at + 1;
+        APR_ARRAY_PUSH(parts, const char *)
+            = apr_pstrmemdup(p, sql, (apr_size_t)((is_whole ? at : end)
+                                                  - sql));
+        if (is_whole) {
+            APR_ARRAY_PUSH(parts, const char *)
+                = CALLS[which].before[dialect];
+            APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(
+                p, at + strlen(call),
+                (apr_size_t)(end - at) - strlen(call));
+            APR_ARRAY_PUSH(parts, const char *) = CALLS[which].after[dialect];
+            end++;
+        }
+        sql = end;
+    }
+    APR_ARRAY_PUSH(parts, const char *) = sql;
+    return apr_array_pstrcat(p, parts, 0);
+}
+
 static const char *id_marks(apr_pool_t *p)
 {
     apr_array_header_t *marks = apr_array_make(p, NMDM_SQL_IDS,
@@ -512,8 +774,12 @@ const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
     };
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
+    int i;
 
     sql = nmdm_sql_prefixed(p, sql, prefix);
+    for (i = 0; i < (int)(sizeof(CALLS) / sizeof(*CALLS)); i++) {
+        sql = replace_calls(p, sql, dialect, i);
+    }
     sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
     return replace_all(p, sql, "%IDS", id_marks(p));
 }

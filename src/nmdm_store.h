@@ -121,9 +121,16 @@ nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid);
 /* What waits for a device and its users is delivered no more. */
 nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id);
 
+/* How a command is queued. */
+typedef struct {
+    int priority;               /* higher is delivered earlier */
+    apr_time_t expires;         /* not delivered from then on; 0: never */
+} nmdm_terms_t;
+
 /* Puts a command into the queues of all ids, none of which may occur twice,
  * or into none: NMDM_INVALID names what stands against it. */
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
-                           const apr_array_header_t *ids);
+                           const apr_array_header_t *ids,
+                           const nmdm_terms_t *terms);
 
 #endif /* NMDM_STORE_H */

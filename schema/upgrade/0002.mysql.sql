@@ -36,5 +36,37 @@ CREATE TABLE IF NOT EXISTS nanomdm_pushes (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
+-- Operators look for user names and page through the users of one; they see the
+-- newest results of an enrollment first.
+SET @nanomdm_ddl = (
+    SELECT IF(COUNT(*) > 0, 'DO 0',
+              'CREATE INDEX idx_user_short_name
+                   ON users (user_short_name, id)')
+      FROM information_schema.statistics
+     WHERE table_schema = DATABASE()
+       AND table_name = 'users'
+       AND index_name = 'idx_user_short_name');
+
+PREPARE nanomdm_ddl FROM @nanomdm_ddl;
+
+EXECUTE nanomdm_ddl;
+
+DEALLOCATE PREPARE nanomdm_ddl;
+
+SET @nanomdm_ddl = (
+    SELECT IF(COUNT(*) > 0, 'DO 0',
+              'CREATE INDEX idx_result_time
+                   ON command_results (id, updated_at, command_uuid)')
+      FROM information_schema.statistics
+     WHERE table_schema = DATABASE()
+       AND table_name = 'command_results'
+       AND index_name = 'idx_result_time');
+
+PREPARE nanomdm_ddl FROM @nanomdm_ddl;
+
+EXECUTE nanomdm_ddl;
+
+DEALLOCATE PREPARE nanomdm_ddl;
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT IGNORE INTO nanomdm_schema (version) VALUES (2);

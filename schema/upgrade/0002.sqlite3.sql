@@ -21,5 +21,12 @@ CREATE TABLE nanomdm_pushes (
 
 CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
 
+-- Operators look for user names and page through the users of one; they see the
+-- newest results of an enrollment first.
+CREATE INDEX idx_user_short_name ON users (user_short_name, id);
+
+CREATE INDEX idx_result_time
+    ON command_results (id, updated_at, command_uuid);
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT INTO nanomdm_schema (version) VALUES (2);

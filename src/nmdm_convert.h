@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_convert.h -- property lists as JSON. */
+
+#ifndef NMDM_CONVERT_H
+#define NMDM_CONVERT_H
+
+#include "nmdm.h"
+#include "nmdm_json.h"
+
+/* Adds a property list to a JSON object, under key: data as base64, dates as
+ * RFC 3339, integers beyond 63 bits and reals that JSON cannot write as
+ * strings. *values_left goes down by the number of its values. p is for the
+ * work. Nothing is added when it is NMDM_INVALID, because it is no property
+ * list, or NMDM_TOO_LARGE, because its values are more than are left: a small
+ * plist can be a large JSON tree. */
+nmdm_err_t *nmdm_convert_plist(nmdm_json_t *to, const char *key,
+                               apr_pool_t *p, nmdm_bytes_t plist,
+                               int *values_left);
+
+#endif /* NMDM_CONVERT_H */

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_order.c -- what an operator orders: a command in JSON, and on what
+ * terms it is queued. */
+
+#include "nmdm_order.h"
+#include "nmdm_crypto.h"
+#include "nmdm_plist.h"
+#include "nmdm_time.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* ---- Terms ---- */
+
+/* What the narrowest of the three databases holds: MySQL's TINYINT and
+ * TIMESTAMP. */
+#define LOWEST_PRIORITY (-128)
+#define HIGHEST_PRIORITY 127
+#define LAST_SECOND 2147483647
+
+static nmdm_err_t *set_priority(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+                                const char *text)
+{
+    apr_size_t len = strlen(text), sign = *text == '-';
+    apr_int64_t number = len < 6 ? apr_atoi64(text) : HIGHEST_PRIORITY + 1;
+
+    if (len == sign || strspn(text + sign, "0123456789") != len - sign
+        || number < LOWEST_PRIORITY || number > HIGHEST_PRIORITY) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1740)
+                        "\"priority\" is \"%.40s\", not a number from %d to"
+                        " %d", text, LOWEST_PRIORITY, HIGHEST_PRIORITY);
+    }
+    terms->priority = (int)number;
+    return NULL;
+}
+
+static nmdm_err_t *set_expires(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+                               const char *text)
+{
+    apr_time_t when = 0;
+
+    if (strlen(text) < 11 && *text && strspn(text, "0123456789")
+                                      == strlen(text)) {
+        when = ctx->now + apr_time_from_sec(apr_atoi64(text));
+    }
+    else if (!nmdm_time_read(&when, text)) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1741)
+                        "\"expires\" is \"%.40s\", neither seconds from now"
+                        " nor a time like 2026-06-01T12:00:00Z", text);
+    }
+    if (when <= ctx->now || apr_time_sec(when) > LAST_SECOND) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1742)
+                        "\"expires\" is \"%.40s\", not between now and"
+                        " 2038-01-19T03:14:07Z", text);
+    }
+    terms->expires = when;
+    return NULL;
+}
+
+nmdm_err_t *nmdm_order_terms(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+                             const char *priority, const char *expires)
+{
+    *terms = (nmdm_terms_t){ 0, 0 };
+    if (priority && *priority) {
+        NMDM_TRY(set_priority(terms, ctx, priority));
+    }
+    return expires && *expires ? set_expires(terms, ctx, expires) : NULL;
+}
+
+static const char *digits_of(nmdm_ctx_t *ctx, const nmdm_json_t *integer)
+{
+    return apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT,
+                        nmdm_json_number(integer));
+}
+
+nmdm_err_t *nmdm_order_json_terms(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+                                  const nmdm_json_t *order)
+{
+    nmdm_json_t *priority, *expires = nmdm_json_get(order, "expires");
+    const char *when = NULL;
+
+    NMDM_TRY(nmdm_json_typed(&priority, order, "priority",
+                             NMDM_JSON_INTEGER));
+    if (expires && nmdm_json_type(expires) == NMDM_JSON_INTEGER) {
+        when = digits_of(ctx, expires);
+    }
+    else {
+        NMDM_TRY(nmdm_json_typed(&expires, order, "expires",
+                                 NMDM_JSON_STRING));
+        when = expires ? nmdm_json_text(expires) : NULL;
+    }
+    return nmdm_order_terms(terms, ctx,
+                            priority ? digits_of(ctx, priority) : NULL, when);
+}
+
+/* ---- Whom it is for ---- */
+
+nmdm_err_t *nmdm_order_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
+                           const nmdm_json_t *order)
+{
+    nmdm_json_t *udid, *list;
+
+    *ids = apr_array_make(ctx->pool, 4, sizeof(const char *));
+    NMDM_TRY(nmdm_json_typed(&udid, order, "udid", NMDM_JSON_STRING));
+    NMDM_TRY(nmdm_json_typed(&list, order, "ids", NMDM_JSON_ARRAY));
+    if (list) {
+        NMDM_TRY(nmdm_json_strings(ids, ctx->pool, order, "ids"));
+    }
+    if (udid) {
+        APR_ARRAY_PUSH(*ids, const char *) = nmdm_json_text(udid);
+    }
+    return (*ids)->nelts ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1743)
+                   "neither \"udid\" nor \"ids\" says whom the command is"
+                   " for");
+}
+
+/* ---- MicroMDM's keys and Apple's ---- */
+
+typedef enum {
+    AS_IS,                      /* whatever type it has */
+    DATA,                       /* base64; an array of it as well */
+    VERBATIM                    /* what stands below keeps its keys */
+} form_e;
+
+/* By the request types of MicroMDM's mdm/mdm/command.go; NULL: of any other.
+ * They hold at every depth, since its structures nest. */
+static const struct {
+    const char *request_type, *key, *apple;
+    form_e form;
+} KEYS[] = {
+    { "InstallProfile", "payload", "Payload", DATA },
+    { "InstallProvisioningProfile", "provisioning_profile",
+      "ProvisioningProfile", DATA },
+    { "RemoveProvisioningProfile", "uuid", "UUID", AS_IS },
+    { "InstalledApplicationList", "managed_apps_only", "ManagedAppsOnly",
+      AS_IS },
+    { "InstalledApplicationList", "managed_appd_only", "ManagedAppsOnly",
+      AS_IS },                  /* as MicroMDM spells it */
+    { "InstalledApplicationList", "items", "Items", AS_IS },
+    { "DeviceInformation", "queries", "Queries", AS_IS },
+    { "ClearPasscode", "unlock_token", "UnlockToken", DATA },
+    { "EraseDevice", "preserve_data_plan", "PreserveDataPlan", AS_IS },
+    { "EraseDevice", "disallow_proximity_setup", "DisallowProximitySetup",
+      AS_IS },
+    { "EraseDevice", "obliteration_behavior", "ObliterationBehavior", AS_IS },
+    { "EraseDevice", "return_to_service", "ReturnToService", AS_IS },
+    { "EraseDevice", "enabled", "Enabled", AS_IS },
+    { "EraseDevice", "wifi_profile_data", "WiFiProfileData", DATA },
+    { "EraseDevice", "mdm_profile_data", "MDMProfileData", DATA },
+    { "EraseDevice", "bootstrap_token", "BootstrapToken", DATA },
+    { "RequestMirroring", "destination_name", "DestinationName", AS_IS },
+    { "RequestMirroring", "destination_device_id", "DestinationDeviceID",
+      AS_IS },
+    { "RequestMirroring", "scan_time", "ScanTime", AS_IS },
+    { "Restrictions", "profile_restrictions", "ProfileRestrictions", AS_IS },
+    { "DeleteUser", "force_deletion", "ForceDeletion", AS_IS },
+    { "DeleteUser", "delete_all_users", "DeleteAllUsers", AS_IS },
+    { "RestartDevice", "notify_user", "NotifyUser", AS_IS },
+    { "RestartDevice", "rebuild_kernel_cache", "RebuildKernelCache", AS_IS },
+    { "RestartDevice", "kext_paths", "KextPaths", AS_IS },
+    { "EnableLostMode", "footnote", "Footnote", AS_IS },
+    { "InstallEnterpriseApplication", "manifest", "Manifest", VERBATIM },
+    { "InstallEnterpriseApplication", "manifest_url_pinning_certs",
+      "ManifestURLPinningCerts", DATA },
+    { "InstallEnterpriseApplication", "pinning_revocation_check_required",
+      "PinningRevocationCheckRequired", AS_IS },
+    { "InstallApplication", "options", "Options", AS_IS },
+    { "InstallApplication", "purchase_method", "PurchaseMethod", AS_IS },
+    { "InstallApplication", "not_managed", "NotManaged", AS_IS },
+    { "AccountConfiguration", "skip_primary_setup_account_creation",
+      "SkipPrimarySetupAccountCreation", AS_IS },
+    { "AccountConfiguration", "set_primary_setup_account_as_regular_user",
+      "SetPrimarySetupAccountAsRegularUser", AS_IS },
+    { "AccountConfiguration", "dont_auto_populate_primary_account_info",
+      "DontAutoPopulatePrimaryAccountInfo", AS_IS },
+    { "AccountConfiguration", "lock_primary_account_info",
+      "LockPrimaryAccountInfo", AS_IS },
+    { "AccountConfiguration", "primary_account_full_name",
+      "PrimaryAccountFullName", AS_IS },
+    { "AccountConfiguration", "primary_account_user_name",
+      "PrimaryAccountUserName", AS_IS },
+    { "AccountConfiguration", "auto_setup_admin_accounts",
+      "AutoSetupAdminAccounts", AS_IS },
+    { "AccountConfiguration", "short_name", "shortName", AS_IS },
+    { "AccountConfiguration", "full_name", "fullName", AS_IS },
+    { "AccountConfiguration", "password_hash", "passwordHash", DATA },
+    { "AccountConfiguration", "hidden", "hidden", AS_IS },
+    { "ApplyRedemptionCode", "redemption_code", "RedemptionCode", AS_IS },
+    { "InviteToProgram", "program_id", "ProgramID", AS_IS },
+    { "InviteToProgram", "invitation_url", "InvitationURL", AS_IS },
+    { "InstallMedia", "media_url", "MediaURL", AS_IS },
+    { "RemoveMedia", "persistent_id", "PersistentID", AS_IS },
+    { "Settings", "settings", "Settings", AS_IS },
+    { "Settings", "item", "Item", AS_IS },
+    { "Settings", "enabled", "Enabled", AS_IS },
+    { "Settings", "device_name", "DeviceName", AS_IS },
+    { "Settings", "hostname", "HostName", AS_IS },
+    { "Settings", "time_zone", "TimeZone", AS_IS },
+    { "Settings", "image", "Image", DATA },
+    { "Settings", "where", "Where", AS_IS },
+    { "Settings", "mdm_options", "MDMOptions", VERBATIM },
+    { "Settings", "passcode_lock_grace_period", "PasscodeLockGracePeriod",
+      AS_IS },
+    { "Settings", "maximum_resident_users", "MaximumResidentUsers", AS_IS },
+    { "ManagedApplicationFeedback", "delete_feedback", "DeleteFeedback",
+      AS_IS },
+    { "SetAutoAdminPassword", "guid", "GUID", AS_IS },
+    { "SetAutoAdminPassword", "password_hash", "passwordHash", DATA },
+    { "ScheduleOSUpdate", "updates", "Updates", AS_IS },
+    { "ScheduleOSUpdate", "product_key", "ProductKey", AS_IS },
+    { "ScheduleOSUpdate", "install_action", "InstallAction", AS_IS },
+    { "ScheduleOSUpdate", "max_user_deferrals", "MaxUserDeferrals", AS_IS },
+    { "ScheduleOSUpdate", "product_version", "ProductVersion", AS_IS },
+    { "ScheduleOSUpdate", "priority", "Priority", AS_IS },
+    { "ScheduleOSUpdateScan", "force", "Force", AS_IS },
+    { "ActiveNSExtensions", "filter_extensions_points",
+      "FilterExtensionPoints", AS_IS },
+    { "ActiveNSExtensions", "filter_extension_points",
+      "FilterExtensionPoints", AS_IS },
+    { "RotateFileVaultKey", "key_type", "KeyType", AS_IS },
+    { "RotateFileVaultKey", "filevault_unlock", "FileVaultUnlock", AS_IS },
+    { "RotateFileVaultKey", "new_certificate", "NewCertificate", DATA },
+    { "RotateFileVaultKey", "reply_encryption_certificate",
+      "ReplyEncryptionCertificate", DATA },
+    { "RotateFileVaultKey", "private_key_export", "PrivateKeyExport", DATA },
+    { "RotateFileVaultKey", "private_key_export_password",
+      "PrivateKeyExportPassword", AS_IS },
+    { "RefreshCellularPlans", "esim_server_url", "eSIMServerURL", AS_IS },
+    { "DeclarativeManagement", "data", "Data", DATA },
+    { NULL, "identifier", "Identifier", AS_IS },
+    { NULL, "identifiers", "Identifiers", AS_IS },
+    { NULL, "pin", "PIN", AS_IS },
+    { NULL, "message", "Message", AS_IS },
+    { NULL, "phone_number", "PhoneNumber", AS_IS },
+    { NULL, "username", "UserName", AS_IS },
+    { NULL, "password", "Password", AS_IS },
+    { NULL, "current_password", "CurrentPassword", AS_IS },
+    { NULL, "new_password", "NewPassword", AS_IS },
+    { NULL, "request_requires_network_tether",
+      "RequestRequiresNetworkTether", AS_IS },
+    { NULL, "allow_oroms", "AllowOroms", AS_IS },
+    { NULL, "itunes_store_id", "iTunesStoreID", AS_IS },
+    { NULL, "media_type", "MediaType", AS_IS },
+    { NULL, "manifest_url", "ManifestURL", AS_IS },
+    { NULL, "management_flags", "ManagementFlags", AS_IS },
+    { NULL, "change_management_state", "ChangeManagementState", AS_IS },
+    { NULL, "configuration", "Configuration", VERBATIM },
+    { NULL, "attributes", "Attributes", VERBATIM },
+    { NULL, NULL, NULL, AS_IS }
+};
+
+/* What is ours to read and not the device's. */
+static const char *const ENVELOPE[] = {
+    "udid", "ids", "request_type", "command_uuid", "nopush", "priority",
+    "expires", NULL
+};
+
+static int is_envelope(const char *key)
+{
+    int i;
+
+    for (i = 0; ENVELOPE[i]; i++) {
+        if (!strcmp(key, ENVELOPE[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Apple's own names are known as well, so that their data is data. */
+static int find_key(const char *request_type, const char *key)
+{
+    int i;
+
+    for (i = 0; KEYS[i].key; i++) {
+        if ((!strcmp(KEYS[i].key, key) || !strcmp(KEYS[i].apple, key))
+            && (!KEYS[i].request_type
+                || !strcmp(KEYS[i].request_type, request_type))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* ---- Writing the property list ---- */
+
+typedef struct {
+    apr_pool_t *pool;
+    const char *request_type;
+    apr_array_header_t *parts;  /* of the text */
+    int depth;
+} writer_t;
+
+static void put(writer_t *w, const char *text)
+{
+    APR_ARRAY_PUSH(w->parts, const char *) = text;
+}
+
+static nmdm_err_t *bad(writer_t *w, const char *key, const char *why)
+{
+    return nmdm_err(w->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1744)
+                    "\"%.100s\" %s", key, why);
+}
+
+/* XML 1.0 has no place for most control characters, even escaped. */
+static nmdm_err_t *put_text(writer_t *w, const char *key, const char *text)
+{
+    const char *at = text;
+
+    for (; *at; at++) {
+        const char *escaped = *at == '&' ? "&amp;" : *at == '<' ? "&lt;"
+            : *at == '>' ? "&gt;" : *at == '\r' ? "&#13;" : NULL;
+
+        if (((unsigned char)*at < ' ' && !strchr("\t\n\r", *at))
+            || !strncmp(at, "\xEF\xBF\xBE", 3)
+            || !strncmp(at, "\xEF\xBF\xBF", 3)) {
+            return bad(w, key, "has a character that no property list can"
+                               " hold");
+        }
+        if (escaped) {
+            put(w, apr_pstrmemdup(w->pool, text, (apr_size_t)(at - text)));
+            put(w, escaped);
+            text = at + 1;
+        }
+    }
+    put(w, text);
+    return NULL;
+}
+
+static nmdm_err_t *put_element(writer_t *w, const char *key,
+                               const char *element, const char *text)
+{
+    put(w, apr_pstrcat(w->pool, "<", element, ">", NULL));
+    NMDM_TRY(put_text(w, key, text));
+    put(w, apr_pstrcat(w->pool, "</", element, ">\n", NULL));
+    return NULL;
+}
+
+static nmdm_err_t *put_value(writer_t *w, const char *key,
+                             const nmdm_json_t *value, form_e form);
+
+static nmdm_err_t *put_member(writer_t *w, const char *key,
+                              const nmdm_json_t *value, form_e form)
+{
+    int row = form == VERBATIM ? -1 : find_key(w->request_type, key);
+
+    if (nmdm_json_type(value) == NMDM_JSON_NULL) {
+        return NULL;
+    }
+    NMDM_TRY(put_element(w, key, "key", row < 0 ? key : KEYS[row].apple));
+    return put_value(w, key, value, row < 0 ? form : KEYS[row].form);
+}
+
+static nmdm_err_t *put_dict(writer_t *w, const nmdm_json_t *object,
+                            form_e form)
+{
+    apr_array_header_t *keys = nmdm_json_keys(object);
+    int i;
+
+    put(w, "<dict>\n");
+    for (i = 0; i < keys->nelts; i++) {
+        const char *key = APR_ARRAY_IDX(keys, i, const char *);
+
+        NMDM_TRY(put_member(w, key, nmdm_json_get(object, key),
+                            form == DATA ? AS_IS : form));
+    }
+    put(w, "</dict>\n");
+    return NULL;
+}
+
+static nmdm_err_t *put_array(writer_t *w, const char *key,
+                             const nmdm_json_t *array, form_e form)
+{
+    int n = nmdm_json_length(array), i;
+
+    put(w, "<array>\n");
+    for (i = 0; i < n; i++) {
+        NMDM_TRY(put_value(w, key, nmdm_json_item(array, i), form));
+    }
+    put(w, "</array>\n");
+    return NULL;
+}
+
+static nmdm_err_t *put_container(writer_t *w, const char *key,
+                                 const nmdm_json_t *value, form_e form)
+{
+    nmdm_err_t *err;
+
+    /* plist, Command's dict and what is around it. */
+    if (++w->depth > NMDM_PLIST_DEPTH - 4) {
+        return bad(w, key, "is nested too deeply");
+    }
+    err = nmdm_json_type(value) == NMDM_JSON_ARRAY
+        ? put_array(w, key, value, form) : put_dict(w, value, form);
+    w->depth--;
+    return err;
+}
+
+static nmdm_err_t *put_string(writer_t *w, const char *key,
+                              const nmdm_json_t *value, form_e form)
+{
+    const char *text = nmdm_json_text(value);
+    nmdm_bytes_t bytes;
+
+    if (form != DATA) {
+        return put_element(w, key, "string", text);
+    }
+    if (!nmdm_base64_decode(&bytes, w->pool, text, strlen(text), 1)) {
+        return bad(w, key, "is not base64");
+    }
+    return put_element(w, key, "data", nmdm_base64_encode(w->pool, bytes));
+}
+
+static nmdm_err_t *put_value(writer_t *w, const char *key,
+                             const nmdm_json_t *value, form_e form)
+{
+    nmdm_json_type_e type = nmdm_json_type(value);
+
+    if (form == DATA && type != NMDM_JSON_STRING
+        && type != NMDM_JSON_ARRAY) {
+        return bad(w, key, "is not a string of base64");
+    }
+    switch (type) {
+    case NMDM_JSON_OBJECT:
+    case NMDM_JSON_ARRAY:
+        return put_container(w, key, value, form);
+    case NMDM_JSON_STRING:
+        return put_string(w, key, value, form);
+    case NMDM_JSON_INTEGER:
+        return put_element(w, key, "integer", apr_psprintf(
+            w->pool, "%" APR_INT64_T_FMT, nmdm_json_number(value)));
+    case NMDM_JSON_REAL:
+        return put_element(w, key, "real", apr_psprintf(
+            w->pool, "%.17g", nmdm_json_real(value)));
+    case NMDM_JSON_TRUE:
+        put(w, "<true/>\n");
+        return NULL;
+    case NMDM_JSON_FALSE:
+        put(w, "<false/>\n");
+        return NULL;
+    default:
+        return bad(w, key, "has a null in an array");
+    }
+}
+
+/* A random UUID of RFC 4122. */
+static nmdm_err_t *make_uuid(const char **out, nmdm_ctx_t *ctx)
+{
+    unsigned char b[16];
+    nmdm_bytes_t bytes = { (const char *)b, sizeof(b) };
+    const char *hex;
+
+    if (!nmdm_crypto_random(b, sizeof(b))) {
+        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1745)
+                        "no randomness for a command's UUID");
+    }
+    b[6] = (unsigned char)((b[6] & 0x0F) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3F) | 0x80);
+    hex = nmdm_hex(ctx->pool, bytes);
+    *out = apr_psprintf(ctx->pool, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
+                        hex + 12, hex + 16, hex + 20);
+    return NULL;
+}
+
+static nmdm_err_t *put_command(writer_t *w, const nmdm_json_t *order)
+{
+    apr_array_header_t *keys = nmdm_json_keys(order);
+    int i;
+
+    put(w, "<key>Command</key>\n<dict>\n<key>RequestType</key>\n");
+    NMDM_TRY(put_element(w, "request_type", "string", w->request_type));
+    for (i = 0; i < keys->nelts; i++) {
+        const char *key = APR_ARRAY_IDX(keys, i, const char *);
+
+        if (!is_envelope(key)) {
+            NMDM_TRY(put_member(w, key, nmdm_json_get(order, key), AS_IS));
+        }
+    }
+    put(w, "</dict>\n");
+    return NULL;
+}
+
+nmdm_err_t *nmdm_order_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
+                             const nmdm_json_t *order)
+{
+    writer_t w = { .pool = ctx->pool,
+                   .parts = apr_array_make(ctx->pool, 64,
+                                           sizeof(const char *)) };
+    nmdm_json_t *request_type, *given;
+    const char *uuid = "";
+
+    NMDM_TRY(nmdm_json_typed(&request_type, order, "request_type",
+                             NMDM_JSON_STRING));
+    NMDM_TRY(nmdm_json_typed(&given, order, "command_uuid",
+                             NMDM_JSON_STRING));
+    if (!request_type || !*nmdm_json_text(request_type)) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1746)
+                        "\"request_type\" is missing");
+    }
+    w.request_type = nmdm_json_text(request_type);
+    if (given) {
+        uuid = nmdm_json_text(given);
+    }
+    if (!*uuid) {
+        NMDM_TRY(make_uuid(&uuid, ctx));
+    }
+    put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\""
+            " \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+            "<plist version=\"1.0\">\n<dict>\n");
+    NMDM_TRY(put_command(&w, order));
+    put(&w, "<key>CommandUUID</key>\n");
+    NMDM_TRY(put_element(&w, "command_uuid", "string", uuid));
+    put(&w, "</dict>\n</plist>\n");
+    out->data = apr_array_pstrcat(ctx->pool, w.parts, 0);
+    out->len = strlen(out->data);
+    return NULL;
+}

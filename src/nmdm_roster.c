@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_roster.c -- who is enrolled, as operators ask for it.
+ *
+ * Keys come a hundred at a time from the narrowest index that the filter
+ * offers, and what is left of the filter is applied here. So every page costs
+ * the same, on a small fleet or a large one; a page that found too little
+ * after MOST_EXAMINED keys ends early, with a cursor to go on. */
+
+#include "nmdm_roster.h"
+#include "nmdm_admin.h"
+#include "nmdm_crypto.h"
+#include "nmdm_db.h"
+#include "nmdm_json.h"
+#include "nmdm_time.h"
+#include "nmdm_view.h"
+
+#include <apr_hash.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How many keys are looked at for a page, and how many strides of a thousand
+ * an offset may take at once. */
+#define MOST_EXAMINED 10000
+#define MOST_STRIDES 1000
+
+/* Longer unlock tokens, which no device of Apple's has, are shown one at a
+ * time. */
+#define UNLOCK_TOKEN_OF_MANY 65536
+#define UNLOCK_TOKEN_OF_ONE 0x7FFFFFFF
+
+/* How many values of a kind a filter may name. */
+#define MOST_VALUES 1000
+
+/* ---- The filter ---- */
+
+typedef struct {
+    apr_array_header_t *list;   /* each value once; NULL: any */
+    apr_hash_t *set;
+} values_t;
+
+typedef struct {
+    values_t ids, serials, names, types;
+    int enabled;                /* 1, 0, or -1: either */
+    int with_cert, with_unlock_token;
+} filter_t;
+
+static nmdm_err_t *refuse(nmdm_ctx_t *ctx, const char *key, const char *why)
+{
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1750)
+                    "\"%.100s\" %s", key, why);
+}
+
+/* An empty list filters nothing, as NanoMDM's clients expect. */
+static nmdm_err_t *read_values(values_t *out, nmdm_ctx_t *ctx,
+                               const nmdm_json_t *filter, const char *key)
+{
+    apr_array_header_t *all;
+    nmdm_json_t *array;
+    int i;
+
+    NMDM_TRY(nmdm_json_typed(&array, filter, key, NMDM_JSON_ARRAY));
+    if (!array || !nmdm_json_length(array)) {
+        return NULL;
+    }
+    if (nmdm_json_length(array) > MOST_VALUES) {
+        return refuse(ctx, key, "has more than 1000 values");
+    }
+    NMDM_TRY(nmdm_json_strings(&all, ctx->pool, filter, key));
+    out->set = apr_hash_make(ctx->pool);
+    out->list = apr_array_make(ctx->pool, all->nelts, sizeof(const char *));
+    for (i = 0; i < all->nelts; i++) {
+        const char *value = APR_ARRAY_IDX(all, i, const char *);
+
+        if (!apr_hash_get(out->set, value, APR_HASH_KEY_STRING)) {
+            apr_hash_set(out->set, value, APR_HASH_KEY_STRING, value);
+            APR_ARRAY_PUSH(out->list, const char *) = value;
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *check_types(nmdm_ctx_t *ctx, const values_t *types)
+{
+    const char *const KNOWN[] = {
+        NMDM_DEVICE, NMDM_USER, NMDM_SHARED_IPAD,
+        NMDM_USER_ENROLLMENT_DEVICE, NMDM_USER_ENROLLMENT
+    };
+    int i, k;
+
+    for (i = 0; types->list && i < types->list->nelts; i++) {
+        const char *type = APR_ARRAY_IDX(types->list, i, const char *);
+
+        for (k = 0; k < 5 && strcmp(type, KNOWN[k]); k++) {
+            /* until it is found */
+        }
+        if (k == 5) {
+            return refuse(ctx, "types", "may hold Device, User, Shared iPad,"
+                          " User Enrollment (Device) and User Enrollment");
+        }
+    }
+    return NULL;
+}
+
+/* A misspelt filter would mean everybody. */
+static nmdm_err_t *check_keys(nmdm_ctx_t *ctx, const nmdm_json_t *filter)
+{
+    static const char *const KNOWN[] = {
+        "ids", "serials", "user_short_names", "types", "enabled", NULL
+    };
+    apr_array_header_t *keys = nmdm_json_keys(filter);
+    int i, k;
+
+    for (i = 0; i < keys->nelts; i++) {
+        const char *key = APR_ARRAY_IDX(keys, i, const char *);
+
+        for (k = 0; KNOWN[k] && strcmp(key, KNOWN[k]); k++) {
+            /* until it is found */
+        }
+        if (!KNOWN[k]) {
+            return refuse(ctx, key, "is no filter: these are ids, serials,"
+                          " user_short_names, types and enabled");
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *read_flag(int *out, const nmdm_json_t *object,
+                             const char *key)
+{
+    nmdm_json_t *value;
+
+    NMDM_TRY(nmdm_json_typed(&value, object, key, NMDM_JSON_TRUE));
+    if (value) {
+        *out = nmdm_json_type(value) == NMDM_JSON_TRUE;
+    }
+    return NULL;
+}
+
+static nmdm_err_t *read_filter(filter_t *out, nmdm_ctx_t *ctx,
+                               nmdm_bytes_t json)
+{
+    nmdm_json_t *request, *filter, *options;
+
+    memset(out, 0, sizeof(*out));
+    out->enabled = -1;
+    if (!json.len) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_json_read(&request, ctx->pool, json));
+    NMDM_TRY(nmdm_json_typed(&filter, request, "filter", NMDM_JSON_OBJECT));
+    NMDM_TRY(nmdm_json_typed(&options, request, "options",
+                             NMDM_JSON_OBJECT));
+    if (filter) {
+        NMDM_TRY(check_keys(ctx, filter));
+        NMDM_TRY(read_values(&out->ids, ctx, filter, "ids"));
+        NMDM_TRY(read_values(&out->serials, ctx, filter, "serials"));
+        NMDM_TRY(read_values(&out->names, ctx, filter, "user_short_names"));
+        NMDM_TRY(read_values(&out->types, ctx, filter, "types"));
+        NMDM_TRY(check_types(ctx, &out->types));
+        NMDM_TRY(read_flag(&out->enabled, filter, "enabled"));
+    }
+    if (options) {
+        NMDM_TRY(read_flag(&out->with_cert, options, "include_device_cert"));
+        NMDM_TRY(read_flag(&out->with_unlock_token, options,
+                           "include_unlock_token"));
+    }
+    return NULL;
+}
+
+static int is_among(const values_t *values, const char *value)
+{
+    return !values->set
+        || (value && apr_hash_get(values->set, value, APR_HASH_KEY_STRING));
+}
+
+static int key_passes(const filter_t *f, const nmdm_key_t *key)
+{
+    return is_among(&f->ids, key->id) && is_among(&f->types, key->type)
+        && (f->enabled < 0 || f->enabled == key->enabled);
+}
+
+static int row_passes(const filter_t *f, const nmdm_enrollment_t *e)
+{
+    return is_among(&f->serials, e->serial_number)
+        && is_among(&f->names, e->user_short_name);
+}
+
+/* Whether keys alone tell who passes. */
+static int keys_decide(const filter_t *f)
+{
+    return !f->serials.set && !f->names.set;
+}
+
+/* ---- One enrollment as JSON ---- */
+
+static void set_time(nmdm_json_t *object, const char *key, apr_pool_t *p,
+                     apr_time_t t)
+{
+    if (t) {
+        nmdm_json_add_string(object, key, nmdm_time_rfc3339(p, t));
+    }
+}
+
+static void set_text(nmdm_json_t *object, const char *key, const char *text)
+{
+    if (text && *text) {
+        nmdm_json_add_string(object, key, text);
+    }
+}
+
+static void set_number(nmdm_json_t *object, const char *key,
+                       const char *digits)
+{
+    nmdm_json_add_integer(object, key, digits ? apr_atoi64(digits) : 0);
+}
+
+static int hex_digit(char c)
+{
+    return apr_isdigit(c) ? c - '0' : (apr_tolower(c) - 'a' + 10) & 15;
+}
+
+/* Databases give binary values as hex, clients want base64. */
+static const char *base64_of_hex(apr_pool_t *p, const char *hex)
+{
+    apr_size_t len = strlen(hex) / 2, i;
+    char *data = apr_palloc(p, len + 1);
+    nmdm_bytes_t bytes = { data, len };
+
+    for (i = 0; i < len; i++) {
+        data[i] = (char)(hex_digit(hex[2 * i]) << 4
+                         | hex_digit(hex[2 * i + 1]));
+    }
+    return nmdm_base64_encode(p, bytes);
+}
+
+/* A user channel has no device of its own: whoever reads a serial number
+ * there might take it for one. */
+static void describe(nmdm_json_t *out, apr_pool_t *p,
+                     const nmdm_enrollment_t *e)
+{
+    nmdm_json_t *part;
+
+    nmdm_json_add_string(out, "id", e->id);
+    nmdm_json_add_string(out, "type", e->type);
+    if (!e->user_id) {
+        part = nmdm_json_add_object(out, "device");
+        set_text(part, "serial_number", e->serial_number);
+        set_text(part, "device_cert", e->cert_pem);
+        if (e->unlock_token) {
+            nmdm_json_add_string(part, "unlock_token",
+                                 base64_of_hex(p, e->unlock_token));
+        }
+    }
+    else {
+        part = nmdm_json_add_object(out, "user");
+        set_text(part, "user_short_name", e->user_short_name);
+        set_text(part, "user_long_name", e->user_long_name);
+    }
+    nmdm_json_add_bool(out, "enabled", e->enabled);
+    set_number(out, "token_update_tally", e->tally);
+    set_time(out, "last_seen", p, e->last_seen);
+}
+
+/* ---- A page ---- */
+
+typedef struct {
+    const filter_t *filter;
+    nmdm_page_t page;
+
+    nmdm_keys_e from;
+    const apr_array_header_t *list;     /* of the source, or NULL */
+    int per_unit;               /* how many of the list are asked at once */
+
+    int unit;                   /* which part of the list */
+    apr_int64_t skip;           /* of those that pass */
+    const char *after;          /* an id of this unit */
+    apr_array_header_t *keys;   /* read, but not yet looked at from `next` on */
+    int next;
+    int unit_is_done;           /* no further keys in it */
+    int examined, strides;
+
+    nmdm_json_t *reply;
+    nmdm_json_t *entries;
+    int count;
+} query_t;
+
+static void choose_source(query_t *q)
+{
+    const filter_t *f = q->filter;
+
+    q->per_unit = NMDM_VIEW_PAGE;
+    q->from = f->ids.list ? NMDM_KEYS_OF_IDS
+        : f->serials.list ? NMDM_KEYS_OF_SERIALS
+        : f->names.list ? NMDM_KEYS_OF_NAME : NMDM_KEYS_ALL;
+    q->list = f->ids.list ? f->ids.list
+        : f->serials.list ? f->serials.list : f->names.list;
+    if (q->from == NMDM_KEYS_OF_NAME) {
+        q->per_unit = 1;        /* so that its index gives the order of ids */
+    }
+}
+
+static int units(const query_t *q)
+{
+    return q->list ? (q->list->nelts + q->per_unit - 1) / q->per_unit : 1;
+}
+
+static apr_array_header_t unit_of(const query_t *q)
+{
+    apr_array_header_t part = *q->list;
+    int from = q->unit * q->per_unit;
+
+    part.elts += (apr_size_t)from * (apr_size_t)part.elt_size;
+    part.nelts = part.nelts - from < q->per_unit ? part.nelts - from
+                                                 : q->per_unit;
+    part.nalloc = part.nelts;
+    return part;
+}
+
+/* Whether keys are at hand after this; they are read when there are none. */
+static nmdm_err_t *have_keys(nmdm_ctx_t *ctx, query_t *q, int *yes)
+{
+    while (q->next == q->keys->nelts && q->unit < units(q)
+           && q->examined < MOST_EXAMINED) {
+        apr_array_header_t part;
+
+        if (q->unit_is_done) {
+            q->unit++;
+            q->unit_is_done = 0;
+            q->after = "";
+            continue;
+        }
+        if (q->list) {
+            part = unit_of(q);
+        }
+        apr_array_clear(q->keys);
+        q->next = 0;
+        NMDM_TRY(nmdm_view_keys(ctx, q->keys, q->from,
+                                q->list ? &part : NULL, q->after));
+        q->unit_is_done = q->keys->nelts < NMDM_VIEW_PAGE;
+        q->examined += q->keys->nelts + 1;
+    }
+    *yes = q->next < q->keys->nelts;
+    return NULL;
+}
+
+/* Leaps over enrollments that nobody wants to see, when all pass. */
+static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
+{
+    const filter_t *f = q->filter;
+    const char *id;
+
+    if (q->from != NMDM_KEYS_ALL || f->types.set || f->enabled >= 0) {
+        return NULL;
+    }
+    while (q->skip >= NMDM_VIEW_STRIDE && q->strides < MOST_STRIDES) {
+        NMDM_TRY(nmdm_view_skip(ctx, &id, q->after));
+        if (!id) {
+            return NULL;
+        }
+        q->after = id;
+        q->skip -= NMDM_VIEW_STRIDE;
+        q->strides++;
+    }
+    return NULL;
+}
+
+/* The keys that pass, at most `most`; as far as keys decide, those to be
+ * skipped are. */
+static apr_array_header_t *take_keys(nmdm_ctx_t *ctx, query_t *q, int most)
+{
+    apr_array_header_t *ids = apr_array_make(ctx->pool, most + 1,
+                                             sizeof(const char *));
+
+    while (q->next < q->keys->nelts && ids->nelts < most) {
+        const nmdm_key_t *key = &APR_ARRAY_IDX(q->keys, q->next++,
+                                               nmdm_key_t);
+
+        q->after = key->id;
+        if (!key_passes(q->filter, key)) {
+            continue;
+        }
+        if (q->skip && keys_decide(q->filter)) {
+            q->skip--;
+            continue;
+        }
+        APR_ARRAY_PUSH(ids, const char *) = key->id;
+    }
+    return ids;
+}
+
+static void add_entry(nmdm_ctx_t *ctx, query_t *q,
+                      const nmdm_enrollment_t *e)
+{
+    if (!row_passes(q->filter, e)) {
+        return;
+    }
+    if (q->skip) {
+        q->skip--;
+        return;
+    }
+    describe(nmdm_json_add_object(q->entries, NULL), ctx->pool, e);
+    q->count++;
+}
+
+/* Rows come in no order; keys had one. */
+static nmdm_err_t *add_rows(nmdm_ctx_t *ctx, query_t *q,
+                            const apr_array_header_t *ids)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts,
+                                              sizeof(nmdm_enrollment_t));
+    apr_hash_t *by_id = apr_hash_make(ctx->pool);
+    int i;
+
+    NMDM_TRY(nmdm_view_enrollments(ctx, rows, ids, q->filter->with_cert,
+                                   q->filter->with_unlock_token
+                                       ? UNLOCK_TOKEN_OF_MANY : 0));
+    for (i = 0; i < rows->nelts; i++) {
+        nmdm_enrollment_t *row = &APR_ARRAY_IDX(rows, i, nmdm_enrollment_t);
+
+        apr_hash_set(by_id, row->id, APR_HASH_KEY_STRING, row);
+    }
+    for (i = 0; i < ids->nelts; i++) {
+        nmdm_enrollment_t *row = apr_hash_get(
+            by_id, APR_ARRAY_IDX(ids, i, const char *), APR_HASH_KEY_STRING);
+
+        if (row) {              /* not deleted meanwhile */
+            add_entry(ctx, q, row);
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *fill_page(nmdm_ctx_t *ctx, query_t *q)
+{
+    int more;
+
+    NMDM_TRY(leap(ctx, q));
+    NMDM_TRY(have_keys(ctx, q, &more));
+    while (more && q->count < q->page.limit) {
+        int room = q->page.limit - q->count;
+        apr_array_header_t *ids = take_keys(
+            ctx, q, room < NMDM_VIEW_PAGE ? room : NMDM_VIEW_PAGE);
+
+        if (ids->nelts) {
+            NMDM_TRY(add_rows(ctx, q, ids));
+        }
+        NMDM_TRY(have_keys(ctx, q, &more));
+    }
+    return NULL;
+}
+
+/* Where the next page goes on, unless all has been seen. */
+static void set_next(nmdm_ctx_t *ctx, query_t *q)
+{
+    const char *parts[3];
+    int is_last = q->unit + 1 >= units(q) && q->unit_is_done;
+
+    if (q->next == q->keys->nelts && (is_last || q->unit >= units(q))) {
+        return;
+    }
+    parts[0] = apr_itoa(ctx->pool, q->unit);
+    parts[1] = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT, q->skip);
+    parts[2] = q->after;
+    nmdm_json_add_string(q->reply, "next_cursor",
+                         nmdm_page_cursor(ctx->pool, 'e', parts, 3));
+}
+
+/* From its start, since a unit may be done again. */
+static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
+{
+    query_t *q = baton;
+
+    q->unit = atoi(q->page.parts[0]);
+    q->skip = q->page.has_cursor ? apr_atoi64(q->page.parts[1])
+                                 : q->page.offset;
+    q->after = q->page.parts[2];
+    q->keys = apr_array_make(ctx->pool, NMDM_VIEW_PAGE, sizeof(nmdm_key_t));
+    q->next = q->unit_is_done = q->examined = q->strides = q->count = 0;
+    q->reply = nmdm_json_object(ctx->pool);
+    q->entries = nmdm_json_add_array(q->reply, "enrollments");
+    if (q->unit < 0 || q->skip < 0) {
+        return refuse(ctx, "cursor", "is not one that this call gave");
+    }
+    NMDM_TRY(fill_page(ctx, q));
+    set_next(ctx, q);
+    return NULL;
+}
+
+static nmdm_err_t *query(nmdm_ctx_t *ctx, query_t *q, nmdm_bytes_t json,
+                         const nmdm_page_query_t *page)
+{
+    filter_t *filter = apr_palloc(ctx->pool, sizeof(*filter));
+
+    NMDM_TRY(nmdm_page_read(&q->page, ctx->pool, page, 'e', 3));
+    NMDM_TRY(read_filter(filter, ctx, json));
+    q->filter = filter;
+    choose_source(q);
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_query, q);
+}
+
+nmdm_err_t *nmdm_roster_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                              int *status, nmdm_bytes_t json,
+                              const nmdm_page_query_t *page)
+{
+    query_t q = { 0 };
+    nmdm_err_t *err = query(ctx, &q, json, page);
+
+    return nmdm_admin_answer(ctx, reply, status, q.reply, err);
+}
+
+/* ---- All that is known of one ---- */
+
+typedef struct {
+    const char *id;
+    apr_array_header_t *rows;   /* of nmdm_enrollment_t: one or none */
+    nmdm_pending_t pending;
+    nmdm_last_report_t report;
+    nmdm_last_push_t push;
+    apr_array_header_t *associations;
+} portrait_t;
+
+static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
+{
+    portrait_t *in = baton;
+    apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
+                                             sizeof(const char *));
+
+    APR_ARRAY_PUSH(ids, const char *) = in->id;
+    in->rows = apr_array_make(ctx->pool, 1, sizeof(nmdm_enrollment_t));
+    in->associations = apr_array_make(ctx->pool, 4,
+                                      sizeof(nmdm_association_t));
+    NMDM_TRY(nmdm_view_enrollments(ctx, in->rows, ids, 1,
+                                   UNLOCK_TOKEN_OF_ONE));
+    if (!in->rows->nelts) {
+        return nmdm_admin_unknown_id(ctx, in->id);
+    }
+    NMDM_TRY(nmdm_view_pending(ctx, &in->pending, in->id));
+    NMDM_TRY(nmdm_view_last_report(ctx, &in->report, in->id));
+    NMDM_TRY(nmdm_view_last_push(ctx, &in->push, in->id));
+    return nmdm_view_associations(
+        ctx, in->associations,
+        APR_ARRAY_IDX(in->rows, 0, nmdm_enrollment_t).device_id);
+}
+
+static void describe_push(nmdm_json_t *out, apr_pool_t *p,
+                          const nmdm_enrollment_t *e,
+                          const nmdm_last_push_t *push)
+{
+    nmdm_json_t *part = nmdm_json_add_object(out, "push");
+
+    set_text(part, "topic", e->topic);
+    set_time(part, "token_update_at", p,
+             e->user_id ? e->user_token_at : e->device_token_at);
+    if (push->found) {
+        set_number(part, "status", push->status);
+        set_text(part, "reason", push->reason);
+        set_number(part, "tries", push->tries);
+        set_time(part, "next_at", p, push->next_at);
+        set_time(part, "pushed_at", p, push->pushed_at);
+    }
+}
+
+static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
+                           const portrait_t *in)
+{
+    nmdm_json_t *part = nmdm_json_add_object(out, "queue");
+
+    nmdm_json_add_integer(part, "pending", in->pending.pending);
+    if (in->pending.pending >= NMDM_VIEW_MOST) {
+        nmdm_json_set_true(part, "or_more");
+    }
+    nmdm_json_add_integer(part, "not_now", in->pending.not_now);
+    set_time(part, "not_now_since", p, in->pending.not_now_since);
+    if (in->report.uuid) {
+        part = nmdm_json_add_object(out, "last_report");
+        nmdm_json_add_string(part, "command_uuid", in->report.uuid);
+        nmdm_json_add_string(part, "status", in->report.status);
+        set_time(part, "time", p, in->report.at);
+    }
+}
+
+static void describe_identity(nmdm_json_t *out, apr_pool_t *p,
+                              const nmdm_enrollment_t *e,
+                              const apr_array_header_t *associations)
+{
+    nmdm_json_t *part = nmdm_json_add_object(out, "identity"), *list, *entry;
+    apr_time_t not_after;
+    int i;
+
+    if (e->cert_pem && nmdm_crypto_not_after(&not_after, e->cert_pem)) {
+        set_time(part, "not_after", p, not_after);
+    }
+    list = nmdm_json_add_array(part, "associations");
+    for (i = 0; i < associations->nelts; i++) {
+        const nmdm_association_t *a = &APR_ARRAY_IDX(associations, i,
+                                                     nmdm_association_t);
+
+        entry = nmdm_json_add_object(list, NULL);
+        nmdm_json_add_string(entry, "sha256", a->sha256);
+        set_time(entry, "created_at", p, a->at);
+    }
+}
+
+nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                            const char *id)
+{
+    nmdm_json_t *out = nmdm_json_object(ctx->pool);
+    portrait_t in = { .id = id };
+    nmdm_err_t *err = nmdm_admin_check_id(ctx, id);
+
+    if (!err) {
+        err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get, &in);
+    }
+    if (!err) {
+        const nmdm_enrollment_t *e = &APR_ARRAY_IDX(in.rows, 0,
+                                                    nmdm_enrollment_t);
+
+        ctx->story.id = e->id;
+        ctx->story.type = e->type;
+        describe(out, ctx->pool, e);
+        nmdm_json_add_string(out, "device_id", e->device_id);
+        describe_push(out, ctx->pool, e, &in.push);
+        describe_queue(out, ctx->pool, &in);
+        describe_identity(out, ctx->pool, e, in.associations);
+    }
+    return nmdm_admin_answer(ctx, reply, status, out, err);
+}

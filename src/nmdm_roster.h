@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_roster.h -- who is enrolled, as operators ask for it. */
+
+#ifndef NMDM_ROSTER_H
+#define NMDM_ROSTER_H
+
+#include "nmdm.h"
+#include "nmdm_page.h"
+
+/* Both fill in *reply with JSON and *status with the HTTP status, also when
+ * they return an error: that is then for the log. */
+
+/* A page of the enrollments that a filter in JSON describes; an empty one
+ * describes all. */
+nmdm_err_t *nmdm_roster_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                              int *status, nmdm_bytes_t json,
+                              const nmdm_page_query_t *page);
+
+/* Everything that is known of one enrollment. */
+nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                            const char *id);
+
+#endif /* NMDM_ROSTER_H */

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_view.c -- enrollments, queues and results as operators see them. */
+
+#include "nmdm_view.h"
+#include "nmdm_db.h"
+#include "nmdm_schema.h"
+#include "nmdm_time.h"
+
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Reading rows ---- */
+
+static apr_array_header_t *make_values(nmdm_ctx_t *ctx)
+{
+    return apr_array_make(ctx->pool, NMDM_VIEW_PAGE, sizeof(const char *));
+}
+
+/* The columns of the row that starts at i. */
+static const char **row_at(const apr_array_header_t *values, int i)
+{
+    return &APR_ARRAY_IDX(values, i, const char *);
+}
+
+/* PostgreSQL writes t and f, the others 1 and 0. */
+static int is_true(const char *text)
+{
+    return text && (*text == 't' || *text == '1');
+}
+
+static int number(const char *text)
+{
+    return text ? atoi(text) : 0;
+}
+
+/* ---- Enrollments ---- */
+
+static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                               nmdm_keys_e from,
+                               const apr_array_header_t *list,
+                               const char *after)
+{
+    const char *args[NMDM_SQL_IDS + 1];
+
+    switch (from) {
+    case NMDM_KEYS_OF_IDS:
+    case NMDM_KEYS_OF_SERIALS:
+        nmdm_db_fill_ids(args, list, 0);
+        args[NMDM_SQL_IDS] = after;
+        return nmdm_db_rows(ctx, values, 3,
+                            from == NMDM_KEYS_OF_IDS ? STMT_ROSTER_IDS
+                                                     : STMT_ROSTER_SERIALS,
+                            args, NMDM_SQL_IDS + 1);
+    case NMDM_KEYS_OF_NAME:
+        return nmdm_db_rows(ctx, values, 3, STMT_ROSTER_NAME,
+                            NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
+                                      after));
+    default:
+        return nmdm_db_rows(ctx, values, 3, STMT_ROSTER_WALK,
+                            NMDM_ARGS(after));
+    }
+}
+
+nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
+                           nmdm_keys_e from, const apr_array_header_t *list,
+                           const char *after)
+{
+    apr_array_header_t *values = make_values(ctx);
+    int i;
+
+    NMDM_TRY(select_keys(ctx, values, from, list, after));
+    for (i = 0; i < values->nelts; i += 3) {
+        const char **row = row_at(values, i);
+        nmdm_key_t *key = &APR_ARRAY_PUSH(keys, nmdm_key_t);
+
+        key->id = row[0];
+        key->type = row[1];
+        key->enabled = is_true(row[2]);
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_skip(nmdm_ctx_t *ctx, const char **id,
+                           const char *after)
+{
+    int found;
+
+    *id = NULL;
+    return nmdm_db_row(ctx, &found, id, 1, STMT_ROSTER_SKIP,
+                       NMDM_ARGS(after));
+}
+
+#define ENROLLMENT_COLUMNS 15
+
+static void read_enrollment(nmdm_enrollment_t *e, const char **row)
+{
+    *e = (nmdm_enrollment_t){
+        .id = row[0], .type = row[1], .enabled = is_true(row[2]),
+        .tally = row[3], .last_seen = nmdm_time_of_seconds(row[4]),
+        .device_id = row[5], .user_id = row[6], .topic = row[7],
+        .serial_number = row[8], .cert_pem = row[9], .unlock_token = row[10],
+        .device_token_at = nmdm_time_of_seconds(row[11]),
+        .user_short_name = row[12], .user_long_name = row[13],
+        .user_token_at = nmdm_time_of_seconds(row[14]),
+    };
+}
+
+nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                  const apr_array_header_t *ids,
+                                  int with_cert, int unlock_token_bytes)
+{
+    apr_array_header_t *values = make_values(ctx);
+    const char *args[2 + NMDM_SQL_IDS];
+    int i;
+
+    args[0] = with_cert ? "1" : "0";
+    args[1] = apr_itoa(ctx->pool, unlock_token_bytes);
+    nmdm_db_fill_ids(args + 2, ids, 0);
+    NMDM_TRY(nmdm_db_rows(ctx, values, ENROLLMENT_COLUMNS, STMT_ROSTER_ROWS,
+                          args, 2 + NMDM_SQL_IDS));
+    for (i = 0; i < values->nelts; i += ENROLLMENT_COLUMNS) {
+        read_enrollment(&APR_ARRAY_PUSH(rows, nmdm_enrollment_t),
+                        row_at(values, i));
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_pending(nmdm_ctx_t *ctx, nmdm_pending_t *out,
+                              const char *id)
+{
+    const char *cols[3] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3,
+                         nmdm_schema_is_complete(ctx) ? STMT_PENDING
+                                                      : STMT_PENDING_SCAN,
+                         NMDM_ARGS(id)));
+    out->pending = number(cols[0]);
+    out->not_now = number(cols[1]);
+    out->not_now_since = nmdm_time_of_seconds(cols[2]);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_last_report(nmdm_ctx_t *ctx, nmdm_last_report_t *out,
+                                  const char *id)
+{
+    const char *cols[3] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_LAST_REPORT,
+                         NMDM_ARGS(id)));
+    out->uuid = cols[0];
+    out->status = cols[1];
+    out->at = nmdm_time_of_seconds(cols[2]);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_last_push(nmdm_ctx_t *ctx, nmdm_last_push_t *out,
+                                const char *id)
+{
+    const char *cols[5] = { NULL };
+
+    *out = (nmdm_last_push_t){ .found = 0 };
+    if (!nmdm_schema_is_complete(ctx)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_row(ctx, &out->found, cols, 5, STMT_LAST_PUSH,
+                         NMDM_ARGS(id)));
+    out->status = cols[0];
+    out->reason = cols[1];
+    out->tries = cols[2];
+    out->next_at = nmdm_time_of_seconds(cols[3]);
+    out->pushed_at = nmdm_time_of_seconds(cols[4]);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_associations(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                   const char *device_id)
+{
+    apr_array_header_t *values = make_values(ctx);
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, 2, STMT_CERTS_OF_DEVICE,
+                          NMDM_ARGS(device_id)));
+    for (i = 0; i < values->nelts; i += 2) {
+        const char **row = row_at(values, i);
+        nmdm_association_t *a = &APR_ARRAY_PUSH(rows, nmdm_association_t);
+
+        a->sha256 = row[0];
+        a->at = nmdm_time_of_seconds(row[1]);
+    }
+    return NULL;
+}
+
+/* ---- Queues ---- */
+
+/* Before everything: no priority is higher, no time earlier. */
+const nmdm_queue_place_t NMDM_QUEUE_START = {
+    "32767", "1970-01-02 00:00:00", "0"
+};
+
+#define QUEUED_COLUMNS 10
+
+nmdm_err_t *nmdm_view_queue(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                            const char *id, const nmdm_queue_place_t *after)
+{
+    apr_array_header_t *values = make_values(ctx);
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, QUEUED_COLUMNS,
+                          nmdm_schema_is_complete(ctx)
+                              ? STMT_QUEUE_PAGE : STMT_QUEUE_PAGE_SCAN,
+                          NMDM_ARGS(id, after->priority, after->priority,
+                                    after->created_text, after->created_text,
+                                    after->tie)));
+    for (i = 0; i < values->nelts; i += QUEUED_COLUMNS) {
+        const char **row = row_at(values, i);
+
+        APR_ARRAY_PUSH(rows, nmdm_queued_t) = (nmdm_queued_t){
+            .uuid = row[0], .request_type = row[1], .priority = row[2],
+            .created_text = row[3], .tie = row[4],
+            .created = nmdm_time_of_seconds(row[5]),
+            .expires = nmdm_time_of_seconds(row[6]), .status = row[7],
+            .not_now_tally = row[8],
+            .not_now_at = nmdm_time_of_seconds(row[9]),
+        };
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_command(nmdm_ctx_t *ctx, nmdm_command_t *command,
+                              apr_time_t *created, const char *uuid)
+{
+    const char *cols[3] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_COMMAND_GET,
+                         NMDM_ARGS(uuid)));
+    command->uuid = uuid;
+    command->request_type = cols[0];
+    command->text = cols[2];
+    *created = nmdm_time_of_seconds(cols[1]);
+    return NULL;
+}
+
+/* ---- Results ---- */
+
+const nmdm_result_place_t NMDM_RESULT_START = { "9999-01-01 00:00:00", "" };
+
+#define RESULT_COLUMNS 7
+
+static void read_results(apr_array_header_t *rows,
+                         const apr_array_header_t *values)
+{
+    int i;
+
+    for (i = 0; i < values->nelts; i += RESULT_COLUMNS) {
+        const char **row = row_at(values, i);
+
+        APR_ARRAY_PUSH(rows, nmdm_result_t) = (nmdm_result_t){
+            .uuid = row[0], .request_type = row[1], .status = row[2],
+            .updated_text = row[3],
+            .updated = nmdm_time_of_seconds(row[4]), .not_now_tally = row[5],
+            .not_now_at = nmdm_time_of_seconds(row[6]),
+        };
+    }
+}
+
+nmdm_err_t *nmdm_view_results(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                              const char *id,
+                              const nmdm_result_place_t *after)
+{
+    apr_array_header_t *values = make_values(ctx);
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, RESULT_COLUMNS, STMT_RESULT_PAGE,
+                          NMDM_ARGS(id, after->updated_text,
+                                    after->updated_text, after->uuid)));
+    read_results(rows, values);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_result_of(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                const char *id, const char *uuid)
+{
+    apr_array_header_t *values = make_values(ctx);
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, RESULT_COLUMNS, STMT_RESULT_OF,
+                          NMDM_ARGS(id, uuid)));
+    read_results(rows, values);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_view_result_text(nmdm_ctx_t *ctx, const char **text,
+                                  const char *id, const char *uuid)
+{
+    int found;
+
+    *text = NULL;
+    return nmdm_db_row(ctx, &found, text, 1, STMT_RESULT_TEXT,
+                       NMDM_ARGS(id, uuid));
+}
+
+/* ---- One command, many enrollments ---- */
+
+#define RECIPIENT_COLUMNS 10
+
+nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                 const char *uuid, const char *after)
+{
+    apr_array_header_t *values = make_values(ctx);
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, RECIPIENT_COLUMNS,
+                          nmdm_schema_is_complete(ctx)
+                              ? STMT_COMMAND_PAGE : STMT_COMMAND_PAGE_SCAN,
+                          NMDM_ARGS(uuid, after)));
+    for (i = 0; i < values->nelts; i += RECIPIENT_COLUMNS) {
+        const char **row = row_at(values, i);
+
+        APR_ARRAY_PUSH(rows, nmdm_recipient_t) = (nmdm_recipient_t){
+            .id = row[0], .active = is_true(row[1]), .priority = row[2],
+            .created = nmdm_time_of_seconds(row[3]),
+            .expires = nmdm_time_of_seconds(row[4]),
+            .is_expired = is_true(row[5]), .status = row[6],
+            .updated = nmdm_time_of_seconds(row[7]), .not_now_tally = row[8],
+            .not_now_at = nmdm_time_of_seconds(row[9]),
+        };
+    }
+    return NULL;
+}
+
+/* ---- Cancelling ---- */
+
+nmdm_err_t *nmdm_view_is_enrolled(nmdm_ctx_t *ctx, int *yes, const char *id)
+{
+    return nmdm_db_row(ctx, yes, NULL, 0, STMT_TALLY, NMDM_ARGS(id));
+}
+
+nmdm_err_t *nmdm_view_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
+                                 const char *id)
+{
+    return nmdm_db_exec(ctx, cancelled,
+                        nmdm_schema_is_complete(ctx) ? STMT_CANCEL_ALL
+                                                     : STMT_CANCEL_ALL_SCAN,
+                        NMDM_ARGS(id));
+}
+
+nmdm_err_t *nmdm_view_cancel_one(nmdm_ctx_t *ctx, int *cancelled,
+                                 const char *id, const char *uuid)
+{
+    return nmdm_db_exec(ctx, cancelled, STMT_CANCEL_ONE,
+                        NMDM_ARGS(id, uuid));
+}
+
+nmdm_err_t *nmdm_view_stride(nmdm_ctx_t *ctx, const char **last,
+                             const char *uuid, const char *after)
+{
+    int found;
+
+    *last = NULL;
+    return nmdm_db_row(ctx, &found, last, 1, STMT_CANCEL_STRIDE,
+                       NMDM_ARGS(uuid, after));
+}
+
+nmdm_err_t *nmdm_view_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
+                                   const char *uuid, const char *after,
+                                   const char *last)
+{
+    return nmdm_db_exec(ctx, cancelled, STMT_CANCEL_RANGE,
+                        NMDM_ARGS(uuid, after, last));
+}
