@@ -53,6 +53,7 @@ typedef struct {
     apr_int64_t push_expiration;        /* seconds */
     const char *push_proxy;
     apr_int64_t push_timeout;           /* seconds */
+    int push_repeats;
     const char *webhook_url;
     const char *webhook_key;
     const char *dm_url;
@@ -69,6 +70,7 @@ typedef struct nanomdm_site_t nanomdm_site_t;
 typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
+    int serves_api;                     /* so it is one that pushes */
     int pool_size;                      /* DBDMax */
     /* Paths of the Locations whose handlers answer no path below; NULL when
      * one stands in any other section, whose URLs cannot be told. */

@@ -36,6 +36,7 @@ typedef struct {
     const ap_directive_t *identity_use; /* the first that needs identities */
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
+    int serves_api;
     int takes_other_identities;         /* any source but tls, anywhere? */
     apr_array_header_t *exact_paths;   /* as in nanomdm_server_t */
     int has_other_paths;
@@ -157,6 +158,7 @@ static void note(check_t *check, site_t *site, const ap_directive_t *node)
             if (strcmp(handler, "nanomdm-version")) {
                 site->any_use = node;
             }
+            site->serves_api |= !strcmp(handler, "nanomdm-api");
         }
         if (nanomdm_is_device_handler(handler)) {
             if (!site->identity_use) {
@@ -446,6 +448,7 @@ static void judge(check_t *check, const site_t *site)
         return;
     }
     nanomdm_server(site->server)->uses_database = 1;
+    nanomdm_server(site->server)->serves_api = site->serves_api;
     nanomdm_server(site->server)->exact_paths = site->has_other_paths
         ? NULL : apr_array_copy(check->pconf, site->exact_paths);
     check_database(check, site);

@@ -5,11 +5,13 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"
+#include "nmdm_breaker.h"
 #include "nmdm_client.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
+#include "nmdm_sweep.h"
 
 /* mod_dbd.h does not include what it needs; nmdm_db.h did. */
 #include <mod_dbd.h>
@@ -25,6 +27,8 @@ APLOG_USE_MODULE(nanomdm);
 
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
+/* How often somebody looks who has to be pushed to again. */
+#define SWEEP_INTERVAL apr_time_from_sec(5)
 
 /* What a DM server may answer, and events that may wait for a receiver. */
 #define MAX_REPLY (16 * 1024 * 1024)
@@ -45,8 +49,10 @@ struct nanomdm_site_t {
     nmdm_schema_state_t schema;
     nmdm_schema_mode_e schema_mode;
     nmdm_policy_t policy;       /* of work without a request */
+    nmdm_push_conf_t push;
     nmdm_seen_t *seen;
     nmdm_daily_t *daily;
+    nmdm_breaker_t *breaker;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
     const int *number_of_sites; /* of this child */
@@ -59,7 +65,7 @@ struct nanomdm_site_t {
 
 typedef struct {
     apr_array_header_t *sites;  /* of nanomdm_site_t * */
-    apr_thread_t *thread;
+    apr_thread_t *writer, *sweeper;
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_thread_cond_t *wake;
     int stopping;
@@ -73,6 +79,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->lender = &site->lender;
     ctx->seen = site->seen;
     ctx->daily = site->daily;
+    ctx->breaker = site->breaker;
     ctx->apns = site->apns;
     ctx->peers = site->peers;
 }
@@ -207,7 +214,7 @@ static nmdm_ctx_t *make_context(nanomdm_site_t *site, apr_pool_t *p)
 
     ctx->pool = p;
     ctx->policy = &site->policy;
-    ctx->lender = &site->lender;
+    nanomdm_site_lend(site, ctx);
     ctx->trace_id = "";
     ctx->now = apr_time_now();
     ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
@@ -281,34 +288,86 @@ static void flush_all(child_t *child, apr_pool_t *p)
     apr_pool_clear(p);
 }
 
-static int wait_for_the_next_time(child_t *child)
+/* Whether there is a next time. */
+static int wait_for(child_t *child, apr_interval_time_t interval)
 {
     int stopping;
 
     apr_thread_mutex_lock(child->lock);
     if (!child->stopping) {
-        apr_thread_cond_timedwait(child->wake, child->lock, SEEN_INTERVAL);
+        apr_thread_cond_timedwait(child->wake, child->lock, interval);
     }
     stopping = child->stopping;
     apr_thread_mutex_unlock(child->lock);
     return !stopping;
 }
 
-/* Writes once more when it is told to stop. */
-static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
+/* A pool of a thread of ours. */
+static apr_pool_t *make_pool(void)
 {
-    child_t *child = data;
     apr_allocator_t *allocator;
     apr_pool_t *p;
-    int go_on;
 
     apr_allocator_create(&allocator);
     apr_pool_create_ex(&p, NULL, NULL, allocator);
     apr_allocator_owner_set(allocator, p);
+    return p;
+}
+
+/* Writes once more when it is told to stop. */
+static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
+{
+    child_t *child = data;
+    apr_pool_t *p = make_pool();
+    int go_on;
+
     do {
-        go_on = wait_for_the_next_time(child);
+        go_on = wait_for(child, SEEN_INTERVAL);
         flush_all(child, p);
     } while (go_on);
+    apr_pool_destroy(p);
+    (void)thread;
+    return NULL;
+}
+
+/* ---- Pushes that did not help ---- */
+
+static void sweep_site(nanomdm_site_t *site, child_t *child, apr_pool_t *p)
+{
+    int more;
+
+    do {
+        nmdm_ctx_t *ctx = make_context(site, p);
+        nmdm_err_t *err = nmdm_sweep_pushes(ctx, &more);
+
+        nmdm_db_release(ctx);
+        if (err) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
+                         NMDMNO(1508) "-: pushes are not repeated now: %s",
+                         nmdm_err_text(err));
+        }
+        apr_pool_clear(p);
+        more = more && !err && wait_for(child, 0);
+    } while (more);
+}
+
+static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
+{
+    child_t *child = data;
+    apr_pool_t *p = make_pool();
+    int i;
+
+    while (wait_for(child, SWEEP_INTERVAL)) {
+        for (i = 0; i < child->sites->nelts; i++) {
+            nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
+                                                 nanomdm_site_t *);
+
+            if (site->push.repeats
+                && nanomdm_server(site->server)->serves_api) {
+                sweep_site(site, child, p);
+            }
+        }
+    }
     apr_pool_destroy(p);
     (void)thread;
     return NULL;
@@ -319,12 +378,19 @@ static apr_status_t stop(void *data)
 {
     child_t *child = data;
     apr_status_t ended;
+    int i;
 
     apr_thread_mutex_lock(child->lock);
     child->stopping = 1;
-    apr_thread_cond_signal(child->wake);
+    apr_thread_cond_broadcast(child->wake);
     apr_thread_mutex_unlock(child->lock);
-    apr_thread_join(&ended, child->thread);
+    for (i = 0; i < child->sites->nelts; i++) {
+        /* Or the sweeper would wait for pushes to their end. */
+        nmdm_apns_stop(APR_ARRAY_IDX(child->sites, i,
+                                     nanomdm_site_t *)->apns);
+    }
+    apr_thread_join(&ended, child->sweeper);
+    apr_thread_join(&ended, child->writer);
     return APR_SUCCESS;
 }
 
@@ -398,6 +464,8 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     nmdm_err_t *err;
 
     site->server = s;
+    site->push = nanomdm_push_conf(conf);
+    site->policy.push = &site->push;
     site->number_of_sites = &child->sites->nelts;
     site->schema_mode = conf->schema_mode == NANOMDM_UNSET
         ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
@@ -411,6 +479,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     err = nmdm_seen_create(&site->seen, pchild);
     if (!err) {
         err = nmdm_daily_create(&site->daily, pchild);
+    }
+    if (!err) {
+        err = nmdm_breaker_create(&site->breaker, pchild);
     }
     if (!err) {
         err = start_apns(site, pchild, conf);
@@ -428,7 +499,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     return site;
 }
 
-static void start_thread(child_t *child, apr_pool_t *pchild, server_rec *s)
+static void start_threads(child_t *child, apr_pool_t *pchild, server_rec *s)
 {
     apr_status_t rv;
 
@@ -438,12 +509,16 @@ static void start_thread(child_t *child, apr_pool_t *pchild, server_rec *s)
         rv = apr_thread_cond_create(&child->wake, pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_create(&child->thread, NULL, write_behind, child,
+        rv = apr_thread_create(&child->writer, NULL, write_behind, child,
                                pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_create(&child->sweeper, NULL, sweep, child, pchild);
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, NMDMNO(1504)
-                     "cannot start the thread that writes last_seen_at");
+                     "cannot start the threads that write last_seen_at and"
+                     " push again");
         return;
     }
     apr_pool_pre_cleanup_register(pchild, child, stop);
@@ -486,6 +561,6 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
         }
     }
     if (child->sites->nelts) {
-        start_thread(child, pchild, s);
+        start_threads(child, pchild, s);
     }
 }

@@ -62,6 +62,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->push_expiration = NANOMDM_UNSET;
     conf->push_proxy = NULL;
     conf->push_timeout = NANOMDM_UNSET;
+    conf->push_repeats = NANOMDM_UNSET;
     conf->webhook_url = NULL;
     conf->webhook_key = NULL;
     conf->dm_url = NULL;
@@ -118,6 +119,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->push_proxy = add->push_proxy ? add->push_proxy : base->push_proxy;
     conf->push_timeout = add->push_timeout != NANOMDM_UNSET
         ? add->push_timeout : base->push_timeout;
+    conf->push_repeats = either(add->push_repeats, base->push_repeats);
     conf->webhook_url = add->webhook_url ? add->webhook_url
                                          : base->webhook_url;
     conf->webhook_key = add->webhook_key ? add->webhook_key
@@ -181,6 +183,7 @@ nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf)
         .timeout = apr_time_from_sec(conf->push_timeout == NANOMDM_UNSET
                                      ? DEFAULT_PUSH_TIMEOUT
                                      : conf->push_timeout),
+        .repeats = conf->push_repeats != 0,
     };
 }
 
@@ -715,6 +718,9 @@ const command_rec nanomdm_directives[] = {
                   "http proxy on the way to APNs"),
     AP_INIT_TAKE1("NanoMDMPushTimeout", set_push_timeout, NULL, S,
                   "seconds for the pushes of one call, retries included"),
+    AP_INIT_FLAG("NanoMDMPushRepeat", ap_set_flag_slot,
+                 MEMBER(push_repeats), S,
+                 "Off to push once, even if the device stays silent"),
     AP_INIT_TAKE1("NanoMDMWebhookURL", set_webhook_url, NULL, L,
                   "URL that is told of every message"),
     AP_INIT_TAKE1("NanoMDMWebhookKey", set_webhook_key, NULL, L,

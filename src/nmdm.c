@@ -59,6 +59,21 @@ void nmdm_log(nmdm_ctx_t *ctx, nmdm_log_e level, const char *fmt, ...)
     va_end(args);
 }
 
+/* Pools share their parent's allocator, which has no lock. */
+apr_status_t nmdm_own_pool(apr_pool_t **out, apr_pool_t *parent)
+{
+    apr_allocator_t *allocator;
+    apr_status_t rv = apr_allocator_create(&allocator);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_pool_create_ex(out, parent, NULL, allocator);
+    }
+    if (rv == APR_SUCCESS) {
+        apr_allocator_owner_set(allocator, *out);
+    }
+    return rv;
+}
+
 static int is_base64_char(unsigned char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')

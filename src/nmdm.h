@@ -60,6 +60,11 @@ const char *nmdm_err_text(const nmdm_err_t *err);
         }                                   \
     } while (0)
 
+/* ---- Memory ---- */
+
+/* A subpool of parent that other threads may allocate from, one at a time. */
+apr_status_t nmdm_own_pool(apr_pool_t **out, apr_pool_t *parent);
+
 /* ---- Bytes and text ---- */
 
 /* Bytes that may hold NUL. Whatever nmdm_* hands out has a NUL after the
@@ -114,6 +119,7 @@ typedef struct nmdm_db_t nmdm_db_t;
 typedef struct nmdm_lender_t nmdm_lender_t;
 typedef struct nmdm_seen_t nmdm_seen_t;
 typedef struct nmdm_daily_t nmdm_daily_t;
+typedef struct nmdm_breaker_t nmdm_breaker_t;
 typedef struct nmdm_apns_t nmdm_apns_t;
 typedef struct nmdm_client_t nmdm_client_t;
 
@@ -155,6 +161,7 @@ struct nmdm_ctx_t {
     nmdm_db_t *db;              /* NULL until the first statement */
     nmdm_seen_t *seen;          /* of this child, or NULL */
     nmdm_daily_t *daily;        /* of this child, or NULL */
+    nmdm_breaker_t *breaker;    /* of this child, by topic; or NULL */
     nmdm_apns_t *apns;          /* pushes of this child */
     nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */

@@ -9,6 +9,7 @@
 #include "nmdm_json.h"
 #include "nmdm_message.h"
 #include "nmdm_order.h"
+#include "nmdm_push.h"
 #include "nmdm_store.h"
 #include "nmdm_wake.h"
 
@@ -21,6 +22,8 @@
 
 /* A transaction keeps others from the enrollments it names. */
 #define ENQUEUE_PART 1000
+/* When to look whether a push has helped. */
+#define FIRST_LOOK apr_time_from_sec(30)
 /* So many make a line in the log. */
 #define ENQUEUE_NEWS 10000
 
@@ -224,7 +227,7 @@ nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
     nmdm_err_t *err = nmdm_admin_check_ids(ctx->pool, call.ids);
 
     if (!err) {
-        err = nmdm_wake(ctx, call.ids, note_push, &call);
+        err = nmdm_wake(ctx, call.ids, NMDM_WAKE_NOW, note_push, &call);
     }
     if (err) {
         call.status = status_of(err, 0);
@@ -250,8 +253,11 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
     if (part->is_first) {
         NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
     }
-    return nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
-                          &part->call->terms);
+    NMDM_TRY(nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
+                            &part->call->terms));
+    return part->call->pushes && ctx->policy->push->repeats
+        ? nmdm_store_pushes_expect(ctx, part->ids,
+                                   ctx->now + FIRST_LOOK) : NULL;
 }
 
 static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
@@ -364,8 +370,8 @@ nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         call.status = status_of(err, 1);
         call.command_error = nmdm_err_text(err);
     }
-    else if (pushes && (err = nmdm_wake(ctx, call.ids, note_push,
-                                     &call))) {
+    else if (pushes && (err = nmdm_wake(ctx, call.ids, NMDM_WAKE_NOW,
+                                     note_push, &call))) {
         call.push_error = nmdm_err_text(err);
     }
     describe_call(ctx, reply, status, &call);

@@ -20,15 +20,9 @@ nmdm_err_t *nmdm_daily_create(nmdm_daily_t **out, apr_pool_t *p)
     nmdm_daily_t *daily = apr_pcalloc(p, sizeof(*daily));
     apr_status_t rv = apr_thread_mutex_create(&daily->lock,
                                               APR_THREAD_MUTEX_DEFAULT, p);
-    apr_allocator_t *allocator;
 
     if (rv == APR_SUCCESS) {
-        rv = apr_allocator_create(&allocator);
-    }
-    if (rv == APR_SUCCESS) {
-        /* Of its own, because request threads allocate from it. */
-        rv = apr_pool_create_ex(&daily->pool, p, NULL, allocator);
-        apr_allocator_owner_set(allocator, daily->pool);
+        rv = nmdm_own_pool(&daily->pool, p);
     }
     if (rv != APR_SUCCESS) {
         return nmdm_err(p, NMDM_INTERNAL, rv, NMDMNO(0161)

@@ -13,6 +13,7 @@ typedef struct nmdm_push_conf_t {
     const char *url;            /* scheme, host and port of APNs */
     apr_time_t expiration;      /* seconds after which APNs drops it, 0: ever */
     apr_interval_time_t timeout;        /* of one call, retries included */
+    int repeats;                /* when a device stays silent? */
 } nmdm_push_conf_t;
 
 /* Fills in the request that wakes up a device. Everything it points to lives

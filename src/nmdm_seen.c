@@ -20,17 +20,11 @@ struct nmdm_seen_t {
 nmdm_err_t *nmdm_seen_create(nmdm_seen_t **out, apr_pool_t *p)
 {
     nmdm_seen_t *seen = apr_pcalloc(p, sizeof(*seen));
-    apr_allocator_t *allocator;
     apr_status_t rv;
 
     rv = apr_thread_mutex_create(&seen->lock, APR_THREAD_MUTEX_DEFAULT, p);
     if (rv == APR_SUCCESS) {
-        rv = apr_allocator_create(&allocator);
-    }
-    if (rv == APR_SUCCESS) {
-        /* Of its own, because request threads allocate from it. */
-        rv = apr_pool_create_ex(&seen->pool, p, NULL, allocator);
-        apr_allocator_owner_set(allocator, seen->pool);
+        rv = nmdm_own_pool(&seen->pool, p);
     }
     if (rv != APR_SUCCESS) {
         return nmdm_err(p, NMDM_INTERNAL, rv,

@@ -154,6 +154,10 @@ typedef struct {
     " WHERE q.command_uuid = %s AND q.id > %s" \
     " ORDER BY q.id" PAGE
 
+#define DUE \
+    "SELECT id FROM nanomdm_pushes WHERE next_at <= TIME_OF(%s)" \
+    " ORDER BY next_at LIMIT 100"
+
 static const statement_t STATEMENTS[STMT_MAX] = {
 
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
@@ -430,18 +434,65 @@ ROW(STMT_PUSH_INFO_ALONE, "push_info_alone",
 
 ROW(STMT_PUSH_REFUSED, "push_refused",
     "INSERT INTO nanomdm_pushes (id, status, reason, pushed_at)"
-    " SELECT e.id, CAST(%s AS INTEGER), %s, CURRENT_TIMESTAMP"
+    " SELECT e.id, INTEGER_OF(%s), %s, CURRENT_TIMESTAMP"
     "   FROM enrollments e WHERE e.id = %s AND e.token_hex = %s"
     " ON CONFLICT (id) DO UPDATE"
     "   SET status = excluded.status, reason = excluded.reason,"
     "       pushed_at = excluded.pushed_at, next_at = NULL",
     MYSQL
     "INSERT INTO nanomdm_pushes (id, status, reason, pushed_at)"
-    " SELECT e.id, CAST(%s AS SIGNED), %s, CURRENT_TIMESTAMP"
+    " SELECT e.id, INTEGER_OF(%s), %s, CURRENT_TIMESTAMP"
     "   FROM enrollments e WHERE e.id = %s AND e.token_hex = %s"
     " ON DUPLICATE KEY UPDATE"
     "   status = VALUES(status), reason = VALUES(reason),"
     "   pushed_at = VALUES(pushed_at), next_at = NULL"),
+
+ROW(STMT_PUSH_EXPECT, "push_expect",
+    "INSERT INTO nanomdm_pushes (id, next_at, pushed_at)"
+    " SELECT e.id, TIME_OF(%s), CURRENT_TIMESTAMP"
+    "   FROM enrollments e WHERE e.id IN (%IDS)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET status = 0, reason = NULL, tries = 0,"
+    "       next_at = excluded.next_at, pushed_at = excluded.pushed_at",
+    MYSQL
+    "INSERT INTO nanomdm_pushes (id, next_at, pushed_at)"
+    " SELECT e.id, TIME_OF(%s), CURRENT_TIMESTAMP"
+    "   FROM enrollments e WHERE e.id IN (%IDS)"
+    " ON DUPLICATE KEY UPDATE"
+    "   status = 0, reason = NULL, tries = 0,"
+    "   next_at = VALUES(next_at), pushed_at = VALUES(pushed_at)"),
+
+/* SQLite has the whole database locked by then. */
+ROW(STMT_PUSH_DUE, "push_due",
+    DUE " FOR UPDATE SKIP LOCKED",
+    SQLITE3 DUE),
+
+ROW(STMT_PUSH_STATE, "push_state",
+    "SELECT e.id, p.tries,"
+    "       CASE WHEN EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                          WHERE q.id = e.id AND q.active = TRUE"
+    "                            AND q.answered = FALSE" UNEXPIRED ")"
+    "            THEN 1 ELSE 0 END,"
+    "       CASE WHEN e.last_seen_at > p.pushed_at THEN 1 ELSE 0 END"
+    "  FROM enrollments e JOIN nanomdm_pushes p ON p.id = e.id"
+    " WHERE e.id IN (%IDS)"),
+
+ROW(STMT_PUSH_AGAIN, "push_again",
+    "UPDATE nanomdm_pushes"
+    "   SET tries = INTEGER_OF(%s), next_at = TIME_OF(%s),"
+    "       pushed_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"),
+
+ROW(STMT_PUSH_LATER, "push_later",
+    "UPDATE nanomdm_pushes"
+    "   SET tries = INTEGER_OF(%s), next_at = TIME_OF(%s)"
+    " WHERE id = %s"),
+
+ROW(STMT_PUSH_POSTPONE, "push_postpone",
+    "UPDATE nanomdm_pushes"
+    "   SET tries = CASE WHEN tries > 0 THEN tries - 1 ELSE 0 END,"
+    "       next_at = TIME_OF(%s)"
+    " WHERE next_at IS NOT NULL AND id IN (%IDS)"),
 
 ROW(STMT_PUSH_FORGET, "push_forget",
     "DELETE FROM nanomdm_pushes WHERE id IN (%IDS)"),

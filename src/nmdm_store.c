@@ -197,16 +197,25 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
                        NMDM_ARGS(who->id));
 }
 
-nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
+/* A statement with a list of ids, behind one other parameter or none. */
+static nmdm_err_t *for_ids(nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
+                           const char *before, const apr_array_header_t *ids)
 {
-    const char *args[NMDM_SQL_IDS];
+    const char *args[1 + NMDM_SQL_IDS];
     int done;
 
+    args[0] = before;
     for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
-        nmdm_db_fill_ids(args, ids, done);
-        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_SEEN, args, NMDM_SQL_IDS));
+        nmdm_db_fill_ids(args + 1, ids, done);
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, stmt, before ? args : args + 1,
+                              (before != NULL) + NMDM_SQL_IDS));
     }
     return NULL;
+}
+
+nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
+{
+    return for_ids(ctx, STMT_SEEN, NULL, ids);
 }
 
 /* ---- Push ---- */
@@ -251,18 +260,73 @@ nmdm_err_t *nmdm_store_push_refused(nmdm_ctx_t *ctx,
         : NULL;
 }
 
-nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
-                                     const apr_array_header_t *ids)
+static const char *seconds(nmdm_ctx_t *ctx, apr_time_t t)
 {
+    return apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT,
+                        (apr_int64_t)apr_time_sec(t));
+}
+
+nmdm_err_t *nmdm_store_pushes_expect(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids,
+                                     apr_time_t look_at)
+{
+    return nmdm_schema_is_complete(ctx)
+        ? for_ids(ctx, STMT_PUSH_EXPECT, seconds(ctx, look_at), ids) : NULL;
+}
+
+nmdm_err_t *nmdm_store_pushes_due(nmdm_ctx_t *ctx, apr_array_header_t **ids)
+{
+    *ids = apr_array_make(ctx->pool, NMDM_SQL_IDS, sizeof(const char *));
+    return nmdm_db_rows(ctx, *ids, 1, STMT_PUSH_DUE,
+                        NMDM_ARGS(seconds(ctx, ctx->now)));
+}
+
+nmdm_err_t *nmdm_store_pushes_pending(nmdm_ctx_t *ctx,
+                                      apr_array_header_t *pending,
+                                      const apr_array_header_t *ids)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 4 * NMDM_SQL_IDS,
+                                              sizeof(const char *));
     const char *args[NMDM_SQL_IDS];
-    int done;
+    int done, i;
 
     for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
         nmdm_db_fill_ids(args, ids, done);
-        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_PUSH_FORGET, args,
+        NMDM_TRY(nmdm_db_rows(ctx, rows, 4, STMT_PUSH_STATE, args,
                               NMDM_SQL_IDS));
     }
+    for (i = 0; i < rows->nelts; i += 4) {
+        nmdm_pending_push_t *push = &APR_ARRAY_PUSH(pending,
+                                                    nmdm_pending_push_t);
+
+        push->id = APR_ARRAY_IDX(rows, i, const char *);
+        push->tries = atoi(APR_ARRAY_IDX(rows, i + 1, const char *));
+        push->is_waiting = *APR_ARRAY_IDX(rows, i + 2, const char *) == '1';
+        push->is_seen = *APR_ARRAY_IDX(rows, i + 3, const char *) == '1';
+    }
     return NULL;
+}
+
+nmdm_err_t *nmdm_store_push_again(nmdm_ctx_t *ctx, const char *id, int tries,
+                                  apr_time_t next, int is_pushed)
+{
+    return nmdm_db_exec(ctx, NULL,
+                        is_pushed ? STMT_PUSH_AGAIN : STMT_PUSH_LATER,
+                        NMDM_ARGS(apr_itoa(ctx->pool, tries),
+                                  seconds(ctx, next), id));
+}
+
+nmdm_err_t *nmdm_store_pushes_postpone(nmdm_ctx_t *ctx,
+                                       const apr_array_header_t *ids,
+                                       apr_time_t next)
+{
+    return for_ids(ctx, STMT_PUSH_POSTPONE, seconds(ctx, next), ids);
+}
+
+nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids)
+{
+    return for_ids(ctx, STMT_PUSH_FORGET, NULL, ids);
 }
 
 nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,

@@ -78,6 +78,31 @@ typedef struct {
  * the additive part of the schema there is no place for it. */
 nmdm_err_t *nmdm_store_push_refused(nmdm_ctx_t *ctx,
                                     const nmdm_refusal_t *refusal);
+/* Notes that these enrollments are pushed to and when to see what came of it.
+ * Nothing, as above, without the additive part. */
+nmdm_err_t *nmdm_store_pushes_expect(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids,
+                                     apr_time_t look_at);
+/* The ids whose time has come, NMDM_SQL_IDS at most; nobody else gets them
+ * while the transaction lasts. */
+nmdm_err_t *nmdm_store_pushes_due(nmdm_ctx_t *ctx, apr_array_header_t **ids);
+
+typedef struct {
+    const char *id;
+    int tries;
+    int is_waiting;             /* does a command wait for it? */
+    int is_seen;                /* since the last push? */
+} nmdm_pending_push_t;
+/* Of those ids that are enrolled. */
+nmdm_err_t *nmdm_store_pushes_pending(nmdm_ctx_t *ctx,
+                                      apr_array_header_t *pending,
+                                      const apr_array_header_t *ids);
+nmdm_err_t *nmdm_store_push_again(nmdm_ctx_t *ctx, const char *id, int tries,
+                                  apr_time_t next, int is_pushed);
+/* What was not carried has one try less. */
+nmdm_err_t *nmdm_store_pushes_postpone(nmdm_ctx_t *ctx,
+                                       const apr_array_header_t *ids,
+                                       apr_time_t next);
 nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
                                      const apr_array_header_t *ids);
 

@@ -3,6 +3,7 @@
 
 #include "nmdm_wake.h"
 #include "nmdm_apns.h"
+#include "nmdm_breaker.h"
 #include "nmdm_crypto.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
@@ -27,6 +28,7 @@ typedef struct {
     const char *topic;
     int found;
     const char *cert_pem, *key_pem;
+    int is_open;                        /* not to be tried now */
 } cert_t;
 
 /* One slice, in memory of its own. */
@@ -39,6 +41,7 @@ typedef struct {
     int n;
     apr_array_header_t *refusals;       /* of nmdm_refusal_t */
     apr_array_header_t *pardoned;       /* ids: refused before, not now */
+    nmdm_wake_e when;
     nmdm_wake_fn told;
     void *baton;
     int successes, failures;
@@ -77,9 +80,9 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
 }
 
 static void tell(slice_t *slice, const char *id, const char *apns_id,
-                 const char *error)
+                 const char *error, int is_refused)
 {
-    nmdm_wake_result_t result = { id, apns_id, error };
+    nmdm_wake_result_t result = { id, apns_id, error, is_refused };
 
     if (id) {
         slice->successes += !error;
@@ -102,7 +105,7 @@ static void tell_missing(nmdm_ctx_t *ctx, slice_t *slice)
         const char *id = APR_ARRAY_IDX(slice->ids, i, const char *);
 
         if (!apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
-            tell(slice, id, NULL, "push data missing for id");
+            tell(slice, id, NULL, "push data missing for id", 1);
         }
     }
 }
@@ -143,7 +146,7 @@ static void tell_no_cert(nmdm_ctx_t *ctx, slice_t *slice, const cert_t *cert)
                                      " to pushcert", cert->topic);
 
     nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0916) "-: not pushed: %s", error);
-    tell(slice, NULL, NULL, error);
+    tell(slice, NULL, NULL, error, 0);
 }
 
 static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
@@ -152,10 +155,13 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 
     for (hi = apr_hash_first(ctx->pool, slice->certs); hi;
          hi = apr_hash_next(hi)) {
-        const cert_t *cert = apr_hash_this_val(hi);
+        cert_t *cert = apr_hash_this_val(hi);
 
         if (cert->found) {
             warn_of_expiry(ctx, cert);
+            cert->is_open = slice->when == NMDM_WAKE_AGAIN && ctx->breaker
+                && nmdm_breaker_is_open(ctx->breaker, cert->topic,
+                                        apr_time_now());
         }
         else {
             tell_no_cert(ctx, slice, cert);
@@ -180,7 +186,10 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
                                           APR_HASH_KEY_STRING);
         nmdm_exchange_t *x;
 
-        if (cert->found) {
+        if (cert->is_open) {
+            tell(slice, info->id, NULL, "APNs does not answer; not tried", 0);
+        }
+        else if (cert->found) {
             x = apr_palloc(ctx->pool, sizeof(*x));
             nmdm_push_request(x, ctx->pool, ctx->policy->push, ctx->now, info,
                               cert->cert_pem, cert->key_pem);
@@ -188,7 +197,9 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
             slice->exchanges[slice->n++] = x;
         }
     }
-    nmdm_apns_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+    if (slice->n) {
+        nmdm_apns_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+    }
 }
 
 /* ---- Outcomes ---- */
@@ -218,7 +229,13 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
     else if (!outcome.error && info->was_refused) {
         APR_ARRAY_PUSH(slice->pardoned, const char *) = info->id;
     }
-    tell(slice, info->id, outcome.apns_id, outcome.error);
+    if (ctx->breaker) {
+        nmdm_breaker_note(ctx->breaker, info->topic,
+                          x->status && x->status < 500 && x->status != 429,
+                          apr_time_now());
+    }
+    tell(slice, info->id, outcome.apns_id, outcome.error,
+         outcome.is_refusal);
 }
 
 /* One line for all that failed, such as when APNs is out of reach. */
@@ -263,6 +280,7 @@ static void record(nmdm_ctx_t *ctx, slice_t *slice)
 /* ---- All of it ---- */
 
 typedef struct {
+    nmdm_wake_e when;
     nmdm_wake_fn told;
     void *baton;
     int all, successes, failures;
@@ -273,7 +291,8 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                               int done, void *baton)
 {
     wake_t *wake = baton;
-    slice_t slice = { .ids = ids, .told = wake->told, .baton = wake->baton };
+    slice_t slice = { .ids = ids, .when = wake->when, .told = wake->told,
+                      .baton = wake->baton };
     int i;
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &slice));
@@ -298,9 +317,10 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
 }
 
 nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
-                      nmdm_wake_fn told, void *baton)
+                      nmdm_wake_e when, nmdm_wake_fn told, void *baton)
 {
-    wake_t wake = { .told = told, .baton = baton, .all = ids->nelts,
+    wake_t wake = { .when = when, .told = told, .baton = baton,
+                    .all = ids->nelts,
                     .first_id = APR_ARRAY_IDX(ids, 0, const char *) };
 
     return nmdm_db_in_parts(ctx, ids, SLICE, wake_slice, &wake);

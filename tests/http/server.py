@@ -243,6 +243,9 @@ class Httpd:
         """What both virtual hosts have in common."""
         text = self.piece("ca", self.ca_lines)
         text += self.piece("api_key", self.api_key_lines)
+        if {"api_key", "nanomdm"}.isdisjoint({*self.without, *self.replace}):
+            # Others that share the database have another APNs, or none.
+            text += "NanoMDMPushRepeat Off\n"
         text += self.fill("extra_vhost")
         for name, location in LOCATIONS.items():
             text += self.piece(name, lambda: location.replace(

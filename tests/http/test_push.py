@@ -908,6 +908,51 @@ def test_configtest_refuses(httpd, name):
         assert pattern in said
 
 
+# -- Pushed to again --------------------------------------------------
+
+def pending(db, mac):
+    return [int(tries) for (tries,) in db.query(
+        "SELECT tries FROM nanomdm_pushes WHERE id = %s", mac.id)]
+
+
+def make_due(db, mac):
+    db.execute("UPDATE nanomdm_pushes SET next_at = %s WHERE id = %s",
+               "2020-01-01 00:00:00.000", mac.id)
+
+
+def test_silent_device_is_pushed_to_again(httpd, device, apns, operator_at,
+                                          fresh_db):
+    """By whoever serves the database, so it is this server's alone."""
+    db = fresh_db()
+    server = httpd(db, **options(apns, "NanoMDMPushRepeat On"))
+    operator = operator_at(server)
+    mac = device(server, topic=new_topic(operator)).enroll()
+    uuid, plist = command()
+    assert operator.enqueue(mac.id, plist, nopush="").status == 200
+    assert pending(db, mac) == [0]
+    # As if it had polled long before.
+    db.execute("UPDATE enrollments SET last_seen_at = %s WHERE id = %s",
+               "2020-01-01 00:00:00.000", mac.id)
+    make_due(db, mac)
+    assert wait_until(lambda: len(apns.requests) == 2, 20)
+    assert {each.token for each in apns.requests} == {token_of(mac)}
+    assert wait_until(lambda: pending(db, mac) == [1], 5)
+    assert mac.idle().plist["CommandUUID"] == uuid
+    assert mac.acknowledge(uuid).status == 200
+    make_due(db, mac)
+    assert wait_until(lambda: pending(db, mac) == [], 20)
+    assert len(apns.requests) == 2
+
+
+@one_database
+def test_repeats_can_be_switched_off(httpd, device, apns, operator_at):
+    server = httpd(**options(apns, "NanoMDMPushRepeat Off"))
+    operator = operator_at(server)
+    mac = device(server, topic=new_topic(operator)).enroll()
+    assert operator.enqueue(mac.id, command()[1], nopush="").status == 200
+    assert pending(server.database, mac) == []
+
+
 # -- The end of a child -----------------------------------------------
 
 def push_slowly(server, operator_at, device, apns, delay):

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_breaker.h -- stops asking somebody who does not answer, in this child:
+ * a circuit breaker for each topic. */
+
+#ifndef NMDM_BREAKER_H
+#define NMDM_BREAKER_H
+
+#include "nmdm.h"
+
+/* Lives as long as p; any number of threads may use it. */
+nmdm_err_t *nmdm_breaker_create(nmdm_breaker_t **out, apr_pool_t *p);
+
+/* Whether name is not to be asked now. When the pause is over, one caller is
+ * let through to try. Names are remembered for ever, so they must be few. */
+int nmdm_breaker_is_open(nmdm_breaker_t *breaker, const char *name,
+                         apr_time_t now);
+
+/* What became of asking: a single answer closes the circuit; failures with
+ * none in between open it, for longer each time. */
+void nmdm_breaker_note(nmdm_breaker_t *breaker, const char *name,
+                       int has_answered, apr_time_t now);
+
+#endif /* NMDM_BREAKER_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_sweep.h -- work that nobody asks for: pushes that did not do theirs. */
+
+#ifndef NMDM_SWEEP_H
+#define NMDM_SWEEP_H
+
+#include "nmdm.h"
+
+/* Pushes again to enrollments that have a command waiting and were not heard
+ * of since their last push, a hundred at most, and forgets those that were
+ * served. *more is set when there are others. Any number of children and nodes
+ * may do this at once: each enrollment is taken by one. */
+nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more);
+
+#endif /* NMDM_SWEEP_H */
