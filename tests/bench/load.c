@@ -13,6 +13,7 @@
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -617,6 +618,7 @@ int main(int argc, char **argv)
     double began;
     int i, from;
 
+    signal(SIGPIPE, SIG_IGN);
     parse(argc, argv);
     read_devices();
     make_tls();
