@@ -36,6 +36,7 @@ typedef enum {
     STMT_BOOTSTRAP_TOKEN_PUT,
     STMT_BOOTSTRAP_TOKEN_GET,
     /* the command queue */
+    STMT_QUEUE_WAITS,
     STMT_QUEUE_NEXT,
     STMT_QUEUE_NEXT_SCAN,
     STMT_QUEUE_CLEAR,

@@ -36,8 +36,8 @@ MANY = 1000                             # devices of the fan-out
 # rounds; seconds of a run; enrolments of a run; commands of a device
 MODES = {
     "quick": dict(rounds=3, seconds=0.8, enrolments=64, each=40),
-    "full": dict(rounds=7, seconds=2.0, enrolments=160, each=100),
-    "large": dict(rounds=7, seconds=2.0, enrolments=0, each=0),
+    "full": dict(rounds=5, seconds=2.0, enrolments=160, each=100),
+    "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
 }
 
 # Of the requests a second of the static file; microseconds of the database
@@ -408,6 +408,7 @@ def push(report, bench):
     if bench.kind == "sqlite3":         # httpd makes the tables
         bench.httpd(database).stop()
     Filler(database).enrollments(FIRST_PUSHED, PUSHES)
+    Filler(database).settle()
     certificate = certs.push_certificate(TOPIC)
     with pushing(bench, database, certificate, 20) as (httpd, port):
         runs = take_turns(bench.rounds, {
