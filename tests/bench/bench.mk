@@ -1,7 +1,7 @@
 # The benchmarks; included by the Makefile.
 #
-#   make bench                     all but "large", about a quarter of an hour
-#   make bench BENCH=quick         the same in about two minutes
+#   make bench                     all but "large", about ten minutes
+#   make bench BENCH=quick         the same in about three minutes
 #   make bench BENCH=large         does history or size cost anything?
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone

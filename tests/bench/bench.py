@@ -504,6 +504,10 @@ def five_in_flight(port, certificate, number):
 
 # ---- size ----
 
+ANSWERED = 1000                         # commands by each of MANY devices
+ENROLLED = 1_000_000
+QUEUED = 100_000                        # ids of one call
+
 def large(report, stack, mode, kind, folder, devices):
     """Whether history and the number of devices cost anything."""
     bench = Bench(stack, mode, kind, folder, devices)
@@ -511,9 +515,10 @@ def large(report, stack, mode, kind, folder, devices):
     worlds = {"1,000 devices": small_world(bench)}
     for name, fill in (
             ("1,000,000 answered commands",
-             lambda filler: filler.history("old", 0, MANY, 1000)),
+             lambda filler: filler.history("old", 0, MANY, ANSWERED)),
             ("1,000,000 devices",
-             lambda filler: filler.enrollments(MANY, 999_000))):
+             lambda filler: filler.enrollments(MANY,
+                                                         ENROLLED - MANY))):
         httpd = worlds[name] = small_world(bench)
         filler = Filler(httpd.database)
         fill(filler)
@@ -552,7 +557,7 @@ def enqueue_meanwhile(report, bench, httpd):
                  "<key>Command</key><dict><key>RequestType</key>"
                  "<string>ProfileList</string></dict></dict></plist>")
         body = json.dumps({
-            "ids": [udid(MANY + i) for i in range(100_000)], "nopush": True,
+            "ids": [udid(MANY + i) for i in range(QUEUED)], "nopush": True,
             "command": base64.b64encode(plist.encode()).decode()}).encode()
         began = time.monotonic()
         with contextlib.closing(Operator(httpd, timeout=300)) as operator:

@@ -68,10 +68,15 @@ class BenchHttpd(Httpd):
 class CountingPostgres(Postgres):
     """With a counter of statements, which is off until it is asked for."""
 
+    def create(self):
+        super().create()
+        # Not on the command line, which nothing would override.
+        with open(self.folder / "data/postgresql.conf", "a") as conf:
+            conf.write("pg_stat_statements.track = none\n")
+
     def command(self):
         return [*super().command(),
                 "-c", "shared_preload_libraries=pg_stat_statements",
-                "-c", "pg_stat_statements.track=none",
                 "-c", "shared_buffers=128MB"]
 
 
