@@ -300,7 +300,6 @@ static void drivers_are_known_by_name(void **state)
 }
 
 #define TEST(name) \
-    cmocka_unit_test_setup_teardown(documents_are_read_as_long_columns, support_pool, support_pool_done)
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 #define DB_TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_world, support_world_done)
@@ -308,6 +307,7 @@ static void drivers_are_known_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(documents_are_read_as_long_columns),
         DB_TEST(every_statement_can_be_prepared),
         TEST(every_statement_can_be_prepared_with_a_prefix),
         TEST(a_prefix_stands_before_every_name_of_ours),
