@@ -5,6 +5,7 @@
 #   make demo       watch the main job, on a private httpd
 #   make run        the same server, to try things on
 #   make check      every test; installs what it needs (Debian, root)
+#   make bench      what requests cost, against a static file; also as root
 
 APXS       ?= apxs
 CC         := $(if $(filter default,$(origin CC)),$(shell $(APXS) -q CC),$(CC))
@@ -73,7 +74,7 @@ check:
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tests/run.py
 
--include tests/unit/unit.mk tests/fuzz/fuzz.mk
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
 
 clean:
 	rm -rf build build-* *.so

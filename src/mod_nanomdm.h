@@ -72,6 +72,7 @@ typedef struct {
     int uses_database;
     int serves_api;                     /* so it is one that pushes */
     int pool_size;                      /* DBDMax */
+    const char *database;               /* DBDriver and DBDParams */
     /* Paths of the Locations whose handlers answer no path below; NULL when
      * one stands in any other section, whose URLs cannot be told. */
     apr_array_header_t *exact_paths;
@@ -106,6 +107,32 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
 void nanomdm_child_stopping(apr_pool_t *pchild, int graceful);
 /* Fills in what a context has of the child. */
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
+
+/* ---- mod_nanomdm_shelf.c: connections between two requests ---- */
+
+typedef struct nanomdm_shelf_t nanomdm_shelf_t;
+/* A connection, and the server whose pool it is of. */
+typedef struct {
+    void *dbd;                          /* ap_dbd_t */
+    server_rec *server;
+} nanomdm_loan_t;
+typedef void (*nanomdm_shelf_fn)(nanomdm_loan_t loan);
+
+/* For a pool of mod_dbd that has `size` connections; close gives one back to
+ * it. NULL when there is no mutex. */
+nanomdm_shelf_t *nanomdm_shelf_create(apr_pool_t *p, int size,
+                                      nanomdm_shelf_fn close);
+/* Whether there is a connection that was used just now. If not, the caller
+ * asks mod_dbd and then says whether it got one. */
+int nanomdm_shelf_take(nanomdm_shelf_t *shelf, nanomdm_loan_t *loan);
+void nanomdm_shelf_asked(nanomdm_shelf_t *shelf, int got);
+/* For the next request, or to mod_dbd if somebody waits there. */
+void nanomdm_shelf_put(nanomdm_shelf_t *shelf, nanomdm_loan_t loan);
+void nanomdm_shelf_close(nanomdm_shelf_t *shelf, nanomdm_loan_t loan);
+/* Closes what nobody wanted lately; everything; everything for good. */
+void nanomdm_shelf_tidy(nanomdm_shelf_t *shelf);
+void nanomdm_shelf_empty(nanomdm_shelf_t *shelf);
+void nanomdm_shelf_shut(nanomdm_shelf_t *shelf);
 
 /* ---- mod_nanomdm_identity.c: who is asking ---- */
 

@@ -341,6 +341,9 @@ static void check_database(check_t *check, const site_t *site)
                  " DBDPersist On");
     }
     check_pool(check, site);
+    nanomdm_server(site->server)->database
+        = apr_pstrcat(check->pconf, driver, " ",
+                      first_word(check->pool, site->params), NULL);
 }
 
 /* ---- Judging: identities ---- */

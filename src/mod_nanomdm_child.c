@@ -21,6 +21,8 @@
 #include <apr_thread_cond.h>
 #include <apr_thread_proc.h>
 
+#include <string.h>
+
 APLOG_USE_MODULE(nanomdm);
 
 #define CHILD_KEY "nanomdm:child"
@@ -50,6 +52,7 @@ struct nanomdm_site_t {
     nmdm_schema_mode_e schema_mode;
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_push_conf_t push;
+    nanomdm_shelf_t *shelf;     /* shared by those on one database */
     nmdm_seen_t *seen;
     nmdm_daily_t *daily;
     nmdm_breaker_t *breaker;
@@ -153,44 +156,70 @@ static ap_dbd_t *ask(nanomdm_site_t *site, apr_pool_t *p, int is_away)
     return dbd;
 }
 
-static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
+/* From mod_dbd, waiting while the database is away; NULL for none. */
+static ap_dbd_t *ask_patiently(nanomdm_site_t *site, apr_pool_t *p)
 {
-    nanomdm_site_t *site = ctx->lender->baton;
     apr_time_t deadline = apr_time_now() + NMDM_DB_PATIENCE;
     ap_dbd_t *dbd = NULL;
-    nmdm_db_t *db;
     int is_away;
 
     for (;;) {
         if (may_ask(site, &is_away)) {
-            dbd = ask(site, ctx->pool, is_away);
+            dbd = ask(site, p, is_away);
         }
         if (dbd || is_given_up(site) || apr_time_now() >= deadline) {
-            break;
+            return dbd;
         }
         apr_sleep(PROBE_INTERVAL / 2);
     }
-    if (!dbd) {
+}
+
+static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
+{
+    nanomdm_site_t *site = ctx->lender->baton;
+    nanomdm_loan_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
+    const ap_dbd_t *dbd;
+    nmdm_db_t *db;
+
+    if (!nanomdm_shelf_take(site->shelf, loan)) {
+        loan->server = site->server;
+        loan->dbd = ask_patiently(site, ctx->pool);
+        nanomdm_shelf_asked(site->shelf, loan->dbd != NULL);
+    }
+    if (!loan->dbd) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
                         NMDMNO(1501) "%s: no connection to the database;"
                         " clients get 503 until there is one",
                         *ctx->story.id ? ctx->story.id : "-");
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
+    dbd = loan->dbd;
     db->driver = dbd->driver;
     db->handle = dbd->handle;
     db->pool = dbd->pool;
     db->notes = dbd->prepared;
-    db->owner = dbd;
+    db->owner = loan;
     *out = db;
     return NULL;
 }
 
+static void close_loan(nanomdm_loan_t loan)
+{
+    dbd_close(loan.server, loan.dbd);
+}
+
+/* Where one connection is dead, others may be: mod_dbd finds out. */
 static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
     nanomdm_site_t *site = ctx->lender->baton;
+    nanomdm_loan_t *loan = db->owner;
 
-    dbd_close(site->server, db->owner);
+    if (db->is_suspect) {
+        nanomdm_shelf_close(site->shelf, *loan);
+        nanomdm_shelf_empty(site->shelf);
+        return;
+    }
+    nanomdm_shelf_put(site->shelf, *loan);
 }
 
 static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
@@ -280,10 +309,13 @@ static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
 
 static void flush_all(child_t *child, apr_pool_t *p)
 {
+    nanomdm_site_t *site;
     int i;
 
     for (i = 0; i < child->sites->nelts; i++) {
-        flush_seen(APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *), p);
+        site = APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *);
+        flush_seen(site, p);
+        nanomdm_shelf_tidy(site->shelf);
     }
     apr_pool_clear(p);
 }
@@ -391,6 +423,10 @@ static apr_status_t stop(void *data)
     }
     apr_thread_join(&ended, child->sweeper);
     apr_thread_join(&ended, child->writer);
+    for (i = 0; i < child->sites->nelts; i++) {
+        nanomdm_shelf_shut(APR_ARRAY_IDX(child->sites, i,
+                                         nanomdm_site_t *)->shelf);
+    }
     return APR_SUCCESS;
 }
 
@@ -455,6 +491,26 @@ static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
     return NULL;
 }
 
+/* mod_dbd has one pool for all virtual hosts that have the same database, so
+ * what one of them has put on its shelf must be there for the others. */
+static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
+                                 const child_t *child)
+{
+    const nanomdm_server_t *server = nanomdm_server(s);
+    int i;
+
+    for (i = 0; i < child->sites->nelts; i++) {
+        nanomdm_site_t *other = APR_ARRAY_IDX(child->sites, i,
+                                              nanomdm_site_t *);
+
+        if (!strcmp(nanomdm_server(other->server)->database,
+                    server->database)) {
+            return other->shelf;
+        }
+    }
+    return nanomdm_shelf_create(pchild, server->pool_size, close_loan);
+}
+
 static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
                                  const child_t *child,
                                  apr_thread_mutex_t *writer)
@@ -476,6 +532,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->lender.prefix = conf->table_prefix ? conf->table_prefix : "";
     site->lender.schema = &site->schema;
     site->lender.writer = writer;
+    site->shelf = shelf_of(pchild, s, child);
     err = nmdm_seen_create(&site->seen, pchild);
     if (!err) {
         err = nmdm_daily_create(&site->daily, pchild);
@@ -489,8 +546,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     if (!err) {
         err = start_peers(site, pchild, conf);
     }
-    if (err || apr_thread_mutex_create(&site->lock, APR_THREAD_MUTEX_DEFAULT,
-                                       pchild) != APR_SUCCESS) {
+    if (err || !site->shelf
+        || apr_thread_mutex_create(&site->lock, APR_THREAD_MUTEX_DEFAULT,
+                                   pchild) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1503)
                      "cannot set up this child: %s",
                      err ? nmdm_err_text(err) : "no mutex");

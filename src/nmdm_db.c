@@ -221,6 +221,7 @@ void nmdm_db_release(nmdm_ctx_t *ctx)
 
     ctx->db = NULL;
     if (db) {
+        db->is_suspect = !db->session || db->session->stale;
         ctx->lender->give_back(ctx, db);
     }
 }
@@ -393,7 +394,8 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
     return NULL;
 }
 
-/* The mysql driver cuts long text, unless it is asked for buckets. */
+/* The mysql driver cuts long text, unless it is asked for buckets. They cost
+ * ten times as much as a string, so short columns do without. */
 static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
                                    const char **out, apr_dbd_row_t *row,
                                    int column)
@@ -422,12 +424,14 @@ static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
 }
 
 static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
-                               const char **out, apr_dbd_row_t *row,
+                               const char **out, nmdm_stmt_e stmt,
+                               apr_dbd_row_t *row,
                                int column)
 {
     apr_status_t rv;
 
-    if (ctx->db->dialect == NMDM_MYSQL) {
+    if (ctx->db->dialect == NMDM_MYSQL && nmdm_sql_is_long(stmt, column)
+        && apr_dbd_get_entry(ctx->db->driver, row, column)) {
         return read_by_buckets(ctx, p, out, row, column);
     }
     rv = apr_dbd_datum_get(ctx->db->driver, row, column, APR_DBD_TYPE_STRING,
@@ -466,7 +470,7 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
     *found = !apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, 1);
     for (i = 0; *found && i < ncols; i++) {
-        NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], row, i));
+        NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
     }
     tell(ctx, stmt, *found, started);
     return NULL;
@@ -487,7 +491,7 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
     apr_pool_create(&scratch, ctx->pool);
     while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, n)) {
         for (i = 0; i < ncols; i++) {
-            NMDM_TRY(read_column(ctx, scratch, &value, row, i));
+            NMDM_TRY(read_column(ctx, scratch, &value, stmt, row, i));
             /* The result goes with its last row. */
             APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool,
                                                                value);

@@ -26,6 +26,7 @@ struct nmdm_db_t {
 
     nmdm_dialect_e dialect;
     struct nmdm_session_t *session;
+    int is_suspect;             /* told to the lender: it may be dead */
 };
 
 /* What the database offers, found out by nmdm_schema.c. */

@@ -10,11 +10,26 @@
 
 #include <string.h>
 
-nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
-                            nmdm_command_t *command, const nmdm_id_t *who,
-                            int skip_not_now)
+/* For whoever only asks, the cheap question first: most often nothing waits.
+ * The other databases keep their plans, so there it would cost more. */
+static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
+                        const nmdm_id_t *who)
 {
-    const char *open_status = skip_not_now ? "" : "NotNow";
+    const char *cols[2];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_QUEUE_WAITS,
+                         NMDM_ARGS(who->id, who->device_id,
+                                   ctx->cert->sha256)));
+    *next = !found ? NMDM_NEXT_STRANGER
+        : !cols[1] ? NMDM_NEXT_NOTHING : NMDM_NEXT_COMMAND;
+    return NULL;
+}
+
+static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
+                         nmdm_command_t *command, const nmdm_id_t *who,
+                         const char *open_status)
+{
     const char *cols[4];
     int found;
 
@@ -36,6 +51,21 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
     command->request_type = cols[2];
     command->text = cols[3];
     return NULL;
+}
+
+nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
+                            nmdm_command_t *command, const nmdm_id_t *who,
+                            const char *status)
+{
+    if (ctx->db->dialect == NMDM_MYSQL && nmdm_schema_is_complete(ctx)
+        && !strcmp(status, "Idle")) {
+        NMDM_TRY(look(ctx, next, who));
+        if (*next != NMDM_NEXT_COMMAND) {
+            return NULL;
+        }
+    }
+    return fetch(ctx, next, command, who,
+                 strcmp(status, "NotNow") ? "NotNow" : "");
 }
 
 nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,

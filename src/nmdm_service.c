@@ -415,7 +415,7 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
     report_t *in = baton;
 
     NMDM_TRY(nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
-                             !strcmp(in->msg->u.report.status, "NotNow")));
+                             in->msg->u.report.status));
     ctx->is_admitted |= in->next != NMDM_NEXT_STRANGER;
     return NULL;
 }

@@ -36,6 +36,7 @@ typedef enum {
     STMT_BOOTSTRAP_TOKEN_PUT,
     STMT_BOOTSTRAP_TOKEN_GET,
     /* the command queue */
+    STMT_QUEUE_WAITS,
     STMT_QUEUE_NEXT,
     STMT_QUEUE_NEXT_SCAN,
     STMT_QUEUE_CLEAR,
@@ -103,6 +104,10 @@ typedef enum {
 
 /* The name of a statement, for logs and labels. */
 const char *nmdm_sql_name(nmdm_stmt_e stmt);
+
+/* Whether a column that a statement returns may hold more than a name does: a
+ * document, a certificate, a token. */
+int nmdm_sql_is_long(nmdm_stmt_e stmt, int column);
 
 /* The text of a statement with apr_dbd's marks, allocated in p. `prefix` is
  * put before every table name. */

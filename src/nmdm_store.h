@@ -126,11 +126,12 @@ typedef enum {
     NMDM_NEXT_COMMAND
 } nmdm_next_e;
 
-/* The first command that waits for an enrollment, and whether the request's
- * certificate may have it, in one statement. */
+/* The first command that waits for an enrollment after a report of this
+ * status, and whether the request's certificate may have it, in one statement
+ * where something is likely to wait. */
 nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             nmdm_command_t *command, const nmdm_id_t *who,
-                            int skip_not_now);
+                            const char *status);
 
 /* Stores a report. *stored is 0 when nothing was written: because the
  * certificate is not this device's, or because the command or the enrollment

@@ -2,7 +2,7 @@
 # Installs what building, the demo and the tests need on Debian, where it is
 # missing. Says what it does; needs root only when something is missing.
 #
-#   install-deps.sh build|demo|check
+#   install-deps.sh build|demo|check|bench
 set -eu
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
@@ -14,12 +14,14 @@ CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
        mariadb-server python3-pytest sqlite3 procps
        apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
+BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;
 demo) wanted=$DEMO ;;
 check) wanted=$CHECK ;;
-*) echo "usage: install-deps.sh build|demo|check" >&2; exit 2 ;;
+bench) wanted=$BENCH ;;
+*) echo "usage: install-deps.sh build|demo|check|bench" >&2; exit 2 ;;
 esac
 
 missing=

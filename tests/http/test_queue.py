@@ -222,6 +222,15 @@ def test_cq10_cq12_unknown_uuid_is_no_error(device, queue, db, uuid,
     assert count(db, "command_results", "id = %s", mac.id) == 1
 
 
+def test_cq06_a_long_command_is_delivered_whole(device, operator):
+    """CQ6: longer than a driver's buffer for text."""
+    mac = device().enroll()
+    uuid, plist = command("InstallProfile", Payload=b"x" * 2_000_000)
+    assert operator.enqueue(mac.id, plist).status == 200
+    assert mac.idle().body == plist
+    assert mac.acknowledge(uuid).body == b""
+
+
 @pytest.mark.parametrize("status", ["Acknowledged", "NotNow", "Error"])
 def test_cq12_missing_uuid_is_no_error(device, queue, status):
     """CQ12: 200 with the next command."""

@@ -40,6 +40,19 @@ static int count_words(const char *text, const char *name)
     return n;
 }
 
+/* The mysql driver would cut them. */
+static void documents_are_read_as_long_columns(void **state)
+{
+    (void)state;
+    assert_true(nmdm_sql_is_long(STMT_QUEUE_NEXT, 3));
+    assert_true(nmdm_sql_is_long(STMT_QUEUE_NEXT_SCAN, 3));
+    assert_true(nmdm_sql_is_long(STMT_BOOTSTRAP_TOKEN_GET, 0));
+    assert_true(nmdm_sql_is_long(STMT_PUSH_CERT_GET, 0));
+    assert_true(nmdm_sql_is_long(STMT_PUSH_CERT_GET, 1));
+    assert_false(nmdm_sql_is_long(STMT_QUEUE_NEXT, 1));
+    assert_false(nmdm_sql_is_long(STMT_PUSH_INFO, 3));
+}
+
 /* ---- Every statement ---- */
 
 static void prepares(world_t *w, nmdm_stmt_e stmt)
@@ -359,6 +372,7 @@ static void drivers_are_known_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(documents_are_read_as_long_columns),
         DB_TEST(every_statement_can_be_prepared),
         TEST(every_statement_can_be_prepared_with_a_prefix),
         TEST(a_prefix_stands_before_every_name_of_ours),

@@ -1,0 +1,43 @@
+# The benchmarks; included by the Makefile.
+#
+#   make bench                     all but "large", about ten minutes
+#   make bench BENCH=quick         the same in about three minutes
+#   make bench BENCH=large         does history or size cost anything?
+#   make bench BASELINE=OLD.so     compares with another build as well
+#   make bench-tools               the programs alone
+#
+# A table on standard output, all figures in build-bench/bench.json.
+
+BENCH        ?= full
+BENCH_BUILD  := build-bench
+BENCH_PROGS  := $(addprefix $(BENCH_BUILD)/,load apns_server client_library)
+BENCH_CFLAGS := -O2 -g -D_GNU_SOURCE
+
+.PHONY: bench bench-tools
+
+bench:
+	@tools/install-deps.sh bench
+	@$(MAKE) --no-print-directory -s all bench-tools
+	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
+	    $(if $(BASELINE),--baseline $(BASELINE)) \
+	    --json $(BENCH_BUILD)/bench.json
+
+bench-tools: $(BENCH_PROGS)
+
+$(BENCH_BUILD)/load: tests/bench/load.c
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(BENCH_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+
+$(BENCH_BUILD)/apns_server: tests/bench/apns_server.c
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(BENCH_CFLAGS) -o $@ $< -lnghttp2 -lssl -lcrypto
+
+# With the module's own statements.
+$(BENCH_BUILD)/client_library: tests/bench/client_library.c src/nmdm_sql.c \
+                               src/nmdm_sql.h
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(BENCH_CFLAGS) \
+	    -isystem $(shell pg_config --includedir) \
+	    $(addprefix -isystem ,$(patsubst -I%,%,$(filter -I%, \
+	        $(shell mariadb_config --include)))) \
+	    -o $@ $(filter %.c,$^) -lapr-1 -lpq -lmariadb -lsqlite3 -lpthread
