@@ -101,6 +101,21 @@ def test_an_entry_and_all_its_fields(operator, mac):
     assert "not_now_at" in entry
 
 
+def test_numbers_of_any_length(operator, mac):
+    """Side by side, since one database's driver mixes them up."""
+    priorities = [127, 100, 10, 9, 1, -1, -9, -10, -100, -128]
+    uuids = [enqueue(operator, mac.id, priority=priority)
+             for priority in priorities]
+    for _ in range(12):
+        mac.not_now(uuids[4])
+    mac.not_now(uuids[5])
+    entries = get(operator, "queue", mac.id).json["commands"]
+    assert [entry["command_uuid"] for entry in entries] == uuids
+    assert [entry["priority"] for entry in entries] == priorities
+    assert [entry.get("not_now_tally") for entry in entries[3:7]] \
+        == [None, 12, 1, None]
+
+
 def test_pages_of_a_queue(operator, mac, db):
     uuids = fill_queues(db, [mac], 230)
     for number, uuid in enumerate(uuids[:40]):
