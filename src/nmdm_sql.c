@@ -4,10 +4,10 @@
  * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
  * marks, CURRENT_TIMESTAMP for the time with fractions of a second, whatever
  * the database calls that. INTEGER_OF(%s) is the number that a text parameter
- * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many seconds
- * since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as the
- * database writes it, to be given to TIME_OF_TEXT(%s) again. A second text is
- * there only where one needs it.
+ * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many
+ * seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as
+ * the database writes it, to be given to TIME_OF_TEXT(%s) again. A second text
+ * is there only where one needs it.
  * Reading a statement, think of its parameters in the order of the marks. */
 
 #include "nmdm_sql.h"
