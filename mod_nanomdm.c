@@ -5,6 +5,7 @@
 #include "src/mod_nanomdm.h"
 
 #include <http_config.h>
+#include <mpm_common.h>
 
 static void register_hooks(apr_pool_t *p)
 {
@@ -13,6 +14,8 @@ static void register_hooks(apr_pool_t *p)
     /* start */
     ap_hook_check_config(nanomdm_check_config, NULL, NULL, APR_HOOK_LAST);
     ap_hook_child_init(nanomdm_child_init, AFTER_DBD, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(nanomdm_child_stopping, NULL, NULL,
+                           APR_HOOK_MIDDLE);
 
     /* every connection and request */
     nanomdm_identity_hooks();

@@ -47,6 +47,7 @@ typedef struct {
     const char *table_prefix;
     apr_off_t max_body;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
+    apr_hash_t *return_to_service;      /* enrollment type -> plist text */
     const char *push_url;
     const char *push_ca_pem;            /* the text of the file */
     apr_int64_t push_expiration;        /* seconds */
@@ -99,6 +100,8 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
 /* ---- mod_nanomdm_child.c: one child process ---- */
 
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
+/* Requests that wait for APNs are answered before httpd loses its patience. */
+void nanomdm_child_stopping(apr_pool_t *pchild, int graceful);
 /* Fills in what a context has of the child. */
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
 

@@ -48,6 +48,14 @@ static const char *parameter(request_rec *r, const char *name)
     return NULL;
 }
 
+/* Any value that is not empty switches a flag on, "0" too, as in NanoMDM. */
+static int is_set(request_rec *r, const char *name)
+{
+    const char *value = parameter(r, name);
+
+    return value && *value;
+}
+
 static nmdm_page_query_t page_of(request_rec *r)
 {
     nmdm_page_query_t page = { parameter(r, "limit"), parameter(r, "offset"),
@@ -71,7 +79,6 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
-    const char *nopush = parameter(r, "nopush");
     nmdm_terms_t terms;
     nmdm_bytes_t body;
 
@@ -83,7 +90,7 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                               parameter(r, "expires")));
     return nmdm_admin_enqueue_on(ctx, reply, status,
                                  nmdm_admin_split_ids(r->pool, rest), body,
-                                 !nopush || !*nopush, &terms);
+                                 !is_set(r, "nopush"), &terms);
 }
 
 static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,
@@ -209,7 +216,8 @@ static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
 
     (void)rest;
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_admin_put_push_cert(ctx, reply, status, body);
+    return nmdm_admin_put_push_cert(ctx, reply, status, body,
+                                    is_set(r, "force"));
 }
 
 static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,

@@ -6,6 +6,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"
 #include "nmdm_client.h"
+#include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
@@ -19,6 +20,8 @@
 #include <apr_thread_proc.h>
 
 APLOG_USE_MODULE(nanomdm);
+
+#define CHILD_KEY "nanomdm:child"
 
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
@@ -43,6 +46,7 @@ struct nanomdm_site_t {
     nmdm_schema_mode_e schema_mode;
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_seen_t *seen;
+    nmdm_daily_t *daily;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
     const int *number_of_sites; /* of this child */
@@ -68,6 +72,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
 {
     ctx->lender = &site->lender;
     ctx->seen = site->seen;
+    ctx->daily = site->daily;
     ctx->apns = site->apns;
     ctx->peers = site->peers;
 }
@@ -405,6 +410,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->lender.writer = writer;
     err = nmdm_seen_create(&site->seen, pchild);
     if (!err) {
+        err = nmdm_daily_create(&site->daily, pchild);
+    }
+    if (!err) {
         err = start_apns(site, pchild, conf);
     }
     if (!err) {
@@ -441,6 +449,20 @@ static void start_thread(child_t *child, apr_pool_t *pchild, server_rec *s)
     apr_pool_pre_cleanup_register(pchild, child, stop);
 }
 
+/* A graceful stop leaves requests their time; any other ends connections in
+ * seconds, and children that still wait then are killed. */
+void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    const child_t *child = NULL;
+    int i;
+
+    apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
+    for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
+        nmdm_apns_stop(APR_ARRAY_IDX(child->sites, i,
+                                     nanomdm_site_t *)->apns);
+    }
+}
+
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 {
     child_t *child = apr_pcalloc(pchild, sizeof(*child));
@@ -450,6 +472,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
     child->sites = apr_array_make(pchild, 2, sizeof(nanomdm_site_t *));
+    apr_pool_userdata_setn(child, CHILD_KEY, NULL, pchild);
     apr_thread_mutex_create(&writer, APR_THREAD_MUTEX_DEFAULT, pchild);
     for (each = s; each; each = each->next) {
         nanomdm_server_t *server = nanomdm_server(each);

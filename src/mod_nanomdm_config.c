@@ -5,6 +5,7 @@
  * what several get wrong together is said in mod_nanomdm_check.c. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_plist.h"
 
 #include <apr_file_io.h>
 #include <apr_lib.h>
@@ -55,6 +56,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
     conf->tokens = NULL;
+    conf->return_to_service = NULL;
     conf->push_url = NULL;
     conf->push_ca_pem = NULL;
     conf->push_expiration = NANOMDM_UNSET;
@@ -70,6 +72,12 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->upstream_timeout = NANOMDM_UNSET;
     conf->guards_devices = NANOMDM_UNSET;
     return conf;
+}
+
+/* The entries of two tables, either of which may be missing. */
+static apr_hash_t *both(apr_pool_t *p, apr_hash_t *add, apr_hash_t *base)
+{
+    return !base ? add : !add ? base : apr_hash_overlay(p, add, base);
 }
 
 static int either(int add, int base)
@@ -99,9 +107,9 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                            : base->table_prefix;
     conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
                                                     : base->max_body;
-    conf->tokens = !base->tokens ? add->tokens
-        : !add->tokens ? base->tokens
-        : apr_hash_overlay(p, add->tokens, base->tokens);
+    conf->tokens = both(p, add->tokens, base->tokens);
+    conf->return_to_service = both(p, add->return_to_service,
+                                   base->return_to_service);
     conf->push_url = add->push_url ? add->push_url : base->push_url;
     conf->push_ca_pem = add->push_ca_pem ? add->push_ca_pem
                                            : base->push_ca_pem;
@@ -460,6 +468,53 @@ static const char *add_token(cmd_parms *cmd, void *conf_, const char *type,
     return NULL;
 }
 
+static int is_enrollment_type(const char *word)
+{
+    return !strcmp(word, NMDM_DEVICE) || !strcmp(word, NMDM_USER)
+        || !strcmp(word, NMDM_SHARED_IPAD)
+        || !strcmp(word, NMDM_USER_ENROLLMENT_DEVICE)
+        || !strcmp(word, NMDM_USER_ENROLLMENT);
+}
+
+static const char *add_return_to_service(cmd_parms *cmd, void *conf_,
+                                         const char *path, const char *type)
+{
+    static const char *const KEYS[] = { "ReturnToService", NULL };
+    nanomdm_conf_t *conf = conf_;
+    nmdm_bytes_t document;
+    nmdm_plist_t *plist;
+    const char *problem;
+    nmdm_err_t *err;
+    int is_there = 0;
+    char *text;
+
+    if (type && !is_enrollment_type(type)) {
+        return wrong(cmd, type, "no type of enrollment; write Device, User,"
+                                " \"Shared iPad\", \"User Enrollment"
+                                " (Device)\" or \"User Enrollment\"");
+    }
+    problem = read_file(cmd, &text, &document.len, path, path, MAX_TOKEN);
+    if (problem) {
+        return problem;
+    }
+    document.data = text;
+    err = nmdm_plist_read(&plist, &document, cmd->temp_pool, document, KEYS);
+    if (!err) {
+        err = nmdm_plist_dict(&is_there, plist, KEYS[0]);
+    }
+    if (err || !is_there) {
+        return wrong(cmd, path, err ? nmdm_err_text(err)
+                     : "its dict lacks the key ReturnToService, itself a"
+                       " dict");
+    }
+    if (!conf->return_to_service) {
+        conf->return_to_service = apr_hash_make(cmd->pool);
+    }
+    apr_hash_set(conf->return_to_service, type ? type : "",
+                 APR_HASH_KEY_STRING, text);
+    return NULL;
+}
+
 /* scheme://host[:port], with nothing but a slash behind it. */
 static const char *set_origin(cmd_parms *cmd, const char **slot,
                               const char *url, const char *scheme)
@@ -647,6 +702,9 @@ const command_rec nanomdm_directives[] = {
                   "largest request body in bytes"),
     AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
+    AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,
+                   "the property list that answers ReturnToService, and for"
+                   " which type of enrollment"),
     AP_INIT_TAKE1("NanoMDMPushURL", set_push_url, NULL, S,
                   "https URL of APNs"),
     AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,

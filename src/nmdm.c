@@ -127,6 +127,20 @@ apr_size_t nmdm_utf8_length(const char *text)
     return n;
 }
 
+const char *nmdm_utf8_shortened(apr_pool_t *p, const char *text,
+                                apr_size_t most)
+{
+    const char *at = text;
+    apr_size_t n = 0;
+
+    for (; *at; at++) {
+        if (((unsigned char)*at & 0xC0) != 0x80 && n++ == most) {
+            return apr_pstrmemdup(p, text, (apr_size_t)(at - text));
+        }
+    }
+    return text;
+}
+
 /* The length of the sequence that starts at s, or 0 if it is ill-formed. */
 static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
 {

@@ -82,6 +82,9 @@ const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
 /* The number of characters (code points) of UTF-8 text: columns of the
  * database are measured in them. */
 apr_size_t nmdm_utf8_length(const char *text);
+/* The first of them, as many as a column has. */
+const char *nmdm_utf8_shortened(apr_pool_t *p, const char *text,
+                                apr_size_t most);
 
 /* Whether text is well-formed UTF-8 (RFC 3629). */
 int nmdm_utf8_valid(const char *text, apr_size_t len);
@@ -110,6 +113,7 @@ typedef struct {
 typedef struct nmdm_db_t nmdm_db_t;
 typedef struct nmdm_lender_t nmdm_lender_t;
 typedef struct nmdm_seen_t nmdm_seen_t;
+typedef struct nmdm_daily_t nmdm_daily_t;
 typedef struct nmdm_apns_t nmdm_apns_t;
 typedef struct nmdm_client_t nmdm_client_t;
 
@@ -119,6 +123,8 @@ typedef struct {
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int delete_commands;        /* removes a command once answered? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
+    apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
+                                         * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
     const struct nmdm_webhook_conf_t *webhook;  /* NULL: nobody is told */
     const struct nmdm_dm_conf_t *dm;            /* NULL: nobody to ask */
@@ -148,6 +154,7 @@ struct nmdm_ctx_t {
     const nmdm_lender_t *lender;
     nmdm_db_t *db;              /* NULL until the first statement */
     nmdm_seen_t *seen;          /* of this child, or NULL */
+    nmdm_daily_t *daily;        /* of this child, or NULL */
     nmdm_apns_t *apns;          /* pushes of this child */
     nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */

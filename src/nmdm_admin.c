@@ -3,15 +3,14 @@
  * certificates. */
 
 #include "nmdm_admin.h"
-#include "nmdm_apns.h"
 #include "nmdm_client.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_message.h"
 #include "nmdm_order.h"
-#include "nmdm_push.h"
 #include "nmdm_store.h"
+#include "nmdm_wake.h"
 
 #include <apr_escape.h>
 #include <apr_hash.h>
@@ -19,10 +18,6 @@
 #include <apr_strings.h>
 
 #include <string.h>
-
-/* How many devices are pushed to at once: enough to keep a connection busy,
- * few enough to know what it costs. */
-#define PUSH_SLICE 1000
 
 static void set_json(nmdm_reply_t *reply, apr_pool_t *p,
                      const nmdm_json_t *object)
@@ -142,6 +137,7 @@ nmdm_err_t *nmdm_admin_unknown_id(nmdm_ctx_t *ctx, const char *id)
 /* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
 
 typedef struct {
+    apr_pool_t *pool;
     const apr_array_header_t *ids;
     nmdm_command_t command;             /* uuid NULL: there is none */
     nmdm_terms_t terms;                 /* on which it is queued */
@@ -150,7 +146,7 @@ typedef struct {
     const char *command_error;          /* or NULL */
     const char *push_error;             /* of the whole call, or NULL */
     nmdm_json_t *per_id;
-    int successes, failures;            /* ids by what became of their push */
+    int failures;                       /* ids that could not be pushed to */
 } call_t;
 
 static int status_of_call(const call_t *call)
@@ -194,181 +190,35 @@ static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
 
 /* ---- Push ---- */
 
-typedef struct {
-    const apr_array_header_t *ids;
-    apr_array_header_t *infos;          /* of nmdm_push_info_t */
-    apr_hash_t *certs;                  /* topic -> push_cert_t, or missing */
-} push_t;
-
-typedef struct {
-    nmdm_push_cert_t *cert;
-    const char *topic;
-    int found;
-    const char *cert_pem, *key_pem;
-} push_cert_t;
-
-/* Everything a push needs of the database, in one unit: nothing is held
- * while APNs is waited for. */
-static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
+static void note_push(void *baton, const nmdm_wake_result_t *result)
 {
-    push_t *in = baton;
-    int i;
+    call_t *call = baton;
+    nmdm_json_t *entry;
 
-    in->infos = apr_array_make(ctx->pool, in->ids->nelts,
-                               sizeof(nmdm_push_info_t));
-    in->certs = apr_hash_make(ctx->pool);
-    NMDM_TRY(nmdm_store_push_info(ctx, in->infos, in->ids));
-    for (i = 0; i < in->infos->nelts; i++) {
-        const char *topic = APR_ARRAY_IDX(in->infos, i,
-                                          nmdm_push_info_t).topic;
-        push_cert_t *cert;
-
-        if (apr_hash_get(in->certs, topic, APR_HASH_KEY_STRING)) {
-            continue;
-        }
-        cert = apr_pcalloc(ctx->pool, sizeof(*cert));
-        cert->topic = topic;
-        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->found, &cert->cert_pem,
-                                          &cert->key_pem, topic));
-        apr_hash_set(in->certs, topic, APR_HASH_KEY_STRING, cert);
+    if (!result->id) {
+        call->push_error = apr_pstrdup(call->pool, result->error);
+        return;
     }
-    return NULL;
-}
-
-static void note_push(nmdm_ctx_t *ctx, call_t *call,
-                      const nmdm_push_info_t *info, const nmdm_exchange_t *x)
-{
-    nmdm_json_t *entry = nmdm_json_child(call->per_id, info->id);
-    const char *apns_id, *error;
-
-    nmdm_push_outcome(&apns_id, &error, ctx->pool, x);
-    if (error) {
-        call->failures++;
-        nmdm_json_set_string(entry, "push_error", error);
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0909)
-                 "%s: push failed: %s", info->id, error);
+    call->failures += result->error != NULL;
+    entry = nmdm_json_child(call->per_id, result->id);
+    if (result->error) {
+        nmdm_json_set_string(entry, "push_error", result->error);
     }
-    else {
-        call->successes++;
+    if (result->apns_id) {
+        nmdm_json_set_string(entry, "push_result", result->apns_id);
     }
-    if (apns_id) {
-        nmdm_json_set_string(entry, "push_result", apns_id);
-    }
-}
-
-static void note_missing(nmdm_ctx_t *ctx, call_t *call, const push_t *in)
-{
-    apr_hash_t *known = apr_hash_make(ctx->pool);
-    int i;
-
-    for (i = 0; i < in->infos->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(in->infos, i, nmdm_push_info_t).id;
-
-        apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
-    }
-    for (i = 0; i < in->ids->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(in->ids, i, const char *);
-
-        if (!apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
-            call->failures++;
-            nmdm_json_set_string(nmdm_json_child(call->per_id, id),
-                                 "push_error", "push data missing for id");
-        }
-    }
-}
-
-static void send_all(nmdm_ctx_t *ctx, call_t *call, const push_t *in)
-{
-    const nmdm_push_conf_t *conf = ctx->policy->push;
-    int most = in->infos->nelts, n = 0, i;
-    nmdm_exchange_t **exchanges = apr_pcalloc(ctx->pool,
-                                              sizeof(*exchanges)
-                                              * (apr_size_t)(most + 1));
-    const nmdm_push_info_t **infos = apr_pcalloc(ctx->pool, sizeof(*infos)
-                                                 * (apr_size_t)(most + 1));
-
-    for (i = 0; i < most; i++) {
-        const nmdm_push_info_t *info = &APR_ARRAY_IDX(in->infos, i,
-                                                      nmdm_push_info_t);
-        const push_cert_t *cert = apr_hash_get(in->certs, info->topic,
-                                               APR_HASH_KEY_STRING);
-
-        if (!cert->found) {
-            call->push_error = apr_psprintf(
-                ctx->pool, "retrieving push cert for topic \"%s\": none is"
-                " stored; PUT it to pushcert", info->topic);
-            nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0916) "%s: not pushed: %s",
-                     info->id, call->push_error);
-            continue;
-        }
-        exchanges[n] = apr_palloc(ctx->pool, sizeof(**exchanges));
-        nmdm_push_request(exchanges[n], ctx->pool, conf, ctx->now, info,
-                          cert->cert_pem, cert->key_pem);
-        infos[n++] = info;
-    }
-    nmdm_apns_run(ctx->apns, exchanges, n, ctx->pool);
-    for (i = 0; i < n; i++) {
-        note_push(ctx, call, infos[i], exchanges[i]);
-    }
-}
-
-/* One slice of the ids, in memory that is given back after it. */
-static nmdm_err_t *push_slice(nmdm_ctx_t *ctx, call_t *call,
-                              const apr_array_header_t *ids)
-{
-    push_t in = { .ids = ids };
-
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &in));
-    nmdm_db_release(ctx);
-    note_missing(ctx, call, &in);
-    send_all(ctx, call, &in);
-    return NULL;
-}
-
-static nmdm_err_t *push(nmdm_ctx_t *ctx, call_t *call)
-{
-    const apr_array_header_t *ids = call->ids;
-    nmdm_ctx_t part = *ctx;
-    nmdm_err_t *err = NULL;
-    int done;
-
-    nmdm_db_release(ctx);
-    part.db = NULL;
-    apr_pool_create(&part.pool, ctx->pool);
-    for (done = 0; done < ids->nelts && !err; done += PUSH_SLICE) {
-        apr_array_header_t slice = *ids;
-
-        slice.elts += (apr_size_t)done * (apr_size_t)ids->elt_size;
-        slice.nelts = slice.nalloc = ids->nelts - done < PUSH_SLICE
-            ? ids->nelts - done : PUSH_SLICE;
-        err = push_slice(&part, call, &slice);
-        nmdm_db_release(&part);
-        if (err) {
-            err = nmdm_err_copy(ctx->pool, err);
-        }
-        if (call->push_error) {
-            call->push_error = apr_pstrdup(ctx->pool, call->push_error);
-        }
-        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
-                 "%s: %d of %d enrollments done: %d pushed, %d failed"
-                 " [trace %s]", APR_ARRAY_IDX(ids, 0, const char *),
-                 done + slice.nelts, ids->nelts, call->successes,
-                 call->failures, ctx->trace_id);
-        apr_pool_clear(part.pool);
-    }
-    apr_pool_destroy(part.pool);
-    return err;
 }
 
 nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                             const apr_array_header_t *ids)
 {
-    call_t call = { .ids = nmdm_admin_distinct(ctx->pool, ids), .pushes = 1,
+    call_t call = { .pool = ctx->pool,
+                    .ids = nmdm_admin_distinct(ctx->pool, ids), .pushes = 1,
                     .per_id = nmdm_json_object(ctx->pool) };
     nmdm_err_t *err = nmdm_admin_check_ids(ctx->pool, call.ids);
 
     if (!err) {
-        err = push(ctx, &call);
+        err = nmdm_wake(ctx, call.ids, note_push, &call);
     }
     if (err) {
         call.status = status_of(err, 0);
@@ -426,7 +276,8 @@ nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                   nmdm_bytes_t body, int pushes,
                                   const nmdm_terms_t *terms)
 {
-    call_t call = { .ids = nmdm_admin_distinct(ctx->pool, ids),
+    call_t call = { .pool = ctx->pool,
+                    .ids = nmdm_admin_distinct(ctx->pool, ids),
                     .pushes = pushes,
                     .terms = *terms,
                     .per_id = nmdm_json_object(ctx->pool) };
@@ -445,7 +296,8 @@ nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         call.status = status_of(err, 1);
         call.command_error = nmdm_err_text(err);
     }
-    else if (pushes && (err = push(ctx, &call))) {
+    else if (pushes && (err = nmdm_wake(ctx, call.ids, note_push,
+                                     &call))) {
         call.push_error = nmdm_err_text(err);
     }
     describe_call(ctx, reply, status, &call);
@@ -540,6 +392,14 @@ nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
 /* ---- Push certificates ---- */
 
+typedef struct {
+    nmdm_push_cert_t *cert;
+    int is_forced;
+    const char *topic;
+    int found;
+    const char *cert_pem, *key_pem;
+} push_cert_t;
+
 /* RFC 3339 in UTC, to the second. */
 static const char *rfc3339(apr_pool_t *p, apr_time_t t)
 {
@@ -561,9 +421,38 @@ static void describe(nmdm_reply_t *reply, apr_pool_t *p,
     set_json(reply, p, object);
 }
 
+/* A certificate of another topic is the usual mistake at renewal: devices
+ * that are enrolled cannot be pushed to with it. */
+static nmdm_err_t *guard_topic(nmdm_ctx_t *ctx, const nmdm_push_cert_t *cert)
+{
+    const char *other;
+
+    NMDM_TRY(nmdm_store_topic_in_use(ctx, &other, cert->topic));
+    return !other ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0920)
+                   "no enrolled device uses the topic %s, others use %s; renew"
+                   " the certificate of that topic in the account that made"
+                   " it, or add ?force=1 if devices are to be enrolled with"
+                   " the new topic", cert->topic, other);
+}
+
+static nmdm_err_t *guard_expiry(nmdm_ctx_t *ctx, const nmdm_push_cert_t *cert)
+{
+    return cert->not_after > ctx->now ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0921)
+                   "the certificate expired at %s and APNs will refuse it;"
+                   " renew it, or add ?force=1 to store it all the same",
+                   rfc3339(ctx->pool, cert->not_after));
+}
+
 static nmdm_err_t *do_put_push_cert(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_store_put_push_cert(ctx, ((push_cert_t *)baton)->cert);
+    const push_cert_t *in = baton;
+
+    if (!in->is_forced) {
+        NMDM_TRY(guard_topic(ctx, in->cert));
+    }
+    return nmdm_store_put_push_cert(ctx, in->cert);
 }
 
 static nmdm_err_t *do_get_push_cert(nmdm_ctx_t *ctx, void *baton)
@@ -575,16 +464,19 @@ static nmdm_err_t *do_get_push_cert(nmdm_ctx_t *ctx, void *baton)
 }
 
 static nmdm_err_t *put_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
-                                 nmdm_bytes_t pem)
+                                 nmdm_bytes_t pem, int is_forced)
 {
-    push_cert_t in = { .cert = cert };
+    push_cert_t in = { .cert = cert, .is_forced = is_forced };
 
     NMDM_TRY(nmdm_crypto_push_cert(cert, ctx->pool, pem));
     if (nmdm_utf8_length(cert->topic) > 255) {
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0905)
                         "the APNs topic is longer than 255 characters");
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_put_push_cert, &in));
+    if (!is_forced) {
+        NMDM_TRY(guard_expiry(ctx, cert));
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_put_push_cert, &in));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0906)
              "-: push certificate of topic %s stored [trace %s]",
              cert->topic, ctx->trace_id);
@@ -633,11 +525,13 @@ static nmdm_err_t *answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
 }
 
 nmdm_err_t *nmdm_admin_put_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                     int *status, nmdm_bytes_t pem)
+                                     int *status, nmdm_bytes_t pem,
+                                     int is_forced)
 {
     nmdm_push_cert_t cert;
 
-    return answer(ctx, reply, status, &cert, put_push_cert(ctx, &cert, pem));
+    return answer(ctx, reply, status, &cert,
+                  put_push_cert(ctx, &cert, pem, is_forced));
 }
 
 nmdm_err_t *nmdm_admin_get_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,

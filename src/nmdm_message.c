@@ -226,6 +226,7 @@ static const struct {
     { "GetBootstrapToken", decode_nothing_more },
     { "DeclarativeManagement", decode_declarative },
     { "GetToken", decode_get_token },
+    { "ReturnToService", decode_nothing_more },
     { NULL, NULL }
 };
 
@@ -281,20 +282,6 @@ static const char *with_declaration(apr_pool_t *p, const char *text)
                        text + strspn(text, " \t\r\n"), NULL);
 }
 
-/* The first characters of text, as many as the column has. */
-static const char *shorten(apr_pool_t *p, const char *text, apr_size_t most)
-{
-    const char *at = text;
-    apr_size_t n = 0;
-
-    for (; *at; at++) {
-        if (((unsigned char)*at & 0xC0) != 0x80 && n++ == most) {
-            return apr_pstrmemdup(p, text, (apr_size_t)(at - text));
-        }
-    }
-    return text;
-}
-
 /* A report is refused for as little as possible: whatever is odd in it, the
  * device would send it again and again, and nothing behind it in the queue
  * would move (behaviour specification 3.5). */
@@ -318,7 +305,7 @@ nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
     if (m->command_uuid && nmdm_utf8_length(m->command_uuid) > MAX_UUID) {
         m->command_uuid = NULL;     /* no command has such a UUID */
     }
-    m->status = shorten(p, m->status, MAX_STATUS);
+    m->status = nmdm_utf8_shortened(p, m->status, MAX_STATUS);
     m->stored = with_declaration(p, msg->text);
     return NULL;
 }

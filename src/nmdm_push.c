@@ -41,10 +41,10 @@ void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
     };
 }
 
-/* The reason that APNs gives in JSON. */
-static const char *reason_of(apr_pool_t *p, nmdm_bytes_t body)
+/* What APNs says in JSON. */
+static const char *explain(const char **reason, apr_pool_t *p,
+                           nmdm_bytes_t body)
 {
-    const char *reason = NULL;
     nmdm_json_t *object;
     apr_int64_t since;
     nmdm_err_t *err = nmdm_json_read(&object, p, body);
@@ -53,25 +53,33 @@ static const char *reason_of(apr_pool_t *p, nmdm_bytes_t body)
         return apr_pstrcat(p, "decoding JSON push error: ",
                            nmdm_err_text(err), NULL);
     }
-    reason = nmdm_json_string(object, "reason");
+    *reason = nmdm_json_string(object, "reason");
+    if (!*reason) {
+        *reason = "";
+    }
     since = nmdm_json_integer(object, "timestamp");
-    return apr_psprintf(p, "APNs push error: %s%s", reason ? reason : "",
+    return apr_psprintf(p, "APNs push error: %s%s", *reason,
                         since > 0 ? apr_psprintf(p, ": timestamp %"
                                                  APR_INT64_T_FMT, since)
                                   : "");
 }
 
-void nmdm_push_outcome(const char **apns_id, const char **error,
-                       apr_pool_t *p, const nmdm_exchange_t *x)
+void nmdm_push_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
+                       const nmdm_exchange_t *x)
 {
-    *apns_id = x->reply_headers ? apr_table_get(x->reply_headers, "apns-id")
-                                : NULL;
-    *error = NULL;
+    *outcome = (nmdm_push_outcome_t){ .reason = "" };
+    if (x->reply_headers) {
+        outcome->apns_id = apr_table_get(x->reply_headers, "apns-id");
+    }
     if (!x->status) {
-        *error = x->failure ? x->failure : "no answer";
+        outcome->error = x->failure ? x->failure : "no answer";
     }
     else if (x->status != 200) {
-        *error = apr_psprintf(p, "push HTTP status: %d: %s", x->status,
-                              reason_of(p, x->reply));
+        outcome->error = apr_psprintf(p, "push HTTP status: %d: %s",
+                                      x->status,
+                                      explain(&outcome->reason, p,
+                                              x->reply));
+        outcome->is_refusal = x->status >= 400 && x->status < 500
+            && x->status != 429;
     }
 }

@@ -22,9 +22,15 @@ void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
                        const nmdm_push_info_t *info, const char *cert_pem,
                        const char *key_pem);
 
-/* What became of it: *apns_id may be NULL, the error is NULL for success and
- * else the text that NanoMDM's clients know (behaviour specification 7.2). */
-void nmdm_push_outcome(const char **apns_id, const char **error,
-                       apr_pool_t *p, const nmdm_exchange_t *x);
+typedef struct {
+    const char *apns_id;        /* or NULL */
+    const char *error;          /* as NanoMDM's clients know it (behaviour
+                                 * specification 7.2); NULL: success */
+    const char *reason;         /* APNs' own word, such as Unregistered; "" */
+    int is_refusal;             /* the same push would be refused again */
+} nmdm_push_outcome_t;
+
+void nmdm_push_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
+                       const nmdm_exchange_t *x);
 
 #endif /* NMDM_PUSH_H */

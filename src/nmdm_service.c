@@ -303,6 +303,30 @@ static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
+/* Apple's "Return To Service", iOS 26 and later. */
+static nmdm_err_t *on_return_to_service(nmdm_ctx_t *ctx, void *baton)
+{
+    apr_hash_t *answers = ctx->policy->return_to_service;
+    checkin_t *in = baton;
+    const nmdm_id_t *who = &in->msg->who;
+    const char *text = NULL;
+
+    NMDM_TRY(admit(ctx, who));
+    if (answers) {
+        text = apr_hash_get(answers, who->type, APR_HASH_KEY_STRING);
+        if (!text) {
+            text = apr_hash_get(answers, "", 0);
+        }
+    }
+    if (!text) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0712)
+                        "%s: no answer to ReturnToService of the type %s;"
+                        " write NanoMDMReturnToService", who->id, who->type);
+    }
+    reply_plist(in->reply, (nmdm_bytes_t){ text, strlen(text) });
+    return NULL;
+}
+
 /* What happens in the database, as one transaction, and what after it. */
 static const struct {
     const char *type;
@@ -317,6 +341,7 @@ static const struct {
     { "GetBootstrapToken", on_get_bootstrap_token, NULL },
     { "DeclarativeManagement", on_declarative, ask_declarative },
     { "GetToken", on_get_token, NULL },
+    { "ReturnToService", on_return_to_service, NULL },
     { NULL, NULL, NULL }
 };
 

@@ -418,8 +418,45 @@ ROW(STMT_ENROLLED_IDS, "enrolled_ids",
     "SELECT id FROM enrollments WHERE id IN (%IDS)"),
 
 ROW(STMT_PUSH_INFO, "push_info",
-    "SELECT id, topic, push_magic, token_hex FROM enrollments"
+    "SELECT e.id, e.topic, e.push_magic, e.token_hex, COALESCE(p.status, 0)"
+    "  FROM enrollments e LEFT JOIN nanomdm_pushes p ON p.id = e.id"
+    " WHERE e.id IN (%IDS)"),
+
+/* On a database without the additive part of the schema. */
+ROW(STMT_PUSH_INFO_ALONE, "push_info_alone",
+    "SELECT id, topic, push_magic, token_hex, 0 FROM enrollments"
     " WHERE id IN (%IDS)"),
+
+ROW(STMT_PUSH_REFUSED, "push_refused",
+    "INSERT INTO nanomdm_pushes (id, status, reason, pushed_at)"
+    " SELECT e.id, CAST(%s AS INTEGER), %s, CURRENT_TIMESTAMP"
+    "   FROM enrollments e WHERE e.id = %s AND e.token_hex = %s"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET status = excluded.status, reason = excluded.reason,"
+    "       pushed_at = excluded.pushed_at, next_at = NULL",
+    MYSQL
+    "INSERT INTO nanomdm_pushes (id, status, reason, pushed_at)"
+    " SELECT e.id, CAST(%s AS SIGNED), %s, CURRENT_TIMESTAMP"
+    "   FROM enrollments e WHERE e.id = %s AND e.token_hex = %s"
+    " ON DUPLICATE KEY UPDATE"
+    "   status = VALUES(status), reason = VALUES(reason),"
+    "   pushed_at = VALUES(pushed_at), next_at = NULL"),
+
+ROW(STMT_PUSH_FORGET, "push_forget",
+    "DELETE FROM nanomdm_pushes WHERE id IN (%IDS)"),
+
+ROW(STMT_PUSH_FORGET_ONE, "push_forget_one",
+    "DELETE FROM nanomdm_pushes WHERE id = %s"),
+
+/* Read when a push certificate is uploaded, which is once a year: it may look
+ * through all enrollments. */
+ROW(STMT_TOPIC_IN_USE, "topic_in_use",
+    "SELECT o.topic FROM enrollments o"
+    " WHERE o.enabled = TRUE"
+    "   AND NOT EXISTS (SELECT 1 FROM push_certs p WHERE p.topic = %s)"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollments e"
+    "                    WHERE e.enabled = TRUE AND e.topic = %s)"
+    " LIMIT 1"),
 
 ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
     "INSERT INTO push_certs (topic, cert_pem, key_pem, stale_token)"

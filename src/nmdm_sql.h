@@ -52,6 +52,11 @@ typedef enum {
     STMT_ENROLLED_IDS,
     /* push */
     STMT_PUSH_INFO,
+    STMT_PUSH_INFO_ALONE,
+    STMT_PUSH_REFUSED,
+    STMT_PUSH_FORGET,
+    STMT_PUSH_FORGET_ONE,
+    STMT_TOPIC_IN_USE,
     STMT_PUSH_CERT_PUT,
     STMT_PUSH_CERT_GET,
     /* what operators see: enrollments */

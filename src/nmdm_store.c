@@ -3,6 +3,7 @@
 
 #include "nmdm_store.h"
 #include "nmdm_db.h"
+#include "nmdm_schema.h"
 
 #include <apr_strings.h>
 
@@ -125,11 +126,14 @@ nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     }
     NMDM_TRY(who->on_user_channel ? update_user(ctx, msg)
                                   : update_device(ctx, msg));
-    return nmdm_db_exec(ctx, NULL, STMT_ENROLLMENT_PUT,
-                        NMDM_ARGS(who->id, who->device_id,
-                                  who->on_user_channel ? who->id : "",
-                                  who->type, update->topic,
-                                  update->push_magic, update->token_hex));
+    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_ENROLLMENT_PUT,
+                          NMDM_ARGS(who->id, who->device_id,
+                                    who->on_user_channel ? who->id : "",
+                                    who->type, update->topic,
+                                    update->push_magic, update->token_hex)));
+    return nmdm_schema_is_complete(ctx)
+        ? nmdm_db_exec(ctx, NULL, STMT_PUSH_FORGET_ONE, NMDM_ARGS(who->id))
+        : NULL;
 }
 
 nmdm_err_t *nmdm_store_tally(nmdm_ctx_t *ctx, long *tally, const char *id)
@@ -210,25 +214,65 @@ nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
 nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
                                  const apr_array_header_t *ids)
 {
-    apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts * 4,
+    apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts * 5,
                                               sizeof(const char *));
+    nmdm_stmt_e stmt = nmdm_schema_is_complete(ctx)
+        ? STMT_PUSH_INFO : STMT_PUSH_INFO_ALONE;
     const char *args[NMDM_SQL_IDS];
     int done, i;
 
     for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
         nmdm_db_fill_ids(args, ids, done);
-        NMDM_TRY(nmdm_db_rows(ctx, rows, 4, STMT_PUSH_INFO, args,
-                              NMDM_SQL_IDS));
+        NMDM_TRY(nmdm_db_rows(ctx, rows, 5, stmt, args, NMDM_SQL_IDS));
     }
-    for (i = 0; i < rows->nelts; i += 4) {
+    for (i = 0; i < rows->nelts; i += 5) {
         nmdm_push_info_t *info = &APR_ARRAY_PUSH(infos, nmdm_push_info_t);
 
         info->id = APR_ARRAY_IDX(rows, i, const char *);
         info->topic = APR_ARRAY_IDX(rows, i + 1, const char *);
         info->push_magic = APR_ARRAY_IDX(rows, i + 2, const char *);
         info->token_hex = APR_ARRAY_IDX(rows, i + 3, const char *);
+        info->was_refused = strcmp(APR_ARRAY_IDX(rows, i + 4, const char *),
+                                   "0") != 0;
     }
     return NULL;
+}
+
+nmdm_err_t *nmdm_store_push_refused(nmdm_ctx_t *ctx,
+                                    const nmdm_refusal_t *refusal)
+{
+    const char *status = apr_itoa(ctx->pool, refusal->status);
+
+    return nmdm_schema_is_complete(ctx)
+        ? nmdm_db_exec(ctx, NULL, STMT_PUSH_REFUSED,
+                       NMDM_ARGS(status, nmdm_utf8_shortened(
+                                     ctx->pool, refusal->reason, 255),
+                                 refusal->id, refusal->token_hex))
+        : NULL;
+}
+
+nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids)
+{
+    const char *args[NMDM_SQL_IDS];
+    int done;
+
+    for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
+        nmdm_db_fill_ids(args, ids, done);
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_PUSH_FORGET, args,
+                              NMDM_SQL_IDS));
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
+                                    const char *topic)
+{
+    int found;
+
+    *other = NULL;
+    return nmdm_db_row(ctx, &found, other, 1, STMT_TOPIC_IN_USE,
+                       NMDM_ARGS(topic, topic));
 }
 
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,

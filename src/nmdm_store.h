@@ -60,12 +60,32 @@ nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids);
 typedef struct {
     const char *id;
     const char *topic, *push_magic, *token_hex;
+    int was_refused;            /* APNs' last answer is kept */
 } nmdm_push_info_t;
 
 /* Of those ids that are enrolled, in no order. */
 nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
                                  const apr_array_header_t *ids);
 
+/* What APNs said against a push. */
+typedef struct {
+    const char *id, *token_hex;
+    int status;                 /* of HTTP */
+    const char *reason;
+} nmdm_refusal_t;
+
+/* Keeps a refusal, unless the device has sent another token meanwhile; without
+ * the additive part of the schema there is no place for it. */
+nmdm_err_t *nmdm_store_push_refused(nmdm_ctx_t *ctx,
+                                    const nmdm_refusal_t *refusal);
+nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids);
+
+/* Why a new push certificate is probably a mistake: a topic that enabled
+ * enrollments use, when none uses this one and none of it was stored before;
+ * else NULL. */
+nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
+                                    const char *topic);
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert);
 nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Directives: those of the table in src/mod_nanomdm_config.c, of README.md's
-# table and of conf/nanomdm.conf are the same; every member of nanomdm_conf_t
+# table and of conf/nanomdm.conf are the same; docs/operations.md has advice on
+# each; every member of nanomdm_conf_t
 # is set in create and in merge.
 #
 #   check_directives.sh [CHECKOUT]
@@ -33,7 +34,11 @@ in_all "$table" $code '"NAME"' "$sample" conf/nanomdm.conf
 in_all "$readme" README.md '^\| `NAME ' "$table" "the table of $code"
 in_all "$sample" conf/nanomdm.conf '^# *NAME ' "$table" "the table of $code"
 
-for file in README.md conf/nanomdm.conf docs/operations.md; do
+advice=$(sed -n '/^## Directives$/,/^## [^D]/p' docs/operations.md |
+         grep -oE '\bNanoMDM[A-Z][A-Za-z]+' | sort -u)
+in_all "$table" $code '"NAME"' "$advice" "docs/operations.md, \"Directives\""
+
+for file in README.md conf/nanomdm.conf docs/*; do
     mentioned=$(grep -oE '\bNanoMDM[A-Z][A-Za-z]+' $file | sort -u)
     in_all "$mentioned" $file NAME "$table" "the table of $code"
 done

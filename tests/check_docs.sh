@@ -39,27 +39,46 @@ changed=$(sed -nE 's/^([0-9.]+) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$/\1/p' CHANGES |
     say "README.md: Version \"$said\" is not NMDM_VERSION \"$version\""
 [ "$changed" = "$version" ] ||
     say "CHANGES: the newest version \"$changed\" is not \"$version\""
+described=$(sed -nE 's/^  version: (.*)/\1/p' docs/openapi.yaml)
+[ "$described" = "$version" ] ||
+    say "docs/openapi.yaml: version \"$described\" is not \"$version\""
 grep -nE '"version":"' README.md docs/*.md |
     grep -vF "\"version\":\"$version\"" >&2 &&
     say "these lines show another version than $version"
 
 # ---- links ----
 
+# The headings of a page, as links name them.
+headings() {
+    sed '/^ *```/,/^ *```/d' "$1" | sed -nE 's/^#+ //p' | tr 'A-Z ' 'a-z-' |
+        tr -dc 'a-z0-9\n-'
+}
+
 for page in README.md docs/*.md; do
-    for link in $(grep -oE '\]\([^)]+\)' "$page" | sed 's/^](//; s/)$//'); do
+    for link in $(tr '\n' ' ' < "$page" | grep -oE '\]\([^) ]+\)' |
+                  sed 's/^](//; s/)$//'); do
         case "$link" in
         *://*) continue ;;
-        \#*)
-            sed -nE 's/^#+ //p' "$page" | tr 'A-Z ' 'a-z-' |
-                tr -dc 'a-z0-9\n-' | grep -qxF -- "${link#\#}" ||
-                say "$page:$(grep -nF "]($link)" "$page" | head -1 |
-                    cut -d: -f1): no heading for $link" ;;
-        *)
-            [ -e "$(dirname "$page")/${link%%#*}" ] ||
-                say "$page:$(grep -nF "]($link)" "$page" | head -1 |
-                    cut -d: -f1): no file for $link" ;;
+        \#*) target=$page ;;
+        *) target=$(dirname "$page")/${link%%#*} ;;
+        esac
+        line=$(grep -nF "]($link)" "$page" | head -1 | cut -d: -f1)
+        if ! [ -e "$target" ]; then
+            say "$page:$line: no file for $link"
+            continue
+        fi
+        case "$link" in
+        *\#*)
+            headings "$target" | grep -qxF -- "${link##*\#}" ||
+                say "$page:$line: no heading for $link" ;;
         esac
     done
+done
+# Each document is to be found from the README.
+for page in docs/*; do
+    grep -qF "]($page" README.md docs/*.md ||
+        grep -qF "](${page#docs/}" docs/*.md ||
+        say "$page: no document has a link to it"
 done
 
 # ---- the form of C ----
@@ -87,6 +106,10 @@ cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
 echo secret > "$tmp/api.key"
 echo token > "$tmp/maid.token"
+for plist in return-to-service shared; do
+    echo '<plist><dict><key>ReturnToService</key><dict/></dict></plist>' \
+        > "$tmp/$plist.plist"
+done
 for key in webhook dm-send dm-receive; do echo secret > "$tmp/$key.key"; done
 for ca in apns upstream; do cp "$tmp/device-ca.pem" "$tmp/$ca-ca.pem"; done
 

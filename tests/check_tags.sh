@@ -32,7 +32,7 @@ for tag in $(printf '%s\n' "$made" | uniq); do
         say "$(lines_of "NMDMNO\($tag\)" 'src mod_nanomdm.c')" \
             "NMDM$tag has no row in $guide"
 done
-for file in README.md CHANGES $guide; do
+for file in README.md CHANGES docs/*; do
     for tag in $(grep -oE 'NMDM[0-9]{4}' $file | tr -dc '0-9\n' | sort -u); do
         printf '%s\n' "$made" | grep -qx "$tag" ||
             say "$(lines_of "NMDM$tag" "$file")" \

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
 POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+THREADED = "apns", "client", "seen", "daily"
 PYTHON = "/usr/bin/python3"
 
 
@@ -71,8 +72,20 @@ def compilers():
 
 def unit():
     """The core under ASan and UBSan, with cmocka."""
-    status, output = call("make", "-j2", "check-unit")
-    counted = ROOT / "build-unit/result"
+    return cmocka("build-unit")
+
+
+def threads():
+    """What has threads or is shared by them, under ThreadSanitizer."""
+    return cmocka("build-tsan", "UNIT_RUNTIME=-fsanitize=thread",
+                  "UNIT_PROGS=" + " ".join(
+                      f"build-tsan/test_{name}" for name in THREADED))
+
+
+def cmocka(folder, *variables):
+    status, output = call("make", "-j2", "check-unit",
+                          f"UNIT_BUILD={folder}", *variables)
+    counted = ROOT / folder / "result"
     if not counted.exists():
         return Result(failed=1, output=output)
     passed, failed = map(int, counted.read_text().split())
@@ -133,7 +146,7 @@ def sanitized():
 
 
 STAGES = {stage.__name__: stage for stage in
-          (scripts, compilers, unit, corpus, http, worker, sanitized)}
+          (scripts, compilers, unit, threads, corpus, http, worker, sanitized)}
 
 
 def main():

@@ -84,7 +84,7 @@ def enroll(httpd, authority, topic):
 
 def upload_push_certificate(operator):
     identity = ca.push_certificate()
-    answer = operator.pushcert_put(identity.pem + identity.key_pem)
+    answer = operator.pushcert_put(identity, force=False)
     expect("the operator uploads an APNs push certificate", answer)
     step(f"its topic is {answer.json['topic']}, valid until"
          f" {answer.json['not_after']}")

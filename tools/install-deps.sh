@@ -12,7 +12,8 @@ DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
 CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
        clang libclang-rt-14-dev curl postgresql
        mariadb-server python3-pytest sqlite3 procps
-       apache2-utils"
+       apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
+       openapi-specification"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;

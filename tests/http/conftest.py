@@ -202,9 +202,9 @@ def db(server):
 
 
 def launcher(harness, standard, ca, servers):
-    def launch(database=None, *, start=True, **options):
+    def launch(database=None, *, start=True, make=Httpd, **options):
         options.setdefault("ca", ca)
-        httpd = Httpd(database or standard.database, **options)
+        httpd = make(database or standard.database, **options)
         servers.append(httpd)
         return harness.launch(httpd, start)
     return launch
@@ -212,8 +212,8 @@ def launcher(harness, standard, ca, servers):
 
 @pytest.fixture
 def httpd(request, harness, standard, ca):
-    """httpd(database=None, *, start=True, **options of Httpd): a server
-    with a configuration of its own, on the shared database."""
+    """httpd(database=None, *, start=True, make=Httpd, **options of Httpd):
+    a server with a configuration of its own, on the shared database."""
     servers = request.node.stash.setdefault(PRIVATE, [])
     yield launcher(harness, standard, ca, servers)
     harness.dismiss(servers)              # when the test never ran

@@ -392,6 +392,9 @@ class Device(Client):
         return self.checkin("GetToken", TokenServiceType=service_type,
                             **keys)
 
+    def return_to_service(self, **keys):
+        return self.checkin("ReturnToService", **keys)
+
     def enroll(self):
         """Authenticate (device channels do) and TokenUpdate."""
         if self.parent_id is None:
@@ -467,11 +470,12 @@ class Operator(Client):
     def push(self, ids, method="GET"):
         return self.call(method, f"/v1/push/{joined(ids)}")
 
-    def pushcert_put(self, pem):
-        """pem: bytes, or an Identity."""
+    def pushcert_put(self, pem, force=True):
+        """pem: bytes, or an Identity. Forced, because devices of the tests
+        that share a server have many topics."""
         if hasattr(pem, "key_pem"):
             pem = pem.pem + pem.key_pem
-        return self.call("PUT", "/v1/pushcert", pem)
+        return self.call("PUT", "/v1/pushcert" + "?force=1" * force, pem)
 
     def pushcert_get(self, topic):
         return self.call("GET", "/v1/pushcert?"

@@ -157,7 +157,7 @@ def test_api_location_may_be_anywhere(httpd, ca, device):
     operator = Operator(server)
     identity = certs.push_certificate()
     prefix = "/mdm-operator/api"
-    answer = operator.call("PUT", prefix + "/pushcert",
+    answer = operator.call("PUT", prefix + "/pushcert?force=1",
                            identity.pem + identity.key_pem)
     assert answer.status == 200, answer
     mac = device(server).enroll()
@@ -263,7 +263,7 @@ def test_p05_pem_in_many_dresses(operator, db, make, key):
     """P5, and [BETTER]: of several certificates the key's own."""
     identity = certs.push_certificate(topic := certs.push_topic(),
                                       key=key)
-    answer = operator.call("PUT", "/v1/pushcert", make(identity))
+    answer = operator.call("PUT", "/v1/pushcert?force=1", make(identity))
     assert_json(answer, 200, {"not_after": not_after(identity),
                               "topic": topic})
     (cert, _, _), = stored_cert(db, topic)
@@ -271,10 +271,39 @@ def test_p05_pem_in_many_dresses(operator, db, make, key):
 
 
 @one_database
-def test_p05_expired_certificate_is_accepted(operator):
-    """6.4"""
-    identity = certs.push_certificate(start=-9, days=-2)
+def test_expired_push_certificate_is_stored_when_forced(operator, db):
+    identity = certs.push_certificate(topic := certs.push_topic(),
+                                      start=-9, days=-2)
+    answer = operator.pushcert_put(identity, force=False)
+    assert_json_error(answer, 400, "error", "?force=1")
+    assert "expired at" in answer.json["error"]
+    assert stored_cert(db, topic) == []
     assert operator.pushcert_put(identity).status == 200
+    assert len(stored_cert(db, topic)) == 1
+
+
+def test_push_certificate_of_another_topic_is_refused(httpd, fresh_db,
+                                                      device):
+    """While a device uses another one; its own may always be renewed."""
+    database = fresh_db()
+    server = httpd(database)
+    operator = Operator(server)
+    own, other = certs.push_topic(), certs.push_topic()
+
+    def put(topic, force=False):
+        return operator.pushcert_put(certs.push_certificate(topic), force)
+    assert put(other).status == 200         # nobody is enrolled
+    mac = device(server, topic=own).enroll()
+    assert put(own).status == 200
+    answer = put(third := certs.push_topic())
+    assert_json_error(answer, 400, "error", "?force=1")
+    assert third in answer.json["error"] and own in answer.json["error"]
+    assert stored_cert(database, third) == []
+    assert put(other).status == 200         # a renewal
+    assert put(third, force=True).status == 200
+    assert mac.checkout().status == 200
+    assert put(certs.push_topic()).status == 200
+    operator.close()
 
 
 NO_CERT = "tls: failed to find any PEM data in certificate input"

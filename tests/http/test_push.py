@@ -329,6 +329,67 @@ def test_same_id_twice_is_pushed_once(operator, mac, apns):
 
 # -- What APNs refuses (N5) -------------------------------------------
 
+def kept(db, mac):
+    return [(int(status), reason) for status, reason in db.query(
+        "SELECT status, reason FROM nanomdm_pushes WHERE id = %s", mac.id)]
+
+
+def test_refusal_is_kept_until_the_device_has_a_new_token(
+        operator, mac, apns, db, expect_log):
+    apns.answers[token_of(mac)] = Answer(410, "Unregistered")
+    expect_log(WARNING, mac.id, "Unregistered")
+    for _ in range(2):
+        assert operator.push(mac.id).status == 500
+        assert kept(db, mac) == [(410, "Unregistered")]
+    mac.token = bytes(reversed(mac.token))
+    assert mac.token_update().status == 200
+    assert kept(db, mac) == []
+    assert_pushed(operator.push(mac.id), [mac.id])
+    assert kept(db, mac) == []
+
+
+def test_refusal_is_kept_until_a_push_succeeds(operator, mac, apns, db,
+                                               expect_log):
+    apns.answers[token_of(mac)] = Answer(400, "TopicDisallowed")
+    expect_log(WARNING, mac.id, "TopicDisallowed")
+    assert operator.push(mac.id).status == 500
+    assert kept(db, mac) == [(400, "TopicDisallowed")]
+    apns.reset()
+    assert_pushed(operator.push(mac.id), [mac.id])
+    assert kept(db, mac) == []
+
+
+@one_database
+def test_passing_faults_are_not_kept(operator, mac, apns, db, expect_log):
+    expect_log(WARNING, mac.id, "1 of 1 pushes failed")
+    apns.default = Answer(503, "ServiceUnavailable")
+    assert operator.push(mac.id).status == 500
+    assert kept(db, mac) == []
+
+
+@one_database
+@pytest.mark.parametrize("start, days, text", [
+    (0, 20, "expires in 19 days"), (-9, -2, "has expired"),
+    (0, 31, None)])
+def test_expiring_certificate_is_said_once_a_day(
+        httpd, device, apns, expect_log, operator_at, start, days, text):
+    """By each child; this server has one."""
+    server = httpd(**options(apns))
+    operator = operator_at(server)
+    topic = certs.push_topic()
+    assert operator.pushcert_put(certs.push_certificate(
+        topic, start=start, days=days)).status == 200
+    mac = device(server, topic=topic).enroll()
+    if text:
+        expect_log(WARNING, "NMDM0917", topic, text)
+    expect_log(WARNING, mac.id, optional=True)
+    for _ in range(3):
+        operator.push(mac.id)
+    said = [line for line in server.error_log().splitlines()
+            if "NMDM0917" in line and topic in line]
+    assert len(said) == (1 if text else 0)
+
+
 REFUSALS = {
     "410": (Answer(410, "Unregistered", timestamp=1454948015990),
             "push HTTP status: 410: APNs push error: Unregistered"
@@ -901,3 +962,44 @@ def test_stop_with_pushes_in_flight(httpd, device, operator_at, own_apns,
     for caller in callers:
         assert caller.exception(10) or caller.result().status in (500, 503)
     assert "signal" not in server.error_log()
+
+
+def push_in_a_body(operator, ids):
+    """More ids than a request line holds."""
+    return operator.call("POST", "/v1/push", json.dumps({"ids": ids}).encode(),
+                         {"Content-Type": "application/json"})
+
+
+@one_database
+@pytest.mark.parametrize("way", ["graceful", "graceful-stop", "stop"])
+def test_end_with_a_thousand_pushes_in_flight(httpd, fresh_db, operator_at,
+                                              own_apns, expect_log, way):
+    """Every caller gets an answer and nothing crashes; this runs under
+    AddressSanitizer as well."""
+    db = fresh_db()
+    server = httpd(db, **options(own_apns, timeout=8))
+    ids = list(many(db, new_topic(operator := operator_at(server)), 1000))
+    operator.close()
+    own_apns.rules.max_streams = 1000
+    own_apns.default = Answer(delay=1.5 if way != "stop" else 30)
+    callers = {
+        first: in_background(push_in_a_body, operator_at(server, plain=True),
+                             ids[first:first + 250])
+        for first in range(0, 1000, 250)}
+    assert own_apns.wait_for(1000)
+    if way == "stop":
+        expect_log(WARNING, r"pushes failed", server=server, optional=True)
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 10
+        for caller in callers.values():
+            assert caller.exception(10) or caller.result().status == 500
+    else:
+        if way == "graceful":
+            server.graceful()
+        else:
+            server.process.send_signal(signal.SIGWINCH)
+        for first, caller in callers.items():
+            assert_pushed(caller.result(20), ids[first:first + 250])
+    assert "exit signal" not in server.error_log()
+    assert own_apns.answered >= (0 if way == "stop" else 1000)

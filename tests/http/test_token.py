@@ -2,6 +2,7 @@
 """GetToken, answered from files: NanoMDMToken TYPE PATH (2.10)."""
 
 import base64
+import plistlib
 import re
 
 import pytest
@@ -181,3 +182,57 @@ def test_token_directive_in_the_server(httpd):
                    extra_server=f"NanoMDMToken {MAID} {{folder}}/maid.bin")
     status, said = server.configtest()
     assert status == 0, said
+
+
+# -- ReturnToService --------------------------------------------------
+
+def return_plist(name):
+    return plistlib.dumps({"ReturnToService": {
+        "Enabled": True, "WiFiProfileData": name}})
+
+
+RETURN = {"all.plist": return_plist(b"all"), "pad.plist": return_plist(b"pad")}
+RETURN_LINES = """\
+NanoMDMReturnToService {folder}/all.plist
+NanoMDMReturnToService {folder}/pad.plist "Shared iPad"
+"""
+
+
+def test_return_to_service_is_answered_by_type(httpd, device):
+    """Apple's check-in of iOS 26; the file's bytes, unchanged."""
+    server = httpd(extra_vhost=RETURN_LINES, files=RETURN)
+    mac = device(server).enroll()
+    answer = mac.return_to_service()
+    assert (answer.status, answer.body) == (200, RETURN["all.plist"])
+    assert answer.headers["Content-Type"] == "text/xml; charset=utf-8"
+    pad = mac.user("Shared iPad")
+    assert pad.token_update().status == 200
+    answer = pad.return_to_service()
+    assert (answer.status, answer.body) == (200, RETURN["pad.plist"])
+    stranger = device(server)
+    assert_error(stranger.return_to_service(), 500)
+
+
+@pytest.mark.parametrize("lines", [
+    "", 'NanoMDMReturnToService {folder}/pad.plist "Shared iPad"'])
+def test_return_to_service_is_400_when_not_configured(httpd, device, lines):
+    server = httpd(extra_vhost=lines, files=RETURN)
+    assert_error(device(server).enroll().return_to_service(), 400)
+
+
+@pytest.mark.parametrize("arguments, text, remedy", [
+    ("{folder}/x.plist", None, "x.plist"),
+    ("{folder}/x.plist", b"no plist", "x.plist"),
+    ("{folder}/x.plist", plistlib.dumps({"Other": {}}), "ReturnToService"),
+    ("{folder}/x.plist", plistlib.dumps({"ReturnToService": "x"}),
+     "ReturnToService"),
+    ("{folder}/x.plist Laptop", return_plist(b""), "User Enrollment"),
+])
+def test_bad_return_to_service_is_refused_at_start(httpd, arguments, text,
+                                                   remedy):
+    server = httpd(start=False,
+                   extra_vhost=f"NanoMDMReturnToService {arguments}",
+                   files={"x.plist": text} if text else {})
+    status, output = server.configtest()
+    assert status != 0
+    assert "NanoMDMReturnToService" in output and remedy in output

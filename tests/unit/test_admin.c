@@ -46,7 +46,7 @@ static answer_t ask_put(world_t *w, const char *pem)
     nmdm_reply_t reply = { 0 };
 
     a.err = nmdm_admin_put_push_cert(a.ctx, &reply, &a.status,
-                                     bytes_of(pem));
+                                     bytes_of(pem), 0);
     return finish(a, &reply);
 }
 

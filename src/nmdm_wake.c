@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_wake.c -- wakes devices up: looks them up, pushes, records refusals. */
+
+#include "nmdm_wake.h"
+#include "nmdm_apns.h"
+#include "nmdm_crypto.h"
+#include "nmdm_daily.h"
+#include "nmdm_db.h"
+#include "nmdm_push.h"
+#include "nmdm_store.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* How many devices are pushed to at once: enough to keep a connection busy,
+ * few enough to know what it costs. */
+#define SLICE 1000
+
+/* A push certificate that ends within this is worth a line a day. */
+#define DAYS_OF_WARNING 30
+#define A_DAY apr_time_from_sec(24 * 60 * 60)
+
+/* A push certificate, if there is one of this topic. */
+typedef struct {
+    const char *topic;
+    int found;
+    const char *cert_pem, *key_pem;
+} cert_t;
+
+/* One slice, in memory of its own. */
+typedef struct {
+    const apr_array_header_t *ids;
+    apr_array_header_t *infos;          /* of nmdm_push_info_t */
+    apr_hash_t *certs;                  /* topic -> cert_t */
+    const nmdm_push_info_t **pushed;    /* to whom ... */
+    nmdm_exchange_t **exchanges;        /* ... each of these goes */
+    int n;
+    apr_array_header_t *refusals;       /* of nmdm_refusal_t */
+    apr_array_header_t *pardoned;       /* ids: refused before, not now */
+    nmdm_wake_fn told;
+    void *baton;
+    int successes, failures;
+    int unanswered;                     /* failures that APNs had no part in */
+    const char *first_id, *first_error; /* of these */
+} slice_t;
+
+/* ---- Looking up ---- */
+
+/* Everything a push needs of the database, in one unit: nothing is held
+ * while APNs is waited for. */
+static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
+{
+    slice_t *slice = baton;
+    int i;
+
+    slice->infos = apr_array_make(ctx->pool, slice->ids->nelts,
+                                  sizeof(nmdm_push_info_t));
+    slice->certs = apr_hash_make(ctx->pool);
+    NMDM_TRY(nmdm_store_push_info(ctx, slice->infos, slice->ids));
+    for (i = 0; i < slice->infos->nelts; i++) {
+        const char *topic = APR_ARRAY_IDX(slice->infos, i,
+                                          nmdm_push_info_t).topic;
+        cert_t *cert;
+
+        if (apr_hash_get(slice->certs, topic, APR_HASH_KEY_STRING)) {
+            continue;
+        }
+        cert = apr_pcalloc(ctx->pool, sizeof(*cert));
+        cert->topic = topic;
+        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->found, &cert->cert_pem,
+                                          &cert->key_pem, topic));
+        apr_hash_set(slice->certs, topic, APR_HASH_KEY_STRING, cert);
+    }
+    return NULL;
+}
+
+static void tell(slice_t *slice, const char *id, const char *apns_id,
+                 const char *error)
+{
+    nmdm_wake_result_t result = { id, apns_id, error };
+
+    if (id) {
+        slice->successes += !error;
+        slice->failures += error != NULL;
+    }
+    slice->told(slice->baton, &result);
+}
+
+static void tell_missing(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    apr_hash_t *known = apr_hash_make(ctx->pool);
+    int i;
+
+    for (i = 0; i < slice->infos->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(slice->infos, i, nmdm_push_info_t).id;
+
+        apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
+    }
+    for (i = 0; i < slice->ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(slice->ids, i, const char *);
+
+        if (!apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
+            tell(slice, id, NULL, "push data missing for id");
+        }
+    }
+}
+
+/* ---- Push certificates ---- */
+
+static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
+{
+    nmdm_push_cert_t parsed;
+    nmdm_bytes_t pem;
+    apr_time_t left;
+
+    if (!ctx->daily || !nmdm_daily_is_due(ctx->daily, cert->topic, ctx->now)) {
+        return;
+    }
+    pem.data = apr_pstrcat(ctx->pool, cert->cert_pem, "\n", cert->key_pem,
+                           NULL);
+    pem.len = strlen(pem.data);
+    if (nmdm_crypto_push_cert(&parsed, ctx->pool, pem)) {
+        return;                 /* the push itself will say what is wrong */
+    }
+    left = parsed.not_after - ctx->now;
+    if (left < DAYS_OF_WARNING * A_DAY) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0917)
+                 "-: the push certificate of topic %s %s; renew it with the"
+                 " same Apple account, which keeps the topic, and PUT it to"
+                 " pushcert", cert->topic,
+                 left < 0 ? "has expired"
+                 : apr_psprintf(ctx->pool, "expires in %d days",
+                                (int)(left / A_DAY)));
+    }
+}
+
+static void tell_no_cert(nmdm_ctx_t *ctx, slice_t *slice, const cert_t *cert)
+{
+    const char *error = apr_psprintf(ctx->pool, "retrieving push cert for"
+                                     " topic \"%s\": none is stored; PUT it"
+                                     " to pushcert", cert->topic);
+
+    nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0916) "-: not pushed: %s", error);
+    tell(slice, NULL, NULL, error);
+}
+
+static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    apr_hash_index_t *hi;
+
+    for (hi = apr_hash_first(ctx->pool, slice->certs); hi;
+         hi = apr_hash_next(hi)) {
+        const cert_t *cert = apr_hash_this_val(hi);
+
+        if (cert->found) {
+            warn_of_expiry(ctx, cert);
+        }
+        else {
+            tell_no_cert(ctx, slice, cert);
+        }
+    }
+}
+
+/* ---- Sending ---- */
+
+static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    apr_size_t most = (apr_size_t)slice->infos->nelts + 1;
+    int i;
+
+    slice->exchanges = apr_palloc(ctx->pool,
+                                  most * sizeof(*slice->exchanges));
+    slice->pushed = apr_palloc(ctx->pool, most * sizeof(*slice->pushed));
+    for (i = 0; i < slice->infos->nelts; i++) {
+        const nmdm_push_info_t *info = &APR_ARRAY_IDX(slice->infos, i,
+                                                      nmdm_push_info_t);
+        const cert_t *cert = apr_hash_get(slice->certs, info->topic,
+                                          APR_HASH_KEY_STRING);
+        nmdm_exchange_t *x;
+
+        if (cert->found) {
+            x = apr_palloc(ctx->pool, sizeof(*x));
+            nmdm_push_request(x, ctx->pool, ctx->policy->push, ctx->now, info,
+                              cert->cert_pem, cert->key_pem);
+            slice->pushed[slice->n] = info;
+            slice->exchanges[slice->n++] = x;
+        }
+    }
+    nmdm_apns_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+}
+
+/* ---- Outcomes ---- */
+
+static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
+                         const nmdm_push_info_t *info,
+                         const nmdm_exchange_t *x)
+{
+    nmdm_push_outcome_t outcome;
+
+    nmdm_push_outcome(&outcome, ctx->pool, x);
+    if (outcome.is_refusal) {
+        nmdm_refusal_t *refusal = &APR_ARRAY_PUSH(slice->refusals,
+                                                  nmdm_refusal_t);
+
+        refusal->id = info->id;
+        refusal->token_hex = info->token_hex;
+        refusal->status = x->status;
+        refusal->reason = outcome.reason;
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0909)
+                 "%s: push failed: %s", info->id, outcome.error);
+    }
+    else if (outcome.error && !slice->unanswered++) {
+        slice->first_id = info->id;
+        slice->first_error = outcome.error;
+    }
+    else if (!outcome.error && info->was_refused) {
+        APR_ARRAY_PUSH(slice->pardoned, const char *) = info->id;
+    }
+    tell(slice, info->id, outcome.apns_id, outcome.error);
+}
+
+/* One line for all that failed, such as when APNs is out of reach. */
+static void warn_of_failures(nmdm_ctx_t *ctx, const slice_t *slice)
+{
+    if (slice->unanswered) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0918)
+                 "%s: %d of %d pushes failed, this one: %s",
+                 slice->first_id, slice->unanswered, slice->n,
+                 slice->first_error);
+    }
+}
+
+static nmdm_err_t *do_record(nmdm_ctx_t *ctx, void *baton)
+{
+    const slice_t *slice = baton;
+    int i;
+
+    for (i = 0; i < slice->refusals->nelts; i++) {
+        NMDM_TRY(nmdm_store_push_refused(ctx, &APR_ARRAY_IDX(
+            slice->refusals, i, nmdm_refusal_t)));
+    }
+    return nmdm_store_pushes_forget(ctx, slice->pardoned);
+}
+
+/* What cannot be recorded now is refused again at the next push. */
+static void record(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    nmdm_err_t *err = NULL;
+
+    if (slice->refusals->nelts + slice->pardoned->nelts) {
+        err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_record, slice);
+        nmdm_db_release(ctx);
+    }
+    if (err) {
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0919)
+                 "-: %d refusals of pushes are not recorded: %s",
+                 slice->refusals->nelts, nmdm_err_text(err));
+    }
+}
+
+/* ---- All of it ---- */
+
+static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    int i;
+
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, slice));
+    nmdm_db_release(ctx);
+    slice->refusals = apr_array_make(ctx->pool, 4, sizeof(nmdm_refusal_t));
+    slice->pardoned = apr_array_make(ctx->pool, 4, sizeof(const char *));
+    tell_missing(ctx, slice);
+    look_at_certs(ctx, slice);
+    send_all(ctx, slice);
+    for (i = 0; i < slice->n; i++) {
+        note_outcome(ctx, slice, slice->pushed[i], slice->exchanges[i]);
+    }
+    warn_of_failures(ctx, slice);
+    record(ctx, slice);
+    return NULL;
+}
+
+/* The ids from `done` on, as many as a slice has. */
+static apr_array_header_t part_of(const apr_array_header_t *ids, int done)
+{
+    apr_array_header_t part = *ids;
+
+    part.elts += (apr_size_t)done * (apr_size_t)ids->elt_size;
+    part.nelts = part.nalloc = ids->nelts - done < SLICE
+        ? ids->nelts - done : SLICE;
+    return part;
+}
+
+nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                      nmdm_wake_fn told, void *baton)
+{
+    int done, successes = 0, failures = 0;
+    nmdm_ctx_t part = *ctx;
+    nmdm_err_t *err = NULL;
+
+    nmdm_db_release(ctx);
+    part.db = NULL;
+    apr_pool_create(&part.pool, ctx->pool);
+    for (done = 0; done < ids->nelts && !err; done += SLICE) {
+        apr_array_header_t some = part_of(ids, done);
+        slice_t slice = { .ids = &some, .told = told, .baton = baton };
+
+        err = wake_slice(&part, &slice);
+        nmdm_db_release(&part);
+        if (err) {
+            err = nmdm_err_copy(ctx->pool, err);
+        }
+        successes += slice.successes;
+        failures += slice.failures;
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
+                 "%s: %d of %d enrollments done: %d pushed, %d failed"
+                 " [trace %s]", APR_ARRAY_IDX(ids, 0, const char *),
+                 done + some.nelts, ids->nelts, successes, failures,
+                 ctx->trace_id);
+        apr_pool_clear(part.pool);
+    }
+    apr_pool_destroy(part.pool);
+    return err;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_wake.h -- wakes devices up: looks them up, pushes, records refusals. */
+
+#ifndef NMDM_WAKE_H
+#define NMDM_WAKE_H
+
+#include "nmdm.h"
+
+/* What became of the push to one enrollment. */
+typedef struct {
+    const char *id;             /* NULL: the error is of a whole topic */
+    const char *apns_id;        /* or NULL */
+    const char *error;          /* for the operator; NULL: APNs took it */
+} nmdm_wake_result_t;
+typedef void (*nmdm_wake_fn)(void *baton, const nmdm_wake_result_t *result);
+
+/* Pushes to all ids, a thousand at a time, and tells about each of them; what
+ * it tells lives until told returns. Holds no connection to the database while
+ * it waits. A refusal by APNs is kept in nanomdm_pushes until the device sends
+ * a new token or is pushed to with success. Errors are the database's. */
+nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                      nmdm_wake_fn told, void *baton);
+
+#endif /* NMDM_WAKE_H */

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/openapi.yaml: well-formed, complete, and what a server answers."""
+
+import base64
+import collections
+import json
+import plistlib
+import re
+import urllib.parse
+
+import jsonschema
+import pytest
+import yaml
+from cryptography.x509.oid import NameOID
+
+import ca as certs
+from apns import Answer as Refusal
+from apns import Apns
+from device import CHECKIN, REPORT, Device, Operator, command
+from receiver import Answer, Receiver
+from system import ROOT
+
+pytestmark = pytest.mark.one_database
+
+DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options",
+           "trace")
+
+
+def operations():
+    """{(path, METHOD): operation}"""
+    return {(path, method.upper()): operation
+            for path, item in DOCUMENT["paths"].items()
+            for method, operation in item.items() if method in METHODS}
+
+
+def resolve(node):
+    """What a node says, or the node that it refers to."""
+    while "$ref" in node:
+        start, *names = node["$ref"].split("/")
+        assert start == "#"
+        node = DOCUMENT
+        for name in names:
+            node = node[name]
+    return node
+
+
+def references(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+# -- The document by itself -------------------------------------------
+
+def test_meets_the_specification():
+    schema = json.load(open("/usr/share/openapi-specification/schemas/v3.0/"
+                            "schema.json"))
+    jsonschema.Draft4Validator(
+        schema, format_checker=jsonschema.FormatChecker()).validate(DOCUMENT)
+
+
+def test_references_lead_somewhere_and_all_is_referred_to():
+    seen = {node["$ref"] for node in references(DOCUMENT)}
+    for node in references(DOCUMENT):
+        assert resolve(node)
+    for kind, named in DOCUMENT["components"].items():
+        if kind != "securitySchemes":
+            for name in named:
+                assert f"#/components/{kind}/{name}" in seen
+
+
+def test_operations_have_names_and_their_parameters():
+    names = [each["operationId"] for each in operations().values()]
+    assert len(names) == len(set(names))
+    for (path, _), operation in operations().items():
+        given = [resolve(each) for each in
+                 DOCUMENT["paths"][path].get("parameters", [])
+                 + operation.get("parameters", [])]
+        assert (set(re.findall(r"{(\w+)}", path))
+                == {each["name"] for each in given if each["in"] == "path"})
+
+
+def test_examples_are_of_their_schema():
+    for schema in DOCUMENT["components"]["schemas"].values():
+        if "example" in schema:
+            check(schema["example"], schema)
+
+
+# -- The document and the code ----------------------------------------
+
+def test_every_call_is_documented_and_no_other():
+    source = (ROOT / "src/mod_nanomdm_api.c").read_text()
+    table = re.search(r"CALLS\[\] = {(.*?)^};", source, re.S | re.M)[1]
+    made = collections.defaultdict(set)
+    for name, method, takes_rest in re.findall(
+            r'{\s*"(\w+)",\s*M_(\w+),\s*(\d)', table):
+        made[name, method].add(int(takes_rest))
+    assert made
+    documented = collections.defaultdict(set)
+    for path, method in operations():
+        match = re.fullmatch(r"/v1/(\w+)(/.*)?", path)
+        if match:
+            documented[match[1], method].add(bool(match[2]))
+    assert set(documented) == set(made)
+    for call, rests in documented.items():
+        assert True not in rests or 1 in made[call], call
+
+
+# -- The document and a server ----------------------------------------
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ESCROW = {"serial": "C02X", "productType": "Mac14,2", "orgName": "A",
+          "escrowKey": "AAAA-BBBB", "guid": "g"}
+
+SERVER = """\
+NanoMDMPushURL {apns.url}
+NanoMDMPushCACertificateFile {apns.ca_pem}
+NanoMDMEscrowURL {receiver.url}/escrow
+NanoMDMDeclarativeManagementURL {receiver.url}/dm/
+"""
+LOST = """\
+DBDriver sqlite3
+DBDParams /nowhere/nanomdm.db
+DBDMin 10
+DBDKeep 10
+DBDMax 10
+"""
+# /small takes no bodies, /open asks for no password.
+SITE = """\
+<LocationMatch "^(/small)?/migration$">
+    SetHandler nanomdm-migration
+</LocationMatch>
+<LocationMatch "^/small/mdm$">
+    SetHandler nanomdm
+</LocationMatch>
+<Location "/small/v1">
+    SetHandler nanomdm-api
+</Location>
+<LocationMatch "^(/small)?/(migration|v1/)">
+    AuthType Basic
+    AuthName nanomdm
+    AuthBasicProvider nanomdm
+    Require valid-user
+</LocationMatch>
+<Location "/small">
+    NanoMDMMaxBody 3
+</Location>
+<Location "/open/v1">
+    SetHandler nanomdm-api
+</Location>
+<Location "/open/migration">
+    SetHandler nanomdm-migration
+</Location>
+"""
+
+
+def check(content, schema):
+    jsonschema.Draft4Validator(
+        schema, jsonschema.RefResolver("", DOCUMENT),
+        format_checker=jsonschema.FormatChecker()).validate(content)
+
+
+class Asking:
+    """Requests as documented; their answers must be."""
+
+    def __init__(self, operator):
+        self.operator = operator
+        self.seen = set()
+
+    def __call__(self, status, method, path, body=None, headers=(), *,
+                 ids="", query="", at="", client=None, key=True):
+        operation = operations()[path, method]
+        client = client or self.operator
+        url = at + path.replace("{ids}", ids) + query
+        ask = client.call if key else client.raw
+        answer = ask(method, url, body, headers)
+        where = f"{method} {url} is {answer.status}"
+        assert answer.status == status, (where, answer)
+        responses = operation["responses"]
+        name = str(status) if str(status) in responses else "default"
+        assert name in responses, f"{where}: not documented"
+        self.check_answer(answer, resolve(responses[name]), where)
+        self.seen.add((path, method, name))
+        return answer
+
+    @staticmethod
+    def check_answer(answer, response, where):
+        for header in response.get("headers", {}):
+            assert header in answer.headers, f"{where} without {header}"
+        documented = response.get("content", {})
+        kind = (answer.headers["Content-Type"] or "").partition(";")[0]
+        if not answer.body and not kind:
+            return
+        assert kind in documented or "*/*" in documented, f"{where}: {kind}"
+        if kind == "application/json":
+            check(answer.json, resolve(documented[kind]["schema"]))
+
+
+@pytest.fixture
+def apns():
+    with Apns() as apns:
+        yield apns
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as receiver:
+        receiver.answers["/dm/none"] = Answer(404)
+        yield receiver
+
+
+@pytest.fixture
+def serving(httpd, apns, receiver):
+    return httpd(extra_server=SERVER.format(apns=apns, receiver=receiver),
+                 extra_vhost=SITE)
+
+
+def json_body(ids, plist=None):
+    body = {"ids": ids, "nopush": False}
+    if plist:
+        body["command"] = base64.b64encode(plist).decode()
+    return json.dumps(body).encode()
+
+
+def good_requests(mac, pem):
+    """Of each operation one that is in order, as arguments of ask()."""
+    form = urllib.parse.urlencode({**ESCROW, "topic": mac.topic}).encode()
+    of_device = {"client": mac, "key": False}
+    requests = {
+        ("PUT", "/v1/pushcert"): ([pem], {"query": "?force=1"}),
+        ("GET", "/v1/pushcert"): ([], {"query": f"?topic={mac.topic}"}),
+        ("PUT", "/mdm"): ([report(mac), {"Content-Type": REPORT}],
+                          of_device),
+        ("PUT", "/migration"): ([checkin(mac, "TokenUpdate")], {}),
+        ("GET", "/version"): ([], {"key": False}),
+        ("GET", "/v1/escrowkeyunlock"): ([], {}),
+    }
+    for method in "PUT", "POST":
+        requests.update({
+            (method, "/v1/enqueue/{ids}"): ([command()[1]],
+                                            {"ids": mac.id}),
+            (method, "/v1/enqueue"): (
+                [json_body([mac.id], command()[1]), JSON], {}),
+            (method, "/v1/push"): ([json_body([mac.id]), JSON], {})})
+    for method in "GET", "PUT", "POST":
+        requests[method, "/v1/push/{ids}"] = ([], {"ids": mac.id})
+    for method in "POST", "PUT", "PATCH":
+        requests[method, "/v1/escrowkeyunlock"] = ([form, FORM], {})
+    return requests
+
+
+def report(mac):
+    return plistlib.dumps({**mac.ids(), "Status": "Idle"})
+
+
+def checkin(mac, message_type, **keys):
+    return plistlib.dumps(mac.message(
+        message_type, Topic=mac.topic, PushMagic=mac.push_magic,
+        Token=mac.token, **keys))
+
+
+def everywhere(ask, mac, pem, status, **more):
+    """A good request to each operation that has this status."""
+    for path, method in operations():
+        if str(status) in operations()[path, method]["responses"]:
+            args, options = good_requests(mac, pem)[method, path]
+            ask(status, method, path, *args, **{**options, **more})
+
+
+def enqueue_and_push(ask, mac, gone, stranger):
+    for method in "PUT", "POST":
+        ids, many = "/v1/enqueue/{ids}", "/v1/enqueue"
+        ask(207, method, ids, command()[1], ids=f"{mac.id},{gone.id}")
+        ask(400, method, ids, b"x", ids=mac.id)
+        ask(500, method, ids, command()[1], ids=stranger.id)
+        ask(207, method, many, json_body([mac.id, gone.id], command()[1]),
+            JSON)
+        ask(400, method, many, b"x", JSON)
+        ask(400, method, many, json_body([mac.id], b"x"), JSON)
+        ask(500, method, many, json_body([stranger.id], command()[1]),
+            JSON)
+        ask(207, method, "/v1/push", json_body([mac.id, gone.id]), JSON)
+        ask(400, method, "/v1/push", b"x", JSON)
+        ask(500, method, "/v1/push", json_body([gone.id]), JSON)
+    for method in "GET", "PUT", "POST":
+        ids = "/v1/push/{ids}"
+        ask(207, method, ids, ids=f"{mac.id},{gone.id}")
+        ask(400, method, ids, ids="%FF")
+        ask(500, method, ids, ids=gone.id)
+
+
+def push_certificates(ask):
+    ask(400, "PUT", "/v1/pushcert", b"x")
+    other = certs.push_certificate()
+    ask(400, "PUT", "/v1/pushcert", other.pem + other.key_pem)
+    ask(200, "PUT", "/v1/pushcert", other.pem + other.key_pem,
+        query="?force=1")
+    ask(400, "GET", "/v1/pushcert")
+    ask(500, "GET", "/v1/pushcert", query="?topic=com.apple.mgmt.none")
+
+
+def escrow(ask, mac, receiver):
+    ask(400, "GET", "/v1/escrowkeyunlock")
+    for method in "POST", "PUT", "PATCH":
+        def unlock(status, topic):
+            ask(status, method, "/v1/escrowkeyunlock",
+                urllib.parse.urlencode({**ESCROW, "topic": topic}).encode(),
+                FORM)
+        unlock(400, "")
+        unlock(500, "com.apple.mgmt.none")
+        receiver.answers["*"] = Answer(409)
+        unlock(409, mac.topic)
+        receiver.answers["*"] = Answer()
+
+
+def messages(ask, mac, stranger):
+    def of(who):
+        return {"client": who, "key": False}
+    kind = {"Content-Type": CHECKIN}
+    ask(400, "PUT", "/mdm", b"x", **of(mac))
+    ask(404, "PUT", "/mdm", checkin(
+        mac, "DeclarativeManagement", Endpoint="none"), kind, **of(mac))
+    ask(410, "PUT", "/mdm", checkin(mac, "UserAuthenticate"), kind,
+        **of(mac.user()))
+    ask(500, "PUT", "/mdm", report(stranger), **of(stranger))
+    ask(400, "PUT", "/migration", b"x")
+    ask(410, "PUT", "/migration", checkin(mac.user(), "UserAuthenticate"))
+    ask(500, "PUT", "/migration", checkin(stranger, "TokenUpdate"))
+
+
+# What a test cannot have a server say at will.
+UNSEEN = {
+    ("/v1/pushcert", "PUT", "500"): "a statement would have to fail",
+}
+
+
+def test_answers_are_as_documented_and_all_of_them_occur(
+        serving, httpd, ca, apns, receiver, expect_log):
+    pushing = certs.push_certificate()
+    pem = pushing.pem + pushing.key_pem
+    topic = pushing.cert.subject.get_attributes_for_oid(
+        NameOID.USER_ID)[0].value
+    mac, gone = [Device(serving, ca.issue(), topic=topic).enroll()
+                 for _ in range(2)]
+    stranger = Device(serving, ca.issue())
+    apns.answers[gone.token.hex()] = Refusal(410, "Unregistered")
+    ask = Asking(Operator(serving))
+
+    expect_log("NMDM0909", "push failed")
+    ask(200, "PUT", "/v1/pushcert", pem, query="?force=1")
+    everywhere(ask, mac, pem, 200)
+    enqueue_and_push(ask, mac, gone, stranger)
+    push_certificates(ask)
+    escrow(ask, mac, receiver)
+    messages(ask, mac, stranger)
+    everywhere(ask, mac, pem, 401, key=False)
+    expect_log("NMDM1201")
+    everywhere(ask, mac, pem, 403, at="/open", key=False)
+    everywhere(ask, mac, pem, 413, at="/small")
+
+    # As if the database were away.
+    expect_log("NMDM1501")
+    expect_log("dbd", optional=True)
+    lost = httpd(replace={"database": LOST}, extra_vhost=SITE)
+    ask.operator = Operator(lost)
+    everywhere(ask, Device(lost, mac.identity, udid=mac.udid, topic=topic),
+               pem, 503)
+
+    assert ask.seen == {
+        (path, method, status)
+        for (path, method), operation in operations().items()
+        for status in operation["responses"]} - set(UNSEEN)
