@@ -149,10 +149,8 @@ typedef struct {
 
 #define COMMAND_PAGE(expires_at, is_expired) \
     "SELECT q.id, q.active, DIGITS(q.priority), SECONDS(q.created_at)," \
-    "       " expires_at \
-    "       , " is_expired ", r.status, SECONDS(r.updated_at)," \
-    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
-    "  FROM enrollment_queue q" WITH_RESULT \
+    "       " expires_at ", " is_expired \
+    "  FROM enrollment_queue q" \
     " WHERE q.command_uuid = %s AND q.id > %s" \
     " ORDER BY q.id" PAGE
 
@@ -497,6 +495,10 @@ ROW(STMT_ROSTER_NAME, "roster_name",
     " WHERE u.user_short_name = %s AND e.id = u.id AND u.id > %s"
     " ORDER BY u.id" PAGE),
 
+ROW(STMT_ROSTER_TYPE, "roster_type",
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s"
+    " ORDER BY e.id" PAGE),
+
 ROW(STMT_ROSTER_ROWS, "roster_rows",
     ROSTER_ROWS("HEX(d.unlock_token)"),
     PGSQL ROSTER_ROWS("ENCODE(d.unlock_token, 'hex')")),
@@ -555,6 +557,14 @@ ROW(STMT_COMMAND_PAGE, "command_page",
 
 ROW(STMT_COMMAND_PAGE_SCAN, "command_page_scan",
     COMMAND_PAGE("NULL", "NULL")),
+
+/* Not joined to the page: PostgreSQL would read the results of everybody
+ * before it. */
+ROW(STMT_COMMAND_RESULTS, "command_results_of",
+    "SELECT r.id, r.status, SECONDS(r.updated_at), DIGITS(r.not_now_tally),"
+    "       SECONDS(r.not_now_at)"
+    "  FROM command_results r"
+    " WHERE r.command_uuid = %s AND r.id IN (%IDS)"),
 
 ROW(STMT_CANCEL_ALL, "cancel_all",
     "UPDATE enrollment_queue SET active = FALSE"

@@ -292,18 +292,20 @@ def test_pages_of_one_name_and_of_several(crowd):
     both = walk(operator, 33, user_short_names=["admin", "guest"])
     assert len(both) == 260 and len(set(both)) == 260
     assert walk(operator, 100, types=["Device"]) == devices
+    assert walk(operator, 77, types=["User", "Device"]) \
+        == sorted(admins + [f"{id_}:guest" for id_ in devices]) + devices
     assert walk(operator, 100, types=["User"], serials=["none"]) == []
 
 
-def test_a_rare_type_is_found_in_bounded_steps(crowd):
+def test_the_rare_are_found_in_bounded_steps(crowd):
     operator, db = crowd
-    fill(db, [f"m-{n:05}" for n in range(10400)])
-    fill(db, ["z-rare"], "User Enrollment (Device)")
-    answer = query(operator, types=["User Enrollment (Device)"])
+    fill(db, [f"m-{n:05}" for n in range(2400)])
+    fill(db, ["z-rare"], "User Enrollment (Device)", enabled=False)
+    assert found(operator, types=["User Enrollment (Device)"]) == ["z-rare"]
+    answer = query(operator, enabled=False)
     assert answer.json["enrollments"] == []
     assert "next_cursor" in answer.json
-    assert walk(operator, 100,
-                types=["User Enrollment (Device)"]) == ["z-rare"]
+    assert walk(operator, 100, enabled=False) == ["z-rare"]
 
 
 def test_offset(crowd):
