@@ -19,6 +19,11 @@
 
 #include <string.h>
 
+/* A transaction keeps others from the enrollments it names. */
+#define ENQUEUE_PART 1000
+/* So many make a line in the log. */
+#define ENQUEUE_NEWS 10000
+
 static void set_json(nmdm_reply_t *reply, apr_pool_t *p,
                      const nmdm_json_t *object)
 {
@@ -146,6 +151,7 @@ typedef struct {
     const char *command_error;          /* or NULL */
     const char *push_error;             /* of the whole call, or NULL */
     nmdm_json_t *per_id;
+    int queued;                         /* ids that have the command */
     int failures;                       /* ids that could not be pushed to */
 } call_t;
 
@@ -230,24 +236,86 @@ nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
 
 /* ---- Enqueue ---- */
 
+/* A part of the ids, in a transaction of its own. */
+typedef struct {
+    call_t *call;
+    const apr_array_header_t *ids;
+    int is_first;
+} part_t;
+
 static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
 {
-    call_t *call = baton;
+    const part_t *part = baton;
 
-    return nmdm_queue_put(ctx, &call->command, call->ids, &call->terms);
+    if (part->is_first) {
+        NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
+    }
+    return nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
+                          &part->call->terms);
 }
 
+static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
+                                const apr_array_header_t *ids, int done,
+                                void *baton)
+{
+    call_t *call = baton;
+    part_t part = { call, ids, !done };
+
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, &part));
+    call->queued = done + ids->nelts;
+    if (call->queued % ENQUEUE_NEWS == 0 || call->queued == call->ids->nelts) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
+                 "%s: %s %s queued for %d of %d enrollments [trace %s]",
+                 APR_ARRAY_IDX(call->ids, 0, const char *),
+                 call->command.request_type, call->command.uuid,
+                 call->queued, call->ids->nelts, ctx->trace_id);
+    }
+    return NULL;
+}
+
+static nmdm_err_t *do_check_ids(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_queue_check_ids(ctx, baton);
+}
+
+static nmdm_err_t *check_part(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                              int done, void *baton)
+{
+    (void)done;
+    (void)baton;
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_check_ids, (void *)ids);
+}
+
+static nmdm_err_t *do_take_back(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_queue_take_back(ctx, ((call_t *)baton)->command.uuid);
+}
+
+/* All of the ids or none, as far as that can be done without keeping devices
+ * and other operators waiting for one long transaction. */
 static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
 {
+    nmdm_err_t *err;
+
     ctx->story.next_command_uuid = call->command.uuid;
     ctx->story.request_type = call->command.request_type;
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, call));
-    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
-             "%s: %s %s queued for %d enrollments [trace %s]",
-             APR_ARRAY_IDX(call->ids, 0, const char *),
-             call->command.request_type, call->command.uuid,
-             call->ids->nelts, ctx->trace_id);
-    return NULL;
+    if (call->ids->nelts > ENQUEUE_PART) {
+        NMDM_TRY(nmdm_db_in_parts(ctx, call->ids, ENQUEUE_PART, check_part,
+                                  NULL));
+    }
+    err = nmdm_db_in_parts(ctx, call->ids, ENQUEUE_PART, enqueue_part, call);
+    if (err && call->queued) {
+        int remains = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_take_back, call)
+            != NULL;
+
+        return nmdm_err(ctx->pool, err->kind, err->rv, NMDMNO(0922)
+                        "%s; %s was queued for %d of %d by then, %s",
+                        nmdm_err_text(err), call->command.uuid, call->queued,
+                        call->ids->nelts,
+                        remains ? "and stays so: cancel it"
+                                : "and is withdrawn");
+    }
+    return err;
 }
 
 static nmdm_err_t *understand(nmdm_ctx_t *ctx, call_t *call,

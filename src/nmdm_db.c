@@ -513,3 +513,30 @@ int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
     }
     return n;
 }
+
+nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                             int most, nmdm_part_fn work, void *baton)
+{
+    nmdm_ctx_t part = *ctx;
+    nmdm_err_t *err = NULL;
+    int done;
+
+    nmdm_db_release(ctx);
+    part.db = NULL;
+    apr_pool_create(&part.pool, ctx->pool);
+    for (done = 0; done < ids->nelts && !err; done += most) {
+        apr_array_header_t some = *ids;
+
+        some.elts += (apr_size_t)done * (apr_size_t)ids->elt_size;
+        some.nelts = some.nalloc = ids->nelts - done < most
+            ? ids->nelts - done : most;
+        err = work(&part, &some, done, baton);
+        nmdm_db_release(&part);
+        if (err) {
+            err = nmdm_err_copy(ctx->pool, err);
+        }
+        apr_pool_clear(part.pool);
+    }
+    apr_pool_destroy(part.pool);
+    return err;
+}

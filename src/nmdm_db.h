@@ -96,6 +96,17 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
 int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
                      int done);
 
+/* Work on some of many ids, the first of which is the one at `done`. */
+typedef nmdm_err_t *(*nmdm_part_fn)(nmdm_ctx_t *ctx,
+                                    const apr_array_header_t *ids, int done,
+                                    void *baton);
+
+/* Does work on `most` ids at a time, until an error. Each part has a context
+ * of its own, whose pool is cleared after it and whose connection is given
+ * back: so memory does not grow with the list, and nobody else waits long. */
+nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                             int most, nmdm_part_fn work, void *baton);
+
 /* Runs one statement of SQL text that is not in the table: schema scripts,
  * pragmas. Rows, if it returns any, are dropped. */
 nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql);

@@ -76,8 +76,9 @@ nmdm_err_t *nmdm_queue_clear(nmdm_ctx_t *ctx, const char *device_id)
 
 /* ---- Enqueue ---- */
 
-/* Names the first id that is no enrollment. */
-static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
+/* The first of n ids that is no enrollment, or NULL. */
+static nmdm_err_t *find_unknown(nmdm_ctx_t *ctx, const char **unknown,
+                                const char **places, int n)
 {
     apr_array_header_t *known = apr_array_make(ctx->pool, n,
                                                sizeof(const char *));
@@ -91,16 +92,47 @@ static nmdm_err_t *name_unknown(nmdm_ctx_t *ctx, const char **places, int n)
 
         apr_hash_set(set, id, APR_HASH_KEY_STRING, id);
     }
-    for (i = 0; i < n; i++) {
+    *unknown = NULL;
+    for (i = 0; i < n && !*unknown; i++) {
         if (!apr_hash_get(set, places[i], APR_HASH_KEY_STRING)) {
-            return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0601)
-                            "%s is not enrolled; nothing was queued",
-                            places[i]);
+            *unknown = places[i];
         }
     }
-    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0602)
-                    "the ids differ only in ways that the database's"
-                    " collation ignores; nothing was queued");
+    return NULL;
+}
+
+static nmdm_err_t *not_enrolled(nmdm_ctx_t *ctx, const char *id)
+{
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0601)
+                    "%s is not enrolled; nothing was queued", id);
+}
+
+/* Why fewer rows were written than there are ids. */
+static nmdm_err_t *explain_count(nmdm_ctx_t *ctx, const char **places, int n)
+{
+    const char *unknown;
+
+    NMDM_TRY(find_unknown(ctx, &unknown, places, n));
+    return unknown ? not_enrolled(ctx, unknown)
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0602)
+                   "the ids differ only in ways that the database's"
+                   " collation ignores; nothing was queued");
+}
+
+nmdm_err_t *nmdm_queue_check_ids(nmdm_ctx_t *ctx,
+                                 const apr_array_header_t *ids)
+{
+    const char *places[NMDM_SQL_IDS], *unknown;
+    int done, n;
+
+    for (done = 0; done < ids->nelts; done += n) {
+        n = nmdm_db_fill_ids(places, ids, done);
+        NMDM_TRY(find_unknown(ctx, &unknown, places, n));
+        if (unknown) {
+            return not_enrolled(ctx, unknown);
+        }
+    }
+    return NULL;
 }
 
 /* Where there is no column for it, a command would be delivered for ever. */
@@ -112,8 +144,8 @@ static nmdm_err_t *cannot_expire(nmdm_ctx_t *ctx)
                     " or write \"NanoMDMSchema auto\"; nothing was queued");
 }
 
-static nmdm_err_t *put_command(nmdm_ctx_t *ctx,
-                               const nmdm_command_t *command)
+nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
+                                   const nmdm_command_t *command)
 {
     int exists;
 
@@ -129,7 +161,7 @@ static nmdm_err_t *put_command(nmdm_ctx_t *ctx,
                                   command->text));
 }
 
-nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
+nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
                            const nmdm_terms_t *terms)
 {
@@ -140,11 +172,10 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
     if (expires && !nmdm_schema_is_complete(ctx)) {
         return cannot_expire(ctx);
     }
-    NMDM_TRY(put_command(ctx, command));
     args[0] = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT,
                            (apr_int64_t)apr_time_sec(terms->expires));
     args[1] = apr_itoa(ctx->pool, terms->priority);
-    args[2] = command->uuid;
+    args[2] = uuid;
     for (done = 0; done < ids->nelts; done += n) {
         n = nmdm_db_fill_ids(args + 3, ids, done);
         NMDM_TRY(nmdm_db_exec(ctx, &rows,
@@ -152,8 +183,13 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
                                       : STMT_QUEUE_PUT,
                               args + !expires, 2 + expires + NMDM_SQL_IDS));
         if (rows != n) {
-            return name_unknown(ctx, args + 3, n);
+            return explain_count(ctx, args + 3, n);
         }
     }
     return NULL;
+}
+
+nmdm_err_t *nmdm_queue_take_back(nmdm_ctx_t *ctx, const char *uuid)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_COMMAND_TAKE_BACK, NMDM_ARGS(uuid));
 }

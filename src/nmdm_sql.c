@@ -383,6 +383,9 @@ ROW(STMT_COMMAND_REMOVE, "command_remove",
     "   AND NOT EXISTS (SELECT 1 FROM command_results r"
     "                    WHERE r.command_uuid = commands.command_uuid)"),
 
+ROW(STMT_COMMAND_TAKE_BACK, "command_take_back",
+    "DELETE FROM commands WHERE command_uuid = %s"),
+
 ROW(STMT_RESULT_PUT, "result_put",
     "INSERT INTO command_results (id, command_uuid, status, result)"
     " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM

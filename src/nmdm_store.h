@@ -127,10 +127,18 @@ typedef struct {
     apr_time_t expires;         /* not delivered from then on; 0: never */
 } nmdm_terms_t;
 
-/* Puts a command into the queues of all ids, none of which may occur twice,
- * or into none: NMDM_INVALID names what stands against it. */
-nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const nmdm_command_t *command,
+/* Stores a command; NMDM_INVALID when its UUID is known. */
+nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
+                                   const nmdm_command_t *command);
+/* Puts it into the queues of all ids, none of which may occur twice, or into
+ * none: NMDM_INVALID names what stands against it. */
+nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
                            const nmdm_terms_t *terms);
+/* NMDM_INVALID names the first id that is not enrolled. */
+nmdm_err_t *nmdm_queue_check_ids(nmdm_ctx_t *ctx,
+                                 const apr_array_header_t *ids);
+/* Removes a command and, by cascade, everything about it. */
+nmdm_err_t *nmdm_queue_take_back(nmdm_ctx_t *ctx, const char *uuid);
 
 #endif /* NMDM_STORE_H */

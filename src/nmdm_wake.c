@@ -262,64 +262,46 @@ static void record(nmdm_ctx_t *ctx, slice_t *slice)
 
 /* ---- All of it ---- */
 
-static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, slice_t *slice)
+typedef struct {
+    nmdm_wake_fn told;
+    void *baton;
+    int all, successes, failures;
+    const char *first_id;
+} wake_t;
+
+static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                              int done, void *baton)
 {
+    wake_t *wake = baton;
+    slice_t slice = { .ids = ids, .told = wake->told, .baton = wake->baton };
     int i;
 
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, slice));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &slice));
     nmdm_db_release(ctx);
-    slice->refusals = apr_array_make(ctx->pool, 4, sizeof(nmdm_refusal_t));
-    slice->pardoned = apr_array_make(ctx->pool, 4, sizeof(const char *));
-    tell_missing(ctx, slice);
-    look_at_certs(ctx, slice);
-    send_all(ctx, slice);
-    for (i = 0; i < slice->n; i++) {
-        note_outcome(ctx, slice, slice->pushed[i], slice->exchanges[i]);
+    slice.refusals = apr_array_make(ctx->pool, 4, sizeof(nmdm_refusal_t));
+    slice.pardoned = apr_array_make(ctx->pool, 4, sizeof(const char *));
+    tell_missing(ctx, &slice);
+    look_at_certs(ctx, &slice);
+    send_all(ctx, &slice);
+    for (i = 0; i < slice.n; i++) {
+        note_outcome(ctx, &slice, slice.pushed[i], slice.exchanges[i]);
     }
-    warn_of_failures(ctx, slice);
-    record(ctx, slice);
+    warn_of_failures(ctx, &slice);
+    record(ctx, &slice);
+    wake->successes += slice.successes;
+    wake->failures += slice.failures;
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
+             "%s: %d of %d enrollments done: %d pushed, %d failed"
+             " [trace %s]", wake->first_id, done + ids->nelts, wake->all,
+             wake->successes, wake->failures, ctx->trace_id);
     return NULL;
-}
-
-/* The ids from `done` on, as many as a slice has. */
-static apr_array_header_t part_of(const apr_array_header_t *ids, int done)
-{
-    apr_array_header_t part = *ids;
-
-    part.elts += (apr_size_t)done * (apr_size_t)ids->elt_size;
-    part.nelts = part.nalloc = ids->nelts - done < SLICE
-        ? ids->nelts - done : SLICE;
-    return part;
 }
 
 nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                       nmdm_wake_fn told, void *baton)
 {
-    int done, successes = 0, failures = 0;
-    nmdm_ctx_t part = *ctx;
-    nmdm_err_t *err = NULL;
+    wake_t wake = { .told = told, .baton = baton, .all = ids->nelts,
+                    .first_id = APR_ARRAY_IDX(ids, 0, const char *) };
 
-    nmdm_db_release(ctx);
-    part.db = NULL;
-    apr_pool_create(&part.pool, ctx->pool);
-    for (done = 0; done < ids->nelts && !err; done += SLICE) {
-        apr_array_header_t some = part_of(ids, done);
-        slice_t slice = { .ids = &some, .told = told, .baton = baton };
-
-        err = wake_slice(&part, &slice);
-        nmdm_db_release(&part);
-        if (err) {
-            err = nmdm_err_copy(ctx->pool, err);
-        }
-        successes += slice.successes;
-        failures += slice.failures;
-        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
-                 "%s: %d of %d enrollments done: %d pushed, %d failed"
-                 " [trace %s]", APR_ARRAY_IDX(ids, 0, const char *),
-                 done + some.nelts, ids->nelts, successes, failures,
-                 ctx->trace_id);
-        apr_pool_clear(part.pool);
-    }
-    apr_pool_destroy(part.pool);
-    return err;
+    return nmdm_db_in_parts(ctx, ids, SLICE, wake_slice, &wake);
 }

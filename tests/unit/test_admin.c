@@ -74,7 +74,69 @@ static void a_queued_command_is_told_with_uuid_and_type(void **state)
                "\t\"request_type\": \"Test\"\n}\n");
     IS(a.ctx->story.next_command_uuid, "C1");
     IS(a.ctx->story.request_type, "Test");
-    assert_int_equal(logged(w, "NMDM0904: D: Test C1 queued for 1"), 1);
+    assert_int_equal(logged(w, "NMDM0904: D: Test C1 queued for 1 of 1 "), 1);
+}
+
+/* Many enrollments, D0 and so on, without the messages that make them, and
+ * all of their ids. */
+static const char *many(world_t *w, int n)
+{
+    apr_array_header_t *ids = apr_array_make(w->pool, n, sizeof(char *));
+    int i;
+
+    tell(w, "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL"
+            "  SELECT i + 1 FROM n WHERE i + 1 < %d)"
+            " INSERT INTO devices (id, authenticate)"
+            " SELECT 'D' || i, '<plist/>' FROM n", n);
+    tell(w, "INSERT INTO enrollments (id, device_id, type, topic, push_magic,"
+            "                         token_hex)"
+            " SELECT id, id, 'Device', 'topic', 'magic', '00' FROM devices");
+    for (i = 0; i < n; i++) {
+        APR_ARRAY_PUSH(ids, const char *) = apr_psprintf(w->pool, "D%d", i);
+    }
+    return apr_array_pstrcat(w->pool, ids, ',');
+}
+
+static void many_ids_are_queued_in_parts(void **state)
+{
+    world_t *w = *state;
+    const char *ids = many(w, 10500);
+    answer_t a = ask_enqueue(w, ids, command(w, "C1"), 0);
+
+    OK(a.err);
+    assert_int_equal(a.status, 200);
+    IS(ask(w, "SELECT COUNT(*) FROM enrollment_queue"), "10500");
+    assert_int_equal(logged(w, "Test C1 queued for"), 2);
+    assert_int_equal(logged(w, "queued for 10000 of 10500 enrollments"), 1);
+    assert_int_equal(logged(w, "queued for 10500 of 10500 enrollments"), 1);
+}
+
+static void an_unknown_id_among_many_leaves_nothing(void **state)
+{
+    world_t *w = *state;
+    const char *ids = apr_pstrcat(w->pool, many(w, 2500), ",nobody", NULL);
+    answer_t a = ask_enqueue(w, ids, command(w, "C1"), 0);
+
+    assert_int_equal(a.status, 500);
+    assert_non_null(strstr(a.json, "nobody is not enrolled"));
+    IS(ask(w, "SELECT COUNT(*) FROM commands"), "0");
+}
+
+static void a_failure_on_the_way_takes_all_back(void **state)
+{
+    world_t *w = *state;
+    const char *ids = many(w, 2500);
+    answer_t a;
+
+    tell(w, "CREATE TRIGGER stop BEFORE INSERT ON enrollment_queue"
+            " WHEN NEW.id = 'D2400'"
+            " BEGIN SELECT RAISE(ABORT, 'no more'); END");
+    a = ask_enqueue(w, ids, command(w, "C1"), 0);
+    assert_int_equal(a.status, 500);
+    assert_non_null(strstr(a.json, "queued for 2000 of 2500 by then, and is"
+                                   " withdrawn"));
+    IS(ask(w, "SELECT COUNT(*) FROM commands"), "0");
+    IS(ask(w, "SELECT COUNT(*) FROM enrollment_queue"), "0");
 }
 
 static void ids_are_split_at_commas_and_taken_once(void **state)
@@ -350,6 +412,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(a_queued_command_is_told_with_uuid_and_type),
+        DB_TEST(many_ids_are_queued_in_parts),
+        DB_TEST(an_unknown_id_among_many_leaves_nothing),
+        DB_TEST(a_failure_on_the_way_takes_all_back),
         DB_TEST(ids_are_split_at_commas_and_taken_once),
         DB_TEST(without_ids_nothing_is_queued),
         DB_TEST(an_id_that_is_not_utf8_is_a_bad_request),
