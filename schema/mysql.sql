@@ -64,6 +64,8 @@ CREATE TABLE users (
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
 -- Device and user channels together, from their first TokenUpdate on.
+-- Each index ends with the primary key: idx_enrollment_type gives the
+-- enrollments of a type in the order of ids.
 CREATE TABLE enrollments (
     id                 VARCHAR(255) NOT NULL,
     device_id          VARCHAR(255) NOT NULL,

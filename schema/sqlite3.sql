@@ -100,6 +100,9 @@ CREATE INDEX idx_enrollment_device ON enrollments (device_id);
 
 CREATE INDEX idx_enrollment_type ON enrollments (type);
 
+-- Operators page through the enrollments of one type.
+CREATE INDEX idx_enrollment_type_id ON enrollments (type, id);
+
 -- Each command once, however many enrollments have it queued.
 CREATE TABLE commands (
     command_uuid VARCHAR(127) NOT NULL,

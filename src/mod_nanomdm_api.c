@@ -25,8 +25,9 @@ typedef nmdm_err_t *(*call_fn)(nmdm_ctx_t *ctx, request_rec *r,
 
 /* ---- Query parameters ---- */
 
-/* The first value of a parameter, or NULL. The table of all of them is for
- * webhooks; the API asks for one at a time. */
+/* The first value of a parameter, or NULL. What cannot be decoded stays as it
+ * is: it was given, and will be good for nothing. The table of all of them is
+ * for webhooks; the API asks for one at a time. */
 static const char *parameter(request_rec *r, const char *name)
 {
     const char *args = r->args;
@@ -40,7 +41,8 @@ static const char *parameter(request_rec *r, const char *name)
             char *value = apr_pstrdup(r->pool, pair + len
                                                + (pair[len] == '='));
 
-            return ap_unescape_urlencoded(value) == OK ? value : NULL;
+            return ap_unescape_urlencoded(value) == OK
+                ? value : apr_pstrdup(r->pool, pair);
         }
     }
     return NULL;
@@ -138,9 +140,15 @@ static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
                               nmdm_reply_t *reply, int *status,
                               const char *rest)
 {
+    const char *uuid = parameter(r, "command_uuid");
+
+    if (!uuid && r->args && *r->args) {
+        /* It would clear the whole queue of whoever misspelt it. */
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1766)
+                        "the only parameter here is command_uuid");
+    }
     return nmdm_ledger_clear(ctx, reply, status,
-                             nmdm_admin_split_ids(r->pool, rest),
-                             parameter(r, "command_uuid"));
+                             nmdm_admin_split_ids(r->pool, rest), uuid);
 }
 
 static nmdm_err_t *call_results(nmdm_ctx_t *ctx, request_rec *r,

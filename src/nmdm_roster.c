@@ -23,7 +23,7 @@
 
 /* How many keys are looked at for a page, and how many strides of a thousand
  * an offset may take at once. */
-#define MOST_EXAMINED 10000
+#define MOST_EXAMINED 2000
 #define MOST_STRIDES 1000
 
 /* Longer unlock tokens, which no device of Apple's has, are shown one at a
@@ -294,10 +294,12 @@ static void choose_source(query_t *q)
     q->per_unit = NMDM_VIEW_PAGE;
     q->from = f->ids.list ? NMDM_KEYS_OF_IDS
         : f->serials.list ? NMDM_KEYS_OF_SERIALS
-        : f->names.list ? NMDM_KEYS_OF_NAME : NMDM_KEYS_ALL;
+        : f->names.list ? NMDM_KEYS_OF_NAME
+        : f->types.list ? NMDM_KEYS_OF_TYPE : NMDM_KEYS_ALL;
     q->list = f->ids.list ? f->ids.list
-        : f->serials.list ? f->serials.list : f->names.list;
-    if (q->from == NMDM_KEYS_OF_NAME) {
+        : f->serials.list ? f->serials.list
+        : f->names.list ? f->names.list : f->types.list;
+    if (q->from == NMDM_KEYS_OF_NAME || q->from == NMDM_KEYS_OF_TYPE) {
         q->per_unit = 1;        /* so that its index gives the order of ids */
     }
 }
@@ -352,7 +354,7 @@ static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
     const filter_t *f = q->filter;
     const char *id;
 
-    if (q->from != NMDM_KEYS_ALL || f->types.set || f->enabled >= 0) {
+    if (q->from != NMDM_KEYS_ALL || f->enabled >= 0) {
         return NULL;
     }
     while (q->skip >= NMDM_VIEW_STRIDE && q->strides < MOST_STRIDES) {

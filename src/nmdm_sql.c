@@ -4,9 +4,10 @@
  * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
  * marks, CURRENT_TIMESTAMP for the time with fractions of a second, whatever
  * the database calls that. INTEGER_OF(%s) is the number that a text parameter
- * writes, TIME_OF(%s) the time of so many seconds since 1970 and SECONDS(x) the
- * way back; TEXT_OF_TIME(x) is a time as the database writes it, to be given
- * to TIME_OF_TEXT(%s) again. A second text is there only where one needs it.
+ * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many
+ * seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as
+ * the database writes it, to be given to TIME_OF_TEXT(%s) again. A second text
+ * is there only where one needs it.
  * Reading a statement, think of its parameters in the order of the marks. */
 
 #include "nmdm_sql.h"
@@ -97,7 +98,7 @@ typedef struct {
 #define KEYS "SELECT e.id, e.type, e.enabled"
 
 #define ROSTER_ROWS(hex_of_token) \
-    "SELECT e.id, e.type, e.enabled, e.token_update_tally," \
+    "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
     "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
     "       d.serial_number," \
     "       CASE WHEN %s = '1' THEN d.identity_cert END," \
@@ -126,10 +127,10 @@ typedef struct {
 /* In the order of delivery, from the entry on that the cursor names by
  * priority, time and, for commands of one time, `tie`. */
 #define QUEUE_PAGE(pending, expires_at, tie, tie_mark) \
-    "SELECT q.command_uuid, c.request_type, q.priority," \
+    "SELECT q.command_uuid, c.request_type, DIGITS(q.priority)," \
     "       TEXT_OF_TIME(q.created_at), " tie "," \
     "       SECONDS(q.created_at), " expires_at ", r.status," \
-    "       r.not_now_tally, SECONDS(r.not_now_at)" \
+    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
     "  FROM enrollment_queue q" \
     "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid" \
     WITH_RESULT \
@@ -145,15 +146,14 @@ typedef struct {
 #define RESULTS \
     "SELECT r.command_uuid, c.request_type, r.status," \
     "       TEXT_OF_TIME(r.updated_at), SECONDS(r.updated_at)," \
-    "       r.not_now_tally, SECONDS(r.not_now_at)" \
+    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
     "  FROM command_results r" \
     "  LEFT JOIN commands c ON c.command_uuid = r.command_uuid"
 
 #define COMMAND_PAGE(expires_at, is_expired) \
-    "SELECT q.id, q.active, q.priority, SECONDS(q.created_at), " expires_at \
-    "       , " is_expired ", r.status, SECONDS(r.updated_at)," \
-    "       r.not_now_tally, SECONDS(r.not_now_at)" \
-    "  FROM enrollment_queue q" WITH_RESULT \
+    "SELECT q.id, q.active, DIGITS(q.priority), SECONDS(q.created_at)," \
+    "       " expires_at ", " is_expired \
+    "  FROM enrollment_queue q" \
     " WHERE q.command_uuid = %s AND q.id > %s" \
     " ORDER BY q.id" PAGE
 
@@ -314,7 +314,7 @@ ROW(STMT_ENROLLMENT_PUT, "enrollment_put",
     "       token_update_tally = enrollments.token_update_tally + 1"),
 
 ROW(STMT_TALLY, "tally",
-    "SELECT token_update_tally FROM enrollments WHERE id = %s"),
+    "SELECT DIGITS(token_update_tally) FROM enrollments WHERE id = %s"),
 
 ROW(STMT_DEVICE_DISABLE, "device_disable",
     "UPDATE enrollments"
@@ -565,6 +565,10 @@ ROW(STMT_ROSTER_NAME, "roster_name",
     " WHERE u.user_short_name = %s AND e.id = u.id AND u.id > %s"
     " ORDER BY u.id" PAGE),
 
+ROW(STMT_ROSTER_TYPE, "roster_type",
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s"
+    " ORDER BY e.id" PAGE),
+
 ROW(STMT_ROSTER_ROWS, "roster_rows",
     ROSTER_ROWS("HEX(d.unlock_token)"),
     PGSQL ROSTER_ROWS("ENCODE(d.unlock_token, 'hex')")),
@@ -579,7 +583,7 @@ ROW(STMT_LAST_REPORT, "last_report",
     " ORDER BY r.updated_at DESC, r.command_uuid DESC LIMIT 1"),
 
 ROW(STMT_LAST_PUSH, "last_push",
-    "SELECT p.status, p.reason, p.tries, SECONDS(p.next_at),"
+    "SELECT DIGITS(p.status), p.reason, DIGITS(p.tries), SECONDS(p.next_at),"
     "       SECONDS(p.pushed_at)"
     "  FROM nanomdm_pushes p WHERE p.id = %s"),
 
@@ -625,6 +629,14 @@ ROW(STMT_COMMAND_PAGE, "command_page",
 
 ROW(STMT_COMMAND_PAGE_SCAN, "command_page_scan",
     COMMAND_PAGE("NULL", "NULL")),
+
+/* Not joined to the page: PostgreSQL would read the results of everybody
+ * before it. */
+ROW(STMT_COMMAND_RESULTS, "command_results_of",
+    "SELECT r.id, r.status, SECONDS(r.updated_at), DIGITS(r.not_now_tally),"
+    "       SECONDS(r.not_now_at)"
+    "  FROM command_results r"
+    " WHERE r.command_uuid = %s AND r.id IN (%IDS)"),
 
 ROW(STMT_CANCEL_ALL, "cancel_all",
     "UPDATE enrollment_queue SET active = FALSE"
@@ -770,6 +782,9 @@ static const struct {
     { "SECONDS(",
       { "ROUND((julianday(", "EXTRACT(EPOCH FROM CAST(", "UNIX_TIMESTAMP(" },
       { ") - 2440587.5) * 86400, 3)", " AS TIMESTAMPTZ))", ")" } },
+    /* As text, because in buckets the mysql driver may cut a number to the
+     * length of the one in the row before. */
+    { "DIGITS(", { "(", "(", "CAST(" }, { ")", ")", " AS CHAR)" } },
     { "INTEGER_OF(",
       { "CAST(", "CAST(", "CAST(" },
       { " AS INTEGER)", " AS INTEGER)", " AS SIGNED)" } },

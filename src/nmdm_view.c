@@ -6,6 +6,7 @@
 #include "nmdm_schema.h"
 #include "nmdm_time.h"
 
+#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include <stdlib.h>
@@ -54,7 +55,10 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
                                                      : STMT_ROSTER_SERIALS,
                             args, NMDM_SQL_IDS + 1);
     case NMDM_KEYS_OF_NAME:
-        return nmdm_db_rows(ctx, values, 3, STMT_ROSTER_NAME,
+    case NMDM_KEYS_OF_TYPE:
+        return nmdm_db_rows(ctx, values, 3,
+                            from == NMDM_KEYS_OF_NAME ? STMT_ROSTER_NAME
+                                                      : STMT_ROSTER_TYPE,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
     default:
@@ -304,12 +308,44 @@ nmdm_err_t *nmdm_view_result_text(nmdm_ctx_t *ctx, const char **text,
 
 /* ---- One command, many enrollments ---- */
 
-#define RECIPIENT_COLUMNS 10
+#define RECIPIENT_COLUMNS 6
+#define ANSWER_COLUMNS 5
+
+static nmdm_err_t *add_answers(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                               apr_hash_t *by_id, const char *uuid)
+{
+    apr_array_header_t *values = make_values(ctx), *ids = make_values(ctx);
+    const char *args[1 + NMDM_SQL_IDS];
+    int i;
+
+    for (i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(ids, const char *)
+            = APR_ARRAY_IDX(rows, i, nmdm_recipient_t).id;
+    }
+    args[0] = uuid;
+    nmdm_db_fill_ids(args + 1, ids, 0);
+    NMDM_TRY(nmdm_db_rows(ctx, values, ANSWER_COLUMNS, STMT_COMMAND_RESULTS,
+                          args, 1 + NMDM_SQL_IDS));
+    for (i = 0; i < values->nelts; i += ANSWER_COLUMNS) {
+        const char **row = row_at(values, i);
+        nmdm_recipient_t *r = apr_hash_get(by_id, row[0],
+                                           APR_HASH_KEY_STRING);
+
+        if (r) {
+            r->status = row[1];
+            r->updated = nmdm_time_of_seconds(row[2]);
+            r->not_now_tally = row[3];
+            r->not_now_at = nmdm_time_of_seconds(row[4]);
+        }
+    }
+    return NULL;
+}
 
 nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
                                  const char *uuid, const char *after)
 {
     apr_array_header_t *values = make_values(ctx);
+    apr_hash_t *by_id = apr_hash_make(ctx->pool);
     int i;
 
     NMDM_TRY(nmdm_db_rows(ctx, values, RECIPIENT_COLUMNS,
@@ -323,12 +359,16 @@ nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
             .id = row[0], .active = is_true(row[1]), .priority = row[2],
             .created = nmdm_time_of_seconds(row[3]),
             .expires = nmdm_time_of_seconds(row[4]),
-            .is_expired = is_true(row[5]), .status = row[6],
-            .updated = nmdm_time_of_seconds(row[7]), .not_now_tally = row[8],
-            .not_now_at = nmdm_time_of_seconds(row[9]),
+            .is_expired = is_true(row[5]),
         };
     }
-    return NULL;
+    /* The array has stopped moving. */
+    for (i = 0; i < rows->nelts; i++) {
+        nmdm_recipient_t *r = &APR_ARRAY_IDX(rows, i, nmdm_recipient_t);
+
+        apr_hash_set(by_id, r->id, APR_HASH_KEY_STRING, r);
+    }
+    return rows->nelts ? add_answers(ctx, rows, by_id, uuid) : NULL;
 }
 
 /* ---- Cancelling ---- */

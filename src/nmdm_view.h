@@ -25,7 +25,8 @@ typedef enum {
     NMDM_KEYS_ALL,              /* of every enrollment */
     NMDM_KEYS_OF_IDS,           /* of a list */
     NMDM_KEYS_OF_SERIALS,       /* of these devices and their users */
-    NMDM_KEYS_OF_NAME           /* of users with this one short name */
+    NMDM_KEYS_OF_NAME,          /* of users with this one short name */
+    NMDM_KEYS_OF_TYPE           /* of this one type */
 } nmdm_keys_e;
 
 /* The keys of enrollments beyond the id `after`, in the order of ids, into an

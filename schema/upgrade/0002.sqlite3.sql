@@ -21,8 +21,10 @@ CREATE TABLE nanomdm_pushes (
 
 CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
 
--- Operators look for user names and page through the users of one; they see the
--- newest results of an enrollment first.
+-- Operators page through the enrollments of one type and the users of one name;
+-- they see the newest results of an enrollment first.
+CREATE INDEX idx_enrollment_type_id ON enrollments (type, id);
+
 CREATE INDEX idx_user_short_name ON users (user_short_name, id);
 
 CREATE INDEX idx_result_time

@@ -113,6 +113,8 @@ def test_every_call_is_documented_and_no_other():
 
 # -- The document and a server ----------------------------------------
 
+KEPT = "kept-command"
+
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ESCROW = {"serial": "C02X", "productType": "Mac14,2", "orgName": "A",
@@ -177,7 +179,7 @@ class Asking:
                  ids="", query="", at="", client=None, key=True):
         operation = operations()[path, method]
         client = client or self.operator
-        url = at + path.replace("{ids}", ids) + query
+        url = at + re.sub(r"{\w+}", ids, path) + query
         ask = client.call if key else client.raw
         answer = ask(method, url, body, headers)
         where = f"{method} {url} is {answer.status}"
@@ -228,6 +230,24 @@ def json_body(ids, plist=None):
     return json.dumps(body).encode()
 
 
+def reading_and_taking_back(mac):
+    """Of the calls that show what is stored."""
+    query = json.dumps({"filter": {"ids": [mac.id], "enabled": True},
+                        "options": {"include_device_cert": True}}).encode()
+    order = json.dumps({"udid": mac.id, "request_type": "UserList",
+                        "priority": 1}).encode()
+    mine, kept = {"ids": mac.id}, {"ids": KEPT}
+    return {
+        ("POST", "/v1/enrollments/query"): ([query, JSON], {}),
+        ("GET", "/v1/enrollments/{id}"): ([], mine),
+        ("POST", "/v1/commands"): ([order, JSON], {}),
+        ("GET", "/v1/commands/{uuid}"): ([], kept),
+        ("DELETE", "/v1/commands/{uuid}"): ([], kept),
+        ("GET", "/v1/queue/{ids}"): ([], mine),
+        ("DELETE", "/v1/queue/{ids}"): ([], mine),
+        ("GET", "/v1/results/{id}"): ([], mine)}
+
+
 def good_requests(mac, pem):
     """Of each operation one that is in order, as arguments of ask()."""
     form = urllib.parse.urlencode({**ESCROW, "topic": mac.topic}).encode()
@@ -252,6 +272,7 @@ def good_requests(mac, pem):
         requests[method, "/v1/push/{ids}"] = ([], {"ids": mac.id})
     for method in "POST", "PUT", "PATCH":
         requests[method, "/v1/escrowkeyunlock"] = ([form, FORM], {})
+    requests.update(reading_and_taking_back(mac))
     return requests
 
 
@@ -295,6 +316,36 @@ def enqueue_and_push(ask, mac, gone, stranger):
         ask(500, method, ids, ids=gone.id)
 
 
+def reading(ask, mac, stranger):
+    """Calls that show what is stored, and take it back."""
+    _, plist = command(uuid=KEPT)
+    ask(200, "PUT", "/v1/enqueue/{ids}", plist, ids=mac.id,
+        query="?nopush=1&expires=60&priority=5")
+    mac.not_now(KEPT)
+    for path in ("/v1/enrollments/{id}", "/v1/queue/{ids}",
+                 "/v1/results/{id}"):
+        ask(200, "GET", path, ids=mac.id)
+        ask(400, "GET", path, ids="%FF")
+        ask(404, "GET", path, ids=stranger.id)
+    for method in "GET", "DELETE":
+        ask(400, method, "/v1/commands/{uuid}", ids="%FF")
+        ask(404, method, "/v1/commands/{uuid}", ids="none")
+    ask(400, "POST", "/v1/enrollments/query", b"x")
+    ask(400, "DELETE", "/v1/queue/{ids}", ids=mac.id, query="?x=1")
+    ask(207, "DELETE", "/v1/queue/{ids}", ids=f"{mac.id},{stranger.id}")
+    ask(204, "DELETE", "/v1/queue/{ids}", ids=mac.id)
+
+
+def orders(ask, mac, gone, stranger):
+    def order(status, **keys):
+        ask(status, "POST", "/v1/commands", json.dumps(
+            {"request_type": "UserList", **keys}).encode(), JSON)
+    order(207, ids=[mac.id, gone.id])
+    order(400)
+    order(400, udid=mac.id, request_type="X" * 64)
+    order(500, udid=stranger.id)
+
+
 def push_certificates(ask):
     ask(400, "PUT", "/v1/pushcert", b"x")
     other = certs.push_certificate()
@@ -336,6 +387,12 @@ def messages(ask, mac, stranger):
 
 # What a test cannot have a server say at will.
 UNSEEN = {
+    **{(path, method, "500"): "a statement would have to fail"
+       for path, method in (
+           ("/v1/enrollments/query", "POST"), ("/v1/enrollments/{id}", "GET"),
+           ("/v1/queue/{ids}", "GET"), ("/v1/queue/{ids}", "DELETE"),
+           ("/v1/results/{id}", "GET"), ("/v1/commands/{uuid}", "GET"),
+           ("/v1/commands/{uuid}", "DELETE"))},
     ("/v1/pushcert", "PUT", "500"): "a statement would have to fail",
 }
 
@@ -354,6 +411,8 @@ def test_answers_are_as_documented_and_all_of_them_occur(
 
     expect_log("NMDM0909", "push failed")
     ask(200, "PUT", "/v1/pushcert", pem, query="?force=1")
+    reading(ask, mac, stranger)
+    orders(ask, mac, gone, stranger)
     everywhere(ask, mac, pem, 200)
     enqueue_and_push(ask, mac, gone, stranger)
     push_certificates(ask)

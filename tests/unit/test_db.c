@@ -409,6 +409,7 @@ static void a_database_of_version_1_is_upgraded(void **state)
     tell(w, "DROP TABLE IF EXISTS nanomdm_events");
     tell(w, "DROP INDEX idx_user_short_name");
     tell(w, "DROP INDEX idx_result_time");
+    tell(w, "DROP INDEX idx_enrollment_type_id");
     tell(w, "UPDATE nanomdm_schema SET version = 1");
     OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
     assert_int_equal(w->schema.version, 1);

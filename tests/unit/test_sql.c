@@ -278,6 +278,7 @@ static void pages_come_from_an_index_in_their_order(void **state)
         { STMT_ROSTER_SKIP, "sqlite_autoindex_enrollments_1 (id>?)" },
         { STMT_ROSTER_NAME,
           "idx_user_short_name (user_short_name=? AND id>?)" },
+        { STMT_ROSTER_TYPE, "idx_enrollment_type_id (type=? AND id>?)" },
         { STMT_QUEUE_PAGE, "idx_queue_pending (id=? AND priority<?)" },
         { STMT_RESULT_PAGE, "idx_result_time (id=? AND updated_at<?)" },
         { STMT_LAST_REPORT, "idx_result_time (id=?)" },
