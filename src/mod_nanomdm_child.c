@@ -6,6 +6,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"
 #include "nmdm_client.h"
+#include "nmdm_courier.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
@@ -29,6 +30,7 @@ APLOG_USE_MODULE(nanomdm);
 
 /* A stopping child gives events this long; httpd kills it after ten seconds. */
 #define PEERS_PATIENCE apr_time_from_sec(2)
+#define COURIER_PATIENCE apr_time_from_sec(2)
 
 /* While the database is away, one request at a time looks for it, this
  * often. */
@@ -45,6 +47,7 @@ struct nanomdm_site_t {
     nmdm_seen_t *seen;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
+    nmdm_courier_t *courier;    /* of the child, or NULL */
     const int *number_of_sites; /* of this child */
 
     apr_thread_mutex_t *lock;   /* guards the rest */
@@ -70,6 +73,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->seen = site->seen;
     ctx->apns = site->apns;
     ctx->peers = site->peers;
+    ctx->courier = site->courier;
 }
 
 /* ---- Lending connections ---- */
@@ -331,7 +335,10 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
 {
     nanomdm_site_t *site = baton;
 
-    if (!x->status) {
+    if (x->baton) {
+        nmdm_courier_ended(x);
+    }
+    else if (!x->status) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
                      NMDMNO(1505) "%s is lost: %s", x->about,
                      x->failure ? x->failure : "no answer");
@@ -381,6 +388,52 @@ static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
 
     NMDM_TRY(nmdm_apns_start(&site->apns, pchild, &apns));
     apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);
+    return NULL;
+}
+
+static nmdm_ctx_t *context_of_site(void *site, apr_pool_t *p)
+{
+    return make_context(site, p);
+}
+
+static apr_status_t stop_courier(void *courier)
+{
+    nmdm_courier_stop(courier, COURIER_PATIENCE);
+    return APR_SUCCESS;
+}
+
+/* Registered after the clients' ends, so that it ends before them. */
+static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
+{
+    nmdm_courier_t *courier = NULL;
+    int i;
+
+    for (i = 0; i < child->sites->nelts; i++) {
+        nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
+                                             nanomdm_site_t *);
+        nmdm_route_t route = { NULL, site->peers, 0, context_of_site, site };
+        apr_array_header_t *webhooks;
+
+        nanomdm_all_webhooks(&webhooks, pchild, site->server);
+        if (!webhooks->nelts) {
+            continue;
+        }
+        if (!courier) {
+            NMDM_TRY(nmdm_courier_create(&courier, pchild));
+        }
+        route.webhooks = webhooks;
+        route.timeout = nanomdm_upstream_timeout(
+            nanomdm_server_defaults(site->server));
+        nmdm_courier_add(courier, &route);
+    }
+    /* An operator may replay at another virtual host than devices use. */
+    for (i = 0; i < child->sites->nelts; i++) {
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->courier = courier;
+    }
+    if (courier) {
+        apr_pool_pre_cleanup_register(pchild, courier, stop_courier);
+        NMDM_TRY(nmdm_courier_start(courier, pchild));
+    }
     return NULL;
 }
 
@@ -445,6 +498,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 {
     child_t *child = apr_pcalloc(pchild, sizeof(*child));
     apr_thread_mutex_t *writer = NULL;
+    nmdm_err_t *err;
     server_rec *each;
 
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
@@ -464,5 +518,9 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     }
     if (child->sites->nelts) {
         start_thread(child, pchild, s);
+    }
+    err = start_courier(child, pchild);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
     }
 }

@@ -16,9 +16,10 @@ printf '%s\n' "$includes" | awk '
         split("nmdm nmdm_plist nmdm_json nmdm_crypto", l0)
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_seen nmdm_client " \
               "nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
-        split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_outbox", l2)
-        split("nmdm_push nmdm_webhook nmdm_dm", l3)
-        split("nmdm_service nmdm_admin", l4)
+        split("nmdm_message nmdm_store nmdm_queue nmdm_schema " \
+              "nmdm_outbox", l2)
+        split("nmdm_push nmdm_webhook nmdm_dm nmdm_courier", l3)
+        split("nmdm_service nmdm_teller nmdm_admin nmdm_events", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2
