@@ -27,6 +27,11 @@ void nmdm_json_set_object(nmdm_json_t *object, const char *key,
 void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
                            apr_int64_t value);
 
+/* An empty array under key, and an object at its end. */
+void nmdm_json_set_array(nmdm_json_t *object, const char *key);
+void nmdm_json_append(nmdm_json_t *object, const char *key,
+                      nmdm_json_t *element);
+
 /* The same object with its keys in the order of their bytes. */
 nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);
 
