@@ -560,6 +560,7 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild)
 {
     nmdm_courier_t *courier = apr_pcalloc(pchild, sizeof(*courier));
+    apr_allocator_t *allocator = NULL;
     char random[8];
     nmdm_bytes_t name = { random, sizeof(random) };
     apr_status_t rv;
@@ -571,7 +572,12 @@ nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild)
         rv = apr_thread_cond_create(&courier->wake, pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_pool_create_unmanaged_ex(&courier->pool, NULL, NULL);
+        rv = apr_allocator_create(&allocator);
+    }
+    if (rv == APR_SUCCESS) {
+        /* Of its own, because the thread allocates from it. */
+        rv = apr_pool_create_ex(&courier->pool, pchild, NULL, allocator);
+        apr_allocator_owner_set(allocator, courier->pool);
     }
     if (rv != APR_SUCCESS || !nmdm_crypto_random(random, sizeof(random))) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
