@@ -21,7 +21,7 @@
 APLOG_USE_MODULE(nanomdm);
 
 /* Threads of the child besides those that serve requests: the one that writes
- * last_seen_at, and one to spare. */
+ * last_seen_at, and the one that brings events to webhooks. */
 #define OWN_THREADS 2
 
 /* mod_dbd's own default. */
