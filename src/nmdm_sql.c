@@ -370,12 +370,14 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
     "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s"),
 
-/* An event waits as long as those of its device that stand before it. */
+/* An event waits as long as those of its device that stand before it. The
+ * addition keeps planners from looking for the greatest next_at of all in an
+ * index that does not know devices. */
 ROW(STMT_EVENT_PUT, "event_put",
     "INSERT INTO nanomdm_events (device_id, target, event_id, topic, body,"
     "                            traceparent, next_at, dies_at, created_at)"
     " SELECT %s, %s, %s, %s, %s, NULLIF(%s, ''),"
-    "        COALESCE((SELECT MAX(w.next_at) FROM nanomdm_events w"
+    "        COALESCE((SELECT MAX(w.next_at + 0) FROM nanomdm_events w"
     "                   WHERE w.device_id = %s AND w.target = %s"
     "                     AND w.is_dead = FALSE), 0),"
     "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS"),
@@ -436,7 +438,7 @@ ROW(STMT_EVENT_HURRY, "event_hurry",
     " WHERE is_dead = FALSE AND target = %s AND next_at > EPOCH_SECONDS"),
 
 ROW(STMT_EVENT_BACKLOG, "event_backlog",
-    "SELECT COUNT(*) FROM nanomdm_events"
+    "SELECT COUNT(seq) FROM nanomdm_events"
     " WHERE is_dead = FALSE AND target = %s"),
 
 ROW(STMT_EVENT_LIST_PENDING, "event_list_pending", EVENT_LIST("FALSE")),
@@ -574,8 +576,8 @@ const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
     };
     static const char *const EPOCH[] = {
         [NMDM_SQLITE3] = "CAST(strftime('%%s', 'now') AS INTEGER)",
-        [NMDM_PGSQL] = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)"
-                       " AS BIGINT)",
+        [NMDM_PGSQL]
+            = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
         [NMDM_MYSQL] = "UNIX_TIMESTAMP()",
     };
     const statement_t *row = &STATEMENTS[stmt];
