@@ -29,6 +29,10 @@
 #define RENEWAL apr_time_from_sec(NMDM_OUTBOX_LEASE / 4)
 #define COUNTING apr_time_from_sec(60)
 
+/* Under load outcomes and new events are collected that long, and cost one
+ * commit together. An event that comes alone does not wait. */
+#define BREATH apr_time_from_msec(25)
+
 /* After so many failures without a success between them a receiver is taken to
  * be away: then one event at a time, so often, finds out whether it is back,
  * and the others are spared. */
@@ -96,21 +100,14 @@ static int was_taken(const parcel_t *parcel)
 }
 
 typedef struct {
-    const way_t *way;
-    const apr_array_header_t *seqs;
+    way_t *way;
+    const apr_array_header_t *taken, *seqs;
     apr_array_header_t *events;
     const parcel_t *parcel;
     const char *why;
     int delay, most;
     apr_int64_t number;
 } work_t;
-
-static nmdm_err_t *do_done(nmdm_ctx_t *ctx, void *baton)
-{
-    const work_t *work = baton;
-
-    return nmdm_outbox_done(ctx, work->seqs, work->way->courier->lease);
-}
 
 static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
 {
@@ -196,28 +193,12 @@ static nmdm_err_t *note_success(way_t *way, nmdm_ctx_t *ctx)
     return NULL;
 }
 
-/* Successes first: they cost one statement. */
-static nmdm_err_t *settle(way_t *way, nmdm_ctx_t *ctx)
+static nmdm_err_t *settle_failures(way_t *way, nmdm_ctx_t *ctx)
 {
-    apr_array_header_t *seqs = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
-                                              sizeof(const char *));
-    work_t work = { .way = way, .seqs = seqs };
     parcel_t *parcel, *next;
 
-    APR_RING_FOREACH(parcel, &way->ended, parcel_t, link) {
-        if (was_taken(parcel)) {
-            APR_ARRAY_PUSH(seqs, const char *) = parcel->event.seq;
-        }
-    }
-    if (seqs->nelts) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_done, &work));
-        NMDM_TRY(note_success(way, ctx));
-    }
     APR_RING_FOREACH_SAFE(parcel, next, &way->ended, parcel_t, link) {
-        if (was_taken(parcel)) {
-            forget(parcel);
-        }
-        else {
+        if (!was_taken(parcel)) {
             NMDM_TRY(settle_failure(way, ctx, parcel));
         }
     }
@@ -226,33 +207,49 @@ static nmdm_err_t *settle(way_t *way, nmdm_ctx_t *ctx)
 
 /* ---- Sending ---- */
 
+/* What is under way here is left out, whatever became of its lease. */
 static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
+    apr_array_header_t *due = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
+                                             sizeof(const char *));
     apr_array_header_t *seqs = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
                                               sizeof(const char *));
+    int i;
 
     work->seqs = seqs;
-    return nmdm_outbox_look(ctx, seqs, work->way->webhook->target,
-                            work->most);
+    NMDM_TRY(nmdm_outbox_look(ctx, due, work->way->webhook->target,
+                              work->most));
+    for (i = 0; i < due->nelts; i++) {
+        const char *seq = APR_ARRAY_IDX(due, i, const char *);
+
+        if (!apr_hash_get(work->way->under_way, seq, APR_HASH_KEY_STRING)) {
+            APR_ARRAY_PUSH(seqs, const char *) = seq;
+        }
+    }
+    return NULL;
 }
 
-static nmdm_err_t *do_lease(nmdm_ctx_t *ctx, void *baton)
-{
-    const work_t *work = baton;
-
-    return nmdm_outbox_lease(ctx, work->seqs, work->way->courier->lease);
-}
-
-static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
+/* What was taken goes and what comes next is leased, in one commit: each of
+ * them costs a write to the disk. */
+static nmdm_err_t *do_exchange(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
+    const char *lease = work->way->courier->lease;
 
     work->events = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
                                   sizeof(nmdm_event_t *));
+    NMDM_TRY(nmdm_outbox_done(ctx, work->taken, lease));
+    if (!work->most) {
+        return NULL;
+    }
+    NMDM_TRY(do_look(ctx, work));
+    if (!work->seqs->nelts) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_outbox_lease(ctx, work->seqs, lease));
     return nmdm_outbox_read(ctx, work->events, work->seqs,
-                            work->way->webhook->target,
-                            work->way->courier->lease);
+                            work->way->webhook->target, lease);
 }
 
 static parcel_t *make_parcel(way_t *way, const nmdm_event_t *event)
@@ -302,49 +299,53 @@ static void post(way_t *way, nmdm_ctx_t *ctx, const nmdm_event_t *event)
     }
 }
 
-/* How many more this receiver may be sent now. */
-static int room(const way_t *way)
+/* How many more this receiver may be sent now, beside so many. */
+static int room(const way_t *way, int number)
 {
-    int number = (int)apr_hash_count(way->under_way);
-
     if (way->failures >= AWAY) {
         return !number && steady_now() >= way->probe_at;
     }
     return NMDM_OUTBOX_MOST - number;
 }
 
-static void leave_out_known(way_t *way, work_t *work, apr_pool_t *p)
+static apr_array_header_t *taken_ones(const way_t *way, apr_pool_t *p)
 {
     apr_array_header_t *seqs = apr_array_make(p, NMDM_OUTBOX_MOST,
                                               sizeof(const char *));
-    int i;
+    const parcel_t *parcel;
 
-    for (i = 0; i < work->seqs->nelts; i++) {
-        const char *seq = APR_ARRAY_IDX(work->seqs, i, const char *);
-
-        if (!apr_hash_get(way->under_way, seq, APR_HASH_KEY_STRING)) {
-            APR_ARRAY_PUSH(seqs, const char *) = seq;
+    APR_RING_FOREACH(parcel, &way->ended, parcel_t, link) {
+        if (was_taken(parcel)) {
+            APR_ARRAY_PUSH(seqs, const char *) = parcel->event.seq;
         }
     }
-    work->seqs = seqs;
+    return seqs;
 }
 
-static nmdm_err_t *send_more(way_t *way, nmdm_ctx_t *ctx)
+/* Where nothing was taken, a look that finds nothing is all it costs. */
+static nmdm_err_t *send_more(way_t *way, nmdm_ctx_t *ctx, int is_stopping)
 {
-    work_t work = { .way = way, .most = room(way) };
-    int i;
+    work_t work = { .way = way, .taken = taken_ones(way, ctx->pool) };
+    int number = (int)apr_hash_count(way->under_way) - work.taken->nelts, i;
 
-    if (!work.most) {
-        return NULL;
+    if (work.taken->nelts) {
+        NMDM_TRY(note_success(way, ctx));
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &work));
-    leave_out_known(way, &work, ctx->pool);
-    if (!work.seqs->nelts) {
-        return NULL;
+    work.most = is_stopping ? 0 : room(way, number);
+    if (!work.taken->nelts) {
+        if (!work.most) {
+            return NULL;
+        }
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &work));
+        if (!work.seqs->nelts) {
+            return NULL;
+        }
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_lease, &work));
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, &work));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_exchange, &work));
     nmdm_db_release(ctx);
+    while (!APR_RING_EMPTY(&way->ended, parcel_t, link)) {
+        forget(APR_RING_FIRST(&way->ended));
+    }
     for (i = 0; i < work.events->nelts; i++) {
         post(way, ctx, APR_ARRAY_IDX(work.events, i, nmdm_event_t *));
     }
@@ -464,13 +465,12 @@ static nmdm_err_t *go_round(way_t *way, nmdm_ctx_t *ctx, int is_stopping)
     if (!found) {
         return NULL;
     }
-    NMDM_TRY(settle(way, ctx));
-    if (is_stopping) {
-        return NULL;
+    NMDM_TRY(settle_failures(way, ctx));
+    if (!is_stopping) {
+        NMDM_TRY(renew(way, ctx, now));
+        NMDM_TRY(count(way, ctx, now));
     }
-    NMDM_TRY(renew(way, ctx, now));
-    NMDM_TRY(count(way, ctx, now));
-    return send_more(way, ctx);
+    return send_more(way, ctx, is_stopping);
 }
 
 /* That the database is away is told once. */
@@ -526,10 +526,14 @@ int nmdm_courier_turn(nmdm_courier_t *courier)
 }
 
 /* Returns whether it is to stop. */
-static int wait_for_news(nmdm_courier_t *courier)
+static int wait_for_news(nmdm_courier_t *courier, apr_time_t last_turn)
 {
+    apr_time_t since = steady_now() - last_turn;
     int is_stopping;
 
+    if (since < BREATH) {
+        apr_sleep(BREATH - since);
+    }
     apr_thread_mutex_lock(courier->lock);
     if (!courier->is_woken) {
         apr_thread_cond_timedwait(courier->wake, courier->lock,
@@ -545,9 +549,11 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 {
     nmdm_courier_t *courier = data;
     int is_stopping, under_way;
+    apr_time_t last_turn = 0;
 
     do {
-        is_stopping = wait_for_news(courier);
+        is_stopping = wait_for_news(courier, last_turn);
+        last_turn = steady_now();
         under_way = turn(courier, is_stopping);
     } while (!is_stopping
              || (under_way && steady_now() < courier->stop_at));
