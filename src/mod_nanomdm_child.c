@@ -30,7 +30,10 @@ APLOG_USE_MODULE(nanomdm);
 
 /* A stopping child gives events this long; httpd kills it after ten seconds. */
 #define PEERS_PATIENCE apr_time_from_sec(2)
-#define COURIER_PATIENCE apr_time_from_sec(2)
+
+/* Where a courier waits first, the clients go on meanwhile; both together have
+ * the same time. */
+#define COURIER_PATIENCE apr_time_from_msec(1500)
 
 /* While the database is away, one request at a time looks for it, this
  * often. */
@@ -355,7 +358,10 @@ static apr_status_t stop_peers(void *data)
 {
     nanomdm_site_t *site = data;
 
-    nmdm_client_stop(site->peers, PEERS_PATIENCE / *site->number_of_sites);
+    apr_interval_time_t patience = site->courier
+        ? PEERS_PATIENCE - COURIER_PATIENCE : PEERS_PATIENCE;
+
+    nmdm_client_stop(site->peers, patience / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
