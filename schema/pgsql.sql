@@ -279,6 +279,35 @@ CREATE TABLE nanomdm_pushes (
 
 CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
 
+-- The outbox of durable webhooks: what no receiver has taken yet, one row for
+-- each event and receiver, oldest first by seq. target names a receiver's URL.
+-- Times are seconds since 1970 by the database's clock: not before next_at; not
+-- while somebody else's lease holds; a try that fails after dies_at is the last.
+CREATE TABLE nanomdm_events (
+    seq          BIGINT       GENERATED ALWAYS AS IDENTITY,
+    device_id    VARCHAR(255) NOT NULL,
+    target       VARCHAR(127) NOT NULL,
+    event_id     VARCHAR(31)  NOT NULL,
+    topic        VARCHAR(63)  NOT NULL,
+    body         TEXT         NOT NULL,
+    traceparent  VARCHAR(63)  NULL,
+    is_dead      BOOLEAN      NOT NULL DEFAULT FALSE,
+    tries        INTEGER      NOT NULL DEFAULT 0,
+    next_at      BIGINT       NOT NULL,
+    dies_at      BIGINT       NOT NULL,
+    leased_until BIGINT       NOT NULL DEFAULT 0,
+    lease        VARCHAR(31)  NULL,
+    last_error   VARCHAR(255) NULL,
+    created_at   BIGINT       NOT NULL,
+    PRIMARY KEY (seq)
+);
+
+CREATE INDEX idx_event_due
+    ON nanomdm_events (is_dead, target, next_at, seq);
+
+CREATE INDEX idx_event_device
+    ON nanomdm_events (device_id, target, is_dead, seq);
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY

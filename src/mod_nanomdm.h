@@ -32,6 +32,14 @@ typedef struct {
     const char *header;
 } nanomdm_source_t;
 
+/* One NanoMDMWebhook; 0 topics and UNSET mean those of the others. */
+typedef struct {
+    const char *url;
+    const char *key;
+    unsigned topics;
+    int redacts;
+} nanomdm_webhook_t;
+
 /* Unset is UNSET for numbers and NULL for pointers, here and in create, merge
  * and the directive table, which have the same order. */
 typedef struct {
@@ -56,6 +64,10 @@ typedef struct {
     int push_repeats;
     const char *webhook_url;
     const char *webhook_key;
+    apr_array_header_t *webhooks;       /* of nanomdm_webhook_t */
+    int webhook_topics;
+    int webhook_redacts;
+    int webhook_durable;
     const char *dm_url;
     const char *dm_send_key;
     const char *dm_receive_key;
@@ -89,11 +101,37 @@ nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
 nanomdm_server_t *nanomdm_server(const server_rec *s);
 apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf);
 apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf);
+/* Who is told of messages, as nmdm_webhook_conf_t *, or NULL. */
+apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
+                                     const nanomdm_conf_t *conf);
 /* The push directives, defaults applied. */
 nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf);
 /* The sources of NanoMDMIdentity, or the default. */
 const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
                                                    const nanomdm_conf_t *c);
+
+/* ---- mod_nanomdm_webhooks.c: directives about webhooks ---- */
+
+const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
+                                    const char *url);
+const char *nanomdm_set_webhook_key(cmd_parms *cmd, void *conf,
+                                    const char *value);
+const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf, int argc,
+                                char *const argv[]);
+const char *nanomdm_set_webhook_topics(cmd_parms *cmd, void *conf, int argc,
+                                       char *const argv[]);
+const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
+                                         const char *word);
+/* Those of a server and of all its sections, each target once. Returns what
+ * contradicts itself, or NULL. */
+const char *nanomdm_all_webhooks(apr_array_header_t **out, apr_pool_t *p,
+                                 const server_rec *s);
+
+/* mod_nanomdm_config.c's, for more setters. */
+const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
+                            const char *url);
+const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+                               const char *value);
 
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 

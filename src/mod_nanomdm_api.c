@@ -4,6 +4,7 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
+#include "nmdm_events.h"
 #include "nmdm_ledger.h"
 #include "nmdm_order.h"
 #include "nmdm_roster.h"
@@ -229,6 +230,38 @@ static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,
                                     parameter(r, "topic"));
 }
 
+static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
+                                    nmdm_reply_t *reply, int *status,
+                                    const char *rest)
+{
+    (void)rest;
+    return nmdm_events_list(ctx, reply, status, parameter(r, "state"),
+                            parameter(r, "limit"), parameter(r, "cursor"));
+}
+
+static nmdm_err_t *call_replay_events(nmdm_ctx_t *ctx, request_rec *r,
+                                      nmdm_reply_t *reply, int *status,
+                                      const char *rest)
+{
+    nmdm_bytes_t body;
+
+    if (strcmp(rest, "replay")) {
+        nmdm_admin_error(reply, r->pool, "post to .../events/replay");
+        *status = HTTP_NOT_FOUND;
+        return NULL;
+    }
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_events_replay(ctx, reply, status, body);
+}
+
+static nmdm_err_t *call_drop_event(nmdm_ctx_t *ctx, request_rec *r,
+                                   nmdm_reply_t *reply, int *status,
+                                   const char *rest)
+{
+    (void)r;
+    return nmdm_events_drop(ctx, reply, status, rest);
+}
+
 /* More than one row of a name: one for each method. */
 static const struct {
     const char *name;
@@ -255,6 +288,9 @@ static const struct {
     { "commands", M_POST, 0, call_command },
     { "commands", M_GET, 1, call_recipients },
     { "commands", M_DELETE, 1, call_cancel },
+    { "events", M_GET, 0, call_list_events },
+    { "events", M_POST, 1, call_replay_events },
+    { "events", M_DELETE, 1, call_drop_event },
     { NULL, 0, 0, NULL }
 };
 

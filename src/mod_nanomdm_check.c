@@ -21,7 +21,7 @@
 APLOG_USE_MODULE(nanomdm);
 
 /* Threads of the child besides those that serve requests: the one that writes
- * last_seen_at, and one to spare. */
+ * last_seen_at, and the one that brings events to webhooks. */
 #define OWN_THREADS 2
 
 /* mod_dbd's own default. */
@@ -443,6 +443,20 @@ static void make_trust(check_t *check, const site_t *site)
     }
 }
 
+/* ---- Judging: webhooks ---- */
+
+static void check_webhooks(check_t *check, const site_t *site)
+{
+    apr_array_header_t *all;
+    const char *problem = nanomdm_all_webhooks(&all, check->pool,
+                                               site->server);
+
+    if (problem) {
+        complain(check, site->any_use, site->server, NMDMNO(0015)
+                 "NanoMDMWebhookDelivery durable: %s", problem);
+    }
+}
+
 /* ---- Judging: all of it ---- */
 
 static void judge(check_t *check, const site_t *site)
@@ -465,6 +479,7 @@ static void judge(check_t *check, const site_t *site)
                  "AuthBasicProvider nanomdm knows no password without"
                  " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
     }
+    check_webhooks(check, site);
     make_trust(check, site);
 }
 

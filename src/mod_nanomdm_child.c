@@ -7,6 +7,7 @@
 #include "nmdm_apns.h"
 #include "nmdm_breaker.h"
 #include "nmdm_client.h"
+#include "nmdm_courier.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_seen.h"
@@ -39,6 +40,10 @@ APLOG_USE_MODULE(nanomdm);
 /* A stopping child gives events this long; httpd kills it after ten seconds. */
 #define PEERS_PATIENCE apr_time_from_sec(2)
 
+/* Where a courier waits first, the clients go on meanwhile; both together have
+ * the same time. */
+#define COURIER_PATIENCE apr_time_from_msec(1500)
+
 /* While the database is away, one request at a time looks for it, this
  * often. */
 #define PROBE_INTERVAL apr_time_from_msec(50)
@@ -58,6 +63,7 @@ struct nanomdm_site_t {
     nmdm_breaker_t *breaker;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
+    nmdm_courier_t *courier;    /* of the child, or NULL */
     const int *number_of_sites; /* of this child */
 
     apr_thread_mutex_t *lock;   /* guards the rest */
@@ -85,6 +91,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->breaker = site->breaker;
     ctx->apns = site->apns;
     ctx->peers = site->peers;
+    ctx->courier = site->courier;
 }
 
 /* ---- Lending connections ---- */
@@ -438,7 +445,10 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
 {
     nanomdm_site_t *site = baton;
 
-    if (!x->status) {
+    if (x->baton) {
+        nmdm_courier_ended(x);
+    }
+    else if (!x->status) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
                      NMDMNO(1505) "%s is lost: %s", x->about,
                      x->failure ? x->failure : "no answer");
@@ -455,7 +465,10 @@ static apr_status_t stop_peers(void *data)
 {
     nanomdm_site_t *site = data;
 
-    nmdm_client_stop(site->peers, PEERS_PATIENCE / *site->number_of_sites);
+    apr_interval_time_t patience = site->courier
+        ? PEERS_PATIENCE - COURIER_PATIENCE : PEERS_PATIENCE;
+
+    nmdm_client_stop(site->peers, patience / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
@@ -509,6 +522,52 @@ static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
         }
     }
     return nanomdm_shelf_create(pchild, server->pool_size, close_loan);
+}
+
+static nmdm_ctx_t *context_of_site(void *site, apr_pool_t *p)
+{
+    return make_context(site, p);
+}
+
+static apr_status_t stop_courier(void *courier)
+{
+    nmdm_courier_stop(courier, COURIER_PATIENCE);
+    return APR_SUCCESS;
+}
+
+/* Registered after the clients' ends, so that it ends before them. */
+static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
+{
+    nmdm_courier_t *courier = NULL;
+    int i;
+
+    for (i = 0; i < child->sites->nelts; i++) {
+        nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
+                                             nanomdm_site_t *);
+        nmdm_route_t route = { NULL, site->peers, 0, context_of_site, site };
+        apr_array_header_t *webhooks;
+
+        nanomdm_all_webhooks(&webhooks, pchild, site->server);
+        if (!webhooks->nelts) {
+            continue;
+        }
+        if (!courier) {
+            NMDM_TRY(nmdm_courier_create(&courier, pchild));
+        }
+        route.webhooks = webhooks;
+        route.timeout = nanomdm_upstream_timeout(
+            nanomdm_server_defaults(site->server));
+        nmdm_courier_add(courier, &route);
+    }
+    /* An operator may replay at another virtual host than devices use. */
+    for (i = 0; i < child->sites->nelts; i++) {
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->courier = courier;
+    }
+    if (courier) {
+        apr_pool_pre_cleanup_register(pchild, courier, stop_courier);
+        NMDM_TRY(nmdm_courier_start(courier, pchild));
+    }
+    return NULL;
 }
 
 static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
@@ -600,6 +659,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 {
     child_t *child = apr_pcalloc(pchild, sizeof(*child));
     apr_thread_mutex_t *writer = NULL;
+    nmdm_err_t *err;
     server_rec *each;
 
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
@@ -620,5 +680,9 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     }
     if (child->sites->nelts) {
         start_threads(child, pchild, s);
+    }
+    err = start_courier(child, pchild);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
     }
 }

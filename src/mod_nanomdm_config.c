@@ -65,6 +65,10 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->push_repeats = NANOMDM_UNSET;
     conf->webhook_url = NULL;
     conf->webhook_key = NULL;
+    conf->webhooks = NULL;
+    conf->webhook_topics = NANOMDM_UNSET;
+    conf->webhook_redacts = NANOMDM_UNSET;
+    conf->webhook_durable = NANOMDM_UNSET;
     conf->dm_url = NULL;
     conf->dm_send_key = NULL;
     conf->dm_receive_key = NULL;
@@ -124,6 +128,12 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                          : base->webhook_url;
     conf->webhook_key = add->webhook_key ? add->webhook_key
                                          : base->webhook_key;
+    conf->webhooks = add->webhooks ? add->webhooks : base->webhooks;
+    conf->webhook_topics = either(add->webhook_topics, base->webhook_topics);
+    conf->webhook_redacts = either(add->webhook_redacts,
+                                   base->webhook_redacts);
+    conf->webhook_durable = either(add->webhook_durable,
+                                   base->webhook_durable);
     conf->dm_url = add->dm_url ? add->dm_url : base->dm_url;
     conf->dm_send_key = add->dm_send_key ? add->dm_send_key
                                          : base->dm_send_key;
@@ -370,8 +380,8 @@ static const char *read_secret_file(cmd_parms *cmd, const char **secret,
 
 /* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
  * in a message. */
-static const char *set_secret(cmd_parms *cmd, const char **slot,
-                              const char *value)
+const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+                               const char *value)
 {
     const char *found;
 
@@ -398,7 +408,7 @@ static const char *set_secret(cmd_parms *cmd, const char **slot,
 
 static const char *set_api_key(cmd_parms *cmd, void *conf, const char *value)
 {
-    return set_secret(cmd, &((nanomdm_conf_t *)conf)->api_key, value);
+    return nanomdm_set_secret(cmd, &((nanomdm_conf_t *)conf)->api_key, value);
 }
 
 static const char *set_schema(cmd_parms *cmd, void *conf, const char *word)
@@ -605,8 +615,8 @@ static const char *set_push_timeout(cmd_parms *cmd, void *conf,
 }
 
 /* http or https, with a host and whatever path and query. */
-static const char *set_url(cmd_parms *cmd, const char **slot,
-                           const char *url)
+const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
+                            const char *url)
 {
     apr_uri_t uri;
 
@@ -622,38 +632,29 @@ static const char *set_url(cmd_parms *cmd, const char **slot,
     return NULL;
 }
 
-static const char *set_webhook_url(cmd_parms *cmd, void *conf,
-                                   const char *url)
-{
-    return set_url(cmd, &((nanomdm_conf_t *)conf)->webhook_url, url);
-}
-
-static const char *set_webhook_key(cmd_parms *cmd, void *conf,
-                                   const char *value)
-{
-    return set_secret(cmd, &((nanomdm_conf_t *)conf)->webhook_key, value);
-}
-
 static const char *set_dm_url(cmd_parms *cmd, void *conf, const char *url)
 {
-    return set_url(cmd, &((nanomdm_conf_t *)conf)->dm_url, url);
+    return nanomdm_set_url(cmd, &((nanomdm_conf_t *)conf)->dm_url, url);
 }
 
 static const char *set_dm_send_key(cmd_parms *cmd, void *conf,
                                    const char *value)
 {
-    return set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_send_key, value);
+    return nanomdm_set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_send_key,
+                              value);
 }
 
 static const char *set_dm_receive_key(cmd_parms *cmd, void *conf,
                                       const char *value)
 {
-    return set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_receive_key, value);
+    return nanomdm_set_secret(cmd,
+                              &((nanomdm_conf_t *)conf)->dm_receive_key,
+                              value);
 }
 
 static const char *set_escrow_url(cmd_parms *cmd, void *conf, const char *url)
 {
-    return set_url(cmd, &((nanomdm_conf_t *)conf)->escrow_url, url);
+    return nanomdm_set_url(cmd, &((nanomdm_conf_t *)conf)->escrow_url, url);
 }
 
 static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
@@ -721,10 +722,20 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_FLAG("NanoMDMPushRepeat", ap_set_flag_slot,
                  MEMBER(push_repeats), S,
                  "Off to push once, even if the device stays silent"),
-    AP_INIT_TAKE1("NanoMDMWebhookURL", set_webhook_url, NULL, L,
+    AP_INIT_TAKE1("NanoMDMWebhookURL", nanomdm_set_webhook_url, NULL, L,
                   "URL that is told of every message"),
-    AP_INIT_TAKE1("NanoMDMWebhookKey", set_webhook_key, NULL, L,
+    AP_INIT_TAKE1("NanoMDMWebhookKey", nanomdm_set_webhook_key, NULL, L,
                   "signs events: file:PATH, env:NAME or text"),
+    AP_INIT_TAKE_ARGV("NanoMDMWebhook", nanomdm_add_webhook, NULL, L,
+                      "a further URL, then topics=NAME,... key=SECRET"
+                      " redact=on|off"),
+    AP_INIT_TAKE_ARGV("NanoMDMWebhookTopics", nanomdm_set_webhook_topics,
+                      NULL, L, "what is told: all, mdm.TYPE, -mdm.TYPE"),
+    AP_INIT_FLAG("NanoMDMWebhookRedact", ap_set_flag_slot,
+                 MEMBER(webhook_redacts), L,
+                 "On to take secrets out of raw_payload"),
+    AP_INIT_TAKE1("NanoMDMWebhookDelivery", nanomdm_set_webhook_delivery,
+                  NULL, L, "durable or besteffort"),
     AP_INIT_TAKE1("NanoMDMDeclarativeManagementURL", set_dm_url, NULL, L,
                   "base URL of the declarative management server"),
     AP_INIT_TAKE1("NanoMDMDeclarativeManagementSendKey", set_dm_send_key,

@@ -3,7 +3,6 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_dm.h"
-#include "nmdm_webhook.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -19,16 +18,6 @@ APLOG_USE_MODULE(nanomdm);
                    "/deviceservicesworkers/escrowKeyUnlock"
 
 /* ---- The context ---- */
-
-static const nmdm_webhook_conf_t *make_webhook(apr_pool_t *p,
-                                               const nanomdm_conf_t *conf)
-{
-    nmdm_webhook_conf_t *webhook = apr_palloc(p, sizeof(*webhook));
-
-    webhook->url = conf->webhook_url;
-    webhook->key = conf->webhook_key;
-    return webhook->url ? webhook : NULL;
-}
 
 static const nmdm_dm_conf_t *make_dm(apr_pool_t *p,
                                      const nanomdm_conf_t *conf)
@@ -53,7 +42,8 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     policy->return_to_service = conf->return_to_service;
     *push = nanomdm_push_conf(conf);
     policy->push = push;
-    policy->webhook = make_webhook(p, conf);
+    policy->webhooks = nanomdm_webhooks(p, conf);
+    policy->durable = conf->webhook_durable == 1;
     policy->dm = make_dm(p, conf);
     policy->escrow_url = conf->escrow_url ? conf->escrow_url : ESCROW_URL;
     policy->upstream_timeout = nanomdm_upstream_timeout(conf);
@@ -70,6 +60,27 @@ static const char *make_trace_id(apr_pool_t *p)
                                                       : "0000000000000000";
 }
 
+/* W3C Trace Context, version 00: "00-", 32 and 16 and 2 digits. Anything else
+ * is not passed on. */
+static const char *traceparent(const request_rec *r)
+{
+    static const char FORM[]
+        = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    const char *sent = apr_table_get(r->headers_in, "traceparent");
+    apr_size_t i;
+
+    if (!sent || strlen(sent) != sizeof(FORM) - 1) {
+        return NULL;
+    }
+    for (i = 0; FORM[i]; i++) {
+        if (FORM[i] == 'x' ? !strchr("0123456789abcdef", sent[i])
+                           : sent[i] != FORM[i]) {
+            return NULL;
+        }
+    }
+    return sent;
+}
+
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 {
     nanomdm_server_t *server = nanomdm_server(r->server);
@@ -78,6 +89,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     ctx->pool = r->pool;
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
     ctx->trace_id = make_trace_id(r->pool);
+    ctx->traceparent = traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
     ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };

@@ -122,6 +122,7 @@ typedef struct nmdm_daily_t nmdm_daily_t;
 typedef struct nmdm_breaker_t nmdm_breaker_t;
 typedef struct nmdm_apns_t nmdm_apns_t;
 typedef struct nmdm_client_t nmdm_client_t;
+typedef struct nmdm_courier_t nmdm_courier_t;
 
 /* The merged directives, as the core needs them. */
 typedef struct {
@@ -132,7 +133,9 @@ typedef struct {
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
                                          * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
-    const struct nmdm_webhook_conf_t *webhook;  /* NULL: nobody is told */
+    const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
+                                         * who is told */
+    int durable;                /* are events kept until they are taken? */
     const struct nmdm_dm_conf_t *dm;            /* NULL: nobody to ask */
     const char *escrow_url;
     apr_interval_time_t upstream_timeout;
@@ -164,11 +167,13 @@ struct nmdm_ctx_t {
     nmdm_breaker_t *breaker;    /* of this child, by topic; or NULL */
     nmdm_apns_t *apns;          /* pushes of this child */
     nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
+    nmdm_courier_t *courier;    /* brings durable events, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
     const char *query;          /* of the URL, for webhooks; or NULL */
     const char *trace_id;       /* 16 hex digits */
+    const char *traceparent;    /* as sent (W3C Trace Context), or NULL */
     apr_time_t now;             /* read once: one request has one time */
     nmdm_story_t story;
 

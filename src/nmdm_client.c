@@ -547,6 +547,7 @@ static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
     copy->key_pem = apr_pstrdup(p, x->key_pem);
     copy->deadline = x->deadline;
     copy->about = apr_pstrdup(p, x->about);
+    copy->baton = x->baton;
     return copy;
 }
 

@@ -15,6 +15,7 @@ typedef struct {
     const char *cert_pem, *key_pem;     /* TLS identity, or NULL */
     apr_time_t deadline;                /* retries included */
     const char *about;                  /* whose it is, for logs, or NULL */
+    void *baton;                        /* the caller's own */
 
     /* set by the thread that carried it */
     int status;                         /* 0: no answer, see failure */

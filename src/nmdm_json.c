@@ -132,6 +132,17 @@ void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value)
     (void)add(container, key, json_boolean(value));
 }
 
+void nmdm_json_set_array(nmdm_json_t *object, const char *key)
+{
+    json_object_set_new(object->value, key, json_array());
+}
+
+void nmdm_json_append(nmdm_json_t *object, const char *key,
+                      nmdm_json_t *element)
+{
+    json_array_append(json_object_get(object->value, key), element->value);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -42,6 +42,11 @@ void nmdm_json_add_real(nmdm_json_t *container, const char *key,
                         double value);
 void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value);
 
+/* An empty array under key, and an object at its end. */
+void nmdm_json_set_array(nmdm_json_t *object, const char *key);
+void nmdm_json_append(nmdm_json_t *object, const char *key,
+                      nmdm_json_t *element);
+
 /* The same object with its keys in the order of their bytes. */
 nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);
 

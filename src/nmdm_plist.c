@@ -611,3 +611,130 @@ nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
 {
     return write_one(p, key, "string", xml_text);
 }
+
+/* ---- Redaction ---- */
+
+typedef struct {
+    XML_Parser parser;
+    const char *const *keys;
+    nmdm_bytes_t document;
+    char *to;                   /* the next byte of what comes out */
+    XML_Index copied;           /* bytes of the document dealt with */
+    int depth, value_depth;     /* value_depth: of a secret, or 0 */
+    int in_key, is_next;        /* is_next: the value to come is a secret */
+    XML_Index end;              /* of the root element, 0 before */
+    char key[64];
+    apr_size_t key_len;
+} redactor_t;
+
+static void copy_until(redactor_t *rd, XML_Index end)
+{
+    apr_size_t len = (apr_size_t)(end - rd->copied);
+
+    memcpy(rd->to, rd->document.data + rd->copied, len);
+    rd->to += len;
+    rd->copied = end;
+}
+
+static XML_Index end_of_event(const redactor_t *rd)
+{
+    return XML_GetCurrentByteIndex(rd->parser)
+        + XML_GetCurrentByteCount(rd->parser);
+}
+
+static int is_secret(const redactor_t *rd)
+{
+    int i;
+
+    for (i = 0; rd->keys[i]; i++) {
+        if (strlen(rd->keys[i]) == rd->key_len
+            && !memcmp(rd->keys[i], rd->key, rd->key_len)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void XMLCALL redact_start(void *baton, const XML_Char *name,
+                                 const XML_Char **attributes)
+{
+    redactor_t *rd = baton;
+
+    (void)attributes;
+    rd->depth++;
+    if (rd->value_depth) {
+        return;
+    }
+    rd->in_key = !strcmp(name, "key");
+    rd->key_len = 0;
+    if (rd->is_next) {
+        copy_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        rd->value_depth = rd->depth;
+        rd->is_next = 0;
+    }
+}
+
+static void XMLCALL redact_end(void *baton, const XML_Char *name)
+{
+    redactor_t *rd = baton;
+    const char *instead = strcmp(name, "data")
+        ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
+
+    if (rd->value_depth == rd->depth) {
+        memcpy(rd->to, instead, strlen(instead));
+        rd->to += strlen(instead);
+        rd->copied = end_of_event(rd);
+        rd->value_depth = 0;
+    }
+    else if (!rd->value_depth && rd->in_key) {
+        rd->is_next = is_secret(rd);
+        rd->in_key = 0;
+    }
+    if (!--rd->depth) {
+        rd->end = end_of_event(rd);
+        XML_StopParser(rd->parser, XML_FALSE);
+    }
+}
+
+static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
+{
+    redactor_t *rd = baton;
+    apr_size_t room = sizeof(rd->key) - rd->key_len;
+
+    if (rd->in_key && (apr_size_t)len <= room) {
+        memcpy(rd->key + rd->key_len, s, (apr_size_t)len);
+        rd->key_len += (apr_size_t)len;
+    }
+    else {
+        rd->key_len = 0;
+    }
+}
+
+nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
+                               const char *const *keys)
+{
+    redactor_t rd = { .keys = keys, .document = document };
+    nmdm_bytes_t out = { "", 0 };
+    char *data;
+
+    rd.parser = XML_ParserCreate("UTF-8");
+    if (!rd.parser || document.len > INT_MAX / 2) {
+        return out;
+    }
+    XML_SetUserData(rd.parser, &rd);
+    XML_SetElementHandler(rd.parser, redact_start, redact_end);
+    XML_SetCharacterDataHandler(rd.parser, redact_text);
+    /* A secret takes no less than its key and "<data/>", which is more than
+     * what comes in its place adds. */
+    data = rd.to = apr_palloc(p, 2 * document.len + 64);
+    (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
+    XML_ParserFree(rd.parser);
+    if (rd.end) {
+        copy_until(&rd, rd.end);
+        *rd.to++ = '\n';
+        *rd.to = '\0';
+        out.data = data;
+        out.len = (apr_size_t)(rd.to - data);
+    }
+    return out;
+}

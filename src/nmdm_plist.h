@@ -33,6 +33,13 @@ nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
 nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
                             const char *path);
 
+/* The document with the values of these keys (a NULL-terminated list), at any
+ * depth, replaced: data by <data>cmVkYWN0ZWQ=</data>, all else by
+ * <string>redacted</string>. What follows the root element is left out; what
+ * cannot be read becomes empty. */
+nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
+                               const char *const *keys);
+
 /* ---- The whole of a property list ---- */
 
 typedef enum {

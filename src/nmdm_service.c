@@ -9,7 +9,7 @@
 #include "nmdm_plist.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
-#include "nmdm_webhook.h"
+#include "nmdm_teller.h"
 
 #include <apr_strings.h>
 
@@ -86,43 +86,13 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     return nmdm_store_associate(ctx, who->device_id);
 }
 
-/* ---- Telling others ---- */
-
-/* Every message of a device that is who it says it is, whatever came of it;
- * nobody waits. */
-static void tell_webhook(nmdm_ctx_t *ctx, const nmdm_msg_t *msg, long tally)
-{
-    apr_time_t now = apr_time_now();
-    nmdm_webhook_facts_t facts = {
-        .event_id = ctx->trace_id,
-        .created_at = now,
-        .deadline = now + ctx->policy->upstream_timeout,
-        .tally = tally,
-    };
-    nmdm_exchange_t x;
-    nmdm_err_t *err;
-
-    if (!ctx->policy->webhook || !ctx->is_admitted) {
-        return;
-    }
-    facts.params = nmdm_webhook_params(ctx->pool, ctx->query);
-    nmdm_webhook_event(&x, ctx->pool, ctx->policy->webhook, msg, &facts);
-    x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s",
-                           msg->who.id, ctx->trace_id, ctx->story.message);
-    err = nmdm_client_post(ctx->peers, msg->who.device_id, &x, ctx->pool);
-    if (err) {
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
-                 "%s: webhook event %s is lost: %s", msg->who.id,
-                 ctx->trace_id, nmdm_err_text(err));
-    }
-}
-
 /* ---- Check-ins ---- */
 
 typedef struct {
     const nmdm_msg_t *msg;
     nmdm_reply_t *reply;
-    long tally;                 /* of TokenUpdates, this one included */
+    nmdm_unit_fn handle;
+    nmdm_told_t told;           /* with the tally of a TokenUpdate */
 } checkin_t;
 
 static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
@@ -167,8 +137,8 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(admit(ctx, &msg->who));
     NMDM_TRY(nmdm_store_token_update(ctx, msg));
-    return ctx->policy->webhook
-        ? nmdm_store_tally(ctx, &in->tally, msg->who.id) : NULL;
+    return ctx->policy->webhooks
+        ? nmdm_store_tally(ctx, &in->told.tally, msg->who.id) : NULL;
 }
 
 static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
@@ -319,7 +289,7 @@ static nmdm_err_t *on_return_to_service(nmdm_ctx_t *ctx, void *baton)
         }
     }
     if (!text) {
-        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0712)
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0713)
                         "%s: no answer to ReturnToService of the type %s;"
                         " write NanoMDMReturnToService", who->id, who->type);
     }
@@ -345,11 +315,20 @@ static const struct {
     { NULL, NULL, NULL }
 };
 
+/* The change and its event, or neither. */
+static nmdm_err_t *do_checkin(nmdm_ctx_t *ctx, void *baton)
+{
+    checkin_t *in = baton;
+
+    NMDM_TRY(in->handle(ctx, in));
+    return ctx->is_admitted ? nmdm_teller_write(ctx, &in->told) : NULL;
+}
+
 nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    checkin_t in = { &msg, reply, NO_TALLY };
+    checkin_t in = { &msg, reply, NULL, { &msg, NO_TALLY, 0, 0 } };
     nmdm_err_t *err;
     int i = 0;
 
@@ -358,14 +337,13 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     while (strcmp(MESSAGES[i].type, msg.type)) {
         i++;
     }
-    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, MESSAGES[i].handle, &in);
+    in.handle = MESSAGES[i].handle;
+    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_checkin, &in);
+    in.told.is_written &= !err;
     if (!err && MESSAGES[i].then) {
         err = MESSAGES[i].then(ctx, &in);
     }
-    tell_webhook(ctx, &msg, in.tally);
-    if (err) {
-        return err;
-    }
+    NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
     return NULL;
@@ -378,6 +356,7 @@ typedef struct {
     int stored;
     nmdm_next_e next;
     nmdm_command_t command;
+    nmdm_told_t told;
 } report_t;
 
 static nmdm_err_t *do_admit(nmdm_ctx_t *ctx, void *baton)
@@ -391,7 +370,18 @@ static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(nmdm_queue_report(ctx, &in->stored, in->msg));
     ctx->is_admitted |= in->stored > 0;
-    return NULL;
+    return in->stored ? nmdm_teller_write(ctx, &in->told) : NULL;
+}
+
+/* One statement, unless an event is to be committed with it. */
+static nmdm_err_t *store(nmdm_ctx_t *ctx, report_t *in)
+{
+    nmdm_err_t *err = nmdm_db_unit(
+        ctx, (nmdm_unit_e)nmdm_teller_unit(ctx, in->msg, NMDM_UNIT_WRITE),
+        do_store, in);
+
+    in->told.is_written &= !err;
+    return err;
 }
 
 static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
@@ -399,7 +389,8 @@ static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
     report_t *in = baton;
 
     NMDM_TRY(admit(ctx, &in->msg->who));
-    return nmdm_queue_remove(ctx, in->msg);
+    NMDM_TRY(nmdm_queue_remove(ctx, in->msg));
+    return nmdm_teller_write(ctx, &in->told);
 }
 
 static nmdm_err_t *do_remove_command(nmdm_ctx_t *ctx, void *baton)
@@ -425,12 +416,12 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
  * no reason to make the device send its report for ever. */
 static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
 {
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_store, in));
+    NMDM_TRY(store(ctx, in));
     if (in->stored) {
         return NULL;
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_store, in));
+    NMDM_TRY(store(ctx, in));
     if (!in->stored) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0706)
                  "%s: report on a command that is not known or was not"
@@ -443,6 +434,7 @@ static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
 static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
 {
     const nmdm_report_t *report = &in->msg->u.report;
+    nmdm_err_t *err;
 
     if (!strcmp(report->status, "Idle")) {
         return NULL;
@@ -456,7 +448,9 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
     if (!ctx->policy->delete_commands || !strcmp(report->status, "NotNow")) {
         return store_report(ctx, in);
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_remove, in));
+    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_remove, in);
+    in->told.is_written &= !err;
+    NMDM_TRY(err);
     return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_remove_command, in);
 }
 
@@ -492,7 +486,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    report_t in = { .msg = &msg };
+    report_t in = { .msg = &msg, .told = { &msg, NO_TALLY, 0, 0 } };
     nmdm_err_t *err;
 
     NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
@@ -502,10 +496,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (!err) {
         err = find_next(ctx, &in);
     }
-    tell_webhook(ctx, &msg, NO_TALLY);
-    if (err) {
-        return err;
-    }
+    NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
     see(ctx, &msg.who);
     if (in.next == NMDM_NEXT_COMMAND) {
         ctx->story.next_command_uuid = in.command.uuid;

@@ -2,8 +2,9 @@
 /* nmdm_sql.c -- every statement, by name, for three dialects.
  *
  * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
- * marks, CURRENT_TIMESTAMP for the time with fractions of a second, whatever
- * the database calls that. INTEGER_OF(%s) is the number that a text parameter
+ * marks, %SEQS for one of numbers, CURRENT_TIMESTAMP for the time with
+ * fractions of a second, EPOCH_SECONDS for that since 1970, whatever the
+ * database calls that. INTEGER_OF(%s) is the number that a text parameter
  * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many
  * seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as
  * the database writes it, to be given to TIME_OF_TEXT(%s) again. A second text
@@ -160,6 +161,23 @@ typedef struct {
 #define DUE \
     "SELECT id FROM nanomdm_pushes WHERE next_at <= TIME_OF(%s)" \
     " ORDER BY next_at LIMIT 100"
+
+/* How long a lease of events holds and how long they are tried, in seconds:
+ * NMDM_OUTBOX_LEASE and NMDM_OUTBOX_AGE. */
+#define LEASE "20"
+#define AGE "86400"
+
+#define EVENT_LIST(state) \
+    "SELECT seq, event_id, topic, device_id, target, tries, next_at," \
+    "       last_error, created_at" \
+    "  FROM nanomdm_events" \
+    " WHERE is_dead = " state " AND seq > %lld ORDER BY seq LIMIT 100"
+
+#define EVENT_REPLAY(which) \
+    "UPDATE nanomdm_events" \
+    "   SET is_dead = FALSE, tries = 0, next_at = 0," \
+    "       dies_at = EPOCH_SECONDS + " AGE \
+    " WHERE is_dead = TRUE AND " which
 
 static const statement_t STATEMENTS[STMT_MAX] = {
 
@@ -666,6 +684,90 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
     " WHERE command_uuid = %s AND id > %s AND id <= %s AND active = TRUE"
     NOT_ANSWERED("enrollment_queue")),
 
+/* An event waits as long as those of its device that stand before it. The
+ * addition keeps planners from looking for the greatest next_at of all in an
+ * index that does not know devices. */
+ROW(STMT_EVENT_PUT, "event_put",
+    "INSERT INTO nanomdm_events (device_id, target, event_id, topic, body,"
+    "                            traceparent, next_at, dies_at, created_at)"
+    " SELECT %s, %s, %s, %s, %s, NULLIF(%s, ''),"
+    "        COALESCE((SELECT MAX(w.next_at + 0) FROM nanomdm_events w"
+    "                   WHERE w.device_id = %s AND w.target = %s"
+    "                     AND w.is_dead = FALSE), 0),"
+    "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS"),
+
+/* The first of each device, if it is due and nobody has it. In the order of an
+ * index, so that a long backlog is not sorted. */
+ROW(STMT_EVENT_LOOK, "event_look",
+    "SELECT e.seq, LENGTH(e.body)"
+    "  FROM nanomdm_events e"
+    " WHERE e.is_dead = FALSE AND e.target = %s"
+    "   AND e.next_at <= EPOCH_SECONDS AND e.leased_until <= EPOCH_SECONDS"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_events p"
+    "                    WHERE p.device_id = e.device_id"
+    "                      AND p.target = e.target AND p.is_dead = FALSE"
+    "                      AND p.seq < e.seq)"
+    " ORDER BY e.next_at, e.seq LIMIT 50"),
+
+ROW(STMT_EVENT_LEASE, "event_lease",
+    "UPDATE nanomdm_events"
+    "   SET lease = %s, leased_until = EPOCH_SECONDS + " LEASE
+    " WHERE seq IN (%SEQS) AND is_dead = FALSE"
+    "   AND leased_until <= EPOCH_SECONDS"),
+
+ROW(STMT_EVENT_READ, "event_read",
+    "SELECT seq, device_id, event_id, topic, traceparent, tries,"
+    "       CASE WHEN dies_at <= EPOCH_SECONDS THEN 1 ELSE 0 END, body"
+    "  FROM nanomdm_events WHERE seq IN (%SEQS) AND lease = %s"
+    " ORDER BY seq",
+    LONG_COLUMNS 1 << 7),
+
+ROW(STMT_EVENT_RENEW, "event_renew",
+    "UPDATE nanomdm_events SET leased_until = EPOCH_SECONDS + " LEASE
+    " WHERE seq IN (%SEQS) AND lease = %s"),
+
+ROW(STMT_EVENT_DONE, "event_done",
+    "DELETE FROM nanomdm_events WHERE seq IN (%SEQS) AND lease = %s"),
+
+ROW(STMT_EVENT_FAILED, "event_failed",
+    "UPDATE nanomdm_events"
+    "   SET tries = tries + 1, last_error = %s, leased_until = 0,"
+    "       next_at = CASE WHEN EPOCH_SECONDS + %lld < dies_at"
+    "                      THEN EPOCH_SECONDS + %lld ELSE dies_at END"
+    " WHERE seq = %lld AND lease = %s"),
+
+ROW(STMT_EVENT_DEAD, "event_dead",
+    "UPDATE nanomdm_events"
+    "   SET tries = tries + 1, last_error = %s, leased_until = 0,"
+    "       is_dead = TRUE"
+    " WHERE seq = %lld AND lease = %s"),
+
+/* Those behind one that failed. */
+ROW(STMT_EVENT_PUT_OFF, "event_put_off",
+    "UPDATE nanomdm_events SET next_at = EPOCH_SECONDS + %lld"
+    " WHERE device_id = %s AND target = %s AND is_dead = FALSE"
+    "   AND seq > %lld"),
+
+ROW(STMT_EVENT_HURRY, "event_hurry",
+    "UPDATE nanomdm_events SET next_at = 0"
+    " WHERE is_dead = FALSE AND target = %s AND next_at > EPOCH_SECONDS"),
+
+ROW(STMT_EVENT_BACKLOG, "event_backlog",
+    "SELECT COUNT(seq) FROM nanomdm_events"
+    " WHERE is_dead = FALSE AND target = %s"),
+
+ROW(STMT_EVENT_LIST_PENDING, "event_list_pending", EVENT_LIST("FALSE")),
+
+ROW(STMT_EVENT_LIST_DEAD, "event_list_dead", EVENT_LIST("TRUE")),
+
+ROW(STMT_EVENT_REPLAY, "event_replay", EVENT_REPLAY("seq IN (%SEQS)")),
+
+ROW(STMT_EVENT_REPLAY_TARGET, "event_replay_target",
+    EVENT_REPLAY("target = %s")),
+
+ROW(STMT_EVENT_DROP, "event_drop",
+    "DELETE FROM nanomdm_events WHERE seq = %lld"),
+
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",
     "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"
@@ -844,14 +946,14 @@ static const char *replace_calls(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
-static const char *id_marks(apr_pool_t *p)
+static const char *marks_of(apr_pool_t *p, const char *mark)
 {
     apr_array_header_t *marks = apr_array_make(p, NMDM_SQL_IDS,
                                                sizeof(const char *));
     int i;
 
     for (i = 0; i < NMDM_SQL_IDS; i++) {
-        APR_ARRAY_PUSH(marks, const char *) = "%s";
+        APR_ARRAY_PUSH(marks, const char *) = mark;
     }
     return apr_array_pstrcat(p, marks, ',');
 }
@@ -864,6 +966,12 @@ const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
         [NMDM_PGSQL] = "CURRENT_TIMESTAMP",
         [NMDM_MYSQL] = "CURRENT_TIMESTAMP(6)",
     };
+    static const char *const EPOCH[] = {
+        [NMDM_SQLITE3] = "CAST(strftime('%%s', 'now') AS INTEGER)",
+        [NMDM_PGSQL]
+            = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
+        [NMDM_MYSQL] = "UNIX_TIMESTAMP()",
+    };
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
     int i;
@@ -873,5 +981,7 @@ const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
         sql = replace_calls(p, sql, dialect, i);
     }
     sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
-    return replace_all(p, sql, "%IDS", id_marks(p));
+    sql = replace_all(p, sql, "EPOCH_SECONDS", EPOCH[dialect]);
+    sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld"));
+    return replace_all(p, sql, "%IDS", marks_of(p, "%s"));
 }

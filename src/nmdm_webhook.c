@@ -7,11 +7,70 @@
 #include "nmdm_webhook.h"
 #include "nmdm_crypto.h"
 #include "nmdm_json.h"
+#include "nmdm_plist.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <string.h>
+
+/* ---- Topics and targets ---- */
+
+/* Bits of nmdm_webhook_conf_t; bit 0 is NMDM_WEBHOOK_IDLE. */
+static const char *const TOPICS[] = {
+    "mdm.Connect:Idle", "mdm.Connect", "mdm.Authenticate", "mdm.TokenUpdate",
+    "mdm.CheckOut", "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
+    "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken"
+};
+
+unsigned nmdm_webhook_topic(const char *name)
+{
+    unsigned i;
+
+    for (i = 0; i < sizeof(TOPICS) / sizeof(*TOPICS); i++) {
+        if (!strcmp(name, TOPICS[i])) {
+            return 1u << i;
+        }
+    }
+    return strcmp(name, "all") ? 0 : NMDM_WEBHOOK_ALL;
+}
+
+const char *nmdm_webhook_topic_of(apr_pool_t *p, const nmdm_msg_t *msg)
+{
+    return msg->type ? apr_pstrcat(p, "mdm.", msg->type, NULL)
+                     : "mdm.Connect";
+}
+
+int nmdm_webhook_wants(const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg)
+{
+    unsigned i;
+
+    if (!msg->type) {
+        return (conf->topics & nmdm_webhook_topic(
+            strcmp(msg->u.report.status, "Idle") ? "mdm.Connect"
+                                                 : "mdm.Connect:Idle")) != 0;
+    }
+    for (i = 0; i < sizeof(TOPICS) / sizeof(*TOPICS); i++) {
+        if (!strcmp(TOPICS[i] + strlen("mdm."), msg->type)) {
+            return (conf->topics >> i & 1u) != 0;
+        }
+    }
+    return 0;
+}
+
+const char *nmdm_webhook_target(apr_pool_t *p, const char *url)
+{
+    nmdm_bytes_t all = { url, strlen(url) };
+    const char *host = strstr(url, "://") + 3;
+    apr_size_t len = strcspn(host, "/?");
+    const char *at = memchr(host, '@', len);
+    const char *name = at ? at + 1 : host;
+
+    len -= (apr_size_t)(name - host);
+    return apr_psprintf(p, "%.*s%.*s#%.8s", (int)(host - url), url,
+                        (int)(len < 80 ? len : 80), name,
+                        nmdm_crypto_sha256(p, all));
+}
 
 /* ---- Query parameters ---- */
 
@@ -149,7 +208,24 @@ static void set_params(nmdm_json_t *event, apr_pool_t *p,
     nmdm_json_set_object(event, "url_params", nmdm_json_sorted(object));
 }
 
+/* What gives power over a device, or shows who it is to APNs. */
+static const char *const SECRETS[] = {
+    "UnlockToken", "BootstrapToken", "PushMagic", "Token", "DigestResponse",
+    "ActivationLockBypassCode", "EncryptedNewRecoveryKey",
+    "FDE_PersonalRecoveryKeyCMS", "FDE_PersonalRecoveryKeyCMS64", NULL
+};
+
+static void set_payload(nmdm_json_t *event, apr_pool_t *p,
+                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t raw)
+{
+    if (conf->redacts) {
+        raw = nmdm_plist_redact(p, raw, SECRETS);
+    }
+    nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
+}
+
 static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
+                        const nmdm_webhook_conf_t *conf,
                         const nmdm_msg_t *msg,
                         const nmdm_webhook_facts_t *facts)
 {
@@ -157,8 +233,7 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    nmdm_json_set_string(event, "raw_payload",
-                         nmdm_base64_encode(p, msg->raw));
+    set_payload(event, p, conf, msg->raw);
     if (has_tally) {
         nmdm_json_set_integer(event, "token_update_tally", facts->tally);
     }
@@ -167,58 +242,69 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 }
 
 static void set_report(nmdm_json_t *event, apr_pool_t *p,
+                       const nmdm_webhook_conf_t *conf,
                        const nmdm_msg_t *msg,
                        const nmdm_webhook_facts_t *facts)
 {
     set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    nmdm_json_set_string(event, "raw_payload",
-                         nmdm_base64_encode(p, msg->raw));
+    set_payload(event, p, conf, msg->raw);
     nmdm_json_set_string(event, "status", msg->u.report.status);
     set_unless_empty(event, "udid", msg->udid);
     set_params(event, p, facts->params);
 }
 
-static nmdm_bytes_t write_event(apr_pool_t *p, const nmdm_msg_t *msg,
-                                const nmdm_webhook_facts_t *facts)
+nmdm_bytes_t nmdm_webhook_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+                               const nmdm_msg_t *msg,
+                               const nmdm_webhook_facts_t *facts)
 {
     nmdm_json_t *event = nmdm_json_object(p);
 
     if (msg->type) {
-        set_checkin(nmdm_json_child(event, "checkin_event"), p, msg, facts);
+        set_checkin(nmdm_json_child(event, "checkin_event"), p, conf, msg,
+                    facts);
     }
     else {
-        set_report(nmdm_json_child(event, "acknowledge_event"), p, msg,
+        set_report(nmdm_json_child(event, "acknowledge_event"), p, conf, msg,
                    facts);
     }
     nmdm_json_set_string(event, "created_at",
                          date_text(p, facts->created_at));
     set_unless_empty(event, "event_id", facts->event_id);
-    nmdm_json_set_string(event, "topic", msg->type
-                         ? apr_pstrcat(p, "mdm.", msg->type, NULL)
-                         : "mdm.Connect");
+    nmdm_json_set_string(event, "topic", nmdm_webhook_topic_of(p, msg));
     return nmdm_json_write_compact(p, event);
 }
 
 /* ---- The request ---- */
+
+void nmdm_webhook_request(nmdm_exchange_t *x, apr_pool_t *p,
+                          const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                          const char *traceparent, apr_time_t deadline)
+{
+    apr_table_t *headers = apr_table_make(p, 3);
+
+    memset(x, 0, sizeof(*x));
+    x->method = "POST";
+    x->url = conf->url;
+    x->body = body;
+    x->headers = headers;
+    x->deadline = deadline;
+    apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
+    if (conf->key) {
+        apr_table_setn(headers, "X-Hmac-Signature",
+                       nmdm_crypto_hmac(p, conf->key, x->body));
+    }
+    if (traceparent) {
+        apr_table_setn(headers, "traceparent", traceparent);
+    }
+}
 
 void nmdm_webhook_event(nmdm_exchange_t *x, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf,
                         const nmdm_msg_t *msg,
                         const nmdm_webhook_facts_t *facts)
 {
-    apr_table_t *headers = apr_table_make(p, 2);
-
-    memset(x, 0, sizeof(*x));
-    x->method = "POST";
-    x->url = conf->url;
-    x->body = write_event(p, msg, facts);
-    x->headers = headers;
-    x->deadline = facts->deadline;
-    apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
-    if (conf->key) {
-        apr_table_setn(headers, "X-Hmac-Signature",
-                       nmdm_crypto_hmac(p, conf->key, x->body));
-    }
+    nmdm_webhook_request(x, p, conf, nmdm_webhook_body(p, conf, msg, facts),
+                         facts->traceparent, facts->deadline);
 }

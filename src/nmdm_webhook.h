@@ -7,10 +7,28 @@
 #include "nmdm_exchange.h"
 #include "nmdm_message.h"
 
+/* One receiver. */
 typedef struct nmdm_webhook_conf_t {
     const char *url;
     const char *key;            /* signs what is sent, or NULL */
+    unsigned topics;            /* of nmdm_webhook_topic: what it is told */
+    int redacts;                /* are secrets taken out of raw_payload? */
+    const char *target;         /* nmdm_webhook_target of the URL */
 } nmdm_webhook_conf_t;
+
+/* Every topic; and those that are told by default where each costs a row. */
+#define NMDM_WEBHOOK_ALL 0xFFFFu
+#define NMDM_WEBHOOK_DURABLE (NMDM_WEBHOOK_ALL & ~NMDM_WEBHOOK_IDLE)
+#define NMDM_WEBHOOK_IDLE 1u    /* polls: reports with Status Idle */
+
+/* What a name of NanoMDMWebhookTopics stands for, 0 when it is none: "all",
+ * "mdm.Authenticate" and so on, "mdm.Connect" for reports on commands,
+ * "mdm.Connect:Idle" for polls. */
+unsigned nmdm_webhook_topic(const char *name);
+
+/* A name for a URL that is the same on every server and shows neither
+ * password nor path: https://host:port#12345678. */
+const char *nmdm_webhook_target(apr_pool_t *p, const char *url);
 
 /* What the message itself does not say. */
 typedef struct {
@@ -19,6 +37,7 @@ typedef struct {
     apr_time_t deadline;
     long tally;                 /* after this TokenUpdate; -1: not known */
     const apr_table_t *params;  /* of the query, or NULL */
+    const char *traceparent;    /* of the request, or NULL */
 } nmdm_webhook_facts_t;
 
 /* The parameters of a query string (NULL: none), names as they are: of names
@@ -26,8 +45,23 @@ typedef struct {
  * (behaviour specification 1.5). */
 apr_table_t *nmdm_webhook_params(apr_pool_t *p, const char *query);
 
-/* Fills in x: the event of a check-in or a report, to be posted. It lives as
- * long as p, conf and msg do. */
+/* Is this receiver told of this message? */
+int nmdm_webhook_wants(const nmdm_webhook_conf_t *conf,
+                       const nmdm_msg_t *msg);
+
+/* The topic of a message's event, and the event itself. */
+const char *nmdm_webhook_topic_of(apr_pool_t *p, const nmdm_msg_t *msg);
+nmdm_bytes_t nmdm_webhook_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+                               const nmdm_msg_t *msg,
+                               const nmdm_webhook_facts_t *facts);
+
+/* Fills in x, the request that brings an event to a receiver. traceparent may
+ * be NULL. It lives as long as p, conf and body do. */
+void nmdm_webhook_request(nmdm_exchange_t *x, apr_pool_t *p,
+                          const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                          const char *traceparent, apr_time_t deadline);
+
+/* Both: the event of a check-in or a report, to be posted. */
 void nmdm_webhook_event(nmdm_exchange_t *x, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf,
                         const nmdm_msg_t *msg,

@@ -68,5 +68,31 @@ EXECUTE nanomdm_ddl;
 
 DEALLOCATE PREPARE nanomdm_ddl;
 
+-- The outbox of durable webhooks: what no receiver has taken yet, one row for
+-- each event and receiver, oldest first by seq. target names a receiver's URL.
+-- Times are seconds since 1970 by the database's clock: not before next_at; not
+-- while somebody else's lease holds; a try that fails after dies_at is the last.
+CREATE TABLE IF NOT EXISTS nanomdm_events (
+    seq          BIGINT       NOT NULL AUTO_INCREMENT,
+    device_id    VARCHAR(255) NOT NULL,
+    target       VARCHAR(127) NOT NULL,
+    event_id     VARCHAR(31)  NOT NULL,
+    topic        VARCHAR(63)  NOT NULL,
+    body         LONGTEXT     NOT NULL,
+    traceparent  VARCHAR(63)  NULL,
+    is_dead      BOOLEAN      NOT NULL DEFAULT FALSE,
+    tries        INTEGER      NOT NULL DEFAULT 0,
+    next_at      BIGINT       NOT NULL,
+    dies_at      BIGINT       NOT NULL,
+    leased_until BIGINT       NOT NULL DEFAULT 0,
+    lease        VARCHAR(31)  NULL,
+    last_error   VARCHAR(255) NULL,
+    created_at   BIGINT       NOT NULL,
+    PRIMARY KEY (seq),
+    INDEX idx_event_due (is_dead, target, next_at, seq),
+    INDEX idx_event_device (device_id, target, is_dead, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT IGNORE INTO nanomdm_schema (version) VALUES (2);

@@ -332,6 +332,7 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     ctx->policy = &w->policy;
     ctx->lender = &w->lender;
     ctx->seen = w->seen;
+    ctx->courier = w->courier;
     ctx->cert = cert;
     ctx->is_migration = w->is_migration;
     ctx->trace_id = "0123456789abcdef";

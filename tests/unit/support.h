@@ -81,6 +81,7 @@ typedef struct {
     nmdm_lender_t lender;
     nmdm_db_t db;
     nmdm_seen_t *seen;          /* handed to each request; NULL at first */
+    nmdm_courier_t *courier;    /* likewise */
     apr_time_t now;
     int is_migration;           /* of each request */
 

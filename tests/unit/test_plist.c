@@ -793,6 +793,41 @@ static void what_is_written_can_be_read(void **state)
     assert_memory_equal(data.data, "\0\1\2", 3);
 }
 
+/* ---- Redaction ---- */
+
+static void secrets_are_replaced_at_any_depth(void **state)
+{
+    static const char *const KEYS[] = { "Token", "Magic", NULL };
+    static const char *const ROWS[][2] = {
+        { "<dict><key>Token</key><data>AA</data></dict>",
+          "<dict><key>Token</key><data>cmVkYWN0ZWQ=</data></dict>\n" },
+        { "<dict><key>Token</key><data/></dict>",
+          "<dict><key>Token</key><data>cmVkYWN0ZWQ=</data></dict>\n" },
+        { "<dict><key>Tok&#101;n</key> <string>x</string></dict>",
+          "<dict><key>Tok&#101;n</key> <string>redacted</string></dict>\n" },
+        { "<dict><key>a</key><array><dict><key>Magic</key><dict><key>Token"
+          "</key><string>x</string></dict></dict></array></dict>",
+          "<dict><key>a</key><array><dict><key>Magic</key><string>redacted"
+          "</string></dict></array></dict>\n" },
+        { "<dict><key>Tokens</key><string>x</string></dict> Token",
+          "<dict><key>Tokens</key><string>x</string></dict>\n" },
+        { "<dict><key>Token</key><string>x</string><key>b</key><true/></dict>",
+          "<dict><key>Token</key><string>redacted</string><key>b</key><true/>"
+          "</dict>\n" },
+        { "<dict><key>Token</key><string>x", "" },
+        { "", "" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        nmdm_bytes_t out = nmdm_plist_redact(
+            *state, exact_copy(*state, bytes_of(ROWS[i][0])), KEYS);
+
+        HOLDS(!strcmp(out.data, ROWS[i][1]), "%s: %s", ROWS[i][0], out.data);
+        assert_int_equal(out.len, strlen(ROWS[i][1]));
+    }
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -839,6 +874,7 @@ int main(void)
         TEST(many_pieces_of_text_become_one),
         TEST(what_is_written_is_compact_and_ends_with_a_newline),
         TEST(what_is_written_can_be_read),
+        TEST(secrets_are_replaced_at_any_depth),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);

@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-static const nmdm_webhook_conf_t UNSIGNED = { "https://h/hook?x=1", NULL };
+static const nmdm_webhook_conf_t UNSIGNED = {
+    "https://h/hook?x=1", NULL, NMDM_WEBHOOK_ALL, 0, NULL
+};
 
 static nmdm_webhook_facts_t facts(void)
 {
@@ -206,7 +208,7 @@ static void event_is_posted_as_json(void **state)
 
 static void a_key_signs_exactly_the_body(void **state)
 {
-    nmdm_webhook_conf_t conf = { "http://h/", "secret" };
+    nmdm_webhook_conf_t conf = { .url = "http://h/", .key = "secret" };
     nmdm_webhook_facts_t given = facts();
     unsigned char digest[EVP_MAX_MD_SIZE];
     nmdm_bytes_t mac = { (const char *)digest, 32 };
@@ -256,6 +258,99 @@ static void parameters_are_what_can_be_decoded(void **state)
     assert_true(apr_is_empty_table(nmdm_webhook_params(*state, NULL)));
 }
 
+/* ---- Topics, targets, redaction ---- */
+
+static void a_receiver_is_told_of_its_topics(void **state)
+{
+    static const struct {
+        const char *names[3], *type, *status;
+        int is_told;
+    } ROWS[] = {
+        { { "all" }, "CheckOut", NULL, 1 },
+        { { "all" }, NULL, "Idle", 1 },
+        { { "mdm.Connect" }, NULL, "Acknowledged", 1 },
+        { { "mdm.Connect" }, NULL, "Idle", 0 },
+        { { "mdm.Connect:Idle" }, NULL, "Idle", 1 },
+        { { "mdm.Connect:Idle" }, NULL, "NotNow", 0 },
+        { { "mdm.CheckOut", "mdm.Connect" }, "CheckOut", NULL, 1 },
+        { { "mdm.CheckOut" }, "GetBootstrapToken", NULL, 0 },
+    };
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        nmdm_webhook_conf_t conf = UNSIGNED;
+        nmdm_msg_t msg = { .type = ROWS[i].type };
+
+        msg.u.report.status = ROWS[i].status;
+        conf.topics = 0;
+        for (j = 0; ROWS[i].names[j]; j++) {
+            conf.topics |= nmdm_webhook_topic(ROWS[i].names[j]);
+        }
+        HOLDS(nmdm_webhook_wants(&conf, &msg) == ROWS[i].is_told, "row %d",
+              (int)i);
+    }
+    assert_int_equal(nmdm_webhook_topic("mdm.Nothing"), 0);
+    assert_int_equal(nmdm_webhook_topic(""), 0);
+}
+
+static void a_target_shows_no_secret(void **state)
+{
+    static const char *const ROWS[][2] = {
+        { "https://h/hook?x=1", "https://h#" },
+        { "http://user:password@h:8080/secret", "http://h:8080#" },
+        { "http://h?token=x", "http://h#" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        const char *target = nmdm_webhook_target(*state, ROWS[i][0]);
+
+        HOLDS(!strncmp(target, ROWS[i][1], strlen(ROWS[i][1])), "%s", target);
+        assert_int_equal(strlen(target), strlen(ROWS[i][1]) + 8);
+    }
+    assert_string_not_equal(nmdm_webhook_target(*state, "http://h/a"),
+                            nmdm_webhook_target(*state, "http://h/b"));
+    assert_true(strlen(nmdm_webhook_target(*state, apr_pstrcat(
+        *state, "https://", repeat(*state, 'h', 250), "/", NULL))) <= 127);
+}
+
+static void secrets_are_taken_out(void **state)
+{
+    nmdm_webhook_conf_t conf = UNSIGNED;
+    nmdm_webhook_facts_t given = facts();
+    nmdm_bytes_t body = plist(*state, "MessageType", "TokenUpdate", "UDID",
+                              "U", "Topic", "t", "PushMagic", "magic",
+                              "Token", "<data>AAAA</data>", "UnlockToken",
+                              "<data>BBBB</data>", NULL);
+    nmdm_bytes_t clean = plist(*state, "MessageType", "TokenUpdate", "UDID",
+                               "U", "Topic", "t", "PushMagic", "redacted",
+                               "Token", "<data>cmVkYWN0ZWQ=</data>",
+                               "UnlockToken", "<data>cmVkYWN0ZWQ=</data>",
+                               NULL);
+    nmdm_exchange_t x;
+
+    conf.redacts = 1;
+    nmdm_webhook_event(&x, *state, &conf, checked_in(*state, body), &given);
+    HOLDS(has_text(x.body, nmdm_base64_encode(*state, clean)), "%s",
+          x.body.data);
+    assert_true(has_text(x.body, "\"udid\":\"U\""));
+}
+
+static void traceparent_is_a_header(void **state)
+{
+    nmdm_webhook_facts_t given = facts();
+    nmdm_exchange_t x;
+    nmdm_msg_t *msg = reported(*state, plist(*state, "Status", "Idle",
+                                             "UDID", "U", NULL));
+
+    nmdm_webhook_event(&x, *state, &UNSIGNED, msg, &given);
+    assert_null(apr_table_get(x.headers, "traceparent"));
+    given.traceparent = "00-x";
+    nmdm_webhook_event(&x, *state, &UNSIGNED, msg, &given);
+    assert_string_equal(apr_table_get(x.headers, "traceparent"), "00-x");
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -273,6 +368,10 @@ int main(void)
         TEST(event_is_posted_as_json),
         TEST(a_key_signs_exactly_the_body),
         TEST(parameters_are_what_can_be_decoded),
+        TEST(a_receiver_is_told_of_its_topics),
+        TEST(a_target_shows_no_secret),
+        TEST(secrets_are_taken_out),
+        TEST(traceparent_is_a_header),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);

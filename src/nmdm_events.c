@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_events.c -- the outbox of webhooks, for operators. */
+
+#include "nmdm_events.h"
+#include "nmdm_admin.h"
+#include "nmdm_courier.h"
+#include "nmdm_db.h"
+#include "nmdm_json.h"
+#include "nmdm_outbox.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tells the operator what is wrong with the call. */
+static nmdm_err_t *refuse(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                          int code, nmdm_err_t *err)
+{
+    nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+    *status = code;
+    return err;
+}
+
+static nmdm_err_t *give_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                             const nmdm_json_t *object)
+{
+    reply->content_type = NMDM_TYPE_JSON;
+    reply->body = nmdm_json_write(ctx->pool, object);
+    return NULL;
+}
+
+/* The number of a row: digits, of no more than 63 bits. */
+static int is_number(const char *text)
+{
+    apr_size_t len = strlen(text);
+
+    return len && len <= 18 && strspn(text, "0123456789") == len;
+}
+
+/* A database without an outbox has no events, and cannot be asked. */
+static nmdm_err_t *has_outbox(nmdm_ctx_t *ctx)
+{
+    return nmdm_outbox_takes(ctx, 0) ? NULL
+        : nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1831)
+                   "-: the database has no table nanomdm_events; run the"
+                   " scripts of schema/upgrade");
+}
+
+/* ---- List ---- */
+
+typedef struct {
+    int dead;
+    const char *after;
+    apr_array_header_t *events;
+} list_t;
+
+static nmdm_err_t *do_list(nmdm_ctx_t *ctx, void *baton)
+{
+    list_t *list = baton;
+
+    NMDM_TRY(has_outbox(ctx));
+    list->events = apr_array_make(ctx->pool, NMDM_SQL_IDS,
+                                  sizeof(nmdm_listed_event_t));
+    return nmdm_outbox_list(ctx, list->events, list->dead, list->after);
+}
+
+static const char *date_text(apr_pool_t *p, apr_int64_t seconds)
+{
+    apr_time_exp_t t;
+
+    apr_time_exp_gmt(&t, apr_time_from_sec(seconds));
+    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900,
+                        t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
+                        t.tm_sec);
+}
+
+/* Keys in the order of the alphabet. */
+static nmdm_json_t *describe(apr_pool_t *p, const nmdm_listed_event_t *event,
+                             int dead)
+{
+    nmdm_json_t *object = nmdm_json_object(p);
+    /* What never failed is due since it was made. */
+    apr_int64_t next = event->next_at ? event->next_at : event->created_at;
+
+    nmdm_json_set_string(object, "created_at",
+                         date_text(p, event->created_at));
+    nmdm_json_set_string(object, "device_id", event->device_id);
+    nmdm_json_set_string(object, "event_id", event->event_id);
+    nmdm_json_set_string(object, "id", event->seq);
+    if (event->last_error) {
+        nmdm_json_set_string(object, "last_error", event->last_error);
+    }
+    if (!dead) {
+        nmdm_json_set_string(object, "next_try_at", date_text(p, next));
+    }
+    nmdm_json_set_string(object, "target", event->target);
+    nmdm_json_set_string(object, "topic", event->topic);
+    nmdm_json_set_integer(object, "tries", event->tries);
+    return object;
+}
+
+static nmdm_err_t *bad_list(nmdm_ctx_t *ctx, const char *state,
+                            const char *limit, const char *cursor)
+{
+    if (state && strcmp(state, "dead") && strcmp(state, "pending")) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1832)
+                        "-: state must be dead or pending");
+    }
+    if ((limit && (!is_number(limit) || !apr_atoi64(limit)))
+        || (cursor && !is_number(cursor))) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1833)
+                        "-: limit and cursor must be numbers, limit from 1"
+                        " on");
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                             int *status, const char *state,
+                             const char *limit, const char *cursor)
+{
+    list_t list = { !state || !strcmp(state, "dead"), cursor ? cursor : "0",
+                    NULL };
+    apr_int64_t most = limit ? apr_atoi64(limit) : NMDM_SQL_IDS;
+    nmdm_json_t *answer = nmdm_json_object(ctx->pool);
+    nmdm_err_t *err = bad_list(ctx, state, limit, cursor);
+    const nmdm_listed_event_t *event = NULL;
+    int i;
+
+    if (err) {
+        return refuse(ctx, reply, status, 400, err);
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_list, &list));
+    nmdm_json_set_array(answer, "events");
+    for (i = 0; i < list.events->nelts && i < most; i++) {
+        event = &APR_ARRAY_IDX(list.events, i, nmdm_listed_event_t);
+        nmdm_json_append(answer, "events", describe(ctx->pool, event,
+                                                    list.dead));
+    }
+    if (event && (i < list.events->nelts || i == NMDM_SQL_IDS)) {
+        nmdm_json_set_string(answer, "next_cursor", event->seq);
+    }
+    return give_json(ctx, reply, answer);
+}
+
+/* ---- Replay and drop ---- */
+
+typedef struct {
+    const apr_array_header_t *ids;
+    const char *target, *id;
+    int number;
+} change_t;
+
+static nmdm_err_t *do_replay(nmdm_ctx_t *ctx, void *baton)
+{
+    change_t *change = baton;
+
+    NMDM_TRY(has_outbox(ctx));
+    return change->target
+        ? nmdm_outbox_replay_target(ctx, &change->number, change->target)
+        : nmdm_outbox_replay(ctx, &change->number, change->ids);
+}
+
+static nmdm_err_t *read_replay(nmdm_ctx_t *ctx, change_t *change,
+                               nmdm_bytes_t json)
+{
+    apr_array_header_t *ids;
+    nmdm_json_t *asked;
+    int i;
+
+    NMDM_TRY(nmdm_json_read(&asked, ctx->pool, json));
+    change->target = nmdm_json_string(asked, "target");
+    if (change->target) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_json_strings(&ids, ctx->pool, asked, "ids"));
+    for (i = 0; i < ids->nelts; i++) {
+        if (!is_number(APR_ARRAY_IDX(ids, i, const char *))) {
+            return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS,
+                            NMDMNO(1834) "-: ids must be those of GET"
+                            " .../events, as strings");
+        }
+    }
+    change->ids = ids;
+    return NULL;
+}
+
+nmdm_err_t *nmdm_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               int *status, nmdm_bytes_t json)
+{
+    nmdm_json_t *answer = nmdm_json_object(ctx->pool);
+    change_t change = { NULL, NULL, NULL, 0 };
+    nmdm_err_t *err = read_replay(ctx, &change, json);
+
+    if (err) {
+        return refuse(ctx, reply, status, 400, err);
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_replay, &change));
+    if (ctx->courier) {
+        nmdm_courier_wake(ctx->courier);
+    }
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead events are tried"
+             " again", change.number);
+    nmdm_json_set_integer(answer, "replayed", change.number);
+    return give_json(ctx, reply, answer);
+}
+
+static nmdm_err_t *do_drop(nmdm_ctx_t *ctx, void *baton)
+{
+    change_t *change = baton;
+
+    NMDM_TRY(has_outbox(ctx));
+    return nmdm_outbox_drop(ctx, &change->number, change->id);
+}
+
+nmdm_err_t *nmdm_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                             int *status, const char *id)
+{
+    nmdm_json_t *answer = nmdm_json_object(ctx->pool);
+    change_t change = { NULL, NULL, id, 0 };
+
+    if (is_number(id)) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_drop, &change));
+    }
+    if (!change.number) {
+        return refuse(ctx, reply, status, 404, nmdm_err(
+            ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1836)
+            "-: there is no such event"));
+    }
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1837) "-: event %s was dropped", id);
+    nmdm_json_set_integer(answer, "dropped", change.number);
+    return give_json(ctx, reply, answer);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_teller.c -- tells webhooks of a message.
+ *
+ * Durable events are rows of the outbox, committed with the change that they
+ * tell of; the courier brings them. Others are handed to the client and are
+ * gone with this child. */
+
+#include "nmdm_teller.h"
+#include "nmdm_client.h"
+#include "nmdm_courier.h"
+#include "nmdm_db.h"
+#include "nmdm_outbox.h"
+#include "nmdm_webhook.h"
+
+#include <apr_strings.h>
+
+static const nmdm_webhook_conf_t *webhook(const nmdm_ctx_t *ctx, int i)
+{
+    return APR_ARRAY_IDX(ctx->policy->webhooks, i,
+                         const nmdm_webhook_conf_t *);
+}
+
+/* The number of receivers, of this message or of none. */
+static int receivers(const nmdm_ctx_t *ctx)
+{
+    return ctx->policy->webhooks ? ctx->policy->webhooks->nelts : 0;
+}
+
+static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    int i;
+
+    for (i = 0; i < receivers(ctx); i++) {
+        if (nmdm_webhook_wants(webhook(ctx, i), msg)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether events are kept here, as far as is known. */
+static int is_durable(const nmdm_ctx_t *ctx)
+{
+    return ctx->policy->durable && ctx->courier && nmdm_outbox_takes(ctx, 0);
+}
+
+static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx, const nmdm_told_t *told)
+{
+    apr_time_t now = apr_time_now();
+    nmdm_webhook_facts_t facts = {
+        .event_id = ctx->trace_id,
+        .created_at = now,
+        .deadline = now + ctx->policy->upstream_timeout,
+        .tally = told->tally,
+        .params = nmdm_webhook_params(ctx->pool, ctx->query),
+        .traceparent = ctx->traceparent,
+    };
+
+    return facts;
+}
+
+/* ---- At once ---- */
+
+static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
+                 const nmdm_told_t *told)
+{
+    const nmdm_id_t *who = &told->msg->who;
+    nmdm_webhook_facts_t facts = facts_of(ctx, told);
+    nmdm_exchange_t x;
+    nmdm_err_t *err;
+
+    nmdm_webhook_event(&x, ctx->pool, conf, told->msg, &facts);
+    if (told->is_too_long && nmdm_outbox_takes(ctx, x.body.len)) {
+        return;
+    }
+    x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s", who->id,
+                           ctx->trace_id, ctx->story.message);
+    err = nmdm_client_post(ctx->peers, who->device_id, &x, ctx->pool);
+    if (err) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
+                 "%s: webhook event %s is lost: %s", who->id, ctx->trace_id,
+                 nmdm_err_text(err));
+    }
+}
+
+/* Everything, or what was too long to be kept: better told once than not. */
+static void post_all(nmdm_ctx_t *ctx, const nmdm_told_t *told)
+{
+    int i;
+
+    for (i = 0; i < receivers(ctx); i++) {
+        if (nmdm_webhook_wants(webhook(ctx, i), told->msg)) {
+            post(ctx, webhook(ctx, i), told);
+        }
+    }
+}
+
+/* ---- By the outbox ---- */
+
+static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
+                       nmdm_told_t *told)
+{
+    nmdm_webhook_facts_t facts = facts_of(ctx, told);
+    nmdm_bytes_t body = nmdm_webhook_body(ctx->pool, conf, told->msg, &facts);
+    nmdm_event_t event = {
+        .device_id = told->msg->who.device_id,
+        .target = conf->target,
+        .event_id = ctx->trace_id,
+        .topic = nmdm_webhook_topic_of(ctx->pool, told->msg),
+        .traceparent = ctx->traceparent,
+        .body = body.data,
+    };
+
+    if (nmdm_courier_is_full(ctx->courier, conf->target)) {
+        return NULL;
+    }
+    if (!nmdm_outbox_takes(ctx, body.len)) {
+        told->is_too_long = 1;
+        return NULL;
+    }
+    return nmdm_outbox_put(ctx, &event);
+}
+
+/* Whether the database has an outbox may not be known before the unit. */
+int nmdm_teller_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone)
+{
+    return ctx->policy->durable && ctx->courier && is_wanted(ctx, msg)
+        ? (int)NMDM_UNIT_TRANSACTION : alone;
+}
+
+nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told)
+{
+    int i;
+
+    if (!is_durable(ctx)) {
+        return NULL;
+    }
+    told->is_too_long = 0;
+    for (i = 0; i < receivers(ctx); i++) {
+        if (nmdm_webhook_wants(webhook(ctx, i), told->msg)) {
+            NMDM_TRY(put(ctx, webhook(ctx, i), told));
+        }
+    }
+    told->is_written = 1;
+    return NULL;
+}
+
+static nmdm_err_t *do_write(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_teller_write(ctx, baton);
+}
+
+/* Nothing was changed, or the change was rolled back and its event with it.
+ * While the database is away the device gets 503 and says it again. */
+static nmdm_err_t *write_alone(nmdm_ctx_t *ctx, nmdm_told_t *told,
+                               nmdm_err_t *err)
+{
+    nmdm_err_t *failed;
+
+    if (err && err->kind == NMDM_UNAVAILABLE) {
+        return err;
+    }
+    failed = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_write, told);
+    told->is_written &= !failed;
+    if (failed && err) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0712)
+                 "%s: event %s is lost: %s", told->msg->who.id,
+                 ctx->trace_id, nmdm_err_text(failed));
+    }
+    return err ? err : failed;
+}
+
+nmdm_err_t *nmdm_teller_tell(nmdm_ctx_t *ctx, nmdm_told_t *told,
+                             nmdm_err_t *err)
+{
+    if (!ctx->is_admitted || !is_wanted(ctx, told->msg)) {
+        return err;
+    }
+    if (!told->is_written && is_durable(ctx)) {
+        err = write_alone(ctx, told, err);
+    }
+    if (told->is_written) {
+        nmdm_courier_wake(ctx->courier);
+    }
+    if (!is_durable(ctx) || told->is_too_long) {
+        post_all(ctx, told);
+    }
+    return err;
+}

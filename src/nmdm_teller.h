@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_teller.h -- tells webhooks of a message: by the outbox, in the
+ * transaction of what it changed, or at once and without a promise. */
+
+#ifndef NMDM_TELLER_H
+#define NMDM_TELLER_H
+
+#include "nmdm_message.h"
+
+/* What is told of one message, and whether it has been. */
+typedef struct {
+    const nmdm_msg_t *msg;
+    long tally;                 /* of a TokenUpdate; -1: it has none */
+    int is_written;             /* in the outbox, with what it tells of */
+    int is_too_long;            /* for the outbox, some of it at least */
+} nmdm_told_t;
+
+/* How the unit of a change has to be made that nmdm_teller_write is part of:
+ * as `alone`, unless events are to be written. NMDM_UNIT_... of nmdm_db.h. */
+int nmdm_teller_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
+
+/* Within the unit that changes something because of a message: writes its
+ * events, if they are to be kept. Rolled back, they were never there. */
+nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told);
+
+/* Afterwards, whatever came of the message: tells what was not yet told of it,
+ * if its device was admitted. `err` is what came of it, and comes back, unless
+ * there is none and an event that must be kept could not be. */
+nmdm_err_t *nmdm_teller_tell(nmdm_ctx_t *ctx, nmdm_told_t *told,
+                             nmdm_err_t *err);
+
+#endif /* NMDM_TELLER_H */

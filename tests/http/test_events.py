@@ -1,0 +1,553 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Durable webhooks: the outbox, its courier, the dead letters."""
+
+import base64
+import json
+import os
+import plistlib
+import signal
+import time
+
+import pytest
+
+from device import Operator, command
+from receiver import Answer, Receiver, signature
+from system import free_port, wait_until
+from tables import result
+
+one_database = pytest.mark.one_database
+
+FAILED = r"NMDM1812: "
+DEAD = r"NMDM1811: "
+LEASE = 20                      # seconds
+LONG = 30                       # until something must have happened
+
+
+def durable(url, *more):
+    return "\n".join([f"NanoMDMWebhookURL {url}/hook",
+                      "NanoMDMWebhookDelivery durable",
+                      "NanoMDMUpstreamTimeout 5", *more])
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as receiver:
+        yield receiver
+
+
+def id_of(event):
+    inner = event.get("checkin_event") or event["acknowledge_event"]
+    return inner["ids"]["id"]
+
+
+def requests_of(receiver, channel, path="/hook"):
+    return [each for each in list(receiver.requests)
+            if each.path == path and id_of(each.json()) == channel.id]
+
+
+def wait_for(receiver, channel, number, seconds=LONG, **options):
+    """Their events as JSON, when there are that many and no more."""
+    assert wait_until(lambda: len(requests_of(
+        receiver, channel, **options)) >= number, seconds), (
+        f"{len(requests_of(receiver, channel, **options))} of {number}")
+    events = [each.json() for each in requests_of(receiver, channel,
+                                                  **options)]
+    assert len(events) == number, events
+    return events
+
+
+def topics(events):
+    return [event["topic"] for event in events]
+
+
+def rows(db, channel):
+    """What waits, or is dead, for a device: (topic, is_dead, tries)."""
+    return [(topic, bool(dead), tries) for topic, dead, tries in db.query(
+        "SELECT topic, is_dead, tries FROM nanomdm_events"
+        " WHERE device_id = %s ORDER BY seq", channel.id)]
+
+
+def wait_for_rows(db, channel, expected, seconds=LONG):
+    assert wait_until(lambda: rows(db, channel) == expected, seconds), (
+        rows(db, channel))
+
+
+def make_due(db, channel, age=False):
+    """Let the next try be now, and with age be the last."""
+    changes = "next_at = 0, leased_until = 0" + ", dies_at = 0" * age
+    db.execute(f"UPDATE nanomdm_events SET {changes}"
+               " WHERE device_id = %s", channel.id)
+
+
+# -- The normal course ------------------------------------------------
+
+def test_events_arrive_and_leave_nothing(httpd, device, receiver):
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    assert topics(wait_for(receiver, mac, 2)) == ["mdm.Authenticate",
+                                                  "mdm.TokenUpdate"]
+    wait_for_rows(server.database, mac, [])
+
+
+def test_report_is_stored_with_its_event(httpd, device, receiver):
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    uuid, plist = command()
+    operator = Operator(server)
+    assert operator.enqueue(mac.id, plist).status == 200
+    assert mac.acknowledge(uuid).status == 200
+    event = wait_for(receiver, mac, 3)[2]
+    assert event["acknowledge_event"]["command_uuid"] == uuid
+    assert result(server.database, mac, uuid)
+    assert mac.acknowledge("nobody-queued-this").status == 200
+    event = wait_for(receiver, mac, 4)[3]
+    assert event["acknowledge_event"]["command_uuid"] == (
+        "nobody-queued-this")
+    wait_for_rows(server.database, mac, [])
+    operator.close()
+
+
+def test_removed_commands_have_events_too(httpd, device, receiver):
+    server = httpd(extra_vhost=durable(receiver.url,
+                                       "NanoMDMDeleteCommands On"))
+    mac = device(server).enroll()
+    uuid, plist = command()
+    operator = Operator(server)
+    operator.enqueue(mac.id, plist)
+    assert mac.acknowledge(uuid).status == 200
+    assert topics(wait_for(receiver, mac, 3))[2] == "mdm.Connect"
+    operator.close()
+
+
+@one_database
+def test_polls_are_left_out_unless_asked_for(httpd, device, receiver):
+    server = httpd(extra_vhost=durable(receiver.url), extra_mdm="")
+    mac = device(server).enroll()
+    mac.idle()
+    mac.checkout()
+    assert topics(wait_for(receiver, mac, 3)) == [
+        "mdm.Authenticate", "mdm.TokenUpdate", "mdm.CheckOut"]
+    server = httpd(extra_vhost=durable(
+        receiver.url, "NanoMDMWebhookTopics all"))
+    mac = device(server).enroll()
+    mac.idle()
+    assert topics(wait_for(receiver, mac, 3))[2] == "mdm.Connect"
+
+
+def test_failed_message_has_its_event(httpd, device, receiver):
+    """The change was rolled back, its event is written alone."""
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    assert mac.get_token("com.example.none").status == 500
+    assert mac.declarative_management("tokens").status == 500
+    assert mac.user_authenticate(UserID="someone").status == 410
+    assert sorted(topics(wait_for(receiver, mac, 4))[2:]) == [
+        "mdm.DeclarativeManagement", "mdm.GetToken"]
+    wait_for_rows(server.database, mac, [])
+
+
+def test_stranger_has_no_event(httpd, device, receiver, ca):
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    other = device(server, identity=ca.issue(), udid=mac.udid)
+    assert other.token_update().status == 500
+    mac.checkout()
+    assert topics(wait_for(receiver, mac, 3))[2] == "mdm.CheckOut"
+
+
+# -- Failures ---------------------------------------------------------
+
+def test_receiver_down_and_up(httpd, device, expect_log):
+    port = free_port()
+    server = httpd(extra_vhost=durable(f"http://localhost:{port}"))
+    expect_log(FAILED, server=server)
+    mac = device(server).enroll()
+    wait_for_rows(server.database, mac, [("mdm.Authenticate", False, 1),
+                                         ("mdm.TokenUpdate", False, 0)])
+    with Receiver(port=port) as receiver:
+        make_due(server.database, mac)
+        assert topics(wait_for(receiver, mac, 2)) == [
+            "mdm.Authenticate", "mdm.TokenUpdate"]
+        wait_for_rows(server.database, mac, [])
+
+
+def test_tries_have_one_event_id_and_keep_the_order(httpd, device,
+                                                    receiver, expect_log):
+    refused = []
+
+    def refuse_twice(request):
+        refused.append(request.body)
+        return Answer(503 if len(refused) < 3 else 202)
+    receiver.answers["/hook"] = refuse_twice
+    server = httpd(extra_vhost=durable(receiver.url))
+    expect_log(FAILED, "answered 503", server=server)
+    mac = device(server).enroll()
+    events = wait_for(receiver, mac, 4)
+    assert topics(events) == 3 * ["mdm.Authenticate"] + [
+        "mdm.TokenUpdate"]
+    assert len({event["event_id"] for event in events[:3]}) == 1
+    assert refused[0] == refused[1] == refused[2]
+
+
+@one_database
+def test_one_device_does_not_keep_others_waiting(httpd, device, receiver,
+                                                 expect_log):
+    server = httpd(extra_vhost=durable(receiver.url))
+    expect_log(FAILED, server=server)
+    bad = device(server)
+    receiver.answers["/hook"] = lambda request: Answer(
+        500 if id_of(request.json()) == bad.id else 200)
+    bad.enroll()
+    for mac in [device(server) for _ in range(3)]:
+        mac.enroll()
+        wait_for(receiver, mac, 2)
+    assert set(topics(event.json() for event in requests_of(
+        receiver, bad))) == {"mdm.Authenticate"}
+
+
+def test_hanging_receiver_costs_devices_nothing(httpd, device, receiver,
+                                                expect_log):
+    receiver.answers["/hook"] = Answer(hang=True)
+    server = httpd(extra_vhost=durable(receiver.url))
+    expect_log(FAILED, server=server, optional=True)
+    macs = [device(server) for _ in range(12)]
+    started = time.monotonic()
+    for mac in macs:
+        mac.enroll()
+        mac.idle()
+    assert time.monotonic() - started < 5
+    assert all(len(rows(server.database, mac)) == 2 for mac in macs)
+
+
+def test_change_and_event_are_one(httpd, fresh_db, device, receiver,
+                                  expect_log):
+    """Where the event cannot be written nothing is."""
+    server = httpd(fresh_db(), extra_vhost=durable(receiver.url))
+    db = server.database
+    mac = device(server).enroll()
+    wait_for(receiver, mac, 2)
+    wait_for_rows(db, mac, [])
+
+    def tally():
+        return db.query("SELECT token_update_tally FROM enrollments"
+                        " WHERE id = %s", mac.id)[0][0]
+    assert tally() == 1
+    expect_log(":(error|warn)", server=server, optional=True)
+    db.execute("ALTER TABLE nanomdm_events RENAME TO elsewhere")
+    assert mac.token_update().status == 500
+    assert tally() == 1
+    db.execute("ALTER TABLE elsewhere RENAME TO nanomdm_events")
+    assert mac.token_update().status == 200
+    assert tally() == 2
+    event = wait_for(receiver, mac, 3)[2]
+    assert event["checkin_event"]["token_update_tally"] == 2
+
+
+# -- Ends of children and servers -------------------------------------
+
+def test_killed_child_loses_nothing(httpd, device, receiver):
+    receiver.answers["/hook"] = Answer(hang=True)
+    server = httpd(extra_vhost=durable(receiver.url).replace(
+        "Timeout 5", "Timeout 60"))
+    mac = device(server).enroll()
+    receiver.wait_for(1)
+    first = receiver.requests[0].json()
+    os.kill(server.children()[0], signal.SIGKILL)
+    receiver.answers["/hook"] = Answer()
+    events = wait_for(receiver, mac, 3, LEASE + LONG)
+    assert topics(events) == ["mdm.Authenticate", "mdm.Authenticate",
+                              "mdm.TokenUpdate"]
+    assert events[0] == events[1] == first
+    wait_for_rows(server.database, mac, [])
+
+
+@one_database
+def test_graceful_restart_delivers_once(httpd, device, receiver):
+    receiver.answers["/hook"] = Answer(delay=0.2)
+    server = httpd(extra_vhost=durable(receiver.url))
+    macs = [device(server) for _ in range(4)]
+    for mac in macs:
+        mac.enroll()
+        mac.close()
+    server.graceful()
+    for mac in macs:
+        assert topics(wait_for(receiver, mac, 2)) == [
+            "mdm.Authenticate", "mdm.TokenUpdate"]
+        wait_for_rows(server.database, mac, [])
+
+
+@one_database
+def test_stop_and_start(httpd, device, receiver, expect_log):
+    receiver.answers["/hook"] = Answer(500)
+    server = httpd(extra_vhost=durable(receiver.url))
+    expect_log(FAILED, server=server)
+    mac = device(server).enroll()
+    receiver.wait_for(1)
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 8
+    receiver.answers["/hook"] = Answer()
+    receiver.forget()
+    server.start()
+    assert topics(wait_for(receiver, mac, 2)) == ["mdm.Authenticate",
+                                                  "mdm.TokenUpdate"]
+
+
+# -- Two servers ------------------------------------------------------
+
+def test_two_nodes_deliver_each_event_once(httpd, fresh_db, device,
+                                           receiver):
+    db = fresh_db()
+    lines = durable(receiver.url)
+    nodes = [httpd(db, extra_vhost=lines) for _ in range(2)]
+    macs = [device(nodes[i % 2]) for i in range(16)]
+    for mac in macs:
+        mac.enroll()
+    for mac in macs:
+        events = wait_for(receiver, mac, 2)
+        assert topics(events) == ["mdm.Authenticate", "mdm.TokenUpdate"]
+    for mac in macs:
+        wait_for_rows(db, mac, [])
+    assert len(receiver.requests) == 2 * len(macs)
+
+
+def test_one_node_goes_on_for_another(httpd, fresh_db, device, receiver):
+    db = fresh_db()
+    lines = durable(receiver.url).replace("Timeout 5", "Timeout 60")
+    first = httpd(db, extra_vhost=lines)
+    receiver.answers["/hook"] = Answer(hang=True)
+    macs = [device(first).enroll() for _ in range(2)]
+    receiver.wait_for(2)
+    first.kill()
+    receiver.answers["/hook"] = Answer()
+    httpd(db, extra_vhost=lines)
+    for mac in macs:
+        assert topics(wait_for(receiver, mac, 3, LEASE + LONG)) == [
+            "mdm.Authenticate", "mdm.Authenticate", "mdm.TokenUpdate"]
+
+
+# -- Several receivers ------------------------------------------------
+
+@one_database
+@pytest.mark.parametrize("delivery", ["durable", "besteffort"])
+def test_each_receiver_has_its_topics_and_key(httpd, device, receiver,
+                                              delivery):
+    url = receiver.url
+    server = httpd(files={"b.key": "key-of-b\n"}, extra_vhost="\n".join([
+        f"NanoMDMWebhookURL {url}/a", "NanoMDMWebhookKey key-of-a",
+        f"NanoMDMWebhookTopics -mdm.Connect:Idle -mdm.CheckOut",
+        f"NanoMDMWebhook {url}/b topics=mdm.CheckOut,mdm.TokenUpdate"
+        " key=file:{folder}/b.key redact=on",
+        f"NanoMDMWebhook {url}/c topics=mdm.Connect:Idle",
+        f"NanoMDMWebhookDelivery {delivery}"]))
+    mac = device(server).enroll()
+    mac.idle()
+    mac.acknowledge("unknown")
+    mac.checkout()
+    expected = {
+        "/a": ["mdm.Authenticate", "mdm.TokenUpdate", "mdm.Connect"],
+        "/b": ["mdm.TokenUpdate", "mdm.CheckOut"],
+        "/c": ["mdm.Connect"]}
+    for path, names in expected.items():
+        assert topics(wait_for(receiver, mac, len(names),
+                               path=path)) == names
+    for path, key in ("/a", "key-of-a"), ("/b", "key-of-b"), ("/c", None):
+        for request in requests_of(receiver, mac, path):
+            assert request.headers["X-Hmac-Signature"] == (
+                key and signature(key, request.body))
+    update = requests_of(receiver, mac, "/b")[0].json()["checkin_event"]
+    update = plistlib.loads(base64.b64decode(update["raw_payload"]))
+    assert update["PushMagic"] == "redacted"
+    assert update["Token"] == b"redacted"
+    assert update["Topic"] == mac.topic
+    update = requests_of(receiver, mac, "/a")[1].json()["checkin_event"]
+    update = plistlib.loads(base64.b64decode(update["raw_payload"]))
+    assert update["PushMagic"] == mac.push_magic
+
+
+@one_database
+def test_one_receiver_away_does_not_keep_another_waiting(
+        httpd, device, receiver, expect_log):
+    server = httpd(extra_vhost=durable(
+        receiver.url, f"NanoMDMWebhook http://localhost:{free_port()}/"))
+    expect_log(FAILED, server=server)
+    mac = device(server).enroll()
+    assert topics(wait_for(receiver, mac, 2)) == ["mdm.Authenticate",
+                                                  "mdm.TokenUpdate"]
+
+
+@one_database
+@pytest.mark.parametrize("delivery", ["durable", "besteffort"])
+def test_traceparent_is_passed_on(httpd, device, receiver, delivery):
+    server = httpd(extra_vhost=durable(receiver.url).replace("durable",
+                                                             delivery))
+    mac = device(server)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    mac.extra_headers = [("traceparent", parent)]
+    body = plistlib.dumps(mac.message("Authenticate", Topic=mac.topic))
+    headers = [("Content-Type", "application/x-apple-aspen-mdm-checkin")]
+    for value in parent, parent.upper(), "00-x":
+        assert mac.raw("PUT", "/mdm", body, [
+            *headers, ("traceparent", value)]).status == 200
+    wait_for(receiver, mac, 3)
+    assert [each.headers["traceparent"] for each in receiver.requests] == [
+        parent, None, None]
+
+
+# -- Dead letters -----------------------------------------------------
+
+def test_dead_letters(httpd, device, receiver, expect_log):
+    refuse = {"mdm.Authenticate"}
+    receiver.answers["/hook"] = lambda request: Answer(
+        500 if request.json()["topic"] in refuse else 200)
+    secret = receiver.url.replace("//", "//user:pass-word@")
+    server = httpd(extra_vhost=durable(secret))
+    expect_log(FAILED, server=server)
+    expect_log(DEAD, server=server)
+    operator = Operator(server)
+    mac = device(server).enroll()
+    wait_for_rows(server.database, mac, [("mdm.Authenticate", False, 1),
+                                         ("mdm.TokenUpdate", False, 0)])
+    listed = mine(operator, mac, "pending")
+    assert [each["topic"] for each in listed] == ["mdm.Authenticate",
+                                                  "mdm.TokenUpdate"]
+    make_due(server.database, mac, age=True)
+    wait_for_rows(server.database, mac, [("mdm.Authenticate", True, 2)])
+    dead, = mine(operator, mac, "dead")
+    first = requests_of(receiver, mac)[0].json()
+    assert dead["event_id"] == first["event_id"]
+    assert dead["tries"] == 2
+    assert dead["last_error"] == "the receiver answered 500"
+    assert "next_try_at" not in dead
+    assert "pass-word" not in json.dumps(dead)
+    assert dead["target"].startswith("http://localhost:")
+    assert "pass-word" not in server.error_log()
+
+    refuse.clear()
+    receiver.forget()
+    answer = replay(operator, ids=[dead["id"], "999999999"])
+    assert answer.json == {"replayed": 1}
+    assert wait_for(receiver, mac, 1)[0] == first
+    wait_for_rows(server.database, mac, [])
+    operator.close()
+
+
+def mine(operator, channel, state):
+    answer = operator.call("GET", f"/v1/events?state={state}")
+    assert answer.status == 200, answer
+    return [each for each in answer.json["events"]
+            if each["device_id"] == channel.id]
+
+
+def replay(operator, **body):
+    return operator.call("POST", "/v1/events/replay",
+                         json.dumps(body).encode(),
+                         {"Content-Type": "application/json"})
+
+
+def test_list_replay_and_drop(httpd, fresh_db, device, receiver,
+                              expect_log):
+    receiver.answers["/hook"] = Answer(500)
+    server = httpd(fresh_db(), extra_vhost=durable(receiver.url))
+    expect_log(FAILED, server=server, optional=True)
+    expect_log(DEAD, server=server)
+    operator = Operator(server)
+    macs = [device(server) for _ in range(5)]
+    for mac in macs:
+        assert mac.authenticate().status == 200
+        make_due(server.database, mac, age=True)
+        assert wait_until(lambda: rows(server.database, mac)[0][1])
+
+    def page(query):
+        answer = operator.call("GET", f"/v1/events?state=dead{query}")
+        assert answer.status == 200, answer
+        return answer.json
+    assert operator.call("GET", "/v1/events").json == page("")
+    first = page("&limit=3")
+    assert len(first["events"]) == 3
+    second = page(f"&limit=3&cursor={first['next_cursor']}")
+    assert len(second["events"]) == 2 and "next_cursor" not in second
+    everything = page("")["events"]
+    assert first["events"] + second["events"] == everything
+    assert operator.call("GET", "/v1/events?state=pending").json == {
+        "events": []}
+
+    gone = everything[0]["id"]
+    assert operator.call("DELETE", f"/v1/events/{gone}").json == {
+        "dropped": 1}
+    assert operator.call("DELETE", f"/v1/events/{gone}").status == 404
+    receiver.answers["/hook"] = Answer()
+    receiver.forget()
+    assert replay(operator, target=everything[0]["target"]).json == {
+        "replayed": 4}
+    receiver.wait_for(4)
+    assert {request.json()["event_id"] for request in receiver.requests} == {
+        each["event_id"] for each in everything[1:]}
+    assert wait_until(lambda: page("") == {"events": []})
+    for query in "state=alive", "limit=0", "limit=x", "cursor=-1":
+        answer = operator.call("GET", f"/v1/events?{query}")
+        assert answer.status == 400 and answer.json["error"], query
+    for body in {}, {"ids": ["x"]}, {"ids": [1]}, {"ids": "1"}:
+        assert replay(operator, **body).status == 400, body
+    assert operator.call("POST", "/v1/events", b"{}").status == 404
+    assert operator.call("DELETE", "/v1/events/x").status == 404
+    operator.close()
+
+
+# -- Without the table ------------------------------------------------
+
+def test_database_without_outbox_sends_once(httpd, fresh_db, device,
+                                            receiver, expect_log):
+    db = fresh_db()
+    if db.kind == "sqlite3":
+        pytest.skip("sqlite3 databases are made by the module")
+    db.execute("DROP TABLE nanomdm_events")
+    db.execute("DELETE FROM nanomdm_schema")
+    db.execute("INSERT INTO nanomdm_schema (version) VALUES (1)")
+    server = httpd(db, start=False, extra_vhost=durable(receiver.url))
+    expect_log("NMDM1820: ", "durable", server=server)
+    expect_log("NMDM080[45]: ", server=server)
+    server.start()
+    mac = device(server).enroll()
+    assert topics(wait_for(receiver, mac, 2)) == ["mdm.Authenticate",
+                                                  "mdm.TokenUpdate"]
+    operator = Operator(server)
+    assert operator.call("GET", "/v1/events").status == 404
+    operator.close()
+
+
+# -- Configuration ----------------------------------------------------
+
+WRONG = {
+    "delivery": ("NanoMDMWebhookDelivery sometimes", ["sometimes"]),
+    "topic": ("NanoMDMWebhookTopics mdm.Nothing",
+              ["NanoMDMWebhookTopics", "mdm.Nothing", "mdm.Connect:Idle"]),
+    "no topic": ("NanoMDMWebhookTopics mdm.GetToken -mdm.GetToken",
+                 ["NanoMDMWebhookTopics"]),
+    "no URL": ("NanoMDMWebhook", ["NanoMDMWebhook"]),
+    "URL": ("NanoMDMWebhook topics=all", ["NanoMDMWebhook", "topics=all"]),
+    "option": ("NanoMDMWebhook http://localhost/ secret=hidden",
+               ["NanoMDMWebhook", "secret"]),
+    "key": ("NanoMDMWebhook http://localhost/ key=file:{folder}/none",
+            ["NanoMDMWebhook", "none"]),
+    "topics of one": ("NanoMDMWebhook http://localhost/ topics=mdm.X",
+                      ["NanoMDMWebhook", "mdm.X"]),
+    "redact": ("NanoMDMWebhook http://localhost/ redact=yes",
+               ["NanoMDMWebhook", "redact"]),
+    "two keys": ("NanoMDMWebhookDelivery durable\n"
+                 "NanoMDMWebhookURL http://localhost/x\n"
+                 "NanoMDMWebhook http://localhost/x key=other",
+                 ["NMDM0015", "http://localhost#"]),
+}
+
+
+@one_database
+@pytest.mark.parametrize("name", WRONG)
+def test_configtest_refuses(httpd, name):
+    line, patterns = WRONG[name]
+    server = httpd(start=False, extra_vhost=line)
+    status, said = server.configtest()
+    assert status != 0, said
+    for pattern in patterns:
+        assert pattern in said
+    assert "hidden" not in said
