@@ -2,7 +2,6 @@
 """Databases of several servers, and one on a disk that fills up."""
 
 import contextlib
-import os
 import pathlib
 import shutil
 import subprocess
@@ -134,6 +133,12 @@ class Galera:
     def start(self):
         for node in self.nodes:
             node.join()
+        connection = self.nodes[0].admin()
+        cursor = connection.cursor()
+        cursor.execute("SHOW STATUS LIKE 'wsrep_cluster_size'")
+        size = cursor.fetchone()[1]
+        connection.close()
+        assert size == "3", f"a cluster of {size}"
 
     def fresh(self, schema):
         """The same database, as seen through each node."""
@@ -218,7 +223,7 @@ class Standby(Postgres):
         run("setpriv", *as_user(self.user), POSTGRES / "pg_basebackup",
             "--no-sync", "-R", "-X", "stream", "-D", self.folder / "data",
             "-d", f"host=127.0.0.1 port={self.primary.port} user=copier"
-            " password=copier", cwd=self.folder, env={**os.environ})
+            " password=copier", cwd=self.folder)
 
     def promote(self):
         subprocess.run(
