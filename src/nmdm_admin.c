@@ -11,6 +11,7 @@
 #include "nmdm_order.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
+#include "nmdm_time.h"
 #include "nmdm_wake.h"
 
 #include <apr_escape.h>
@@ -474,23 +475,13 @@ typedef struct {
     const char *cert_pem, *key_pem;
 } push_cert_t;
 
-/* RFC 3339 in UTC, to the second. */
-static const char *rfc3339(apr_pool_t *p, apr_time_t t)
-{
-    apr_time_exp_t exp;
-
-    apr_time_exp_gmt(&exp, t);
-    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ",
-                        exp.tm_year + 1900, exp.tm_mon + 1, exp.tm_mday,
-                        exp.tm_hour, exp.tm_min, exp.tm_sec);
-}
-
 static void describe(nmdm_reply_t *reply, apr_pool_t *p,
                      const nmdm_push_cert_t *cert)
 {
     nmdm_json_t *object = nmdm_json_object(p);
 
-    nmdm_json_set_string(object, "not_after", rfc3339(p, cert->not_after));
+    nmdm_json_set_string(object, "not_after",
+                         nmdm_time_rfc3339(p, cert->not_after));
     nmdm_json_set_string(object, "topic", cert->topic);
     set_json(reply, p, object);
 }
@@ -516,7 +507,7 @@ static nmdm_err_t *guard_expiry(nmdm_ctx_t *ctx, const nmdm_push_cert_t *cert)
         : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0921)
                    "the certificate expired at %s and APNs will refuse it;"
                    " renew it, or add ?force=1 to store it all the same",
-                   rfc3339(ctx->pool, cert->not_after));
+                   nmdm_time_rfc3339(ctx->pool, cert->not_after));
 }
 
 static nmdm_err_t *do_put_push_cert(nmdm_ctx_t *ctx, void *baton)

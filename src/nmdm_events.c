@@ -7,6 +7,7 @@
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_outbox.h"
+#include "nmdm_time.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -66,14 +67,9 @@ static nmdm_err_t *do_list(nmdm_ctx_t *ctx, void *baton)
     return nmdm_outbox_list(ctx, list->events, list->dead, list->after);
 }
 
-static const char *date_text(apr_pool_t *p, apr_int64_t seconds)
+static const char *text_of(apr_pool_t *p, apr_int64_t seconds)
 {
-    apr_time_exp_t t;
-
-    apr_time_exp_gmt(&t, apr_time_from_sec(seconds));
-    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.tm_year + 1900,
-                        t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
-                        t.tm_sec);
+    return nmdm_time_rfc3339(p, apr_time_from_sec(seconds));
 }
 
 /* Keys in the order of the alphabet. */
@@ -85,7 +81,7 @@ static nmdm_json_t *describe(apr_pool_t *p, const nmdm_listed_event_t *event,
     apr_int64_t next = event->next_at ? event->next_at : event->created_at;
 
     nmdm_json_set_string(object, "created_at",
-                         date_text(p, event->created_at));
+                         text_of(p, event->created_at));
     nmdm_json_set_string(object, "device_id", event->device_id);
     nmdm_json_set_string(object, "event_id", event->event_id);
     nmdm_json_set_string(object, "id", event->seq);
@@ -93,7 +89,7 @@ static nmdm_json_t *describe(apr_pool_t *p, const nmdm_listed_event_t *event,
         nmdm_json_set_string(object, "last_error", event->last_error);
     }
     if (!dead) {
-        nmdm_json_set_string(object, "next_try_at", date_text(p, next));
+        nmdm_json_set_string(object, "next_try_at", text_of(p, next));
     }
     nmdm_json_set_string(object, "target", event->target);
     nmdm_json_set_string(object, "topic", event->topic);

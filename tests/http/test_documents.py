@@ -7,7 +7,9 @@ What is not run says why, where a document is read.
 import contextlib
 import os
 import plistlib
+import re
 import socket
+import sqlite3
 import subprocess
 
 import pytest
@@ -185,22 +187,30 @@ def test_readme(system, receiver, ca, expect_log):
     system.add_to_site(read.apache('<Location "/authproxy/">').replace(
         "http://127.0.0.1:9008", receiver.url))
     system.add_to_site(read.apache("NanoMDMToken"))
+    (folder / "webhook.key").write_text("secret")
+    system.add_to_site(
+        read.apache("NanoMDMWebhookDelivery")
+        .replace("https://hooks.example.com", receiver.url)
+        .replace("https://siem.example.com", receiver.url))
     system.restart()
     topic = "com.apple.mgmt.External.X"
     mac, pad = [Device(system, ca.issue(), topic=topic).enroll()
                 for _ in range(2)]
     assert mac.raw("GET", "/authproxy/file").status == 200
-    assert receiver.requests[0].headers["X-Enrollment-ID"] == mac.id
+    fetched, = [each for each in receiver.requests if each.path == "/file"]
+    assert fetched.headers["X-Enrollment-ID"] == mac.id
+    for path, number in ("/mdm", 4), ("/in", 2):
+        assert receiver.wait_for(number, path=path)
     assert b"a token" in mac.get_token("com.apple.maid").plist["TokenData"]
 
     def operate(text):
         """Each time with another command."""
         uuid, plist = command()
         source(system, "command.plist").write_bytes(plist)
-        said = system.sh(text.replace("ID,ID", f"{mac.id},{pad.id}")
-                         .replace('"ID"', f'"{mac.id}"')
-                         .replace("/ID?", f"/{mac.id}?"),
-                         CURL_CA_BUNDLE=folder / "server-ca.pem")
+        text = text.replace("ID,ID", f"{mac.id},{pad.id}")
+        text = re.sub(r'(?<=[/"])ID(?=[?"\n])', mac.id, text)
+        text = re.sub(r"COMMAND_UUID|(?<=command_uuid=)UUID", uuid, text)
+        said = system.sh(text, CURL_CA_BUNDLE=folder / "server-ca.pem")
         assert "error" not in said
         return uuid, said
 
@@ -214,12 +224,18 @@ def test_readme(system, receiver, ca, expect_log):
     uuid, said = operate(read.sh("# wake devices up"))
     assert said.count(uuid) == 1
     assert said.count("push_result") == 3
+    assert [each["Command"]["RequestType"] for each in queued(mac)] == [
+        "DeviceInformation", "DeviceInformation"]
+    bury(system.file("/var/lib/nanomdm/nanomdm.db"), 17)
+    _, said = operate(read.sh("# events that no webhook took"))
+    assert all(f'"{key}"' in said for key in ("replayed", "dropped"))
+    uuid, said = operate(read.sh("curl $key -T command.plist"))
+    assert said.count(uuid) > 3
+    assert queued(mac) == []
     source(system, "wifi.mobileconfig").write_bytes(b"a profile")
     operate(read.sh("tools/nmdm-command.py InstallProfile"))
-    commands = queued(mac)
-    assert [each["Command"]["RequestType"] for each in commands] == [
-        "DeviceInformation", "DeviceInformation", "InstallProfile"]
-    assert commands[2]["Command"]["Payload"] == b"a profile"
+    only, = queued(mac)
+    assert only["Command"]["Payload"] == b"a profile"
 
     read.elsewhere('<Location "/migration">', "apache", test_moving_devices)
     read.elsewhere("tools/nmdm-migrate.py", "sh", test_moving_devices)
@@ -227,6 +243,16 @@ def test_readme(system, receiver, ca, expect_log):
     read.end()
     for each in mac, pad:
         each.close()
+
+
+def bury(path, number):
+    """A dead event of that number."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO nanomdm_events (seq, device_id, target, event_id,"
+            " topic, body, is_dead, next_at, dies_at, created_at)"
+            " VALUES (?, 'D', 'https://gone#1', 'e', 't', '{}', 1, 0, 1, 1)",
+            (number,))
 
 
 def queued(mac):
@@ -268,6 +294,7 @@ def test_moving_devices(httpd, fresh_db, ca):
 @one_database
 def test_operations(httpd, ca):
     read = Reading("docs/operations.md")
+    query = read.next('{"filter"', "json")
     port = free_port()
     tuned = httpd(
         extra_server="\n".join([
@@ -283,6 +310,9 @@ def test_operations(httpd, ca):
     uuid, plist = command()
     assert inner.enqueue(mac.id, plist).status == 200
     assert mac.idle().body == plist
+    found = inner.call("POST", "/v1/enrollments/query", query.encode(),
+                       {"Content-Type": "application/json"})
+    assert mac.id in [each["id"] for each in found.json["enrollments"]]
     mac.close()
     inner.close()
 

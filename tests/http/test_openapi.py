@@ -17,6 +17,7 @@ import ca as certs
 from apns import Answer as Refusal
 from apns import Apns
 from device import CHECKIN, REPORT, Device, Operator, command
+from tables import insert
 from receiver import Answer, Receiver
 from system import ROOT
 
@@ -218,8 +219,8 @@ def receiver():
 
 
 @pytest.fixture
-def serving(httpd, apns, receiver):
-    return httpd(extra_server=SERVER.format(apns=apns, receiver=receiver),
+def serving(httpd, apns, receiver, fresh_db):
+    return httpd(fresh_db(), extra_server=SERVER.format(apns=apns, receiver=receiver),
                  extra_vhost=SITE)
 
 
@@ -245,7 +246,10 @@ def reading_and_taking_back(mac):
         ("DELETE", "/v1/commands/{uuid}"): ([], kept),
         ("GET", "/v1/queue/{ids}"): ([], mine),
         ("DELETE", "/v1/queue/{ids}"): ([], mine),
-        ("GET", "/v1/results/{id}"): ([], mine)}
+        ("GET", "/v1/results/{id}"): ([], mine),
+        ("GET", "/v1/events"): ([], {"query": "?state=pending"}),
+        ("POST", "/v1/events/replay"): ([b'{"ids": ["1"]}', JSON], {}),
+        ("DELETE", "/v1/events/{id}"): ([], {"ids": "1"})}
 
 
 def good_requests(mac, pem):
@@ -336,6 +340,19 @@ def reading(ask, mac, stranger):
     ask(204, "DELETE", "/v1/queue/{ids}", ids=mac.id)
 
 
+def events(ask, db):
+    """There is one event, number 1, that no receiver has taken."""
+    insert(db, "nanomdm_events", (
+        "device_id", "target", "event_id", "topic", "body", "is_dead",
+        "next_at", "dies_at", "created_at", "last_error"),
+        [("D", "https://h#1", "e", "mdm.Connect", "{}", False, 0, 1, 1,
+          "refused")])
+    ask(200, "GET", "/v1/events", query="?state=pending&limit=1")
+    ask(400, "GET", "/v1/events", query="?state=x")
+    ask(400, "POST", "/v1/events/replay", b"x", JSON)
+    ask(404, "DELETE", "/v1/events/{id}", ids="99")
+
+
 def orders(ask, mac, gone, stranger):
     def order(status, **keys):
         ask(status, "POST", "/v1/commands", json.dumps(
@@ -392,7 +409,11 @@ UNSEEN = {
            ("/v1/enrollments/query", "POST"), ("/v1/enrollments/{id}", "GET"),
            ("/v1/queue/{ids}", "GET"), ("/v1/queue/{ids}", "DELETE"),
            ("/v1/results/{id}", "GET"), ("/v1/commands/{uuid}", "GET"),
-           ("/v1/commands/{uuid}", "DELETE"))},
+           ("/v1/commands/{uuid}", "DELETE"), ("/v1/events", "GET"),
+           ("/v1/events/replay", "POST"), ("/v1/events/{id}", "DELETE"))},
+    **{(path, method, "404"): "the table of events would have to be missing"
+       for path, method in (("/v1/events", "GET"),
+                            ("/v1/events/replay", "POST"))},
     ("/v1/pushcert", "PUT", "500"): "a statement would have to fail",
 }
 
@@ -413,6 +434,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     ask(200, "PUT", "/v1/pushcert", pem, query="?force=1")
     reading(ask, mac, stranger)
     orders(ask, mac, gone, stranger)
+    events(ask, serving.database)
     everywhere(ask, mac, pem, 200)
     enqueue_and_push(ask, mac, gone, stranger)
     push_certificates(ask)
