@@ -8,9 +8,14 @@ import subprocess
 
 from databases import (PASSWORD, POSTGRES, USER, Database, MariaDB, Postgres,
                        Sqlite)
-from system import as_user, free_port, run, temp_folder, wait_until
+from system import (as_user, free_port, remove_folder, run, temp_folder,
+                    wait_until)
 
 GALERA = pathlib.Path("/usr/lib/galera/libgalera_smm.so")
+
+
+class NotHere(Exception):
+    """This machine does not allow what a fault needs."""
 
 
 class SmallDisk(Sqlite):
@@ -20,9 +25,14 @@ class SmallDisk(Sqlite):
 
     def start(self):
         if not self.folder:
-            self.folder = temp_folder(self.kind)
-            run("mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m",
-                "tmpfs", self.folder)
+            folder = temp_folder(self.kind)
+            try:
+                run("mount", "-t", "tmpfs", "-o",
+                    f"size={self.megabytes}m", "tmpfs", folder)
+            except RuntimeError as problem:
+                remove_folder(folder)
+                raise NotHere(problem) from problem
+            self.folder = folder
             self.folder.chmod(0o755)
             shutil.chown(self.folder, self.user, self.user)
 
