@@ -51,6 +51,7 @@ typedef struct {
     int empty_challenge;
     const char *api_key;                /* the secret itself */
     int delete_commands;
+    int sees_at_once;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
