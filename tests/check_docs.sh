@@ -57,7 +57,7 @@ headings() {
         tr -dc 'a-z0-9\n-'
 }
 
-for page in README.md docs/*.md; do
+for page in README.md SECURITY.md docs/*.md; do
     for link in $(tr '\n' ' ' < "$page" | grep -oE '\]\([^) ]+\)' |
                   sed 's/^](//; s/)$//'); do
         case "$link" in
