@@ -6,23 +6,24 @@
 #   dist.sh [FOLDER]       where to; the checkout unless given
 set -eu
 cd "$(dirname "$0")/.."
-version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' src/nmdm.h)
-name=mod_nanomdm-$version
 to=$(realpath -e "${1:-.}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mkdir "$work/$name"
+mkdir "$work/tree"
 if [ -e .git ] && time=$(git log -1 --format=%ct 2>/dev/null); then
-    git archive HEAD | tar -x -C "$work/$name"
-    rm -rf "${work:?}/$name/.ci"
+    git archive HEAD | tar -x -C "$work/tree"
+    rm -rf "$work/tree/.ci"
 else
     time=$(stat -c %Y src/nmdm.h)
     tar -c --exclude=./.git --exclude=./.ci --exclude='./build*' \
         --exclude='*.so' --exclude='./*.tar.gz' --exclude='./*.deb' \
         --exclude=__pycache__ --exclude=.pytest_cache --exclude='*.pyc' . |
-        tar -x -C "$work/$name"
+        tar -x -C "$work/tree"
 fi
+version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' "$work/tree/src/nmdm.h")
+name=mod_nanomdm-$version
+mv "$work/tree" "$work/$name"
 tar -c -C "$work" --sort=name --format=ustar --mtime="@$time" --owner=0 \
     --group=0 --numeric-owner --mode=u+rw,go-w,a+rX "$name" | gzip -n -9 \
     > "$work/archive"

@@ -65,14 +65,15 @@ def root(folder, package):
     return root
 
 
-def version():
-    header = (ROOT / "src/nmdm.h").read_text()
+@pytest.fixture(scope="module")
+def version(source):
+    header = (source / "src/nmdm.h").read_text()
     return re.search(r'#define NMDM_VERSION "(.*)"', header)[1]
 
 
 def test_archive_holds_the_source_and_is_reproducible(
-        archive, source, folder):
-    assert archive.name == f"mod_nanomdm-{version()}.tar.gz"
+        archive, source, version, folder):
+    assert archive.name == f"mod_nanomdm-{version}.tar.gz"
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
     assert {"Makefile", "src/nmdm.h", "debian/control", "LICENSE",
@@ -86,24 +87,25 @@ def test_archive_holds_the_source_and_is_reproducible(
         assert (again / archive.name).read_bytes() == archive.read_bytes()
 
 
-def test_package_has_what_belongs_into_it(package, root):
-    assert re.fullmatch(rf"{NAME}_{re.escape(version())}-1_\w+\.deb",
+def test_package_has_what_belongs_into_it(source, version, package,
+                                              root):
+    assert re.fullmatch(rf"{NAME}_{re.escape(version)}-1_\w+\.deb",
                         package.name)
     control = run("dpkg-deb", "-I", package).decode()
     assert re.search(r"Depends: .*apache2-bin.*apache2-api-", control)
     assert re.search(r"Recommends: .*libaprutil1-dbd-sqlite3", control)
     for path in ("schema", "schema/upgrade"):
-        assert (sorted(each.name for each in (ROOT / path).glob("*.sql"))
+        assert (sorted(each.name for each in (source / path).glob("*.sql"))
                 == sorted(each.name for each in
                           (root / "usr/share/nanomdm" / path).glob("*.sql")))
     for path in ("tools/nmdm-command.py", "tools/nmdm-migrate.py"):
         assert os.access(root / "usr/share/nanomdm" / path, os.X_OK)
-    documents = [path.relative_to(ROOT) for path in ROOT.glob("docs/*")]
+    documents = [path.relative_to(source) for path in source.glob("docs/*")]
     assert documents
     for path in (*documents, "README.md", "SECURITY.md", "copyright"):
         assert (root / DOCUMENTS / path).exists()
     with gzip.open(root / DOCUMENTS / "changelog.gz") as changes:
-        assert changes.read() == (ROOT / "CHANGES").read_bytes()
+        assert changes.read() == (source / "CHANGES").read_bytes()
     data = (root / "var/lib/nanomdm").stat()
     assert data.st_uid == pwd.getpwnam("www-data").pw_uid
     assert data.st_mode & 0o7777 == 0o750
@@ -113,6 +115,24 @@ def test_package_has_no_errors_of_policy(package):
     if not shutil.which("lintian"):
         pytest.skip("no lintian")
     run("lintian", "--allow-root", "--fail-on", "error", package)
+
+
+@pytest.mark.parametrize("old, enabled, reloads", [
+    ("0.0.9-1", True, True), ("0.0.9-1", False, False), ("", True, False)])
+def test_upgrade_reloads_a_server_that_has_the_module(
+        folder, root, tmp_path, old, enabled, reloads):
+    """Stand-ins take the part of Debian's helper and of a2query."""
+    helper = tmp_path / "helper"
+    helper.write_text("apache2_reload() { echo reloaded; }\n")
+    query = tmp_path / "a2query"
+    query.write_text(f"#!/bin/sh\nexit {int(not enabled)}\n")
+    query.chmod(0o755)
+    script = (folder / "control/postinst").read_text().replace(
+        "/usr/share/apache2/apache2-maintscript-helper", str(helper))
+    said = run("sh", "-c", script, "postinst", "configure", old, env={
+        **os.environ, "DPKG_ROOT": str(root),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (b"reloaded" in said) == reloads
 
 
 class Packaged(System):
@@ -126,8 +146,7 @@ class Packaged(System):
                 " /usr/", f" {root}/usr/"))
 
 
-@pytest.mark.usefixtures("root")
-def test_module_of_the_package_serves(httpd, root):
+def test_module_of_the_package_serves(httpd, version, root):
     system = httpd(make=Packaged, start=False)
     system.install(root)
     system.sh("a2enmod ssl nanomdm")
@@ -140,5 +159,5 @@ def test_module_of_the_package_serves(httpd, root):
     assert status == 0, said
     system.start()
     operator = Operator(system, plain=True)
-    assert operator.version().json == {"version": version()}
+    assert operator.version().json == {"version": version}
     operator.close()
