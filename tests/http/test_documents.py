@@ -5,6 +5,7 @@ What is not run says why, where a document is read.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import plistlib
@@ -616,8 +617,11 @@ def check_commands(desk, mac, operator):
     (first, plist), (_, next_plist) = command(), command("DeviceLock")
     operator.enqueue(mac.id, plist)
     operator.enqueue(mac.id, next_plist)
+    mark = desk.server.mark()
     for _ in range(2):
         assert mac.idle().body == plist
+    polls = re.findall("NMDM0708.*Idle.*", desk.server.log_since(mark))
+    assert [first in line for line in polls] == [True, True]
     desk.sees(desk.ask(queue, ID=mac.id), UUID=first)
     said = desk.ask(desk.read.sh("curl $key -X DELETE"), ID=mac.id,
                     UUID=first)
@@ -653,6 +657,10 @@ def check_identities(desk, server, operator, ca, one):
     time.sleep(3.5)
     assert brief.idle().status == 400
     assert "NMDM0306" in desk.ask(grep)
+    brief.close()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        assert brief.idle().status == 400
+    assert "AH02276" in desk.ask(grep)
     for each in moved, changed, stranger, brief:
         each.close()
 
