@@ -375,6 +375,18 @@ CREATE INDEX idx_event_due
 CREATE INDEX idx_event_device
     ON nanomdm_events (device_id, target, is_dead, seq);
 
+-- Enrollments that are being renewed (NanoMDMReenroll keep): what Authenticate
+-- said, until the TokenUpdate that follows. No foreign key, as above.
+CREATE TABLE nanomdm_renewals (
+    id            VARCHAR(255) NOT NULL,
+    serial_number VARCHAR(127) NULL,
+    identity_cert TEXT         NULL,
+    authenticate  TEXT         NOT NULL,
+    staged_at     TEXT         NOT NULL
+                  DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    PRIMARY KEY (id)
+);
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY

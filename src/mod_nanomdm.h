@@ -49,6 +49,7 @@ typedef struct {
     apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
     int retroactive;
     int empty_challenge;
+    int keeps_renewed;
     const char *api_key;                /* the secret itself */
     int delete_commands;
     int schema_mode;                    /* nmdm_schema_mode_e */

@@ -50,6 +50,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->trusted_proxies = NULL;
     conf->retroactive = NANOMDM_UNSET;
     conf->empty_challenge = NANOMDM_UNSET;
+    conf->keeps_renewed = NANOMDM_UNSET;
     conf->api_key = NULL;
     conf->delete_commands = NANOMDM_UNSET;
     conf->schema_mode = NANOMDM_UNSET;
@@ -104,6 +105,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->retroactive = either(add->retroactive, base->retroactive);
     conf->empty_challenge = either(add->empty_challenge,
                                    base->empty_challenge);
+    conf->keeps_renewed = either(add->keeps_renewed, base->keeps_renewed);
     conf->api_key = add->api_key ? add->api_key : base->api_key;
     conf->delete_commands = either(add->delete_commands,
                                    base->delete_commands);
@@ -322,6 +324,22 @@ static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
     }
     else {
         return wrong(cmd, word, "write decline or empty-challenge");
+    }
+    return NULL;
+}
+
+static const char *set_reenroll(cmd_parms *cmd, void *conf, const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->keeps_renewed;
+
+    if (!strcmp(word, "reset")) {
+        *slot = 0;
+    }
+    else if (!strcmp(word, "keep")) {
+        *slot = 1;
+    }
+    else {
+        return wrong(cmd, word, "write reset or keep");
     }
     return NULL;
 }
@@ -693,6 +711,9 @@ const command_rec nanomdm_directives[] = {
                  L, "On to associate certificates of known enrollments late"),
     AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
                   "decline (410) or empty-challenge"),
+    AP_INIT_TAKE1("NanoMDMReenroll", set_reenroll, NULL, L,
+                  "keep to leave queue and tokens when a profile is renewed,"
+                  " or reset"),
     AP_INIT_TAKE1("NanoMDMAPIKey", set_api_key, NULL, S,
                   "password of user nanomdm: file:PATH, env:NAME or text"),
     AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,

@@ -128,6 +128,7 @@ typedef struct nmdm_courier_t nmdm_courier_t;
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
+    int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,

@@ -7,6 +7,7 @@
 #include "nmdm_dm.h"
 #include "nmdm_message.h"
 #include "nmdm_plist.h"
+#include "nmdm_renewal.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
 #include "nmdm_teller.h"
@@ -122,12 +123,19 @@ static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
 static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
 {
     const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+    int is_staged = 0;
 
     if (msg->who.on_user_channel) {
         return denied(ctx, msg->who.id, "Authenticate on a user channel");
     }
     NMDM_TRY(admit_new(ctx, &msg->who));
-    return nmdm_store_authenticate(ctx, msg);
+    if (ctx->policy->keeps_renewed) {
+        NMDM_TRY(nmdm_renewal_stage(ctx, &is_staged, msg));
+    }
+    else {
+        NMDM_TRY(nmdm_renewal_drop(ctx, msg->who.id));
+    }
+    return is_staged ? NULL : nmdm_store_authenticate(ctx, msg);
 }
 
 static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
@@ -136,6 +144,7 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     const nmdm_msg_t *msg = in->msg;
 
     NMDM_TRY(admit(ctx, &msg->who));
+    NMDM_TRY(nmdm_renewal_commit(ctx, msg));
     NMDM_TRY(nmdm_store_token_update(ctx, msg));
     return ctx->policy->webhooks
         ? nmdm_store_tally(ctx, &in->told.tally, msg->who.id) : NULL;
@@ -146,6 +155,9 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
     const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
 
     NMDM_TRY(admit(ctx, &msg->who));
+    if (!msg->who.on_user_channel) {
+        NMDM_TRY(nmdm_renewal_abandon(ctx, msg->who.id));
+    }
     return nmdm_store_check_out(ctx, &msg->who);
 }
 

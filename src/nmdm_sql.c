@@ -79,6 +79,43 @@ typedef struct {
     " WHERE e.device_id = %s AND q.active = TRUE" pending \
     "   AND (r.status IS NULL OR r.status = 'NotNow')"
 
+/* What was queued since the renewal began is for the device as it is now. */
+#define BEFORE_RENEWAL(queue) \
+    " AND " queue ".created_at <= (SELECT n.staged_at" \
+    "                                FROM nanomdm_renewals n" \
+    "                               WHERE n.id = %s)"
+
+#define CLEAR_RENEWED \
+    CLEAR_JOINED(UNANSWERED BEFORE_RENEWAL("q"))
+
+/* What Authenticate said, now that the device has gone through with it; `more`
+ * is what it forgets besides. */
+#define RENEW(more) \
+    "UPDATE devices" \
+    "   SET identity_cert = n.identity_cert," \
+    "       serial_number = n.serial_number," \
+    "       authenticate = n.authenticate," \
+    "       authenticate_at = n.staged_at" more \
+    "  FROM nanomdm_renewals n WHERE n.id = %s AND devices.id = %s"
+
+#define RENEW_JOINED(more) \
+    "UPDATE nanomdm_renewals n JOIN devices" \
+    "   SET devices.identity_cert = n.identity_cert," \
+    "       devices.serial_number = n.serial_number," \
+    "       devices.authenticate = n.authenticate," \
+    "       devices.authenticate_at = n.staged_at" more \
+    " WHERE n.id = %s AND devices.id = %s"
+
+/* A bootstrap token that came since is one of the device as it is now. */
+#define FORGOTTEN \
+    ", unlock_token = NULL, unlock_token_at = NULL," \
+    " bootstrap_token_b64" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_b64 END," \
+    " bootstrap_token_at" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_at END"
+
 /* Admission joins the write: nothing is stored for a stranger, nor for a
  * command or an enrollment that does not exist. */
 #define RESULT_FROM \
@@ -359,6 +396,50 @@ ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
 ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "SELECT bootstrap_token_b64 FROM devices WHERE id = %s",
     LONG_COLUMNS 1),
+
+/* Only who is enrolled has something to keep. */
+ROW(STMT_RENEWAL_SUITS, "renewal_suits",
+    "SELECT d.id FROM devices d, enrollments e"
+    " WHERE d.id = %s AND e.id = %s AND e.enabled = TRUE"),
+
+ROW(STMT_RENEWAL_PUT, "renewal_put",
+    "INSERT INTO nanomdm_renewals (id, identity_cert, serial_number,"
+    "                              authenticate, staged_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET identity_cert = excluded.identity_cert,"
+    "       serial_number = excluded.serial_number,"
+    "       authenticate = excluded.authenticate,"
+    "       staged_at = excluded.staged_at",
+    MYSQL
+    "INSERT INTO nanomdm_renewals (id, identity_cert, serial_number,"
+    "                              authenticate, staged_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       identity_cert = VALUES(identity_cert),"
+    "       serial_number = VALUES(serial_number),"
+    "       authenticate = VALUES(authenticate),"
+    "       staged_at = VALUES(staged_at)"),
+
+/* Whether one is under way, and whether with this certificate. */
+ROW(STMT_RENEWAL_FIND, "renewal_find",
+    "SELECT CASE WHEN COALESCE(n.identity_cert, '') = %s THEN 1 ELSE 0 END"
+    "  FROM nanomdm_renewals n WHERE n.id = %s"),
+
+ROW(STMT_RENEWAL_KEEP, "renewal_keep",
+    RENEW(""),
+    MYSQL RENEW_JOINED("")),
+
+ROW(STMT_RENEWAL_RESET, "renewal_reset",
+    RENEW(FORGOTTEN),
+    MYSQL RENEW_JOINED(FORGOTTEN)),
+
+ROW(STMT_RENEWAL_CLEAR, "renewal_clear",
+    CLEAR(" AND answered = FALSE" BEFORE_RENEWAL("enrollment_queue")),
+    MYSQL CLEAR_RENEWED),
+
+ROW(STMT_RENEWAL_DROP, "renewal_drop",
+    "DELETE FROM nanomdm_renewals WHERE id = %s"),
 
 /* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
  * again each time it runs. This one takes them a third of the time. */
