@@ -48,6 +48,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->intermediate_file = NULL;
     conf->identity = NULL;
     conf->trusted_proxies = NULL;
+    conf->identity_grace = NANOMDM_UNSET;
     conf->retroactive = NANOMDM_UNSET;
     conf->empty_challenge = NANOMDM_UNSET;
     conf->keeps_renewed = NANOMDM_UNSET;
@@ -102,6 +103,8 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->identity = add->identity ? add->identity : base->identity;
     conf->trusted_proxies = add->trusted_proxies
         ? add->trusted_proxies : base->trusted_proxies;
+    conf->identity_grace = add->identity_grace != NANOMDM_UNSET
+        ? add->identity_grace : base->identity_grace;
     conf->retroactive = either(add->retroactive, base->retroactive);
     conf->empty_challenge = either(add->empty_challenge,
                                    base->empty_challenge);
@@ -177,6 +180,12 @@ apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf)
 {
     return conf->max_body == NANOMDM_UNSET ? DEFAULT_MAX_BODY
                                            : conf->max_body;
+}
+
+apr_interval_time_t nanomdm_identity_grace(const nanomdm_conf_t *conf)
+{
+    return apr_time_from_sec(conf->identity_grace == NANOMDM_UNSET
+                             ? 0 : conf->identity_grace);
 }
 
 apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf)
@@ -618,6 +627,13 @@ static const char *set_seconds(cmd_parms *cmd, apr_int64_t *slot,
     return NULL;
 }
 
+static const char *set_identity_grace(cmd_parms *cmd, void *conf,
+                                      const char *word)
+{
+    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->identity_grace, word,
+                       0, 31536000);
+}
+
 static const char *set_push_expiration(cmd_parms *cmd, void *conf,
                                        const char *word)
 {
@@ -707,6 +723,8 @@ const command_rec nanomdm_directives[] = {
                     "tls, signature, header:NAME: the first found wins"),
     AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy, NULL, L,
                     "networks whose header:NAME is believed"),
+    AP_INIT_TAKE1("NanoMDMIdentityGrace", set_identity_grace, NULL, L,
+                  "seconds for which an expired identity still serves"),
     AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
                  L, "On to associate certificates of known enrollments late"),
     AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,

@@ -170,6 +170,7 @@ struct nmdm_ctx_t {
     nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
     nmdm_courier_t *courier;    /* brings durable events, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
+    apr_time_t cert_expired;    /* when it ended; 0: it has not */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
     const char *query;          /* of the URL, for webhooks; or NULL */

@@ -11,6 +11,7 @@
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
 #include "nmdm_teller.h"
+#include "nmdm_time.h"
 
 #include <apr_strings.h>
 
@@ -33,6 +34,26 @@ static nmdm_err_t *has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     return ctx->cert ? NULL : denied(ctx, who->id, "missing MDM certificate");
 }
 
+/* What NanoMDMIdentityGrace lets through is for those whose it was before. */
+static nmdm_err_t *is_in_time(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    return !ctx->cert_expired ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0725)
+                   "%s: identity certificate refused: it expired on %s and is"
+                   " not associated with this device", who->id,
+                   nmdm_time_rfc3339(ctx->pool, ctx->cert_expired));
+}
+
+static void remark_on_expiry(nmdm_ctx_t *ctx, const char *id)
+{
+    if (ctx->cert_expired) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0726)
+                 "%s: served although its identity certificate expired on %s"
+                 " (NanoMDMIdentityGrace)", id,
+                 nmdm_time_rfc3339(ctx->pool, ctx->cert_expired));
+    }
+}
+
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
 static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
@@ -48,6 +69,7 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_in_time(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
     if (known) {
         return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
@@ -70,6 +92,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_in_time(ctx, who));
     if (!ctx->policy->retroactive) {
         return denied(ctx, who->id, "cert auth: existing enrollment:"
                                     " enrollment not associated with cert");
@@ -358,6 +381,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
+    remark_on_expiry(ctx, msg.who.id);
     return NULL;
 }
 
@@ -518,6 +542,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         reply->body.len = strlen(in.command.text);
     }
     tell(ctx, &in);
+    remark_on_expiry(ctx, msg.who.id);
     return NULL;
 }
 
@@ -537,5 +562,6 @@ nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)
                         ctx->cert->sha256);
     }
     ctx->story.id = *id;
+    remark_on_expiry(ctx, *id);
     return NULL;
 }
