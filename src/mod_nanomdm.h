@@ -53,6 +53,7 @@ typedef struct {
     int keeps_renewed;
     const char *api_key;                /* the secret itself */
     int delete_commands;
+    struct nmdm_retention_t *retention;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
@@ -135,6 +136,11 @@ const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
                             const char *url);
 const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
                                const char *value);
+
+/* ---- mod_nanomdm_retention.c: what is not kept for ever ---- */
+
+const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
+                                  char *const argv[]);
 
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 

@@ -134,6 +134,7 @@ typedef struct {
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
                                          * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
+    const struct nmdm_retention_t *retention;   /* NULL: all is kept */
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */

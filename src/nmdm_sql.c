@@ -849,6 +849,62 @@ ROW(STMT_EVENT_REPLAY_TARGET, "event_replay_target",
 ROW(STMT_EVENT_DROP, "event_drop",
     "DELETE FROM nanomdm_events WHERE seq = %lld"),
 
+ROW(STMT_CHORE_DUE, "chore_due",
+    "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
+    " WHERE name = %s AND next_at <= EPOCH_SECONDS"),
+
+/* Whoever changes the row has it, for a minute or until it is done. */
+ROW(STMT_CHORE_TAKE, "chore_take",
+    "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
+    " WHERE name = %s AND next_at <= EPOCH_SECONDS AND position = %s"),
+
+ROW(STMT_CHORE_DONE, "chore_done",
+    "UPDATE nanomdm_chores"
+    "   SET next_at = EPOCH_SECONDS + %lld, position = %s"
+    " WHERE name = %s"),
+
+/* What is delivered no more and was never answered: cancelled or expired, and
+ * since when. */
+ROW(STMT_SPENT_PAGE, "spent_page",
+    "SELECT q.command_uuid, c.request_type,"
+    "       SECONDS(CASE WHEN q.active = TRUE THEN q.expires_at"
+    "                    ELSE q.updated_at END)"
+    "  FROM enrollment_queue q"
+    "  JOIN commands c ON c.command_uuid = q.command_uuid"
+    " WHERE q.id = %s AND q.command_uuid > %s AND q.answered = FALSE"
+    "   AND (q.active = FALSE OR q.expires_at <= CURRENT_TIMESTAMP)"
+    " ORDER BY q.command_uuid" PAGE),
+
+/* Whatever was decided before: nothing that waits. */
+ROW(STMT_FORGET_QUEUE, "forget_queue",
+    "DELETE FROM enrollment_queue"
+    " WHERE id = %s AND command_uuid IN (%IDS)"
+    "   AND (answered = TRUE OR active = FALSE"
+    "        OR expires_at <= CURRENT_TIMESTAMP)"),
+
+ROW(STMT_FORGET_RESULTS, "forget_results",
+    "DELETE FROM command_results"
+    " WHERE id = %s AND command_uuid IN (%IDS)"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                    WHERE q.id = command_results.id"
+    "                      AND q.command_uuid"
+    "                          = command_results.command_uuid)"),
+
+ROW(STMT_FORGET_COMMANDS, "forget_commands",
+    "DELETE FROM commands"
+    " WHERE command_uuid IN (%IDS)"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                    WHERE q.command_uuid = commands.command_uuid)"
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r"
+    "                    WHERE r.command_uuid = commands.command_uuid)"),
+
+ROW(STMT_EVENT_OLD, "event_old",
+    "SELECT seq FROM nanomdm_events"
+    " WHERE is_dead = TRUE AND created_at <= %lld" PAGE),
+
+ROW(STMT_EVENT_FORGET, "event_forget",
+    "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
+
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",
     "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"

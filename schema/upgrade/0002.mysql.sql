@@ -106,5 +106,17 @@ CREATE TABLE IF NOT EXISTS nanomdm_renewals (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
+-- Work that one server at a time does: not before next_at, in seconds since 1970
+-- by the database's clock; position is how far it has come.
+CREATE TABLE IF NOT EXISTS nanomdm_chores (
+    name     VARCHAR(63)  NOT NULL,
+    next_at  BIGINT       NOT NULL,
+    position VARCHAR(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+INSERT IGNORE INTO nanomdm_chores (name, next_at) VALUES ('retention', 0);
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT IGNORE INTO nanomdm_schema (version) VALUES (2);

@@ -70,5 +70,16 @@ CREATE TABLE nanomdm_renewals (
     PRIMARY KEY (id)
 );
 
+-- Work that one server at a time does: not before next_at, in seconds since 1970
+-- by the database's clock; position is how far it has come.
+CREATE TABLE nanomdm_chores (
+    name     VARCHAR(63)  NOT NULL,
+    next_at  BIGINT       NOT NULL,
+    position VARCHAR(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+);
+
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('retention', 0);
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT INTO nanomdm_schema (version) VALUES (2);
