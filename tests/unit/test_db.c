@@ -407,6 +407,8 @@ static void a_database_of_version_1_is_upgraded(void **state)
     tell(w, "ALTER TABLE enrollment_queue DROP COLUMN expires_at");
     tell(w, "DROP TABLE nanomdm_pushes");
     tell(w, "DROP TABLE IF EXISTS nanomdm_events");
+    tell(w, "DROP TABLE nanomdm_renewals");
+    tell(w, "DROP TABLE nanomdm_chores");
     tell(w, "DROP INDEX idx_user_short_name");
     tell(w, "DROP INDEX idx_result_time");
     tell(w, "DROP INDEX idx_enrollment_type_id");
