@@ -73,6 +73,8 @@ class Bucket:
     def __init__(self, root, name, say):
         self.folder = root / name
         self.paths = {}
+        if not self.folder.is_dir():
+            return                    # nothing was ever in it
         for folder, _, names in os.walk(
                 self.folder, onerror=lambda error: say(str(error))):
             for key in names:

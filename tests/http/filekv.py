@@ -7,8 +7,16 @@ import pathlib
 import plistlib
 import time
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+
+def authenticate_of(mac):
+    return mac.message("Authenticate", Topic=mac.topic,
+                       SerialNumber=mac.serial)
+
+
+def token_update_of(channel, **more):
+    return channel.message("TokenUpdate", **{
+        "Topic": channel.topic, "PushMagic": channel.push_magic,
+        "Token": channel.token, **more})
 
 
 class FileKV:
@@ -44,12 +52,8 @@ class FileKV:
 
     def authenticate(self, mac, at=None):
         self.set("devices", f"{mac.id}.auth",
-                 plistlib.dumps(mac.message("Authenticate")), at)
-        pem = mac.identity.pem
-        certificate = x509.load_pem_x509_certificate(
-            pem if isinstance(pem, bytes) else pem.encode())
-        self.set("devices", f"{mac.id}.cert",
-                 certificate.public_bytes(Encoding.DER), at)
+                 plistlib.dumps(authenticate_of(mac)), at)
+        self.set("devices", f"{mac.id}.cert", mac.identity.der, at)
         self.set("devices", f"{mac.id}.serial", mac.serial, at)
         self.delete("devices", f"{mac.id}.bstoken")
         for key in ("unl_tok", "tok_tal", "enrolled_at"):
@@ -69,7 +73,7 @@ class FileKV:
         self.set("enrollments", f"{mac.id}.user_ch..disabled", "1", at)
 
     def token_update(self, channel, parent=None, at=None, **more):
-        message = {**channel.message("TokenUpdate"), **more}
+        message = token_update_of(channel, **more)
         if parent:
             self.set("users", f"{channel.id}.device_ch", parent.id, at)
             self.set("enrollments", f"{parent.id}.user_ch.{channel.id}",
