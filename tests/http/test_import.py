@@ -231,8 +231,13 @@ TABLES = ("devices", "users", "enrollments", "commands", "command_results",
 
 
 def everything(db):
-    return {table: sorted(map(repr, db.query(f"SELECT * FROM {table}")))
+    return {table: sorted(repr([comparable(value) for value in row])
+                          for row in db.query(f"SELECT * FROM {table}"))
             for table in TABLES}
+
+
+def comparable(value):
+    return bytes(value) if isinstance(value, memoryview) else value
 
 
 def test_again_changes_nothing(files, household, db):

@@ -2,7 +2,9 @@
 """Taking over a database of NanoMDM's, at whatever age, by many nodes."""
 
 import concurrent.futures
+import contextlib
 import pathlib
+import threading
 
 import pytest
 
@@ -243,10 +245,27 @@ def test_prefixed_database_of_an_older_nanomdm(mysql, httpd, device):
 
 # -- Ten nodes at once ------------------------------------------------
 
-def start_together(servers):
+@contextlib.contextmanager
+def started_together(servers):
+    """Processes end with the thread that started them, so the threads stay."""
     with concurrent.futures.ThreadPoolExecutor(len(servers)) as pool:
-        for started in [pool.submit(server.start) for server in servers]:
-            started.result()
+        ready = threading.Barrier(len(servers) + 1)
+        done = threading.Event()
+
+        def start(server):
+            try:
+                return server.start()
+            finally:
+                ready.wait()
+                done.wait()
+        started = [pool.submit(start, server) for server in servers]
+        ready.wait()
+        try:
+            yield
+        finally:
+            done.set()
+    for each in started:
+        each.result()
 
 
 @pytest.mark.parametrize("of", ["empty", "nanomdm"])
@@ -260,13 +279,13 @@ def test_ten_nodes_start_at_once(program, httpd, device, of):
         db = program.fresh(data_file(program.kind))
     nodes = [httpd(db, start=False, threads=2,
                    extra_server="NanoMDMSchema auto") for _ in range(NODES)]
-    start_together(nodes)
-    said = "NMDM0801" if of == "empty" else "NMDM0802"
-    made = [log_of(node).count(said) for node in nodes]
-    assert sorted(made)[:-1] == [0] * (NODES - 1) and max(made) >= 1
-    mac = device(nodes[0]).enroll()
-    for node in nodes:
-        other = device(node, udid=mac.udid, topic=mac.topic,
-                       identity=mac.identity)
-        assert other.idle().status == 200
-    serves(nodes[-1], device)
+    with started_together(nodes):
+        mac = device(nodes[0]).enroll()
+        for node in nodes:
+            other = device(node, udid=mac.udid, topic=mac.topic,
+                           identity=mac.identity)
+            assert other.idle().status == 200
+        serves(nodes[-1], device)
+        said = "NMDM0801" if of == "empty" else "NMDM0802"
+        made = sorted(log_of(node).count(said) for node in nodes)
+        assert made[:-1] == [0] * (NODES - 1) and made[-1] >= 1
