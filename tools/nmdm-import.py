@@ -487,7 +487,8 @@ class Import:
         self.trouble = reporter
         self.devices = self.users = self.results = self.pending = 0
         self.certs = self.associations = self.left_alone = 0
-        self.commands = set()
+        self.commands = set()         # in the database for certain
+        self.fresh = set()            # in this transaction
 
     def run(self):
         family = self.families()
@@ -536,7 +537,8 @@ class Import:
 
     def move(self, device, users):
         """One transaction; counted when it is over."""
-        before = self.results, self.pending, set(self.commands)
+        before = self.results, self.pending
+        self.fresh.clear()
         with self.guarded(device):
             with self.target.transaction():
                 is_ours = not self.is_newer_here(device, users)
@@ -544,10 +546,12 @@ class Import:
                     self.put_all(device, users)
             self.count(is_ours, users)
             return
-        self.results, self.pending, self.commands = before
+        self.results, self.pending = before
 
     def count(self, is_ours, users):
         if is_ours:
+            if not self.args.dry_run:
+                self.commands |= self.fresh
             self.devices += 1
             self.users += len(users)
         else:
@@ -751,13 +755,13 @@ class Import:
         return True
 
     def put_command(self, uuid, type_, body):
-        if uuid not in self.commands and not self.target.has(
-                "commands", "command_uuid = %s", uuid):
+        if uuid in self.commands or uuid in self.fresh:
+            return
+        self.fresh.add(uuid)
+        if not self.target.has("commands", "command_uuid = %s", uuid):
             self.target.put("commands", {"command_uuid": uuid},
                             {"request_type": type_, "command": body}, {},
                             self.storage.queue.written_at(f"{uuid}.raw"))
-        if not self.args.dry_run:
-            self.commands.add(uuid)
 
     def put_result(self, id_, uuid, status, body):
         keys = {"id": id_, "command_uuid": uuid}
