@@ -123,7 +123,7 @@ def test_upgrade_reloads_a_server_that_has_the_module(
         folder, root, tmp_path, old, enabled, reloads):
     """Stand-ins take the part of Debian's helper and of a2query."""
     helper = tmp_path / "helper"
-    helper.write_text("apache2_reload() { echo reloaded; }\n")
+    helper.write_text("apache2_invoke() { echo invoked $*; }\n")
     query = tmp_path / "a2query"
     query.write_text(f"#!/bin/sh\nexit {int(not enabled)}\n")
     query.chmod(0o755)
@@ -132,7 +132,7 @@ def test_upgrade_reloads_a_server_that_has_the_module(
     said = run("sh", "-c", script, "postinst", "configure", old, env={
         **os.environ, "DPKG_ROOT": str(root),
         "PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    assert (b"reloaded" in said) == reloads
+    assert (b"invoked enmod nanomdm reload" in said) == reloads
 
 
 class Packaged(System):
