@@ -48,6 +48,7 @@ def package(folder, source):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS",
                                    "LD_PRELOAD")}
+    environment["DEB_CFLAGS_APPEND"] = "-O1 -g0"      # sooner done
     run("make", "-C", source, "deb", env=environment)
     package, = source.glob("*.deb")
     return package
