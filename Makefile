@@ -8,6 +8,8 @@
 #   make run        the same server, to try things on
 #   make check      every test; installs what it needs (Debian, root)
 #   make bench      what requests cost, against a static file; also as root
+#   make check-faults    what happens when something breaks; also as root
+#   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
 CC         := $(if $(filter default,$(origin CC)),$(shell $(APXS) -q CC),$(CC))
@@ -85,7 +87,8 @@ check:
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tests/run.py
 
--include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \
+         tests/faults/faults.mk
 
 clean:
 	rm -rf build build-* *.so

@@ -2,7 +2,7 @@
 # Installs what building, the demo and the tests need on Debian, where it is
 # missing. Says what it does; needs root only when something is missing.
 #
-#   install-deps.sh build|deb|demo|check|bench
+#   install-deps.sh build|deb|demo|check|bench|faults
 set -eu
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
@@ -16,6 +16,7 @@ CHECK="$DEMO $DEB lintian
        apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
+FAULTS="$CHECK galera-4 rsync mount"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;
@@ -23,7 +24,8 @@ deb) wanted=$DEB ;;
 demo) wanted=$DEMO ;;
 check) wanted=$CHECK ;;
 bench) wanted=$BENCH ;;
-*) echo "usage: install-deps.sh build|deb|demo|check|bench" >&2; exit 2 ;;
+faults) wanted=$FAULTS ;;
+*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults" >&2; exit 2 ;;
 esac
 
 missing=
