@@ -6,6 +6,7 @@
  * the database to everybody, and none survives a PostgreSQL reconnect. */
 
 #include "nmdm_db.h"
+#include "nmdm_count.h"
 
 #include <apr_atomic.h>
 #include <apr_buckets.h>
@@ -99,6 +100,7 @@ static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
                                *ctx->story.id ? ctx->story.id : "-", what, rv,
                                text);
 
+    nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "statement", NULL, 1);
     err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
                                               : classify_text(text);
     return err;
@@ -192,12 +194,17 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
+    nmdm_err_t *err;
     nmdm_db_t *db;
 
     if (ctx->db) {
         return NULL;
     }
-    NMDM_TRY(lender->borrow(ctx, &ctx->db));
+    err = lender->borrow(ctx, &ctx->db);
+    if (err) {
+        nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
+        return err;
+    }
     db = ctx->db;
     db->dialect = (nmdm_dialect_e)nmdm_sql_dialect(apr_dbd_name(db->driver));
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
