@@ -100,7 +100,6 @@ static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
                                *ctx->story.id ? ctx->story.id : "-", what, rv,
                                text);
 
-    nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "statement", NULL, 1);
     err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
                                               : classify_text(text);
     return err;
@@ -289,6 +288,11 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
 
     for (tries = 1;; tries++) {
         err = try_once(ctx, kind, work, baton);
+        if (err && (err->kind == NMDM_INTERNAL
+                    || err->retry != NMDM_RETRY_NO)) {
+            nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "statement", NULL,
+                       1);
+        }
         if (!err || err->retry == NMDM_RETRY_NO) {
             return err;
         }
