@@ -43,7 +43,8 @@ static const char HEAD[] =
 ".tile,section{background:var(--box);border:1px solid var(--line);"
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
 ".tile b{display:block;font-size:1.5rem;font-weight:600;line-height:1.2}\n"
-".wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
+".two{grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}\n"
+".when{white-space:nowrap}.wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
 "table{border-collapse:collapse;width:100%}\n"
 "th{font-weight:normal;text-align:left}\n"
 "th,td{padding:.25rem .6rem .25rem 0;border-top:1px solid var(--line);"
@@ -115,9 +116,9 @@ static const char *duration(apr_pool_t *p, apr_interval_time_t d)
 /* Both for who reads and for who compares. */
 static const char *moment(const sheet_t *sheet, apr_time_t t)
 {
-    return t ? apr_psprintf(sheet->pool, "%s <span class=\"dim\">(%s ago)"
-                            "</span>", nmdm_time_rfc3339(sheet->pool, t),
-                            duration(sheet->pool, sheet->now - t))
+    return t ? apr_psprintf(sheet->pool, "%s ago <span class=\"dim when\">%s"
+                            "</span>", duration(sheet->pool, sheet->now - t),
+                            nmdm_time_rfc3339(sheet->pool, t))
              : "–";
 }
 
@@ -197,7 +198,7 @@ static void put_tiles(sheet_t *sheet, const nanomdm_status_t *status)
         }
         put_event_tiles(sheet, db);
         tile(sheet, db->latency > WORRYING_LATENCY ? "warn" : "",
-             apr_psprintf(sheet->pool, "%.1f ms",
+             apr_psprintf(sheet->pool, "%.2f ms",
                           (double)db->latency / 1000), "database latency");
     }
     put(sheet, "</div>\n");
@@ -297,8 +298,8 @@ static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
     apr_time_t since = nmdm_counters_since(status->counters);
 
     put(sheet, "<p class=\"dim\">Counted since %s, by all children of this"
-        " server together; a graceful restart does not begin anew.", moment(
-            sheet, since));
+        " server together; a graceful restart does not begin anew.",
+        nmdm_time_rfc3339(sheet->pool, since));
     if (!status->trouble) {
         put(sheet, " Enrollments and commands were counted %s ago, up to"
             " 10000 of each kind (≥: there may be more).",
@@ -442,9 +443,9 @@ static void put_moments(sheet_t *sheet, const nmdm_portrait_t *one)
         const nmdm_moment_t *m = &APR_ARRAY_IDX(one->moments, i,
                                                 nmdm_moment_t);
 
-        put(sheet, "<tr><td>%s</td><td>%s <span class=\"dim\">%s</span></td>"
-            "</tr>\n", moment(sheet, m->at), esc(sheet, m->what),
-            esc(sheet, m->about));
+        put(sheet, "<tr><td>%s <span class=\"dim\">%s</span></td><td>%s</td>"
+            "</tr>\n", esc(sheet, m->what), esc(sheet, m->about),
+            moment(sheet, m->at));
     }
     close_part(sheet);
 }
@@ -455,7 +456,7 @@ nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
     sheet_t sheet = begin(p, now);
 
     put(&sheet, "<p><a href=\"?\">NanoMDM</a></p>\n<h1>%s</h1>\n"
-        "<div class=\"parts\" style=\"margin-top:1rem\">\n",
+        "<div class=\"parts two\" style=\"margin-top:1rem\">\n",
         esc(&sheet, one->who->id));
     put_facts(&sheet, one);
     put_queue(&sheet, one);
