@@ -59,7 +59,8 @@ static int is_set(request_rec *r, const char *name)
 
 static nmdm_page_query_t page_of(request_rec *r)
 {
-    nmdm_page_query_t page = { nanomdm_parameter(r, "limit"), nanomdm_parameter(r, "offset"),
+    nmdm_page_query_t page = { nanomdm_parameter(r, "limit"),
+                               nanomdm_parameter(r, "offset"),
                                nanomdm_parameter(r, "cursor") };
 
     return page;
@@ -236,7 +237,8 @@ static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
 {
     (void)rest;
     return nmdm_events_list(ctx, reply, status, nanomdm_parameter(r, "state"),
-                            nanomdm_parameter(r, "limit"), nanomdm_parameter(r, "cursor"));
+                            nanomdm_parameter(r, "limit"),
+                            nanomdm_parameter(r, "cursor"));
 }
 
 static nmdm_err_t *call_replay_events(nmdm_ctx_t *ctx, request_rec *r,

@@ -44,7 +44,9 @@ static const char HEAD[] =
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
 ".tile b{display:block;font-size:1.5rem;font-weight:600;line-height:1.2}\n"
 ".two{grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}\n"
-".when{white-space:nowrap}.wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
+".when{white-space:nowrap}@media(max-width:36rem){.story td{display:block}"
+".story td+td{border:0;padding-top:0}}\n"
+".wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
 "table{border-collapse:collapse;width:100%}\n"
 "th{font-weight:normal;text-align:left}\n"
 "th,td{padding:.25rem .6rem .25rem 0;border-top:1px solid var(--line);"
@@ -424,8 +426,8 @@ static void put_queue(sheet_t *sheet, const nmdm_portrait_t *one)
         const nmdm_queued_t *q = &APR_ARRAY_IDX(one->queue, i,
                                                 nmdm_queued_t);
 
-        put(sheet, "<tr><td>%s <span class=\"dim\">%s</span></td><td>%s"
-            "</td></tr>\n", esc(sheet, q->request_type),
+        put(sheet, "<tr><td>%s <span class=\"dim\">%s</span></td>"
+            "<td class=\"n\">%s</td></tr>\n", esc(sheet, q->request_type),
             esc(sheet, q->uuid), esc(sheet, q->status));
     }
     if (one->queue->nelts > 20) {
@@ -438,7 +440,8 @@ static void put_moments(sheet_t *sheet, const nmdm_portrait_t *one)
 {
     int i;
 
-    put(sheet, "<section class=\"wide\"><h2>What happened</h2>\n<table>\n");
+    put(sheet, "<section class=\"wide\"><h2>What happened</h2>\n"
+        "<table class=\"story\">\n");
     for (i = 0; i < one->moments->nelts && i < NMDM_VIEW_PAGE; i++) {
         const nmdm_moment_t *m = &APR_ARRAY_IDX(one->moments, i,
                                                 nmdm_moment_t);
