@@ -131,6 +131,7 @@ typedef struct {
     int retroactive;            /* may associate a certificate late? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int delete_commands;        /* removes a command once answered? */
+    int sees_at_once;           /* writes last_seen_at with each poll? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
                                          * -> plist text; or NULL */

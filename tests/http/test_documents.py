@@ -310,6 +310,7 @@ def test_operations(httpd, ca):
     uuid, plist = command()
     assert inner.enqueue(mac.id, plist).status == 200
     assert mac.idle().body == plist
+    query = query.replace('"ids": []', f'"ids": ["{mac.id}"]')
     found = inner.call("POST", "/v1/enrollments/query", query.encode(),
                        {"Content-Type": "application/json"})
     assert mac.id in [each["id"] for each in found.json["enrollments"]]
