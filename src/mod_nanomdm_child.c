@@ -307,10 +307,6 @@ static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
     nmdm_err_t *err = NULL;
     int i;
 
-    for (i = 0; i < ids->nelts; i++) {
-        nmdm_counters_see(ctx->counters, APR_ARRAY_IDX(ids, i, const char *),
-                          ctx->now);
-    }
     if (ids->nelts) {
         err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_seen, ids);
         nmdm_db_release(ctx);

@@ -91,6 +91,7 @@ static int is_checkin(const char *message)
 static void count_device(const request_rec *r, int status)
 {
     const char *message = apr_table_get(r->notes, "NANOMDM_MESSAGE");
+    const char *id = apr_table_get(r->notes, "NANOMDM_ID");
     const char *outcome = outcome_of(status);
 
     if (!message) {
@@ -100,6 +101,9 @@ static void count_device(const request_rec *r, int status)
     nmdm_count(shared, is_checkin(message) ? NMDM_COUNT_CHECKINS
                                            : NMDM_COUNT_REPORTS,
                message, outcome, 1);
+    if (id && status == HTTP_OK) {
+        nmdm_counters_see(shared, id, r->request_time);
+    }
     if (apr_table_get(r->notes, "NANOMDM_NEXT_COMMAND_UUID")) {
         nmdm_count(shared, NMDM_COUNT_DELIVERED, NULL, NULL, 1);
     }

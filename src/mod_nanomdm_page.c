@@ -308,8 +308,8 @@ static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
             duration(sheet->pool, status->now
                                   - status->db.counted.counted_at));
     }
-    put(sheet, " Seen are enrollments that polled or reported here, each"
-        " once, within two percent; other servers on the database have"
+    put(sheet, " Seen are enrollments that were answered here, each once,"
+        " within two percent; other servers on the database have"
         " their own.</p>\n"
         "<p><a href=\"?json\">JSON</a> · <a href=\"?prometheus\">Prometheus"
         "</a></p>\n");

@@ -302,7 +302,7 @@ static sketch_t *sketches(nmdm_counters_t *counters, nmdm_span_e span)
                                   : counters->of_hours;
 }
 
-/* Two children may write at once and one of them be lost: an estimate bears
+/* Two threads may write at once and one of them be lost: an estimate bears
  * that, and the device comes again. */
 static void note(nmdm_counters_t *counters, nmdm_span_e span,
                  apr_uint64_t hash, apr_time_t now)
