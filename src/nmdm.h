@@ -41,7 +41,8 @@ typedef struct {
     const char *msg;    /* one line for the log, tag included */
 } nmdm_err_t;
 
-/* Makes an error in pool p. Never returns NULL. */
+/* Makes an error in pool p, whose text is UTF-8 whatever it cites. Never
+ * returns NULL. */
 nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
                      const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
