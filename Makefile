@@ -2,10 +2,14 @@
 #
 #   make            build mod_nanomdm.so
 #   make install    install it; on Debian with mods-available/nanomdm.*
+#   make dist       mod_nanomdm-VERSION.tar.gz, of what is committed
+#   make deb        libapache2-mod-nanomdm_VERSION-1_ARCH.deb, of the same
 #   make demo       watch the main job, on a private httpd
 #   make run        the same server, to try things on
 #   make check      every test; installs what it needs (Debian, root)
 #   make bench      what requests cost, against a static file; also as root
+#   make check-faults    what happens when something breaks; also as root
+#   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
 CC         := $(if $(filter default,$(origin CC)),$(shell $(APXS) -q CC),$(CC))
@@ -30,7 +34,7 @@ MODULE   ?= mod_nanomdm.so
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 SCHEMA   := build/schema_text.h
 
-.PHONY: all install demo run check clean
+.PHONY: all install dist deb demo run check clean
 
 all: $(MODULE)
 
@@ -57,6 +61,15 @@ install: all
 	    install -m 644 conf/nanomdm.load conf/nanomdm.conf \
 	        $(DESTDIR)$(MODS); fi
 
+# ---- hand on ----
+
+dist:
+	@tools/dist.sh
+
+deb:
+	@tools/install-deps.sh deb
+	@tools/deb.sh
+
 # ---- try and test; these install what is missing (Debian, as root) ----
 
 demo:
@@ -74,7 +87,8 @@ check:
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tests/run.py
 
--include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk
+-include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \
+         tests/faults/faults.mk
 
 clean:
 	rm -rf build build-* *.so

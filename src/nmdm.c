@@ -15,17 +15,23 @@ const char NMDM_SHARED_IPAD[] = "Shared iPad";
 const char NMDM_USER_ENROLLMENT_DEVICE[] = "User Enrollment (Device)";
 const char NMDM_USER_ENROLLMENT[] = "User Enrollment";
 
+static void make_utf8(char *text);
+
 nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
                      const char *fmt, ...)
 {
     nmdm_err_t *err = apr_pcalloc(p, sizeof(*err));
     va_list args;
+    char *msg;
 
     va_start(args, fmt);
+    msg = apr_pvsprintf(p, fmt, args);
+    va_end(args);
+    /* What it cites may be cut off within a character. */
+    make_utf8(msg);
     err->kind = kind;
     err->rv = rv;
-    err->msg = apr_pvsprintf(p, fmt, args);
-    va_end(args);
+    err->msg = msg;
     return err;
 }
 
@@ -205,4 +211,22 @@ int nmdm_utf8_valid(const char *text, apr_size_t len)
         len -= n;
     }
     return 1;
+}
+
+/* Puts a question mark in the place of each byte that is no part of UTF-8. */
+static void make_utf8(char *text)
+{
+    unsigned char *s = (unsigned char *)text;
+    apr_size_t left = strlen(text);
+
+    while (left) {
+        apr_size_t n = utf8_sequence(s, left);
+
+        if (!n) {
+            *s = '?';
+            n = 1;
+        }
+        s += n;
+        left -= n;
+    }
 }

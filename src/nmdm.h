@@ -41,7 +41,8 @@ typedef struct {
     const char *msg;    /* one line for the log, tag included */
 } nmdm_err_t;
 
-/* Makes an error in pool p. Never returns NULL. */
+/* Makes an error in pool p, whose text is UTF-8 whatever it cites. Never
+ * returns NULL. */
 nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
                      const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -130,6 +131,7 @@ typedef struct {
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */
+    int sees_at_once;           /* writes last_seen_at with each poll? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
                                          * -> plist text; or NULL */

@@ -136,6 +136,9 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA foreign_keys = ON"));
         /* An answered report is on the disk, whatever happens next. */
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA synchronous = FULL"));
+        /* In KiB: of the usual 2 MB for each connection little would be used
+         * twice, and the system keeps the file in memory as well. */
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA cache_size = -512"));
         /* Short: the driver sleeps with a lock of the whole process held. */
         return nmdm_db_run(ctx, "PRAGMA busy_timeout = 20");
     case NMDM_MYSQL:

@@ -725,16 +725,19 @@ nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
     nmdm_bytes_t out = { "", 0 };
     char *data;
 
+    if (document.len > INT_MAX / 3) {
+        return out;
+    }
     rd.parser = XML_ParserCreate("UTF-8");
-    if (!rd.parser || document.len > INT_MAX / 2) {
+    if (!rd.parser) {
         return out;
     }
     XML_SetUserData(rd.parser, &rd);
     XML_SetElementHandler(rd.parser, redact_start, redact_end);
     XML_SetCharacterDataHandler(rd.parser, redact_text);
-    /* A secret takes no less than its key and "<data/>", which is more than
-     * what comes in its place adds. */
-    data = rd.to = apr_palloc(p, 2 * document.len + 64);
+    /* A secret takes no less than "<key>k</key><a/>", and what comes in its
+     * place adds less than twice that. */
+    data = rd.to = apr_palloc(p, 3 * document.len + 64);
     (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
     XML_ParserFree(rd.parser);
     if (rd.end) {

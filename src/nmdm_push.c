@@ -14,29 +14,37 @@ static nmdm_bytes_t payload(apr_pool_t *p, const char *push_magic)
     return nmdm_json_write_compact(p, object);
 }
 
-void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
-                       const nmdm_push_conf_t *conf, apr_time_t now,
-                       const nmdm_push_info_t *info, const char *cert_pem,
-                       const char *key_pem)
+void nmdm_push_topic(nmdm_push_topic_t *out, apr_pool_t *p,
+                     const nmdm_push_conf_t *conf, apr_time_t now,
+                     const char *topic, const char *cert_pem,
+                     const char *key_pem)
 {
     apr_table_t *headers = apr_table_make(p, 5);
 
     apr_table_setn(headers, "content-type", "application/json");
     apr_table_setn(headers, "apns-push-type", "mdm");
-    apr_table_setn(headers, "apns-topic", info->topic);
+    apr_table_setn(headers, "apns-topic", topic);
     apr_table_setn(headers, "apns-priority", "10");
     if (conf->expiration) {
         apr_table_setn(headers, "apns-expiration",
                        apr_psprintf(p, "%" APR_TIME_T_FMT,
                                     apr_time_sec(now) + conf->expiration));
     }
+    *out = (nmdm_push_topic_t){ headers, cert_pem, key_pem };
+}
+
+void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
+                       const nmdm_push_conf_t *conf,
+                       const nmdm_push_topic_t *topic,
+                       const nmdm_push_info_t *info)
+{
     *x = (nmdm_exchange_t){
         .method = "POST",
         .url = apr_pstrcat(p, conf->url, "/3/device/", info->token_hex, NULL),
-        .headers = headers,
+        .headers = topic->headers,
         .body = payload(p, info->push_magic),
-        .cert_pem = cert_pem,
-        .key_pem = key_pem,
+        .cert_pem = topic->cert_pem,
+        .key_pem = topic->key_pem,
         .deadline = apr_time_now() + conf->timeout,
     };
 }

@@ -16,12 +16,23 @@ typedef struct nmdm_push_conf_t {
     int repeats;                /* when a device stays silent? */
 } nmdm_push_conf_t;
 
-/* Fills in the request that wakes up a device. Everything it points to lives
- * as long as its arguments and p. */
+/* What the requests of one topic and one time have in common. */
+typedef struct {
+    const apr_table_t *headers;
+    const char *cert_pem, *key_pem;
+} nmdm_push_topic_t;
+
+/* Everything that is filled in lives as long as the arguments and p. */
+void nmdm_push_topic(nmdm_push_topic_t *out, apr_pool_t *p,
+                     const nmdm_push_conf_t *conf, apr_time_t now,
+                     const char *topic, const char *cert_pem,
+                     const char *key_pem);
+
+/* Fills in the request that wakes up a device. */
 void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
-                       const nmdm_push_conf_t *conf, apr_time_t now,
-                       const nmdm_push_info_t *info, const char *cert_pem,
-                       const char *key_pem);
+                       const nmdm_push_conf_t *conf,
+                       const nmdm_push_topic_t *topic,
+                       const nmdm_push_info_t *info);
 
 typedef struct {
     const char *apns_id;        /* or NULL */

@@ -129,11 +129,21 @@ static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     }
 }
 
-static void see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+/* Within a unit, because it may write. */
+static nmdm_err_t *see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
+    if (ctx->policy->sees_at_once) {
+        return nmdm_store_seen_now(ctx, who->id);
+    }
     if (ctx->seen) {
         nmdm_seen_note(ctx->seen, who->id);
     }
+    return NULL;
+}
+
+static nmdm_err_t *do_see(nmdm_ctx_t *ctx, void *baton)
+{
+    return see(ctx, baton);
 }
 
 static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
@@ -202,7 +212,7 @@ static nmdm_err_t *on_user_authenticate(nmdm_ctx_t *ctx, void *baton)
         return denied(ctx, msg->who.id, "UserAuthenticate without a user");
     }
     NMDM_TRY(nmdm_store_user_authenticate(ctx, msg));
-    see(ctx, &msg->who);
+    NMDM_TRY(see(ctx, &msg->who));
     if (!is_second) {
         reply_plist(in->reply, nmdm_plist_write_string(ctx->pool,
                                                        "DigestChallenge",
@@ -222,8 +232,7 @@ static nmdm_err_t *on_set_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
     }
     NMDM_TRY(nmdm_store_set_bootstrap_token(
         ctx, &msg->who, msg->u.bootstrap_token.token_b64));
-    see(ctx, &msg->who);
-    return NULL;
+    return see(ctx, &msg->who);
 }
 
 static nmdm_err_t *on_get_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
@@ -242,8 +251,7 @@ static nmdm_err_t *on_get_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
                                                      "BootstrapToken",
                                                      token_b64));
     }
-    see(ctx, &msg->who);
-    return NULL;
+    return see(ctx, &msg->who);
 }
 
 static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
@@ -533,7 +541,9 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         err = find_next(ctx, &in);
     }
     NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
-    see(ctx, &msg.who);
+    NMDM_TRY(ctx->policy->sees_at_once
+             ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_see, &msg.who)
+             : see(ctx, &msg.who));
     if (in.next == NMDM_NEXT_COMMAND) {
         ctx->story.next_command_uuid = in.command.uuid;
         ctx->story.request_type = in.command.request_type;

@@ -387,6 +387,10 @@ ROW(STMT_SEEN, "seen",
     "UPDATE enrollments SET last_seen_at = CURRENT_TIMESTAMP"
     " WHERE id IN (%IDS)"),
 
+ROW(STMT_SEEN_NOW, "seen_now",
+    "UPDATE enrollments SET last_seen_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"),
+
 ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
     "UPDATE devices"
     "   SET bootstrap_token_b64 = NULLIF(%s, ''),"

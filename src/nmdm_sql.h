@@ -33,6 +33,7 @@ typedef enum {
     STMT_DEVICE_DISABLE,
     STMT_USER_DISABLE,
     STMT_SEEN,
+    STMT_SEEN_NOW,
     STMT_BOOTSTRAP_TOKEN_PUT,
     STMT_BOOTSTRAP_TOKEN_GET,
     /* renewals */

@@ -213,6 +213,11 @@ static nmdm_err_t *for_ids(nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
     return NULL;
 }
 
+nmdm_err_t *nmdm_store_seen_now(nmdm_ctx_t *ctx, const char *id)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_SEEN_NOW, NMDM_ARGS(id));
+}
+
 nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
 {
     return for_ids(ctx, STMT_SEEN, NULL, ids);

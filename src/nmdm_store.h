@@ -52,7 +52,8 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
                                            const char **token_b64,
                                            const nmdm_id_t *who);
 
-/* Sets last_seen_at of all these enrollments to now. */
+/* Sets last_seen_at of this enrollment, or of all these, to now. */
+nmdm_err_t *nmdm_store_seen_now(nmdm_ctx_t *ctx, const char *id);
 nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids);
 
 /* ---- nmdm_store.c: push ---- */

@@ -29,6 +29,7 @@ typedef struct {
     int found;
     const char *cert_pem, *key_pem;
     int is_open;                        /* not to be tried now */
+    nmdm_push_topic_t requests;
 } cert_t;
 
 /* One slice, in memory of its own. */
@@ -158,6 +159,9 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
         cert_t *cert = apr_hash_this_val(hi);
 
         if (cert->found) {
+            nmdm_push_topic(&cert->requests, ctx->pool, ctx->policy->push,
+                            ctx->now, cert->topic, cert->cert_pem,
+                            cert->key_pem);
             warn_of_expiry(ctx, cert);
             cert->is_open = slice->when == NMDM_WAKE_AGAIN && ctx->breaker
                 && nmdm_breaker_is_open(ctx->breaker, cert->topic,
@@ -191,8 +195,8 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
         }
         else if (cert->found) {
             x = apr_palloc(ctx->pool, sizeof(*x));
-            nmdm_push_request(x, ctx->pool, ctx->policy->push, ctx->now, info,
-                              cert->cert_pem, cert->key_pem);
+            nmdm_push_request(x, ctx->pool, ctx->policy->push,
+                              &cert->requests, info);
             slice->pushed[slice->n] = info;
             slice->exchanges[slice->n++] = x;
         }

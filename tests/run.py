@@ -12,6 +12,7 @@ when it fails, or with -v.
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,18 @@ def corpus():
     return Result(int(not status), int(bool(status)), output=output)
 
 
+def faults():
+    """Devices lose nothing while servers and databases break."""
+    status, output = call("make", "check-faults", "FAULTS=short")
+    counted = re.search(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$",
+                        output, re.MULTILINE)
+    if not counted:
+        return Result(failed=1, output=output)
+    passed, failed, skipped = (int(number or 0)
+                               for number in counted.groups())
+    return Result(passed, max(failed, int(bool(status))), skipped, output)
+
+
 def pytest(*arguments, **environment):
     """Tests against a real httpd, counted from pytest's own report."""
     with tempfile.TemporaryDirectory() as folder:
@@ -146,7 +159,8 @@ def sanitized():
 
 
 STAGES = {stage.__name__: stage for stage in
-          (scripts, compilers, unit, threads, corpus, http, worker, sanitized)}
+          (scripts, compilers, unit, threads, corpus, http, worker, sanitized,
+           faults)}
 
 
 def main():

@@ -9,14 +9,18 @@
 FUZZ_CC      ?= clang
 FUZZ_RUNS    ?= 100000
 FUZZ_BUILD   := build-fuzz
-FUZZ_NAMES   := plist message crypto
-FUZZ_CORE    := nmdm nmdm_plist nmdm_message nmdm_crypto
+FUZZ_NAMES   := plist checkin report command signature header pem json params \
+                dm redact
 FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize-recover=undefined -Itests/fuzz
-FUZZ_LIBS    := -laprutil-1 -lapr-1 -lexpat -lssl -lcrypto -ldl -lpthread
+FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
+                  $(sort $(wildcard src/nmdm*.c)))
+FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 
 .PHONY: fuzz check-fuzz-corpus $(FUZZ_NAMES:%=fuzz-%)
+.SECONDARY: $(FUZZ_CORE) $(FUZZ_SHARED)
 
 fuzz: $(FUZZ_NAMES:%=fuzz-%)
 
@@ -31,13 +35,24 @@ $(FUZZ_NAMES:%=fuzz-%): fuzz-%: $(FUZZ_BUILD)/fuzz_%
 	    's/^stat::number_of_executed_units: *//p' $(FUZZ_BUILD)/$*.log)" \
 	    "executions, nothing found"
 
-$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h \
-    $(FUZZ_CORE:%=src/%.c) $(wildcard src/*.h) tests/tools/pool_shim.c
-	@mkdir -p $(@D)
-	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -c \
-	    -o $(@D)/pool_shim_$*.o tests/tools/pool_shim.c
+$(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(FUZZ_SHARED) \
+                      $(FUZZ_CORE)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
-	    -o $@ $< $(FUZZ_CORE:%=src/%.c) $(@D)/pool_shim_$*.o $(FUZZ_LIBS)
+	    -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
+
+$(FUZZ_BUILD)/core/%.o: src/%.c $(wildcard src/*.h) $(SCHEMA)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) \
+	    -fsanitize=fuzzer-no-link -c -o $@ $<
+
+# Not steered by, and the second one not sanitized either: see unit.mk.
+$(FUZZ_BUILD)/support.o: tests/unit/support.c tests/unit/support.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(FUZZ_BUILD)/pool_shim.o: tests/tools/pool_shim.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -c -o $@ $<
 
 check-fuzz-corpus: $(FUZZ_NAMES:%=$(FUZZ_BUILD)/replay_%)
 	@for name in $(FUZZ_NAMES); do \
@@ -48,8 +63,7 @@ check-fuzz-corpus: $(FUZZ_NAMES:%=$(FUZZ_BUILD)/replay_%)
 	done
 
 $(FUZZ_BUILD)/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c \
-    tests/fuzz/fuzz.h $(UNIT_BUILD)/pool_shim.o \
-    $(FUZZ_CORE:%=$(UNIT_BUILD)/core/%.o)
+                        $(FUZZ_HEADERS) $(UNIT_SHARED) $(UNIT_CORE)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -o $@ \
-	    $(filter %.c %.o,$^) $(FUZZ_LIBS)
+	    $(filter %.c %.o,$^) $(UNIT_LIBS)

@@ -2,6 +2,7 @@
 /* fuzz_plist.c -- any bytes as a property list. */
 
 #include "fuzz.h"
+#include "nmdm_convert.h"
 #include "nmdm_plist.h"
 
 static const char *const KEYS[] = {
@@ -39,6 +40,23 @@ static void read_values(nmdm_plist_t *plist)
     }
 }
 
+/* What is read for its values is read as a whole, too. */
+static void to_json(apr_pool_t *p, nmdm_bytes_t body, int readable)
+{
+    nmdm_json_t *object = nmdm_json_object(p);
+    int most = 1000, left = most;
+    nmdm_err_t *err = nmdm_convert_plist(object, "result", p, body, &left);
+    nmdm_bytes_t json;
+
+    PROMISED(left <= most);
+    PROMISED(!err || nmdm_json_is_empty(object));
+    if (!err) {
+        PROMISED(readable);
+        json = nmdm_json_write(p, object);
+        PROMISED(!nmdm_json_read(&object, p, json));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     nmdm_bytes_t body, document;
@@ -59,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISED(nmdm_utf8_valid(document.data, document.len));
         read_values(plist);
     }
+    to_json(p, body, !err);
     apr_pool_destroy(p);
     return 0;
 }

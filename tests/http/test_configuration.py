@@ -153,6 +153,9 @@ WRONG = {
     "DeleteCommands nonsense": (
         vhost("NanoMDMDeleteCommands 2"),
         ["NanoMDMDeleteCommands", "On or Off"]),
+    "LastSeen nonsense": (
+        vhost("NanoMDMLastSeen later"),
+        ["NanoMDMLastSeen", "later", "buffered", "immediate"]),
     "Schema nonsense": (
         vhost("NanoMDMSchema drop"),
         ["NanoMDMSchema", "drop", "auto", "check"]),

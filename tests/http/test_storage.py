@@ -359,6 +359,18 @@ def test_s10_last_seen_is_written_in_batches(enrolled, db):
                       seconds=3)
 
 
+def test_s10_last_seen_can_be_written_at_once(httpd, fresh_db, device):
+    """S10: before the answer, by each kind of message that moves it."""
+    db = fresh_db()
+    mac = device(httpd(db, extra_vhost="NanoMDMLastSeen immediate")).enroll()
+    for message in (mac.idle, lambda: mac.not_now("x"),
+                    mac.get_bootstrap_token,
+                    lambda: mac.set_bootstrap_token(b"token")):
+        before = forget(db, mac)
+        assert message().status == 200
+        assert last_seen(db, mac) > before
+
+
 def test_s10_last_seen_is_of_those_who_were_seen(device, enrolled, db):
     """S10: a batch touches nobody else, nor a refused caller."""
     silent = device().enroll()

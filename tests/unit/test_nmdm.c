@@ -222,6 +222,18 @@ static void an_error_says_what_it_was_told(void **state)
     assert_string_equal(err->msg, "id: 3 pieces");
 }
 
+static void an_error_is_utf8_whatever_it_cites(void **state)
+{
+    nmdm_err_t *err = nmdm_err(*state, NMDM_INVALID, APR_SUCCESS,
+                               "\xC3\xA4 and \"%.4s\" and %s",
+                               "a\xE2\x82\xAC\xE2", "\xFF\xC3");
+
+    assert_string_equal(err->msg, "\xC3\xA4 and \"a\xE2\x82\xAC\" and ??");
+    err = nmdm_err(*state, NMDM_INVALID, APR_SUCCESS, "%.3s",
+                   "a\xE2\x82\xAC");
+    assert_string_equal(err->msg, "a??");
+}
+
 static void an_error_of_any_length_is_kept_whole(void **state)
 {
     const char *text = repeat(*state, 'x', 20000);
@@ -328,6 +340,7 @@ int main(void)
         TEST(utf8_refuses_what_rfc_3629_excludes),
         TEST(utf8_cut_off_at_the_end_is_refused_without_reading_on),
         TEST(an_error_says_what_it_was_told),
+        TEST(an_error_is_utf8_whatever_it_cites),
         TEST(an_error_of_any_length_is_kept_whole),
         TEST(an_operator_sees_no_tag),
         TEST(an_error_ends_the_function_that_tries),

@@ -828,6 +828,24 @@ static void secrets_are_replaced_at_any_depth(void **state)
     }
 }
 
+/* A property list has no such elements, but this is not for us to judge. */
+static void shortest_secrets_have_room_for_what_replaces_them(void **state)
+{
+    static const char *const KEYS[] = { "k", NULL };
+    const char *many = "", *expected = "";
+    nmdm_bytes_t out;
+    int i;
+
+    for (i = 0; i < 100; i++) {
+        many = apr_pstrcat(*state, many, "<key>k</key><a/>", NULL);
+        expected = apr_pstrcat(*state, expected, "<key>k</key>"
+                               "<string>redacted</string>", NULL);
+    }
+    out = nmdm_plist_redact(*state, text_of(*state, "<b>%s</b>", many), KEYS);
+    assert_string_equal(out.data,
+                        apr_psprintf(*state, "<b>%s</b>\n", expected));
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -875,6 +893,7 @@ int main(void)
         TEST(what_is_written_is_compact_and_ends_with_a_newline),
         TEST(what_is_written_can_be_read),
         TEST(secrets_are_replaced_at_any_depth),
+        TEST(shortest_secrets_have_room_for_what_replaces_them),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
