@@ -53,8 +53,8 @@ typedef struct {
     int keeps_renewed;
     const char *api_key;                /* the secret itself */
     int delete_commands;
-    struct nmdm_retention_t *retention;
     int sees_at_once;
+    struct nmdm_retention_t *retention;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;

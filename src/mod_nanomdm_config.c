@@ -54,8 +54,8 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->keeps_renewed = NANOMDM_UNSET;
     conf->api_key = NULL;
     conf->delete_commands = NANOMDM_UNSET;
-    conf->retention = NULL;
     conf->sees_at_once = NANOMDM_UNSET;
+    conf->retention = NULL;
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
@@ -114,8 +114,8 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->api_key = add->api_key ? add->api_key : base->api_key;
     conf->delete_commands = either(add->delete_commands,
                                    base->delete_commands);
-    conf->retention = add->retention ? add->retention : base->retention;
     conf->sees_at_once = either(add->sees_at_once, base->sees_at_once);
+    conf->retention = add->retention ? add->retention : base->retention;
     conf->schema_mode = either(add->schema_mode, base->schema_mode);
     conf->table_prefix = add->table_prefix ? add->table_prefix
                                            : base->table_prefix;
@@ -753,12 +753,12 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,
                  MEMBER(delete_commands), S,
                  "On to remove a command once it is answered"),
-    AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
-                      "days after which what is finished is removed, then"
-                      " keep=N types=NAME,... dry-run"),
     AP_INIT_TAKE1("NanoMDMLastSeen", set_last_seen, NULL, S,
                   "buffered to write last_seen_at once a second, immediate to"
                   " write it with each message"),
+    AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
+                      "days after which what is finished is removed, then"
+                      " keep=N types=NAME,... dry-run"),
     AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
                   "auto to create and upgrade tables, check to compare"),
     AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,

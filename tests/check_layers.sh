@@ -20,8 +20,8 @@ printf '%s\n' "$includes" | awk '
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox nmdm_renewal", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
-        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert nmdm_wake " \
-              "nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention", l4)
+        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
+              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2
