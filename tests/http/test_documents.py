@@ -189,6 +189,7 @@ def test_readme(system, receiver, ca, expect_log):
     system.start()
 
     system.sh("a2enmod proxy proxy_http")
+    system.add_to_site(read.apache("NanoMDMRetention"))
     system.add_to_site(read.apache('<Location "/authproxy/">').replace(
         "http://127.0.0.1:9008", receiver.url))
     system.add_to_site(read.apache("NanoMDMToken"))
