@@ -2,6 +2,8 @@
 #
 #   make            build mod_nanomdm.so
 #   make install    install it; on Debian with mods-available/nanomdm.*
+#   make dist       mod_nanomdm-VERSION.tar.gz, of what is committed
+#   make deb        libapache2-mod-nanomdm_VERSION-1_ARCH.deb, of the same
 #   make demo       watch the main job, on a private httpd
 #   make run        the same server, to try things on
 #   make check      every test; installs what it needs (Debian, root)
@@ -32,7 +34,7 @@ MODULE   ?= mod_nanomdm.so
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 SCHEMA   := build/schema_text.h
 
-.PHONY: all install demo run check clean
+.PHONY: all install dist deb demo run check clean
 
 all: $(MODULE)
 
@@ -58,6 +60,15 @@ install: all
 	if [ -d $(DESTDIR)$(MODS) ]; then \
 	    install -m 644 conf/nanomdm.load conf/nanomdm.conf \
 	        $(DESTDIR)$(MODS); fi
+
+# ---- hand on ----
+
+dist:
+	@tools/dist.sh
+
+deb:
+	@tools/install-deps.sh deb
+	@tools/deb.sh
 
 # ---- try and test; these install what is missing (Debian, as root) ----
 

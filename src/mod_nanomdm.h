@@ -142,7 +142,8 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
 /* ---- mod_nanomdm_child.c: one child process ---- */
 
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
-/* Requests that wait for APNs are answered before httpd loses its patience. */
+/* Requests that wait for other servers are answered before httpd loses its
+ * patience. */
 void nanomdm_child_stopping(apr_pool_t *pchild, int graceful);
 /* Fills in what a context has of the child. */
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);

@@ -7,6 +7,7 @@
 #include "nmdm_events.h"
 #include "nmdm_ledger.h"
 #include "nmdm_order.h"
+#include "nmdm_pushcert.h"
 #include "nmdm_roster.h"
 #include "nmdm_service.h"
 #include "nmdm_webhook.h"
@@ -205,7 +206,7 @@ static nmdm_err_t *call_escrow(nmdm_ctx_t *ctx, request_rec *r,
         && !strncasecmp(type, FORM_TYPE, strlen(FORM_TYPE))) {
         NMDM_TRY(nanomdm_body(&body, r));
     }
-    return nmdm_admin_escrow(ctx, reply, status,
+    return nmdm_pushcert_escrow(ctx, reply, status,
                              nmdm_webhook_params(r->pool, body.data));
 }
 
@@ -217,7 +218,7 @@ static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
 
     (void)rest;
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_admin_put_push_cert(ctx, reply, status, body,
+    return nmdm_pushcert_put(ctx, reply, status, body,
                                     is_set(r, "force"));
 }
 
@@ -226,7 +227,7 @@ static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,
                                       const char *rest)
 {
     (void)rest;
-    return nmdm_admin_get_push_cert(ctx, reply, status,
+    return nmdm_pushcert_get(ctx, reply, status,
                                     parameter(r, "topic"));
 }
 

@@ -26,6 +26,9 @@
 
 APLOG_USE_MODULE(nanomdm);
 
+/* How long requests wait for other servers when httpd stops at once. */
+#define CALLERS_PATIENCE apr_time_from_sec(1)
+
 #define CHILD_KEY "nanomdm:child"
 
 /* How often last_seen_at is written. */
@@ -650,8 +653,11 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
 
     apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
     for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
-        nmdm_apns_stop(APR_ARRAY_IDX(child->sites, i,
-                                     nanomdm_site_t *)->apns);
+        nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
+                                             nanomdm_site_t *);
+
+        nmdm_apns_stop(site->apns);
+        nmdm_client_hurry(site->peers, CALLERS_PATIENCE);
     }
 }
 

@@ -37,20 +37,6 @@ nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 nmdm_err_t *nmdm_admin_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                             nmdm_bytes_t json, int enqueues);
 
-/* Asks Apple to unlock a device by its escrow key; what Apple says is passed
- * on. */
-nmdm_err_t *nmdm_admin_escrow(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const apr_table_t *form);
-
-/* Stores a push certificate and its key, given as PEM. Unless it is forced,
- * one that has expired is refused, and one of a topic that no device uses
- * while devices use another. */
-nmdm_err_t *nmdm_admin_put_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                     int *status, nmdm_bytes_t pem,
-                                     int is_forced);
-nmdm_err_t *nmdm_admin_get_push_cert(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                     int *status, const char *topic);
-
 /* ---- For all calls of the API ---- */
 
 /* Answers with an object, or with what stands against it. */

@@ -76,6 +76,7 @@ struct nmdm_client_t {
     apr_size_t waiting_bytes;
     int is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
+    apr_time_t hurry_at;        /* likewise, for callers; 0: no hurry */
 
     /* the thread's own */
     apr_pool_t *pool;
@@ -290,16 +291,28 @@ static void stand_in_line(nmdm_client_t *client, job_t *job)
     APR_RING_INSERT_TAIL(&job->host->ready, job, job_t, link);
 }
 
+static void cut_short(nmdm_client_t *client, apr_time_t hurry_at)
+{
+    job_t *job;
+
+    APR_RING_FOREACH(job, &client->in_flight, job_t, link) {
+        if (job->caller && job->until > hurry_at) {
+            job->until = hurry_at;
+        }
+    }
+}
+
 /* Returns when to stop, or 0 while nobody asked for it. */
 static apr_time_t take_mail(nmdm_client_t *client, apr_time_t now)
 {
-    apr_time_t stop_at;
+    apr_time_t stop_at, hurry_at;
     jobs_t mail;
 
     APR_RING_INIT(&mail, job_t, link);
     apr_thread_mutex_lock(client->lock);
     APR_RING_CONCAT(&mail, &client->inbox, job_t, link);
     stop_at = client->is_stopping ? client->stop_at : 0;
+    hurry_at = client->hurry_at;
     apr_thread_mutex_unlock(client->lock);
 
     while (!APR_RING_EMPTY(&mail, job_t, link)) {
@@ -312,6 +325,9 @@ static apr_time_t take_mail(nmdm_client_t *client, apr_time_t now)
         else {
             stand_in_line(client, job);
         }
+    }
+    if (hurry_at) {
+        cut_short(client, hurry_at);
     }
     return stop_at;
 }
@@ -444,6 +460,16 @@ nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
     }
     *out = client;
     return NULL;
+}
+
+void nmdm_client_hurry(nmdm_client_t *client, apr_interval_time_t patience)
+{
+    apr_thread_mutex_lock(client->lock);
+    if (!client->is_stopping) {
+        client->hurry_at = steady_now() + patience;
+        nmdm_transfers_wake(client->transfers);
+    }
+    apr_thread_mutex_unlock(client->lock);
 }
 
 void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience)

@@ -22,6 +22,10 @@ typedef struct {
 nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
                               const nmdm_client_conf_t *conf);
 
+/* Whoever waits in nmdm_client_run, now or later, waits no longer than until
+ * `patience` has passed from now. */
+void nmdm_client_hurry(nmdm_client_t *client, apr_interval_time_t patience);
+
 /* Ends the thread: what is posted is given until `patience` to be sent, then
  * it and what is waited for fails. */
 void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience);

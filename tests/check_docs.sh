@@ -42,6 +42,9 @@ changed=$(sed -nE 's/^([0-9.]+) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$/\1/p' CHANGES |
 described=$(sed -nE 's/^  version: (.*)/\1/p' docs/openapi.yaml)
 [ "$described" = "$version" ] ||
     say "docs/openapi.yaml: version \"$described\" is not \"$version\""
+packaged=$(sed -nE '1s/^.* \((.*)-[0-9]+\) .*/\1/p' debian/changelog)
+[ "$packaged" = "$version" ] ||
+    say "debian/changelog: version \"$packaged\" is not \"$version\""
 grep -nE '"version":"' README.md docs/*.md |
     grep -vF "\"version\":\"$version\"" >&2 &&
     say "these lines show another version than $version"
@@ -54,7 +57,7 @@ headings() {
         tr -dc 'a-z0-9\n-'
 }
 
-for page in README.md docs/*.md; do
+for page in README.md SECURITY.md docs/*.md; do
     for link in $(tr '\n' ' ' < "$page" | grep -oE '\]\([^) ]+\)' |
                   sed 's/^](//; s/)$//'); do
         case "$link" in

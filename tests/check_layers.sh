@@ -20,7 +20,7 @@ printf '%s\n' "$includes" | awk '
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
-        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_wake " \
+        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert nmdm_wake " \
               "nmdm_sweep nmdm_roster nmdm_ledger", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1

@@ -2,16 +2,17 @@
 # Installs what building, the demo and the tests need on Debian, where it is
 # missing. Says what it does; needs root only when something is missing.
 #
-#   install-deps.sh build|demo|check|bench|faults
+#   install-deps.sh build|deb|demo|check|bench|faults
 set -eu
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
        libjansson-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev"
+DEB="$BUILD debhelper dpkg-dev"
 DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
       python3-psycopg2 python3-pymysql python3-h2"
-CHECK="$DEMO libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
-       clang libclang-rt-14-dev curl postgresql
-       mariadb-server python3-pytest sqlite3 procps
+CHECK="$DEMO $DEB lintian
+       libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
+       clang libclang-rt-14-dev curl postgresql mariadb-server python3-pytest sqlite3 procps
        apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
@@ -19,11 +20,12 @@ FAULTS="$CHECK galera-4 rsync mount"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;
+deb) wanted=$DEB ;;
 demo) wanted=$DEMO ;;
 check) wanted=$CHECK ;;
 bench) wanted=$BENCH ;;
 faults) wanted=$FAULTS ;;
-*) echo "usage: install-deps.sh build|demo|check|bench|faults" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults" >&2; exit 2 ;;
 esac
 
 missing=

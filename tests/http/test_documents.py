@@ -5,22 +5,26 @@ What is not run says why, where a document is read.
 """
 
 import contextlib
+import http.client
+import json
 import os
 import plistlib
 import re
 import socket
 import sqlite3
 import subprocess
+import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key, pkcs12)
 
 import ca as certs
+from apns import Answer as Refusal
 from apns import Apns
 from device import Device, Operator, command
 from documents import Reading, System, block
-from receiver import Receiver
+from receiver import Answer, Receiver
 from server import server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
 
@@ -310,6 +314,7 @@ def test_operations(httpd, ca):
     uuid, plist = command()
     assert inner.enqueue(mac.id, plist).status == 200
     assert mac.idle().body == plist
+    query = query.replace('"ids": []', f'"ids": ["{mac.id}"]')
     found = inner.call("POST", "/v1/enrollments/query", query.encode(),
                        {"Content-Type": "application/json"})
     assert mac.id in [each["id"] for each in found.json["enrollments"]]
@@ -448,3 +453,263 @@ def test_backup(httpd, fresh_db, ca, tmp_path):
     saved, = [path for path in tmp_path.iterdir()
               if path.name != ".my.cnf"]
     assert b"enrollments" in saved.read_bytes()
+
+
+# -- stuck.md ---------------------------------------------------------
+
+STUCK = PUSHES + """\
+NanoMDMWebhookURL {receiver.url}
+NanoMDMWebhookDelivery durable
+"""
+LATER = """\
+<Location "/migration">
+    SetHandler nanomdm-migration
+    AuthType Basic
+    AuthName nanomdm
+    AuthBasicProvider nanomdm
+    Require valid-user
+</Location>
+<Location "/retroactive">
+    SetHandler nanomdm
+    NanoMDMRetroactive On
+</Location>
+"""
+
+
+class Desk:
+    """Where somebody asks why, with the commands of the document, and
+    compares the answers with those of the document."""
+
+    def __init__(self, read, server):
+        self.read, self.server = read, server
+        server.write("server-ca.pem", server_authority().pem)
+        server.write(".curlrc", "silent")
+        self.key = read.sh("key=")
+
+    def fill(self, text, names):
+        for theirs, ours in {
+                "https://mdm.example.com":
+                    f"https://localhost:{self.server.tls_port}",
+                "/etc/nanomdm": str(self.server.folder),
+                "/var/log/apache2": str(self.server.folder)}.items():
+            text = text.replace(theirs, ours)
+        for name, value in names.items():
+            text = re.sub(rf"\b{name}\b", value, text)
+        return text
+
+    def ask(self, line, **names):
+        """What a line prints."""
+        done = subprocess.run(
+            ["bash", "-c", self.fill(self.key + line, names)],
+            stdout=subprocess.PIPE, check=False, text=True,
+            env={**os.environ, "CURL_HOME": str(self.server.folder),
+                 "CURL_CA_BUNDLE": f"{self.server.folder}/server-ca.pem"})
+        return done.stdout
+
+    def sees(self, said, **names):
+        """The answer has all that the document shows next."""
+        self.compare(self.read.next("{", "json"), said, **names)
+
+    def compare(self, text, said, **names):
+        shown = json.loads(self.fill(text, names))
+        assert matches(shown, json.loads(said)), f"{said} is not {shown}"
+
+
+def matches(shown, said):
+    if shown == "...":
+        return isinstance(said, str) and said
+    if isinstance(shown, dict):
+        return isinstance(said, dict) and all(
+            key in said and matches(value, said[key])
+            for key, value in shown.items())
+    if isinstance(shown, list):
+        return len(shown) == len(said) and all(map(matches, shown, said))
+    return type(shown) is type(said) and shown == said
+
+
+@one_database
+def test_stuck(httpd, fresh_db, ca, apns, receiver, harness, expect_log):
+    read = Reading("docs/stuck.md")
+    server = httpd(fresh_db(), extra_vhost=LATER + STUCK.format(
+        apns=apns, receiver=receiver))
+    desk = Desk(read, server)
+    operator = Operator(server)
+    mac = Device(server, ca.issue(), topic=certs.push_topic())
+    log = read.sh('grep "ID"')
+
+    one = read.sh("curl $key https://mdm.example.com/v1/enrollments/ID")
+    unknown = desk.ask(one, ID=mac.id)
+    mac.authenticate()
+    assert "error" in desk.ask(one, ID=mac.id)
+    assert mac.token_update().status == 200
+    desk.sees(desk.ask(one, ID=mac.id), ID=mac.id)
+    desk.sees(unknown)
+    assert "NMDM0705" in desk.ask(log, ID=mac.id)
+    left = read.next("{", "json")
+    for leave in mac.checkout, lambda: mac.enroll().authenticate():
+        assert leave().status == 200
+        desk.compare(left, desk.ask(one, ID=mac.id), ID=mac.id)
+    assert mac.token_update().status == 200
+
+    check_pushes(desk, mac, operator, apns, expect_log, one)
+    check_commands(desk, mac, operator)
+    check_identities(desk, server, operator, ca, one)
+    check_events(desk, mac, receiver, expect_log)
+    check_database(desk, harness, httpd, ca, expect_log)
+    read.end()
+    mac.close()
+    operator.close()
+
+
+def check_pushes(desk, mac, operator, apns, expect_log, one):
+    push = desk.read.sh("curl $key https://mdm.example.com/v1/push/ID")
+    refused = desk.read.next("{", "json")
+    later = desk.read.next("{", "json")
+    certificate = desk.read.sh("curl $key")
+    names = {"ID": mac.id, "TOPIC": mac.topic}
+    pushing = certs.push_certificate(mac.topic)
+    missing = desk.ask(certificate, **names)
+    expect_log("NMDM0916", "none is stored")
+    assert "none is stored" in desk.ask(push, **names)
+    old = certs.push_certificate(mac.topic, start=-9, days=-2)
+    assert operator.pushcert_put(old).status == 200
+    assert json.loads(desk.ask(certificate, **names))["not_after"] < \
+        time.strftime("%Y-%m-%dT", time.gmtime())
+    assert operator.pushcert_put(pushing).status == 200
+    desk.sees(desk.ask(certificate, **names), **names)
+    desk.sees(missing)
+    apns.default = Refusal(410, "Unregistered")
+    expect_log("NMDM0909", mac.id, "Unregistered")
+    desk.compare(refused, desk.ask(push, **names), **names)
+    desk.compare(later, desk.ask(one, **names), **names)
+    assert mac.token_update().status == 200
+    assert "status" not in json.loads(desk.ask(one, **names))["push"]
+    apns.default = Refusal()
+    assert "push_error" not in desk.ask(push, **names)
+
+
+def check_commands(desk, mac, operator):
+    queue = desk.read.sh("curl $key https://mdm.example.com/v1/queue/ID")
+    uuid, plist = command("InstallProfile", Payload=b"a profile")
+    assert operator.enqueue(mac.id, plist).status == 200
+    assert mac.idle().body == plist
+    assert mac.not_now(uuid).body == b""
+    desk.sees(desk.ask(queue, ID=mac.id), UUID=uuid)
+    assert mac.idle().body == plist
+
+    one = desk.read.sh("curl $key https://mdm.example.com/v1/commands/UUID")
+    operator.call("DELETE", f"/v1/queue/{mac.id}")
+    desk.sees(desk.ask(one, UUID=uuid), ID=mac.id, UUID=uuid)
+    assert mac.idle().body == b""
+    answered, plist = command()
+    operator.enqueue(mac.id, plist)
+    assert '"pending"' in desk.ask(one, UUID=answered)
+    mac.error(answered)
+    assert '"answered"' in desk.ask(one, UUID=answered)
+    results = operator.call("GET", f"/v1/results/{mac.id}"
+                            f"?command_uuid={answered}").json["results"]
+    assert results[0]["status"] == "Error"
+    assert results[0]["result_json"]["ErrorChain"]
+    short, plist = command()
+    operator.call("PUT", f"/v1/enqueue/{mac.id}?nopush=1&expires=1", plist)
+    assert wait_until(lambda: '"expired"' in desk.ask(one, UUID=short))
+
+    (first, plist), (_, next_plist) = command(), command("DeviceLock")
+    operator.enqueue(mac.id, plist)
+    operator.enqueue(mac.id, next_plist)
+    mark = desk.server.mark()
+    for _ in range(2):
+        assert mac.idle().body == plist
+    polls = re.findall("NMDM0708.*Idle.*", desk.server.log_since(mark))
+    assert [first in line for line in polls] == [True, True]
+    desk.sees(desk.ask(queue, ID=mac.id), UUID=first)
+    said = desk.ask(desk.read.sh("curl $key -X DELETE"), ID=mac.id,
+                    UUID=first)
+    assert said == ""
+    assert mac.idle().body == next_plist
+
+
+def check_identities(desk, server, operator, ca, one):
+    moved = Device(server, ca.issue())
+    for message in (moved.message("Authenticate", Topic=moved.topic),
+                    moved.message(
+                        "TokenUpdate", Topic=moved.topic, Token=moved.token,
+                        PushMagic=moved.push_magic)):
+        answer = operator.call("PUT", "/migration", plistlib.dumps(message))
+        assert answer.status == 200
+    assert moved.idle().status == 500
+    grep = desk.read.sh('grep "NMDM0701: ID"')
+    assert "NMDM0701" in desk.ask(grep, ID=moved.id)
+    desk.sees(desk.ask(one, ID=moved.id), ID=moved.id)
+    moved.path = "/retroactive"
+    assert moved.idle().status == 200
+    moved.path = "/mdm"
+    assert moved.idle().status == 200
+    changed = Device(server, ca.issue(), udid=moved.udid)
+    assert changed.idle().status == 500
+    assert changed.enroll().idle().status == 200
+    stranger = Device(server, ca.issue())
+    assert stranger.token_update().status == 500
+
+    grep = desk.read.sh("grep -E")
+    brief = Device(server, ca.issue(days=3 / 86400)).enroll()
+    assert desk.ask(grep) == ""
+    time.sleep(3.5)
+    assert brief.idle().status == 400
+    assert "NMDM0306" in desk.ask(grep)
+    brief.close()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        assert brief.idle().status == 400
+    assert "AH02276" in desk.ask(grep)
+    for each in moved, changed, stranger, brief:
+        each.close()
+
+
+def check_events(desk, mac, receiver, expect_log):
+    receiver.answers["*"] = Answer(500)
+    expect_log("NMDM181", optional=True)
+    mac.authenticate()
+    pending = desk.read.sh("curl $key")
+    assert wait_until(lambda: "last_error" in desk.ask(pending))
+    desk.sees(desk.ask(pending), ID=mac.id)
+    assert mac.token_update().status == 200
+    receiver.answers["*"] = Answer()
+    assert wait_until(lambda: json.loads(desk.ask(pending)) == {"events": []})
+
+
+def check_database(desk, harness, httpd, ca, expect_log):
+    lines = desk.read.sh("curl https://mdm.example.com/version")
+    for pattern in (r"dbd:(error|crit).*(AH006\d\d|AH02655)",
+                    "nanomdm:(error|warn)"):
+        expect_log(pattern, optional=True)
+    with contextlib.ExitStack() as stack:
+        mortal = harness.new_db_server(stack, "pgsql")
+        desk.server = httpd(mortal.fresh(ROOT / "schema/pgsql.sql"))
+        desk.server.write("server-ca.pem", server_authority().pem)
+        mac = Device(desk.server, ca.issue()).enroll()
+        assert "NMDM1501" not in desk.server.error_log()
+        mortal.kill()
+        said = desk.ask(lines.replace("curl ", "curl -sw '%{http_code}' "),
+                        ID=mac.id)
+        assert '{"version":' in said and said.endswith("503"), said
+        assert mac.idle().status == 503
+        assert "NMDM1501" in desk.server.error_log()
+        mac.close()
+
+
+# -- SECURITY.md ------------------------------------------------------
+
+@one_database
+def test_security(httpd, ca, expect_log):
+    """One certificate is shut out, and its device stays enrolled."""
+    read = Reading("SECURITY.md")
+    lost, other = ca.issue(), ca.issue()
+    server = httpd(extra_vhost=read.apache("<Location").replace(
+        "0A1B2C3D", f"{lost.cert.serial_number:X}"))
+    expect_log("NMDM1401", "refused a device with 403")
+    expect_log("AH01630", "denied by server configuration")
+    for identity, status in (lost, 500), (other, 200):
+        mac = Device(server, identity)
+        assert mac.authenticate().status == status
+        mac.close()
+    read.end()

@@ -3,6 +3,7 @@
 
 #include "support.h"
 #include "nmdm_admin.h"
+#include "nmdm_pushcert.h"
 
 #include <apr_strings.h>
 
@@ -45,7 +46,7 @@ static answer_t ask_put(world_t *w, const char *pem)
     answer_t a = { .status = -1, .ctx = request(w, NULL) };
     nmdm_reply_t reply = { 0 };
 
-    a.err = nmdm_admin_put_push_cert(a.ctx, &reply, &a.status,
+    a.err = nmdm_pushcert_put(a.ctx, &reply, &a.status,
                                      bytes_of(pem), 0);
     return finish(a, &reply);
 }
@@ -55,7 +56,7 @@ static answer_t ask_get(world_t *w, const char *topic)
     answer_t a = { .status = -1, .ctx = request(w, NULL) };
     nmdm_reply_t reply = { 0 };
 
-    a.err = nmdm_admin_get_push_cert(a.ctx, &reply, &a.status, topic);
+    a.err = nmdm_pushcert_get(a.ctx, &reply, &a.status, topic);
     return finish(a, &reply);
 }
 

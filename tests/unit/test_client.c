@@ -669,6 +669,29 @@ static void stop_ends_a_wait(void **state)
     expect_failure(x, "stopping");
 }
 
+static void hurry_ends_waits_and_no_posted_ones(void **state)
+{
+    net_t *net = *state;
+    nmdm_exchange_t *x = asking(net, "GET", "/hang");
+    void *both[] = { net, x };
+    apr_time_t start = apr_time_now();
+    apr_thread_t *thread;
+    apr_status_t rv;
+
+    post(net, "A", "/slow", "");
+    apr_thread_create(&thread, NULL, hang_on, both, net->p);
+    apr_sleep(apr_time_from_msec(100));
+    nmdm_client_hurry(net->client, apr_time_from_msec(100));
+    apr_thread_join(&rv, thread);
+    assert_int_equal(x->status, 0);
+    /* Also who comes after it. */
+    run(net, x);
+    assert_int_equal(x->status, 0);
+    assert_true(apr_time_now() - start < apr_time_from_sec(5));
+    stop_client(net, apr_time_from_sec(5));
+    assert_string_equal(net->ended[0], "200 - slow");
+}
+
 static void nothing_is_taken_after_the_stop(void **state)
 {
     net_t *net = *state;
@@ -873,6 +896,7 @@ int main(void)
         TEST(stop_lets_posted_ones_finish),
         TEST(patience_has_an_end),
         TEST(stop_ends_a_wait),
+        TEST(hurry_ends_waits_and_no_posted_ones),
         TEST(nothing_is_taken_after_the_stop),
         TEST(servers_are_verified),
         TEST(each_request_has_its_own_identity),

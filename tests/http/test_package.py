@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make dist` and `make deb`: the same archive again from the archive, and a
+package whose module serves."""
+
+import gzip
+import os
+import pwd
+import re
+import shutil
+import tarfile
+
+import pytest
+
+from device import Operator
+from documents import System
+from system import ROOT, remove_folder, run, temp_folder
+
+pytestmark = [pytest.mark.one_database, pytest.mark.slow]
+
+NAME = "libapache2-mod-nanomdm"
+DOCUMENTS = f"usr/share/doc/{NAME}"
+
+
+@pytest.fixture(scope="module")
+def folder():
+    folder = temp_folder("package")
+    yield folder
+    remove_folder(folder)
+
+
+@pytest.fixture(scope="module")
+def archive(folder):
+    run(ROOT / "tools/dist.sh", folder)
+    archive, = folder.glob("mod_nanomdm-*.tar.gz")
+    return archive
+
+
+@pytest.fixture(scope="module")
+def source(folder, archive):
+    """The archive, unpacked; nothing of this checkout is near."""
+    run("tar", "-xf", archive, "-C", folder)
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+@pytest.fixture(scope="module")
+def package(folder, source):
+    """What the unpacked archive makes."""
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+                                   "LD_PRELOAD")}
+    run("make", "-C", source, "deb", env=environment)
+    package, = source.glob("*.deb")
+    return package
+
+
+@pytest.fixture(scope="module")
+def root(folder, package):
+    """Where it is unpacked, and its postinst has run."""
+    root = folder / "root"
+    run("dpkg-deb", "-x", package, root)
+    run("dpkg-deb", "-e", package, folder / "control")
+    (root / "var/lib/dpkg").mkdir(parents=True)
+    run("sh", folder / "control/postinst", "configure", "",
+        env={**os.environ, "DPKG_ROOT": str(root)})
+    return root
+
+
+@pytest.fixture(scope="module")
+def version(source):
+    header = (source / "src/nmdm.h").read_text()
+    return re.search(r'#define NMDM_VERSION "(.*)"', header)[1]
+
+
+def test_archive_holds_the_source_and_is_reproducible(
+        archive, source, version, folder):
+    assert archive.name == f"mod_nanomdm-{version}.tar.gz"
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    assert {"Makefile", "src/nmdm.h", "debian/control", "LICENSE",
+            "tests/run.py", "schema/pgsql.sql"} <= names
+    assert not [name for name in names
+                if re.search(r"\.(so|o|pyc)$|^build|^\.(git|ci)(/|$)", name)]
+    again = folder / "again"
+    again.mkdir()
+    for made_from in ROOT, source:
+        run(made_from / "tools/dist.sh", again)
+        assert (again / archive.name).read_bytes() == archive.read_bytes()
+
+
+def test_package_has_what_belongs_into_it(source, version, package,
+                                              root):
+    assert re.fullmatch(rf"{NAME}_{re.escape(version)}-1_\w+\.deb",
+                        package.name)
+    control = run("dpkg-deb", "-I", package).decode()
+    assert re.search(r"Depends: .*apache2-bin.*apache2-api-", control)
+    assert re.search(r"Recommends: .*libaprutil1-dbd-sqlite3", control)
+    for path in ("schema", "schema/upgrade"):
+        assert (sorted(each.name for each in (source / path).glob("*.sql"))
+                == sorted(each.name for each in
+                          (root / "usr/share/nanomdm" / path).glob("*.sql")))
+    for path in ("tools/nmdm-command.py", "tools/nmdm-migrate.py"):
+        assert os.access(root / "usr/share/nanomdm" / path, os.X_OK)
+    documents = [path.relative_to(source) for path in source.glob("docs/*")]
+    assert documents
+    for path in (*documents, "README.md", "SECURITY.md", "copyright"):
+        assert (root / DOCUMENTS / path).exists()
+    with gzip.open(root / DOCUMENTS / "changelog.gz") as changes:
+        assert changes.read() == (source / "CHANGES").read_bytes()
+    data = (root / "var/lib/nanomdm").stat()
+    assert data.st_uid == pwd.getpwnam("www-data").pw_uid
+    assert data.st_mode & 0o7777 == 0o750
+
+
+def test_package_has_no_errors_of_policy(package):
+    if not shutil.which("lintian"):
+        pytest.skip("no lintian")
+    run("lintian", "--allow-root", "--fail-on", "error", package)
+
+
+@pytest.mark.parametrize("old, enabled, reloads", [
+    ("0.0.9-1", True, True), ("0.0.9-1", False, False), ("", True, False)])
+def test_upgrade_reloads_a_server_that_has_the_module(
+        folder, root, tmp_path, old, enabled, reloads):
+    """Stand-ins take the part of Debian's helper and of a2query."""
+    helper = tmp_path / "helper"
+    helper.write_text("apache2_reload() { echo reloaded; }\n")
+    query = tmp_path / "a2query"
+    query.write_text(f"#!/bin/sh\nexit {int(not enabled)}\n")
+    query.chmod(0o755)
+    script = (folder / "control/postinst").read_text().replace(
+        "/usr/share/apache2/apache2-maintscript-helper", str(helper))
+    said = run("sh", "-c", script, "postinst", "configure", old, env={
+        **os.environ, "DPKG_ROOT": str(root),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (b"reloaded" in said) == reloads
+
+
+class Packaged(System):
+    """A Debian on which the package was unpacked."""
+
+    def install(self, root):
+        mods = "etc/apache2/mods-available"
+        for name in ("nanomdm.load", "nanomdm.conf"):
+            text = (root / mods / name).read_text()
+            self.write(f"{mods}/{name}", text.replace(
+                " /usr/", f" {root}/usr/"))
+
+
+def test_module_of_the_package_serves(httpd, version, root):
+    system = httpd(make=Packaged, start=False)
+    system.install(root)
+    system.sh("a2enmod ssl nanomdm")
+    system.write("etc/apache2/sites-enabled/nanomdm.conf", """\
+<Location "/version">
+    SetHandler nanomdm-version
+</Location>
+""")
+    status, said = system.configtest()
+    assert status == 0, said
+    system.start()
+    operator = Operator(system, plain=True)
+    assert operator.version().json == {"version": version}
+    operator.close()

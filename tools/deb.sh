@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds libapache2-mod-nanomdm_VERSION-1_ARCH.deb from the source archive, in a
+# clean folder, with Debian's tools and the recipe in debian/.
+#
+#   deb.sh [FOLDER]        where to; the checkout unless given
+set -eu
+cd "$(dirname "$0")/.."
+to=$(realpath -e "${1:-.}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+archive=$(tools/dist.sh "$work")
+tar -xf "$archive" -C "$work"
+cd "$work/$(basename "$archive" .tar.gz)"
+unset MAKEFLAGS MFLAGS MAKELEVEL
+export DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-parallel=$(nproc) noautodbgsym}"
+if ! dpkg-buildpackage --build=binary --no-sign > "$work/log" 2>&1; then
+    cat "$work/log" >&2
+    exit 1
+fi
+mv "$work"/*.deb "$to"
+ls "$to"/libapache2-mod-nanomdm_*.deb
