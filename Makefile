@@ -24,7 +24,7 @@ CPPFLAGS += -I. -Isrc -Ibuild $(addprefix -isystem ,$(sort $(FOREIGN))) \
 CFLAGS   ?= -O2 -g
 WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wformat=2 -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla
-LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto
+LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto -lm
 
 SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*.c))
 HEADERS  := $(wildcard src/*.h)

@@ -13,6 +13,7 @@ static void register_hooks(apr_pool_t *p)
 
     /* start */
     ap_hook_check_config(nanomdm_check_config, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_test_config(nanomdm_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(nanomdm_child_init, AFTER_DBD, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(nanomdm_child_stopping, NULL, NULL,
                            APR_HOOK_MIDDLE);
@@ -21,11 +22,13 @@ static void register_hooks(apr_pool_t *p)
     nanomdm_identity_hooks();
     nanomdm_auth_hooks(p);
     nanomdm_firewall_hooks();
+    nanomdm_counters_hooks();
 
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_migration_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_version_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

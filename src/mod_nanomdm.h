@@ -6,6 +6,7 @@
 
 #include "nmdm.h"
 #include "nmdm_crypto.h"
+#include "nmdm_figures.h"
 #include "nmdm_push.h"
 #include "nmdm_schema.h"
 
@@ -225,6 +226,37 @@ int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 
+/* ---- mod_nanomdm_counters.c: counted by all children together ---- */
+
+/* NULL until the server has started. */
+nmdm_counters_t *nanomdm_counters(void);
+void nanomdm_counters_hooks(void);
+
+/* ---- mod_nanomdm_status.c and mod_nanomdm_page.c: how things are ---- */
+
+typedef struct {
+    apr_time_t now;
+    nmdm_counters_t *counters;
+    nmdm_figures_t db;
+    const char *trouble;        /* why db is not known, or NULL */
+} nanomdm_status_t;
+
+int nanomdm_status_handler(request_rec *r);
+/* Of the five types, as far as they were counted. */
+nmdm_amount_t nanomdm_status_enrolled(const nanomdm_status_t *status);
+
+/* In HTML: of the server, of one enrollment, of what stands against that. */
+nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
+                                    const nanomdm_status_t *status);
+nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
+                                 apr_time_t now);
+nmdm_bytes_t nanomdm_page_of_problem(apr_pool_t *p, const char *title,
+                                     const char *text);
+
+/* ---- mod_nanomdm_dump.c: httpd -t -D DUMP_NANOMDM ---- */
+
+void nanomdm_dump_config(apr_pool_t *pconf, server_rec *s);
+
 /* ---- handlers and hooks ---- */
 
 /* mod_nanomdm_device.c */
@@ -234,6 +266,8 @@ int nanomdm_device_handler(request_rec *r);
 int nanomdm_is_below_path(request_rec *r);
 /* mod_nanomdm_api.c */
 int nanomdm_api_handler(request_rec *r);
+/* The first value of a parameter of the URL, or NULL. */
+const char *nanomdm_parameter(request_rec *r, const char *name);
 int nanomdm_version_handler(request_rec *r);
 int nanomdm_migration_handler(request_rec *r);
 /* mod_nanomdm_auth.c */
@@ -253,6 +287,8 @@ nanomdm_verdict_t *nanomdm_verdict(request_rec *r);
 /* A plain text in place of any ErrorDocument for 401 and 403. */
 void nanomdm_keep_error_documents_out(request_rec *r);
 int nanomdm_is_our_handler(const char *name);
+/* What SetHandler says for a request, or NULL. */
+const char *nanomdm_configured_handler(request_rec *r);
 int nanomdm_is_device_handler(const char *name);
 
 #endif /* MOD_NANOMDM_H */

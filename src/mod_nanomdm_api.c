@@ -27,10 +27,10 @@ typedef nmdm_err_t *(*call_fn)(nmdm_ctx_t *ctx, request_rec *r,
 
 /* ---- Query parameters ---- */
 
-/* The first value of a parameter, or NULL. What cannot be decoded stays as it
- * is: it was given, and will be good for nothing. The table of all of them is
- * for webhooks; the API asks for one at a time. */
-static const char *parameter(request_rec *r, const char *name)
+/* What cannot be decoded stays as it is: it was given, and will be good for
+ * nothing. The table of all of them is for webhooks; the API asks for one at a
+ * time. */
+const char *nanomdm_parameter(request_rec *r, const char *name)
 {
     const char *args = r->args;
     apr_size_t len = strlen(name);
@@ -53,15 +53,16 @@ static const char *parameter(request_rec *r, const char *name)
 /* Any value that is not empty switches a flag on, "0" too, as in NanoMDM. */
 static int is_set(request_rec *r, const char *name)
 {
-    const char *value = parameter(r, name);
+    const char *value = nanomdm_parameter(r, name);
 
     return value && *value;
 }
 
 static nmdm_page_query_t page_of(request_rec *r)
 {
-    nmdm_page_query_t page = { parameter(r, "limit"), parameter(r, "offset"),
-                               parameter(r, "cursor") };
+    nmdm_page_query_t page = { nanomdm_parameter(r, "limit"),
+                               nanomdm_parameter(r, "offset"),
+                               nanomdm_parameter(r, "cursor") };
 
     return page;
 }
@@ -88,8 +89,8 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
     if (is_json_request(r, rest)) {
         return nmdm_admin_json(ctx, reply, status, body, 1);
     }
-    NMDM_TRY(nmdm_order_terms(&terms, ctx, parameter(r, "priority"),
-                              parameter(r, "expires")));
+    NMDM_TRY(nmdm_order_terms(&terms, ctx, nanomdm_parameter(r, "priority"),
+                              nanomdm_parameter(r, "expires")));
     return nmdm_admin_enqueue_on(ctx, reply, status,
                                  nmdm_admin_split_ids(r->pool, rest), body,
                                  !is_set(r, "nopush"), &terms);
@@ -142,7 +143,7 @@ static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
                               nmdm_reply_t *reply, int *status,
                               const char *rest)
 {
-    const char *uuid = parameter(r, "command_uuid");
+    const char *uuid = nanomdm_parameter(r, "command_uuid");
 
     if (!uuid && r->args && *r->args) {
         /* It would clear the whole queue of whoever misspelt it. */
@@ -160,7 +161,7 @@ static nmdm_err_t *call_results(nmdm_ctx_t *ctx, request_rec *r,
     nmdm_page_query_t page = page_of(r);
 
     return nmdm_ledger_results(ctx, reply, status, rest,
-                               parameter(r, "command_uuid"), &page);
+                               nanomdm_parameter(r, "command_uuid"), &page);
 }
 
 static nmdm_err_t *call_recipients(nmdm_ctx_t *ctx, request_rec *r,
@@ -228,7 +229,7 @@ static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,
 {
     (void)rest;
     return nmdm_pushcert_get(ctx, reply, status,
-                                    parameter(r, "topic"));
+                             nanomdm_parameter(r, "topic"));
 }
 
 static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
@@ -236,8 +237,9 @@ static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
                                     const char *rest)
 {
     (void)rest;
-    return nmdm_events_list(ctx, reply, status, parameter(r, "state"),
-                            parameter(r, "limit"), parameter(r, "cursor"));
+    return nmdm_events_list(ctx, reply, status, nanomdm_parameter(r, "state"),
+                            nanomdm_parameter(r, "limit"),
+                            nanomdm_parameter(r, "cursor"));
 }
 
 static nmdm_err_t *call_replay_events(nmdm_ctx_t *ctx, request_rec *r,

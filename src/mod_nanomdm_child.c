@@ -7,6 +7,7 @@
 #include "nmdm_apns.h"
 #include "nmdm_breaker.h"
 #include "nmdm_client.h"
+#include "nmdm_count.h"
 #include "nmdm_courier.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
@@ -65,6 +66,7 @@ struct nanomdm_site_t {
     nmdm_seen_t *seen;
     nmdm_daily_t *daily;
     nmdm_breaker_t *breaker;
+    nmdm_totals_t *totals;
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
     nmdm_courier_t *courier;    /* of the child, or NULL */
@@ -96,6 +98,8 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->apns = site->apns;
     ctx->peers = site->peers;
     ctx->courier = site->courier;
+    ctx->counters = nanomdm_counters();
+    ctx->totals = site->totals;
 }
 
 /* ---- Lending connections ---- */
@@ -366,6 +370,7 @@ static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
 
     do {
         go_on = wait_for(child, SEEN_INTERVAL);
+        nmdm_counters_tick(nanomdm_counters(), apr_time_now());
         flush_all(child, p);
     } while (go_on);
     apr_pool_destroy(p);
@@ -467,7 +472,10 @@ static apr_status_t stop(void *data)
 static void webhook_ended(void *baton, const nmdm_exchange_t *x)
 {
     nanomdm_site_t *site = baton;
+    int is_taken = x->status >= 200 && x->status <= 299;
 
+    nmdm_count(nanomdm_counters(), NMDM_COUNT_EVENTS,
+               is_taken ? "taken" : "failed", NULL, 1);
     if (x->baton) {
         nmdm_courier_ended(x);
     }
@@ -476,7 +484,7 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
                      NMDMNO(1505) "%s is lost: %s", x->about,
                      x->failure ? x->failure : "no answer");
     }
-    else if (x->status < 200 || x->status > 299) {
+    else if (!is_taken) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
                      NMDMNO(1506) "%s is lost: the receiver answered %d",
                      x->about, x->status);
@@ -622,6 +630,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     }
     if (!err) {
         err = nmdm_breaker_create(&site->breaker, pchild);
+    }
+    if (!err) {
+        err = nmdm_totals_create(&site->totals, pchild);
     }
     if (!err) {
         err = start_apns(site, pchild, conf);

@@ -37,7 +37,7 @@ int nanomdm_is_our_handler(const char *name)
 }
 
 /* What SetHandler says, which is known long before r->handler is set. */
-static const char *configured_handler(request_rec *r)
+const char *nanomdm_configured_handler(request_rec *r)
 {
     const core_dir_config *core
         = ap_get_core_module_config(r->per_dir_config);
@@ -80,7 +80,7 @@ static int is_device_url(request_rec *r)
 {
     for (; r; r = r->prev) {
         if (nanomdm_is_device_handler(r->handler)
-            || nanomdm_is_device_handler(configured_handler(r))) {
+            || nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
             return 1;
         }
     }
@@ -111,7 +111,7 @@ void nanomdm_keep_error_documents_out(request_rec *r)
 static int prepare_device_url(request_rec *r)
 {
     if (!r->prev && !r->main
-        && nanomdm_is_device_handler(configured_handler(r))) {
+        && nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
         nanomdm_keep_error_documents_out(r);
     }
     return DECLINED;
@@ -122,7 +122,7 @@ static int prepare_device_url(request_rec *r)
  * second hook sees no Location, so the first leaves it a sign. */
 static int claim_url(request_rec *r)
 {
-    if (!nanomdm_is_our_handler(configured_handler(r))) {
+    if (!nanomdm_is_our_handler(nanomdm_configured_handler(r))) {
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);

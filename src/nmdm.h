@@ -124,6 +124,8 @@ typedef struct nmdm_breaker_t nmdm_breaker_t;
 typedef struct nmdm_apns_t nmdm_apns_t;
 typedef struct nmdm_client_t nmdm_client_t;
 typedef struct nmdm_courier_t nmdm_courier_t;
+typedef struct nmdm_counters_t nmdm_counters_t;
+typedef struct nmdm_totals_t nmdm_totals_t;
 
 /* The merged directives, as the core needs them. */
 typedef struct {
@@ -172,6 +174,8 @@ struct nmdm_ctx_t {
     nmdm_apns_t *apns;          /* pushes of this child */
     nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
     nmdm_courier_t *courier;    /* brings durable events, or NULL */
+    nmdm_counters_t *counters;  /* shared by all children, or NULL */
+    nmdm_totals_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
     int is_migration;           /* an operator speaks for the device */

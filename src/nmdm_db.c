@@ -6,6 +6,7 @@
  * the database to everybody, and none survives a PostgreSQL reconnect. */
 
 #include "nmdm_db.h"
+#include "nmdm_count.h"
 
 #include <apr_atomic.h>
 #include <apr_buckets.h>
@@ -195,12 +196,17 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
+    nmdm_err_t *err;
     nmdm_db_t *db;
 
     if (ctx->db) {
         return NULL;
     }
-    NMDM_TRY(lender->borrow(ctx, &ctx->db));
+    err = lender->borrow(ctx, &ctx->db);
+    if (err) {
+        nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
+        return err;
+    }
     db = ctx->db;
     db->dialect = (nmdm_dialect_e)nmdm_sql_dialect(apr_dbd_name(db->driver));
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
@@ -285,6 +291,11 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
 
     for (tries = 1;; tries++) {
         err = try_once(ctx, kind, work, baton);
+        if (err && (err->kind == NMDM_INTERNAL
+                    || err->retry != NMDM_RETRY_NO)) {
+            nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "statement", NULL,
+                       1);
+        }
         if (!err || err->retry == NMDM_RETRY_NO) {
             return err;
         }

@@ -216,6 +216,17 @@ typedef struct {
     "       dies_at = EPOCH_SECONDS + " AGE \
     " WHERE is_dead = TRUE AND " which
 
+/* Those that were not pushed to with success stay without a next time. */
+#define REFUSED_PUSHES \
+    "  FROM (SELECT p.id, p.status, p.reason, p.pushed_at" \
+    "          FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
+
+#define FIGURE_EVENTS(state) \
+    "SELECT COUNT(bounded.seq)" \
+    "  FROM (SELECT e.seq FROM nanomdm_events e" \
+    "         WHERE e.is_dead = " state " LIMIT 1000) bounded"
+
 static const statement_t STATEMENTS[STMT_MAX] = {
 
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
@@ -908,6 +919,55 @@ ROW(STMT_EVENT_OLD, "event_old",
 
 ROW(STMT_EVENT_FORGET, "event_forget",
     "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
+
+/* A stride of the enrollments of a type: how many, how many of them enabled,
+ * and where the next begins. */
+ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
+    "SELECT COUNT(bounded.id),"
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
+    "       MAX(bounded.id)"
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
+    "         WHERE e.type = %s AND e.id > %s"
+    "         ORDER BY e.id LIMIT 1000) bounded"),
+
+/* How many wait, since when, and how many rows were looked at: where an index
+ * holds no others, as many; else the first of all. */
+ROW(STMT_FIGURE_PENDING, "figure_pending",
+    "SELECT COUNT(bounded.id), SECONDS(MIN(bounded.created_at)),"
+    "       COUNT(bounded.id)"
+    "  FROM (SELECT q.id, q.created_at FROM enrollment_queue q"
+    "         WHERE q.id > '' AND q.active = TRUE" UNANSWERED
+    "         LIMIT 10000) bounded",
+    MYSQL
+    "SELECT COUNT(CASE WHEN bounded.active = TRUE"
+    "                   AND bounded.answered = FALSE THEN 1 END),"
+    "       SECONDS(MIN(CASE WHEN bounded.active = TRUE"
+    "                         AND bounded.answered = FALSE"
+    "                        THEN bounded.created_at END)),"
+    "       COUNT(bounded.id)"
+    "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
+    "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
+    "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
+
+ROW(STMT_FIGURE_REFUSED, "figure_refused",
+    "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"
+    "       COUNT(bounded.id)" REFUSED_PUSHES),
+
+ROW(STMT_FIGURE_REFUSALS, "figure_refusals",
+    "SELECT bounded.id, DIGITS(bounded.status), bounded.reason,"
+    "       SECONDS(bounded.pushed_at)" REFUSED_PUSHES
+    " WHERE bounded.status >= 400"
+    " ORDER BY bounded.pushed_at DESC, bounded.id LIMIT 20"),
+
+ROW(STMT_FIGURE_EVENTS_PENDING, "figure_events_pending",
+    FIGURE_EVENTS("FALSE")),
+
+ROW(STMT_FIGURE_EVENTS_DEAD, "figure_events_dead", FIGURE_EVENTS("TRUE")),
+
+ROW(STMT_FIGURE_CERTS, "figure_certs",
+    "SELECT topic, cert_pem FROM push_certs WHERE topic > ''"
+    " ORDER BY topic" PAGE,
+    LONG_COLUMNS 1 << 1),
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",

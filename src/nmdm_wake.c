@@ -4,6 +4,7 @@
 #include "nmdm_wake.h"
 #include "nmdm_apns.h"
 #include "nmdm_breaker.h"
+#include "nmdm_count.h"
 #include "nmdm_crypto.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
@@ -191,6 +192,8 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
         nmdm_exchange_t *x;
 
         if (cert->is_open) {
+            nmdm_count(ctx->counters, NMDM_COUNT_PUSHES, "not tried", NULL,
+                       1);
             tell(slice, info->id, NULL, "APNs does not answer; not tried", 0);
         }
         else if (cert->found) {
@@ -215,6 +218,9 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
     nmdm_push_outcome_t outcome;
 
     nmdm_push_outcome(&outcome, ctx->pool, x);
+    nmdm_count(ctx->counters, NMDM_COUNT_PUSHES,
+               !outcome.error ? "ok" : !x->status ? "no answer"
+               : outcome.reason, NULL, 1);
     if (outcome.is_refusal) {
         nmdm_refusal_t *refusal = &APR_ARRAY_PUSH(slice->refusals,
                                                   nmdm_refusal_t);

@@ -14,14 +14,15 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
-              "nmdm_convert", l0)
+              "nmdm_convert nmdm_count", l0)
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_seen nmdm_daily " \
               "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox nmdm_renewal", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
         split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
-              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention", l4)
+              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
+              "nmdm_figures", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2

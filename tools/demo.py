@@ -53,6 +53,9 @@ GUARDED = """\
 <Location "/profiles/">
     Require nanomdm-enrolled
 </Location>
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
 """
 
 
@@ -144,6 +147,13 @@ def refuse_a_stranger(httpd, mac):
            stranger.raw("GET", "/profiles/wifi.txt"), status=400)
 
 
+def show_status(httpd, operator):
+    expect("the status page says how things are", operator.call(
+        "GET", "/status"))
+    step(f"it is at https://127.0.0.1:{httpd.tls_port}/status, without a"
+         " password from this host")
+
+
 def leave(mac):
     expect("the Mac sends CheckOut", mac.checkout())
 
@@ -152,6 +162,7 @@ def stay(httpd, mac):
     base = f"https://127.0.0.1:{httpd.tls_port}"
     key = f"--cacert {httpd.folder}/server-ca.pem -u nanomdm:{API_KEY}"
     print(f"\nServerURL   {base}/mdm\nAPI         {base}/v1"
+          f"\nstatus      {base}/status"
           f"\nfiles, log  {httpd.folder}\nthe Mac     {mac.id}"
           f"\n\ncurl {key} '{base}/version'"
           f"\ncurl {key} -T command.plist"
@@ -176,6 +187,7 @@ def show(httpd, database, authority, apns, receiver):
     expect("the Mac polls again: nothing waits", mac.idle(), body=b"")
     show_events(receiver)
     refuse_a_stranger(httpd, mac)
+    show_status(httpd, operator)
     return mac
 
 

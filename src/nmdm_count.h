@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_count.h -- what happened, counted by all children together.
+ *
+ * Counters live in memory that children share. They have names from fixed
+ * lists, so that no device or operator can make more of them. */
+
+#ifndef NMDM_COUNT_H
+#define NMDM_COUNT_H
+
+#include "nmdm.h"
+
+typedef enum {
+    NMDM_COUNT_REQUESTS,        /* by handler and class of status */
+    NMDM_COUNT_CHECKINS,        /* by MessageType and outcome */
+    NMDM_COUNT_REPORTS,         /* by Status and outcome */
+    NMDM_COUNT_UNREAD,          /* refused before it was known what it is */
+    NMDM_COUNT_DELIVERED,       /* commands */
+    NMDM_COUNT_PUSHES,          /* by what APNs said */
+    NMDM_COUNT_EVENTS,          /* for webhooks */
+    NMDM_COUNT_DATABASE,        /* failures */
+    NMDM_COUNT_DURATION,        /* requests by handler and upper bound */
+    NMDM_COUNT_MICROSECONDS,    /* that these took */
+    NMDM_COUNT_FAMILIES
+} nmdm_count_e;
+
+/* Counters of one kind, as monitoring knows them: one for each value of the
+ * one or two keys. */
+typedef struct {
+    const char *name, *help;
+    const char *key;            /* NULL: it is one counter */
+    const char *const *values;
+    int n;                      /* 1 without a key */
+    const char *second_key;     /* or NULL */
+    const char *const *second_values;
+    int seconds;                /* 1 without one */
+} nmdm_family_t;
+
+const nmdm_family_t *nmdm_count_family(nmdm_count_e family);
+
+/* Memory for all of it: a caller's, zeroed, then made. */
+apr_size_t nmdm_counters_size(void);
+void nmdm_counters_make(nmdm_counters_t *counters, apr_time_t now);
+apr_time_t nmdm_counters_since(nmdm_counters_t *counters);
+
+/* Adds to one. A value that is not in the list counts as the last of it.
+ * counters may be NULL: nobody counts. */
+void nmdm_count(nmdm_counters_t *counters, nmdm_count_e family,
+                const char *value, const char *second, apr_uint64_t number);
+/* A request that took so long, for NMDM_COUNT_DURATION and its sum. */
+void nmdm_count_duration(nmdm_counters_t *counters, const char *handler,
+                         apr_interval_time_t took);
+
+/* What has been counted under the values of these numbers, ever since and in
+ * the last hour. */
+apr_uint64_t nmdm_counted(nmdm_counters_t *counters,
+                          nmdm_count_e family, int value, int second);
+apr_uint64_t nmdm_counted_lately(nmdm_counters_t *counters,
+                                 nmdm_count_e family, int value, int second,
+                                 apr_time_t now);
+/* The sum of a family, or of one value of it. */
+apr_uint64_t nmdm_counted_all(nmdm_counters_t *counters,
+                              nmdm_count_e family);
+apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
+                             nmdm_count_e family, int value);
+
+/* To be called about once a second, by anybody: keeps what the last hour is
+ * measured by. */
+void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now);
+
+/* ---- How many different devices ---- */
+
+/* An enrollment was heard of. */
+void nmdm_counters_see(nmdm_counters_t *counters, const char *id,
+                       apr_time_t now);
+
+typedef enum { NMDM_LAST_HOUR, NMDM_LAST_DAY } nmdm_span_e;
+
+/* How many different ones, within about two percent: of 60 to 65 minutes, or
+ * of 24 to 25 hours. */
+apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
+                                nmdm_span_e span, apr_time_t now);
+
+#endif /* NMDM_COUNT_H */

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_figures.c -- what the database holds, in numbers; and one enrollment
+ * with what happened to it. */
+
+#include "nmdm_figures.h"
+#include "nmdm_admin.h"
+#include "nmdm_crypto.h"
+#include "nmdm_db.h"
+#include "nmdm_outbox.h"
+#include "nmdm_schema.h"
+#include "nmdm_time.h"
+
+#include <apr_strings.h>
+#include <apr_thread_mutex.h>
+
+#include <stdlib.h>
+
+/* Bounds, as they stand in nmdm_sql.c; of enrollments so many strides of a
+ * thousand are taken for each type. */
+#define STRIDE 1000
+#define STRIDES 10
+#define MOST_PENDING 10000
+#define MOST 1000
+
+const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES] = {
+    NMDM_DEVICE, NMDM_USER, NMDM_SHARED_IPAD, NMDM_USER_ENROLLMENT_DEVICE,
+    NMDM_USER_ENROLLMENT
+};
+
+/* ---- What was counted lately ---- */
+
+struct nmdm_totals_t {
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    nmdm_counted_t counted;
+    int is_being_counted;
+};
+
+nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p)
+{
+    nmdm_totals_t *totals = apr_pcalloc(p, sizeof(*totals));
+    apr_status_t rv = apr_thread_mutex_create(
+        &totals->lock, APR_THREAD_MUTEX_DEFAULT, p);
+
+    if (rv != APR_SUCCESS) {
+        return nmdm_err(p, NMDM_INTERNAL, rv, NMDMNO(1901)
+                        "no memory for figures");
+    }
+    *out = totals;
+    return NULL;
+}
+
+/* Whether they have to be counted now, and by the caller. While somebody
+ * counts, others are content with what is there. */
+static int is_old(nmdm_totals_t *totals, nmdm_counted_t *out)
+{
+    apr_time_t now = apr_time_now();
+    int yes = 1;
+
+    if (totals) {
+        apr_thread_mutex_lock(totals->lock);
+        *out = totals->counted;
+        if (out->counted_at) {
+            yes = !totals->is_being_counted
+                && (now - out->counted_at > NMDM_FIGURES_AGE
+                    || now < out->counted_at);
+        }
+        totals->is_being_counted |= yes;
+        apr_thread_mutex_unlock(totals->lock);
+    }
+    return yes;
+}
+
+static void remember(nmdm_totals_t *totals, const nmdm_counted_t *counted)
+{
+    if (totals) {
+        apr_thread_mutex_lock(totals->lock);
+        if (counted) {
+            totals->counted = *counted;
+        }
+        totals->is_being_counted = 0;
+        apr_thread_mutex_unlock(totals->lock);
+    }
+}
+
+/* ---- Counting ---- */
+
+static apr_int64_t number(const char *digits)
+{
+    return digits ? apr_atoi64(digits) : 0;
+}
+
+/* In strides, so that nobody waits long for SQLite, which serves one thread
+ * at a time. */
+static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+                              const char *type)
+{
+    const char *cols[3], *after = "";
+    int i, found;
+
+    *amount = (nmdm_amount_t){ 0, 0 };
+    for (i = 0; i < STRIDES; i++) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_ENROLLED,
+                             NMDM_ARGS(type, after)));
+        amount->number += number(cols[1]);
+        if (number(cols[0]) < STRIDE) {
+            return NULL;
+        }
+        after = cols[2];
+    }
+    amount->is_least = 1;
+    return NULL;
+}
+
+static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
+{
+    const char *cols[3];
+    int i, found;
+
+    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
+        NMDM_TRY(count_type(ctx, &counted->enabled[i],
+                            NMDM_FIGURES_NAMES[i]));
+    }
+    counted->has_queue = nmdm_schema_is_complete(ctx);
+    if (counted->has_queue) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
+                             0));
+        counted->pending.number = number(cols[0]);
+        counted->pending.is_least = number(cols[2]) >= MOST_PENDING;
+        counted->oldest_pending = nmdm_time_of_seconds(cols[1]);
+    }
+    counted->counted_at = apr_time_now();
+    return NULL;
+}
+
+/* ---- Reading ---- */
+
+static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+{
+    apr_array_header_t *values = apr_array_make(ctx->pool, 80,
+                                                sizeof(const char *));
+    const char *cols[2];
+    int i, found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_FIGURE_REFUSED, NULL, 0));
+    out->refused.number = number(cols[0]);
+    out->refused.is_least = number(cols[1]) >= MOST;
+    NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_FIGURE_REFUSALS, NULL, 0));
+    for (i = 0; i < values->nelts; i += 4) {
+        const char **row = &APR_ARRAY_IDX(values, i, const char *);
+
+        APR_ARRAY_PUSH(out->refusals, nmdm_refused_push_t)
+            = (nmdm_refused_push_t){ row[0], row[1], row[2] ? row[2] : "",
+                                     nmdm_time_of_seconds(row[3]) };
+    }
+    return NULL;
+}
+
+static nmdm_err_t *count_events(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+                                nmdm_stmt_e stmt)
+{
+    const char *cols[1];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, stmt, NULL, 0));
+    amount->number = number(cols[0]);
+    amount->is_least = amount->number >= MOST;
+    return NULL;
+}
+
+static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+{
+    apr_array_header_t *values = apr_array_make(ctx->pool, 8,
+                                                sizeof(const char *));
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, 2, STMT_FIGURE_CERTS, NULL, 0));
+    for (i = 0; i < values->nelts; i += 2) {
+        const char **row = &APR_ARRAY_IDX(values, i, const char *);
+        nmdm_topic_t *topic = &APR_ARRAY_PUSH(out->topics, nmdm_topic_t);
+
+        topic->topic = row[0];
+        topic->not_after = 0;
+        if (!nmdm_crypto_not_after(&topic->not_after, row[1])) {
+            topic->not_after = 0;
+        }
+    }
+    return NULL;
+}
+
+/* The second time: the first one may have to prepare it. */
+static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+{
+    const char *cols[1];
+    apr_time_t started = 0;
+    int i, found;
+
+    for (i = 0; i < 2; i++) {
+        started = apr_time_now();
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_DEVICE_EXISTS,
+                             NMDM_ARGS("")));
+    }
+    out->latency = apr_time_now() - started;
+    return NULL;
+}
+
+/* May be done again from its start. */
+static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
+{
+    nmdm_figures_t *out = baton;
+
+    apr_array_clear(out->refusals);
+    apr_array_clear(out->topics);
+    NMDM_TRY(measure(ctx, out));
+    NMDM_TRY(read_certs(ctx, out));
+    if (nmdm_schema_is_complete(ctx)) {
+        NMDM_TRY(read_refusals(ctx, out));
+    }
+    out->has_outbox = nmdm_outbox_takes(ctx, 0);
+    if (out->has_outbox) {
+        NMDM_TRY(count_events(ctx, &out->events_pending,
+                              STMT_FIGURE_EVENTS_PENDING));
+        NMDM_TRY(count_events(ctx, &out->events_dead,
+                              STMT_FIGURE_EVENTS_DEAD));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *do_count(nmdm_ctx_t *ctx, void *baton)
+{
+    return count(ctx, baton);
+}
+
+nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx)
+{
+    nmdm_err_t *err;
+
+    *out = (nmdm_figures_t){
+        .refusals = apr_array_make(ctx->pool, 20,
+                                   sizeof(nmdm_refused_push_t)),
+        .topics = apr_array_make(ctx->pool, 4, sizeof(nmdm_topic_t)),
+    };
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, out));
+    if (!is_old(ctx->totals, &out->counted)) {
+        return NULL;
+    }
+    err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_count, &out->counted);
+    remember(ctx->totals, err ? NULL : &out->counted);
+    return err;
+}
+
+/* ---- One enrollment ---- */
+
+typedef struct {
+    nmdm_portrait_t *out;
+    const char *id;
+} sitting_t;
+
+static void add(nmdm_portrait_t *out, apr_time_t at, const char *what,
+                const char *about)
+{
+    if (at) {
+        APR_ARRAY_PUSH(out->moments, nmdm_moment_t)
+            = (nmdm_moment_t){ at, what, about ? about : "" };
+    }
+}
+
+static nmdm_err_t *add_associations(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 4,
+                                              sizeof(nmdm_association_t));
+    int i;
+
+    NMDM_TRY(nmdm_view_associations(ctx, rows, out->who->device_id));
+    for (i = 0; i < rows->nelts; i++) {
+        const nmdm_association_t *a = &APR_ARRAY_IDX(rows, i,
+                                                     nmdm_association_t);
+
+        add(out, a->at, "identity certificate associated",
+            apr_psprintf(ctx->pool, "%.16s...", a->sha256));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+                                              sizeof(nmdm_result_t));
+    int i;
+
+    NMDM_TRY(nmdm_view_results(ctx, rows, out->who->id, &NMDM_RESULT_START));
+    for (i = 0; i < rows->nelts; i++) {
+        const nmdm_result_t *r = &APR_ARRAY_IDX(rows, i, nmdm_result_t);
+
+        add(out, r->updated, apr_pstrcat(ctx->pool, "answered ", r->status,
+                                         NULL),
+            apr_pstrcat(ctx->pool, r->request_type ? r->request_type : "",
+                        " ", r->uuid, NULL));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+{
+    int i;
+
+    NMDM_TRY(nmdm_view_queue(ctx, out->queue, out->who->id,
+                             &NMDM_QUEUE_START));
+    for (i = 0; i < out->queue->nelts; i++) {
+        const nmdm_queued_t *q = &APR_ARRAY_IDX(out->queue, i,
+                                                nmdm_queued_t);
+
+        add(out, q->created, "queued",
+            apr_pstrcat(ctx->pool, q->request_type ? q->request_type : "",
+                        " ", q->uuid, NULL));
+    }
+    return NULL;
+}
+
+static void add_push(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+{
+    const nmdm_last_push_t *push = &out->push;
+    int is_refused = push->found && number(push->status) >= 400;
+
+    if (push->found) {
+        add(out, push->pushed_at, is_refused ? "push refused" : "pushed to",
+            is_refused ? apr_pstrcat(ctx->pool, push->status, " ",
+                                     push->reason, NULL)
+                       : "not heard of since");
+    }
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    apr_time_t x = ((const nmdm_moment_t *)a)->at;
+    apr_time_t y = ((const nmdm_moment_t *)b)->at;
+
+    return (x < y) - (x > y);
+}
+
+static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
+{
+    const sitting_t *in = baton;
+    nmdm_portrait_t *out = in->out;
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 1,
+                                              sizeof(nmdm_enrollment_t));
+    apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
+                                             sizeof(const char *));
+
+    apr_array_clear(out->queue);
+    apr_array_clear(out->moments);
+    APR_ARRAY_PUSH(ids, const char *) = in->id;
+    NMDM_TRY(nmdm_view_enrollments(ctx, rows, ids, 1, 0));
+    if (!rows->nelts) {
+        return nmdm_admin_unknown_id(ctx, in->id);
+    }
+    out->who = &APR_ARRAY_IDX(rows, 0, nmdm_enrollment_t);
+    NMDM_TRY(nmdm_view_pending(ctx, &out->pending, in->id));
+    NMDM_TRY(nmdm_view_last_push(ctx, &out->push, in->id));
+    add(out, out->who->last_seen, "last seen", NULL);
+    add(out, out->who->user_id ? out->who->user_token_at
+                               : out->who->device_token_at,
+        "TokenUpdate", NULL);
+    add_push(ctx, out);
+    NMDM_TRY(add_associations(ctx, out));
+    NMDM_TRY(add_queue(ctx, out));
+    return add_results(ctx, out);
+}
+
+nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
+                          const char *id)
+{
+    sitting_t in = { out, id };
+
+    *out = (nmdm_portrait_t){
+        .queue = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+                                sizeof(nmdm_queued_t)),
+        .moments = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+                                  sizeof(nmdm_moment_t)),
+    };
+    NMDM_TRY(nmdm_admin_check_id(ctx, id));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_portrait, &in));
+    if (out->who->cert_pem
+        && !nmdm_crypto_not_after(&out->cert_not_after,
+                                  out->who->cert_pem)) {
+        out->cert_not_after = 0;
+    }
+    qsort(out->moments->elts, (size_t)out->moments->nelts,
+          sizeof(nmdm_moment_t), newest_first);
+    return NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_figures.h -- what the database holds, in numbers; and one enrollment
+ * with what happened to it.
+ *
+ * No number costs more the more there is: each is exact up to a bound and
+ * says "at least" beyond. */
+
+#ifndef NMDM_FIGURES_H
+#define NMDM_FIGURES_H
+
+#include "nmdm_view.h"
+
+typedef struct {
+    apr_int64_t number;
+    int is_least;               /* there may be more */
+} nmdm_amount_t;
+
+#define NMDM_FIGURES_TYPES 5
+
+/* Counted at most once in NMDM_FIGURES_AGE by each child. */
+#define NMDM_FIGURES_AGE apr_time_from_sec(30)
+
+typedef struct {
+    apr_time_t counted_at;
+    nmdm_amount_t enabled[NMDM_FIGURES_TYPES];  /* in the order of nmdm.h */
+    int has_queue;              /* are the next two known? */
+    nmdm_amount_t pending;      /* commands, expired ones included */
+    apr_time_t oldest_pending;  /* of those counted; 0: none */
+} nmdm_counted_t;
+
+typedef struct {
+    const char *id, *status, *reason;
+    apr_time_t at;
+} nmdm_refused_push_t;
+
+typedef struct {
+    const char *topic;
+    apr_time_t not_after;       /* 0: it cannot be read */
+} nmdm_topic_t;
+
+typedef struct {
+    nmdm_counted_t counted;
+    nmdm_amount_t refused;      /* pushes, until a new token comes */
+    apr_array_header_t *refusals;       /* nmdm_refused_push_t, 20 at most */
+    int has_outbox;
+    nmdm_amount_t events_pending, events_dead;
+    apr_array_header_t *topics; /* of push certificates, nmdm_topic_t */
+    apr_interval_time_t latency;        /* of a trivial statement */
+} nmdm_figures_t;
+
+extern const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES];
+
+/* Remembers what was counted lately; of a child, lives as long as p. */
+nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p);
+
+nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx);
+
+/* ---- One enrollment ---- */
+
+typedef struct {
+    apr_time_t at;
+    const char *what, *about;   /* about may be "" */
+} nmdm_moment_t;
+
+typedef struct {
+    const nmdm_enrollment_t *who;       /* without its secrets */
+    apr_time_t cert_not_after;  /* 0: none */
+    nmdm_pending_t pending;
+    nmdm_last_push_t push;
+    apr_array_header_t *queue;  /* of nmdm_queued_t, a page */
+    apr_array_header_t *moments;        /* the newest first */
+} nmdm_portrait_t;
+
+/* NMDM_NOT_FOUND for an id that nobody has. */
+nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
+                          const char *id);
+
+#endif /* NMDM_FIGURES_H */

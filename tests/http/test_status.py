@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handler nanomdm-status: the page, JSON, Prometheus, mod_status, and
+-D DUMP_NANOMDM."""
+
+import datetime
+import html
+import re
+import subprocess
+import urllib.parse
+from uuid import uuid4
+
+import pytest
+
+import ca as certs
+from apns import Apns
+from device import Device, Operator, command
+from receiver import Receiver
+from system import wait_until
+from tables import insert
+from test_enrollments import fill
+
+one_database = pytest.mark.one_database
+
+STATUS = """\
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
+<Location "/private">
+    SetHandler nanomdm-status
+    AuthType Basic
+    AuthName nanomdm
+    AuthBasicProvider nanomdm
+    Require valid-user
+</Location>
+"""
+
+# A line of the text format.
+SAMPLE = re.compile(
+    r'nanomdm_[a-z_]+(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"'
+    r'(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? (-?\d+(?:\.\d+)?)')
+HOSTILE = "<script>alert(1)</script>&\"'"
+
+
+def get(operator, query="", path="/status", **options):
+    return operator.raw("GET", path + query, None, **options)
+
+
+def metrics(operator):
+    """{sample with its labels: value}, each line being looked at."""
+    answer = get(operator, "?prometheus")
+    assert answer.status == 200, answer
+    assert (answer.headers["Content-Type"]
+            == "text/plain; version=0.0.4; charset=utf-8")
+    text = answer.body.decode()
+    assert text.endswith("\n")
+    samples, families = {}, {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, word, name, rest = line.split(" ", 3)
+            assert word in ("HELP", "TYPE")
+            if word == "TYPE":
+                assert name not in families
+                families[name] = rest
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        sample = line.rsplit(" ", 1)[0]
+        name = sample.split("{")[0]
+        assert sample not in samples, sample
+        assert any(name in (family, *(family + end for end in
+                                      ("_bucket", "_sum", "_count")))
+                   for family in families), name
+        samples[sample] = float(match[2])
+    assert set(families.values()) == {"counter", "gauge", "histogram"}
+    return samples
+
+
+def figures(operator):
+    answer = get(operator, "?json")
+    assert answer.status == 200, answer
+    assert answer.headers["Content-Type"] == "application/json"
+    return answer.json
+
+
+def page(operator, query="", status=200):
+    answer = get(operator, query)
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+    text = answer.body.decode()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "<script" not in text and " src=" not in text
+    return text
+
+
+@pytest.fixture
+def watched(httpd, fresh_db):
+    """A server with a status page, on a database of its own."""
+    server = httpd(fresh_db(), extra_vhost=STATUS)
+    operator = Operator(server)
+    operator.version()
+    yield server, operator
+    operator.close()
+
+
+# -- Who may look -----------------------------------------------------
+
+@one_database
+def test_from_this_host_without_a_password(watched):
+    server, operator = watched
+    operator.key = None
+    assert "NanoMDM" in page(operator)
+    assert get(operator, path="/private").status == 401
+    key = Operator(server)
+    assert key.call("GET", "/private").status == 200
+
+
+@one_database
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
+def test_not_through_a_proxy_on_this_host(watched, expect_log, header):
+    _, operator = watched
+    expect_log("NMDM1902", "error")
+    answer = get(operator, headers={header: "192.0.2.7"})
+    assert answer.status == 403
+    assert answer.body == b"no authentication is configured for this URL\n"
+
+
+@one_database
+def test_the_address_is_the_connections(httpd, fresh_db, expect_log):
+    server = httpd(fresh_db(), extra_vhost=STATUS, modules=("remoteip",),
+                   extra_server="RemoteIPHeader X-Client-IP\n"
+                                "RemoteIPInternalProxy 127.0.0.1")
+    operator = Operator(server)
+    operator.key = None
+    assert get(operator, headers={"X-Client-IP": "192.0.2.9"}).status == 200
+    assert get(operator).status == 200
+
+
+@one_database
+def test_methods(watched):
+    _, operator = watched
+    whole = get(operator)
+    head = operator.raw("HEAD", "/status")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = operator.raw(method, "/status", b"")
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET, HEAD"
+
+
+# -- What it shows ----------------------------------------------------
+
+def test_an_empty_server(watched):
+    _, operator = watched
+    out = figures(operator)
+    assert out["version"] == operator.version().json["version"]
+    assert out["database"]["answers"] is True
+    assert 0 <= out["database"]["latency_seconds"] < 5
+    assert out["enabled_enrollments"]["Device"] == {"number": 0,
+                                                    "or_more": False}
+    assert out["pending_commands"] == {"number": 0, "or_more": False}
+    assert "oldest_pending" not in out
+    assert out["push_certificates"] == []
+    assert out["webhook_events_dead"] == {"number": 0, "or_more": False}
+    assert "None is stored" in page(operator)
+    samples = metrics(operator)
+    assert samples["nanomdm_database_up"] == 1
+    assert samples["nanomdm_pending_commands"] == 0
+
+
+def test_what_is_enrolled_and_waits(watched, device):
+    server, operator = watched
+    fill(server.database, [f"D{i}" for i in range(7)])
+    fill(server.database, ["off"], enabled=False)
+    fill(server.database, ["S1", "S2"], type_="Shared iPad")
+    operator.pushcert_put(certs.push_certificate())
+    uuid, plist = command()
+    assert operator.enqueue([f"D{i}" for i in range(5)],
+                            plist).status == 200
+    out = figures(operator)
+    assert out["enabled_enrollments"]["Device"]["number"] == 7
+    assert out["enabled_enrollments"]["Shared iPad"]["number"] == 2
+    assert out["pending_commands"] == {"number": 5, "or_more": False}
+    oldest = datetime.datetime.fromisoformat(
+        out["oldest_pending"].replace("Z", "+00:00"))
+    age = datetime.datetime.now(datetime.timezone.utc) - oldest
+    assert abs(age.total_seconds()) < 60
+    (cert,) = out["push_certificates"]
+    assert cert["topic"] and cert["not_after"]
+    samples = metrics(operator)
+    assert samples['nanomdm_enrollments{type="Device"}'] == 7
+    assert samples["nanomdm_pending_commands"] == 5
+    text = page(operator)
+    assert ">9</b>enabled enrollments" in text
+    assert ">5</b>commands wait" in text
+    assert " days left" in text and cert["topic"] in text
+
+
+def test_beyond_the_bound_it_says_at_least(watched):
+    server, operator = watched
+    fill(server.database, [f"D{i:05}" for i in range(10500)])
+    insert(server.database, "commands",
+           ("command_uuid", "request_type", "command"),
+           [("U", "Test", "<?xml")])
+    for start in range(0, 10500, 500):
+        insert(server.database, "enrollment_queue", ("id", "command_uuid"),
+               [(f"D{i:05}", "U") for i in range(start, start + 500)])
+    out = figures(operator)
+    assert out["enabled_enrollments"]["Device"] == {"number": 10000,
+                                                    "or_more": True}
+    assert out["pending_commands"] == {"number": 10000, "or_more": True}
+    assert "≥ 10000</b>enabled enrollments" in page(operator)
+
+
+def test_refused_pushes(watched):
+    server, operator = watched
+    ids = [f"R{i:02}" for i in range(25)] + [HOSTILE]
+    fill(server.database, ids)
+    insert(server.database, "nanomdm_pushes", ("id", "status", "reason"),
+           [(id_, 410, "Unregistered") for id_ in ids])
+    out = figures(operator)
+    assert out["refused_pushes"] == {"number": 26, "or_more": False}
+    text = page(operator)
+    assert "Pushes refused: 26" in text
+    assert len(re.findall(r'href="\?id=[^"]+"', text)) == 20
+    assert metrics(operator)["nanomdm_refused_pushes"] == 26
+
+
+def test_no_id_stands_in_what_machines_read(watched):
+    server, operator = watched
+    fill(server.database, ["THE-ID"])
+    insert(server.database, "nanomdm_pushes", ("id", "status", "reason"),
+           [("THE-ID", 410, "Unregistered")])
+    assert b"THE-ID" not in get(operator, "?prometheus").body
+    assert b"THE-ID" not in get(operator, "?json").body
+    assert b"THE-ID" in get(operator).body
+
+
+# -- Counters ---------------------------------------------------------
+
+def test_counters_move_and_stay(watched, device):
+    server, operator = watched
+    before = metrics(operator)
+    mac = device(server).enroll()
+    uuid, plist = command()
+    operator.enqueue(mac.id, plist)
+    assert mac.idle().body == plist
+    mac.acknowledge(uuid)
+    mac.send(b"nonsense")
+    operator.call("GET", "/v1/nothing")
+    first, second = metrics(operator), metrics(operator)
+
+    def moved(sample):
+        assert first[sample] == second[sample]
+        return first[sample] - before[sample]
+    assert moved('nanomdm_checkins_total{type="Authenticate",'
+                 'outcome="ok"}') == 1
+    assert moved('nanomdm_checkins_total{type="TokenUpdate",'
+                 'outcome="ok"}') == 1
+    assert moved('nanomdm_reports_total{status="Idle",outcome="ok"}') == 1
+    assert moved('nanomdm_reports_total{status="Acknowledged",'
+                 'outcome="ok"}') == 1
+    assert moved('nanomdm_unread_total{outcome="refused"}') == 1
+    assert moved("nanomdm_commands_delivered_total") == 1
+    assert moved('nanomdm_requests_total{handler="device",code="2xx"}') == 4
+    assert moved('nanomdm_requests_total{handler="device",code="4xx"}') == 1
+    assert moved('nanomdm_requests_total{handler="api",code="2xx"}') == 1
+    assert moved('nanomdm_requests_total{handler="api",code="4xx"}') == 1
+    assert moved('nanomdm_request_duration_seconds_count'
+                 '{handler="device"}') == 5
+    assert (first['nanomdm_request_duration_seconds_bucket'
+                  '{handler="device",le="+Inf"}']
+            == first['nanomdm_request_duration_seconds_count'
+                     '{handler="device"}'])
+    assert moved('nanomdm_request_duration_seconds_sum'
+                 '{handler="device"}') > 0
+    out = figures(operator)["counters"]
+    assert out["commands_delivered"]["last_hour"] == 1
+    assert out["reports"]["Idle"]["ok"]["total"] == 1
+    assert "Acknowledged" in page(operator)
+
+
+def test_who_was_seen(watched, device):
+    server, operator = watched
+    for _ in range(3):
+        mac = device(server).enroll()
+        mac.idle()
+        mac.idle()
+    assert wait_until(lambda: figures(operator)["seen_here"]
+                      == {"last_hour": 3, "last_day": 3}, seconds=10)
+
+
+@one_database
+def test_a_login_that_fails_counts(watched, expect_log):
+    _, operator = watched
+    expect_log("AH01617")
+    stranger = Operator(operator.server, key="wrong")
+    assert stranger.call("GET", "/v1/push/x").status == 401
+    assert metrics(operator)['nanomdm_requests_total{handler="api",'
+                             'code="4xx"}'] == 1
+
+
+def test_pushes_and_webhooks(httpd, fresh_db, ca):
+    with Apns() as apns, Receiver() as receiver:
+        server = httpd(fresh_db(), extra_vhost=STATUS, extra_server=f"""
+            NanoMDMPushURL {apns.url}
+            NanoMDMPushCACertificateFile {apns.ca_pem}
+            NanoMDMWebhookURL {receiver.url}""")
+        operator = Operator(server)
+        topic = operator.pushcert_put(
+            certs.push_certificate()).json["topic"]
+        mac = Device(server, ca.issue(), topic=topic).enroll()
+        assert operator.push(mac.id).status == 200
+        receiver.wait_for(2)
+        sample = 'nanomdm_webhook_events_total{result="taken"}'
+        assert wait_until(lambda: metrics(operator)[sample] == 2)
+        assert metrics(operator)['nanomdm_pushes_total{result="ok"}'] == 1
+        assert (figures(operator)["counters"]["pushes"]["ok"]
+                == {"total": 1, "last_hour": 1})
+
+
+@one_database
+def test_children_count_together_and_over_restarts(httpd, fresh_db, ca):
+    server = httpd(fresh_db(), extra_vhost=STATUS, children=3, threads=3)
+    identity = ca.issue()
+    mac = Device(server, identity).enroll()
+    operator = Operator(server)
+    for _ in range(12):
+        # A connection each: any child may answer.
+        other = Device(server, identity, udid=mac.udid)
+        assert other.idle().status == 200
+        other.close()
+    sample = 'nanomdm_reports_total{status="Idle",outcome="ok"}'
+    for _ in range(6):
+        assert metrics(Operator(server))[sample] == 12
+    server.graceful()
+    assert Device(server, identity, udid=mac.udid).idle().status == 200
+    assert metrics(Operator(server))[sample] == 13
+    operator.close()
+
+
+# -- One enrollment ---------------------------------------------------
+
+def test_one_enrollment_and_its_story(watched, device):
+    server, operator = watched
+    mac = device(server)
+    mac.authenticate()
+    mac.token_update(UnlockToken=b"secret-unlock-token")
+    done, plist = command("DeviceInformation")
+    operator.enqueue(mac.id, plist)
+    mac.idle()
+    mac.acknowledge(done)
+    waits, plist = command("ProfileList")
+    operator.enqueue(mac.id, plist)
+    text = page(operator, "?id=" + urllib.parse.quote(mac.id, safe=""))
+    for part in (mac.id, mac.serial, "TokenUpdate", "answered Acknowledged",
+                 done, waits, "DeviceInformation", "ProfileList",
+                 "identity certificate associated", "last seen"):
+        assert part in text, part
+    assert b"secret-unlock-token".hex() not in text.lower()
+    assert "BEGIN CERTIFICATE" not in text
+
+
+def test_an_id_that_nobody_has(watched):
+    _, operator = watched
+    text = page(operator, "?id=" + urllib.parse.quote(HOSTILE), 404)
+    assert html.escape("<script>", quote=False) in text
+    page(operator, "?id=" + str(uuid4()), 404)
+    page(operator, "?id=%ff%fe", 400)
+    page(operator, "?id=")
+
+
+def test_hostile_names_are_text(watched):
+    server, operator = watched
+    fill(server.database, [HOSTILE], serial=HOSTILE)
+    insert(server.database, "nanomdm_pushes", ("id", "status", "reason"),
+           [(HOSTILE, 400, HOSTILE)])
+    text = page(operator)
+    assert 'href="?id=%3cscript%3e' in text.lower()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;" in text
+    one = page(operator, "?id=" + urllib.parse.quote(HOSTILE))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;" in one
+
+
+# -- Without the database ---------------------------------------------
+
+def test_a_database_that_is_away(httpd, private_db_server, fresh_db,
+                                 expect_log):
+    db_server = private_db_server()
+    if db_server.kind == "sqlite3":
+        pytest.skip("a file does not go away")
+    server = httpd(fresh_db(db_server), extra_vhost=STATUS)
+    operator = Operator(server)
+    assert "does not answer" not in page(operator)
+    db_server.kill()
+    try:
+        expect_log("NMDM0101|NMDM1501|NMDM0803")
+        for pattern in (r"dbd:(error|crit).*(AH006\d\d|AH02655)",
+                        r"nanomdm:error.*NMDM(0101|1501|1502|1508|0806)"):
+            expect_log(pattern, optional=True)
+        text = page(operator)
+        assert "The database does not answer" in text
+        assert figures(operator)["database"]["answers"] is False
+        samples = metrics(operator)
+        assert samples["nanomdm_database_up"] == 0
+        assert "nanomdm_pending_commands" not in samples
+        assert samples['nanomdm_database_failures_total'
+                       '{kind="connection"}'] + samples[
+            'nanomdm_database_failures_total{kind="statement"}'] > 0
+    finally:
+        db_server.restart()
+
+
+# -- mod_status -------------------------------------------------------
+
+@one_database
+def test_a_section_of_mod_status(httpd, fresh_db):
+    server = httpd(fresh_db(), modules=("status",), extra_vhost="""
+        <Location "/server-status">
+            SetHandler server-status
+        </Location>""")
+    operator = Operator(server)
+    assert operator.call("GET", "/v1/push/x").status
+    text = operator.raw("GET", "/server-status?auto").body.decode()
+    lines = dict(line.split(": ", 1) for line in text.splitlines()
+                 if line.startswith("NanoMDM"))
+    assert lines == {"NanoMDMCheckIns": "0", "NanoMDMReports": "0",
+                     "NanoMDMCommandsDelivered": "0", "NanoMDMPushes": "0",
+                     "NanoMDMWebhookEvents": "0",
+                     "NanoMDMDatabaseFailures": "0",
+                     "NanoMDMSeenLastHour": "0"}
+    text = operator.raw("GET", "/server-status").body.decode()
+    assert "<h2>mod_nanomdm " in text and "<dt>Check-ins: 0</dt>" in text
+
+
+# -- -D DUMP_NANOMDM --------------------------------------------------
+
+@one_database
+def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
+    server = httpd(
+        fresh_db(), start=False, api_key="TOP-SECRET-1",
+        files={"token": b"TOP-SECRET-2"},
+        extra_server="NanoMDMPushProxy http://proxy:3128",
+        extra_vhost="""
+            NanoMDMMaxBody 4711
+            NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
+            NanoMDMWebhookKey TOP-SECRET-5
+            NanoMDMDeclarativeManagementURL https://u:TOP-SECRET-6@dm/a/?k=1
+            NanoMDMDeclarativeManagementSendKey TOP-SECRET-7
+            NanoMDMToken com.apple.maid {folder}/token\n""" + STATUS,
+        extra_mdm="NanoMDMRetroactive On")
+    status, said = server.configtest()
+    assert status == 0, said
+    assert "Server localhost" not in said
+    done = subprocess.run(server.command("-t", "-D", "DUMP_NANOMDM"),
+                          env=server.environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=True)
+    said = done.stdout.decode()
+    assert "TOP-SECRET" not in said
+    assert said.count("Server localhost:") == 2
+    assert re.search(r"NanoMDMAPIKey +\(set; not shown\)", said)
+    assert re.search(r"NanoMDMPushProxy +http://proxy:3128", said)
+    assert re.search(r"DeclarativeManagementURL +https://dm/a/$", said,
+                     re.M)
+    assert re.search(r"webhook +https://hooks.example.com#\w{8}"
+                     r" key=\(set; not shown\)", said)
+    assert re.search(r"NanoMDMToken +com.apple.maid \(set; not shown\)",
+                     said)
+    mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
+    assert re.search(r"NanoMDMRetroactive +On", mdm)
+    assert re.search(r"NanoMDMMaxBody +4711", mdm)
+    assert "Location /v1: nanomdm-api\n" in said
+    assert "Location /status: nanomdm-status\n" in said
