@@ -273,6 +273,30 @@ CREATE TABLE nanomdm_events (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
+-- Enrollments that are being renewed (NanoMDMReenroll keep): what Authenticate
+-- said, until the TokenUpdate that follows. No foreign key, as above.
+CREATE TABLE nanomdm_renewals (
+    id            VARCHAR(255) NOT NULL,
+    serial_number VARCHAR(127) NULL,
+    identity_cert LONGTEXT     NULL,
+    authenticate  LONGTEXT     NOT NULL,
+    staged_at     TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- Work that one server at a time does: not before next_at, in seconds since 1970
+-- by the database's clock; position is how far it has come.
+CREATE TABLE nanomdm_chores (
+    name     VARCHAR(63)  NOT NULL,
+    next_at  BIGINT       NOT NULL,
+    position VARCHAR(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('retention', 0);
+
 -- Last of all: this row says that everything of ours is complete.
 CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY

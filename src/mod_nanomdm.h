@@ -48,11 +48,14 @@ typedef struct {
     const char *intermediate_file;
     apr_array_header_t *identity;       /* of nanomdm_source_t */
     apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
+    apr_int64_t identity_grace;         /* seconds */
     int retroactive;
     int empty_challenge;
+    int keeps_renewed;
     const char *api_key;                /* the secret itself */
     int delete_commands;
     int sees_at_once;
+    struct nmdm_retention_t *retention;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
@@ -102,6 +105,7 @@ nanomdm_conf_t *nanomdm_conf(const request_rec *r);
 nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
 nanomdm_server_t *nanomdm_server(const server_rec *s);
 apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf);
+apr_interval_time_t nanomdm_identity_grace(const nanomdm_conf_t *conf);
 apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf);
 /* Who is told of messages, as nmdm_webhook_conf_t *, or NULL. */
 apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
@@ -134,6 +138,11 @@ const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
                             const char *url);
 const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
                                const char *value);
+
+/* ---- mod_nanomdm_retention.c: what is not kept for ever ---- */
+
+const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
+                                  char *const argv[]);
 
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 
@@ -179,10 +188,10 @@ void nanomdm_shelf_shut(nanomdm_shelf_t *shelf);
 
 void nanomdm_identity_hooks(void);
 
-/* The verified identity of a device, in *out. When body is NULL and the
- * answer depends on it, *out stays NULL and there is no error. */
-nmdm_err_t *nanomdm_identity(const nmdm_cert_t **out, request_rec *r,
-                             const nmdm_bytes_t *body, apr_time_t now);
+/* The verified identity of a device, in ctx->cert. When body is NULL and the
+ * answer depends on it, that stays NULL and there is no error. */
+nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
+                             const nmdm_bytes_t *body);
 
 /* ---- mod_nanomdm_request.c: from request_rec to context ---- */
 

@@ -84,14 +84,14 @@ static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
 {
     nmdm_bytes_t *body;
 
-    NMDM_TRY(nanomdm_identity(&ctx->cert, r, NULL, ctx->now));
+    NMDM_TRY(nanomdm_identity(ctx, r, NULL));
     if (ctx->cert) {
         return NULL;
     }
     body = apr_palloc(r->pool, sizeof(*body));
     NMDM_TRY(nanomdm_body(body, r));
     ap_add_input_filter_handle(replay_filter, body, r, r->connection);
-    return nanomdm_identity(&ctx->cert, r, body, ctx->now);
+    return nanomdm_identity(ctx, r, body);
 }
 
 /* A subrequest or an internal redirect of a request that was let in, or the

@@ -11,6 +11,7 @@
 #include "nmdm_courier.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
+#include "nmdm_retention.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
 #include "nmdm_sweep.h"
@@ -398,6 +399,22 @@ static void sweep_site(nanomdm_site_t *site, child_t *child, apr_pool_t *p)
     } while (more);
 }
 
+/* ---- What is not kept for ever ---- */
+
+static void retain(nanomdm_site_t *site, apr_pool_t *p)
+{
+    nmdm_ctx_t *ctx = make_context(site, p);
+    nmdm_err_t *err = nmdm_retention_run(ctx);
+
+    nmdm_db_release(ctx);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
+                     NMDMNO(0944) "-: NanoMDMRetention removes nothing now: %s",
+                     nmdm_err_text(err));
+    }
+    apr_pool_clear(p);
+}
+
 static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 {
     child_t *child = data;
@@ -412,6 +429,9 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             if (site->push.repeats
                 && nanomdm_server(site->server)->serves_api) {
                 sweep_site(site, child, p);
+            }
+            if (site->policy.retention && wait_for(child, 0)) {
+                retain(site, p);
             }
         }
     }
@@ -592,6 +612,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->server = s;
     site->push = nanomdm_push_conf(conf);
     site->policy.push = &site->push;
+    site->policy.retention = conf->retention;
     site->number_of_sites = &child->sites->nelts;
     site->schema_mode = conf->schema_mode == NANOMDM_UNSET
         ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;

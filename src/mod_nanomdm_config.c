@@ -48,11 +48,14 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->intermediate_file = NULL;
     conf->identity = NULL;
     conf->trusted_proxies = NULL;
+    conf->identity_grace = NANOMDM_UNSET;
     conf->retroactive = NANOMDM_UNSET;
     conf->empty_challenge = NANOMDM_UNSET;
+    conf->keeps_renewed = NANOMDM_UNSET;
     conf->api_key = NULL;
     conf->delete_commands = NANOMDM_UNSET;
     conf->sees_at_once = NANOMDM_UNSET;
+    conf->retention = NULL;
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
@@ -102,13 +105,17 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->identity = add->identity ? add->identity : base->identity;
     conf->trusted_proxies = add->trusted_proxies
         ? add->trusted_proxies : base->trusted_proxies;
+    conf->identity_grace = add->identity_grace != NANOMDM_UNSET
+        ? add->identity_grace : base->identity_grace;
     conf->retroactive = either(add->retroactive, base->retroactive);
     conf->empty_challenge = either(add->empty_challenge,
                                    base->empty_challenge);
+    conf->keeps_renewed = either(add->keeps_renewed, base->keeps_renewed);
     conf->api_key = add->api_key ? add->api_key : base->api_key;
     conf->delete_commands = either(add->delete_commands,
                                    base->delete_commands);
     conf->sees_at_once = either(add->sees_at_once, base->sees_at_once);
+    conf->retention = add->retention ? add->retention : base->retention;
     conf->schema_mode = either(add->schema_mode, base->schema_mode);
     conf->table_prefix = add->table_prefix ? add->table_prefix
                                            : base->table_prefix;
@@ -177,6 +184,12 @@ apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf)
 {
     return conf->max_body == NANOMDM_UNSET ? DEFAULT_MAX_BODY
                                            : conf->max_body;
+}
+
+apr_interval_time_t nanomdm_identity_grace(const nanomdm_conf_t *conf)
+{
+    return apr_time_from_sec(conf->identity_grace == NANOMDM_UNSET
+                             ? 0 : conf->identity_grace);
 }
 
 apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf)
@@ -324,6 +337,22 @@ static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
     }
     else {
         return wrong(cmd, word, "write decline or empty-challenge");
+    }
+    return NULL;
+}
+
+static const char *set_reenroll(cmd_parms *cmd, void *conf, const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->keeps_renewed;
+
+    if (!strcmp(word, "reset")) {
+        *slot = 0;
+    }
+    else if (!strcmp(word, "keep")) {
+        *slot = 1;
+    }
+    else {
+        return wrong(cmd, word, "write reset or keep");
     }
     return NULL;
 }
@@ -614,6 +643,13 @@ static const char *set_seconds(cmd_parms *cmd, apr_int64_t *slot,
     return NULL;
 }
 
+static const char *set_identity_grace(cmd_parms *cmd, void *conf,
+                                      const char *word)
+{
+    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->identity_grace, word,
+                       0, 31536000);
+}
+
 static const char *set_push_expiration(cmd_parms *cmd, void *conf,
                                        const char *word)
 {
@@ -703,10 +739,15 @@ const command_rec nanomdm_directives[] = {
                     "tls, signature, header:NAME: the first found wins"),
     AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy, NULL, L,
                     "networks whose header:NAME is believed"),
+    AP_INIT_TAKE1("NanoMDMIdentityGrace", set_identity_grace, NULL, L,
+                  "seconds for which an expired identity still serves"),
     AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
                  L, "On to associate certificates of known enrollments late"),
     AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
                   "decline (410) or empty-challenge"),
+    AP_INIT_TAKE1("NanoMDMReenroll", set_reenroll, NULL, L,
+                  "keep to leave queue and tokens when a profile is renewed,"
+                  " or reset"),
     AP_INIT_TAKE1("NanoMDMAPIKey", set_api_key, NULL, S,
                   "password of user nanomdm: file:PATH, env:NAME or text"),
     AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,
@@ -715,6 +756,9 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE1("NanoMDMLastSeen", set_last_seen, NULL, S,
                   "buffered to write last_seen_at once a second, immediate to"
                   " write it with each message"),
+    AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
+                      "days after which what is finished is removed, then"
+                      " keep=N types=NAME,... dry-run"),
     AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
                   "auto to create and upgrade tables, check to compare"),
     AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,

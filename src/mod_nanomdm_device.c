@@ -51,10 +51,10 @@ int nanomdm_is_below_path(request_rec *r)
 static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                                   request_rec *r)
 {
-    NMDM_TRY(nanomdm_identity(&ctx->cert, r, NULL, ctx->now));
+    NMDM_TRY(nanomdm_identity(ctx, r, NULL));
     NMDM_TRY(nanomdm_body(body, r));
     if (!ctx->cert) {
-        NMDM_TRY(nanomdm_identity(&ctx->cert, r, body, ctx->now));
+        NMDM_TRY(nanomdm_identity(ctx, r, body));
     }
     return NULL;
 }

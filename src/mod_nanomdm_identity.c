@@ -103,7 +103,9 @@ static nmdm_err_t *from_signature(const nmdm_cert_t **out, int *needs_body,
         *needs_body = 1;
         return NULL;
     }
-    NMDM_TRY(nmdm_crypto_signer(&cert, r->pool, signature, *body));
+    NMDM_TRY(nmdm_crypto_signer(
+        &cert, r->pool, signature, *body,
+        nanomdm_identity_grace(nanomdm_conf(r))));
     *out = cert;
     return NULL;
 }
@@ -177,14 +179,13 @@ static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
     return NULL;
 }
 
-nmdm_err_t *nanomdm_identity(const nmdm_cert_t **out, request_rec *r,
-                             const nmdm_bytes_t *body, apr_time_t now)
+nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
+                             const nmdm_bytes_t *body)
 {
     nanomdm_server_t *server = nanomdm_server(r->server);
     const nmdm_cert_t *cert = NULL;
     int needs_body = 0;
 
-    *out = NULL;
     NMDM_TRY(find(&cert, &needs_body, r, body));
     if (needs_body) {
         return NULL;
@@ -199,8 +200,10 @@ nmdm_err_t *nanomdm_identity(const nmdm_cert_t **out, request_rec *r,
                         "no NanoMDMCACertificateFile for this server: no"
                         " identity can be verified");
     }
-    NMDM_TRY(nmdm_crypto_verify(server->trust, r->pool, cert, now));
-    *out = cert;
+    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_expired, server->trust,
+                                     r->pool, cert, ctx->now,
+                                     nanomdm_identity_grace(nanomdm_conf(r))));
+    ctx->cert = cert;
     return NULL;
 }
 

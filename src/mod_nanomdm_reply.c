@@ -4,6 +4,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
+#include "nmdm_time.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
@@ -80,6 +81,10 @@ void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
     leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->story.next_command_uuid);
     leave(r, "NANOMDM_REQUEST_TYPE", ctx->story.request_type);
     leave(r, "NANOMDM_TRACE_ID", ctx->trace_id);
+    if (ctx->cert_expired) {
+        leave(r, "NANOMDM_IDENTITY_EXPIRED",
+              nmdm_time_rfc3339(r->pool, ctx->cert_expired));
+    }
 }
 
 /* ---- Sending ---- */

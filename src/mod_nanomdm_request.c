@@ -37,6 +37,7 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
 
     policy->retroactive = conf->retroactive == 1;
     policy->empty_challenge = conf->empty_challenge == 1;
+    policy->keeps_renewed = conf->keeps_renewed == 1;
     policy->delete_commands = conf->delete_commands == 1;
     policy->sees_at_once = conf->sees_at_once == 1;
     policy->tokens = conf->tokens;

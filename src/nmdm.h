@@ -131,12 +131,14 @@ typedef struct nmdm_totals_t nmdm_totals_t;
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
+    int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */
     int sees_at_once;           /* writes last_seen_at with each poll? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,
                                          * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
+    const struct nmdm_retention_t *retention;   /* NULL: all is kept */
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */
@@ -175,6 +177,7 @@ struct nmdm_ctx_t {
     nmdm_counters_t *counters;  /* shared by all children, or NULL */
     nmdm_totals_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
+    apr_time_t cert_expired;    /* when it ended; 0: it has not */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
     const char *query;          /* of the URL, for webhooks; or NULL */

@@ -170,8 +170,10 @@ int nmdm_crypto_not_after(apr_time_t *out, const char *pem)
 
 /* ---- Trust ---- */
 
+/* Until when the certificate itself is valid, and until when its issuers
+ * are. */
 typedef struct {
-    apr_time_t from, until;
+    apr_time_t from, end, until;
 } verdict_t;
 
 struct nmdm_trust_t {
@@ -307,7 +309,8 @@ static void remember(nmdm_trust_t *trust, const char *sha256,
                  apr_pmemdup(trust->young_pool, verdict, sizeof(*verdict)));
 }
 
-static int recall(nmdm_trust_t *trust, const char *sha256, apr_time_t now)
+static int recall(verdict_t *out, nmdm_trust_t *trust, const char *sha256,
+                  apr_time_t now, apr_interval_time_t grace)
 {
     verdict_t *verdict = NULL, copy;
 
@@ -322,7 +325,12 @@ static int recall(nmdm_trust_t *trust, const char *sha256, apr_time_t now)
             remember(trust, sha256, verdict);
         }
     }
-    return verdict && now >= verdict->from && now <= verdict->until;
+    if (!verdict || now < verdict->from || now > verdict->until
+        || now > verdict->end + grace) {
+        return 0;
+    }
+    *out = *verdict;
+    return 1;
 }
 
 /* By hand, because OpenSSL's purpose check refuses a certificate that only
@@ -336,7 +344,7 @@ static int may_identify_a_client(X509 *x509)
         != 0;
 }
 
-static void narrow(verdict_t *verdict, X509 *x509)
+static void narrow(verdict_t *verdict, X509 *x509, int is_leaf)
 {
     apr_time_t from = time_of(X509_get0_notBefore(x509));
     apr_time_t until = time_of(X509_get0_notAfter(x509));
@@ -344,15 +352,34 @@ static void narrow(verdict_t *verdict, X509 *x509)
     if (from > verdict->from) {
         verdict->from = from;
     }
-    if (until < verdict->until) {
+    if (is_leaf) {
+        verdict->end = until;
+    }
+    else if (until < verdict->until) {
         verdict->until = until;
     }
 }
 
+/* The certificate itself may have ended, if not before this time; its issuers
+ * may not. */
+static int forgive(int is_good, X509_STORE_CTX *ctx)
+{
+    const apr_time_t *oldest = X509_STORE_CTX_get_app_data(ctx);
+
+    if (is_good || X509_STORE_CTX_get_error_depth(ctx) != 0
+        || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED) {
+        return is_good;
+    }
+    return time_of(X509_get0_notAfter(X509_STORE_CTX_get0_cert(ctx)))
+        >= *oldest;
+}
+
 static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
-                         apr_pool_t *p, X509 *x509, apr_time_t now)
+                         apr_pool_t *p, X509 *x509, apr_time_t now,
+                         apr_interval_time_t grace)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    apr_time_t oldest = now - grace;
     nmdm_err_t *err = NULL;
     STACK_OF(X509) *chain;
     int i;
@@ -364,6 +391,10 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
         goto done;
     }
     X509_STORE_CTX_set_time(ctx, 0, (time_t)apr_time_sec(now));
+    if (grace) {
+        X509_STORE_CTX_set_app_data(ctx, &oldest);
+        X509_STORE_CTX_set_verify_cb(ctx, forgive);
+    }
     if (X509_verify_cert(ctx) != 1) {
         err = nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0306)
                        "identity certificate refused: %s",
@@ -372,7 +403,7 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
         goto done;
     }
     verdict->from = 0;
-    verdict->until = APR_INT64_MAX;
+    verdict->end = verdict->until = APR_INT64_MAX;
     chain = X509_STORE_CTX_get0_chain(ctx);
     for (i = 0; i < sk_X509_num(chain); i++) {
         if (!may_identify_a_client(sk_X509_value(chain, i))) {
@@ -381,7 +412,7 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
                            " for client authentication");
             goto done;
         }
-        narrow(verdict, sk_X509_value(chain, i));
+        narrow(verdict, sk_X509_value(chain, i), i == 0);
     }
 done:
     X509_STORE_CTX_free(ctx);
@@ -392,32 +423,41 @@ done:
 nmdm_err_t *nmdm_crypto_verify(nmdm_trust_t *trust, apr_pool_t *p,
                                const nmdm_cert_t *cert, apr_time_t now)
 {
+    apr_time_t expired;
+
+    return nmdm_crypto_verify_late(&expired, trust, p, cert, now, 0);
+}
+
+nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
+                                    apr_pool_t *p, const nmdm_cert_t *cert,
+                                    apr_time_t now, apr_interval_time_t grace)
+{
     nmdm_err_t *err;
     verdict_t verdict;
     X509 *x509 = NULL;
     int known;
 
     apr_thread_mutex_lock(trust->lock);
-    known = recall(trust, cert->sha256, now);
+    known = recall(&verdict, trust, cert->sha256, now, grace);
     apr_thread_mutex_unlock(trust->lock);
-    if (known) {
-        return NULL;
-    }
-    if (!parse_x509(&x509, (const unsigned char *)cert->der.data,
-                    (long)cert->der.len)) {
+    if (!known) {
+        if (!parse_x509(&x509, (const unsigned char *)cert->der.data,
+                        (long)cert->der.len)) {
+            X509_free(x509);
+            return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0308)
+                            "identity certificate is damaged: %s",
+                            openssl_says(p));
+        }
+        err = judge(&verdict, trust, p, x509, now, grace);
         X509_free(x509);
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(0308) "identity certificate is damaged: %s",
-                        openssl_says(p));
+        if (err) {
+            return err;
+        }
+        apr_thread_mutex_lock(trust->lock);
+        remember(trust, cert->sha256, &verdict);
+        apr_thread_mutex_unlock(trust->lock);
     }
-    err = judge(&verdict, trust, p, x509, now);
-    X509_free(x509);
-    if (err) {
-        return err;
-    }
-    apr_thread_mutex_lock(trust->lock);
-    remember(trust, cert->sha256, &verdict);
-    apr_thread_mutex_unlock(trust->lock);
+    *expired = now > verdict.end ? verdict.end : 0;
     return NULL;
 }
 
@@ -503,8 +543,10 @@ static X509 *find_signer(STACK_OF(X509) *certs, CMS_SignerInfo *si)
     return NULL;
 }
 
-/* A signing time, where there is one, lies within the certificate's life. */
-static int signing_time_fits(CMS_SignerInfo *si, X509 *x509)
+/* A signing time, where there is one, lies within the certificate's life, or
+ * not longer than `grace` behind it. */
+static int signing_time_fits(CMS_SignerInfo *si, X509 *x509,
+                             apr_interval_time_t grace)
 {
     int at = CMS_signed_get_attr_by_NID(si, NID_pkcs9_signingTime, -1);
     ASN1_TYPE *value;
@@ -520,13 +562,14 @@ static int signing_time_fits(CMS_SignerInfo *si, X509 *x509)
     }
     when = time_of(value->value.asn1_string);
     return when >= time_of(X509_get0_notBefore(x509))
-        && when <= time_of(X509_get0_notAfter(x509));
+        && when <= time_of(X509_get0_notAfter(x509)) + grace;
 }
 
 /* Whether the one signer of cms is of a kind we accept; *x509 is its
  * certificate. NULL means yes, else why not. */
 static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
-                                  STACK_OF(X509) *certs)
+                                  STACK_OF(X509) *certs,
+                                  apr_interval_time_t grace)
 {
     STACK_OF(CMS_SignerInfo) *signers;
     CMS_SignerInfo *si;
@@ -557,14 +600,15 @@ static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
     if (!signature_is_allowed(nid)) {
         return "signature algorithm not accepted";
     }
-    if (!signing_time_fits(si, *x509)) {
+    if (!signing_time_fits(si, *x509, grace)) {
         return "signed outside the certificate's period of validity";
     }
     return NULL;
 }
 
 nmdm_err_t *nmdm_crypto_signer(nmdm_cert_t **out, apr_pool_t *p,
-                               const char *base64, nmdm_bytes_t body)
+                               const char *base64, nmdm_bytes_t body,
+                               apr_interval_time_t grace)
 {
     CMS_ContentInfo *cms = NULL;
     STACK_OF(X509) *certs = NULL;
@@ -588,7 +632,7 @@ nmdm_err_t *nmdm_crypto_signer(nmdm_cert_t **out, apr_pool_t *p,
         goto done;
     }
     certs = CMS_get1_certs(cms);
-    why = examine_signer(&x509, cms, certs);
+    why = examine_signer(&x509, cms, certs, grace);
     if (why) {
         err = bad_signature(p, why);
         goto done;

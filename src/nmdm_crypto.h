@@ -46,6 +46,14 @@ nmdm_err_t *nmdm_crypto_count_pem(int *count, apr_pool_t *p,
 nmdm_err_t *nmdm_crypto_verify(nmdm_trust_t *trust, apr_pool_t *p,
                                const nmdm_cert_t *cert, apr_time_t now);
 
+/* The same, but a certificate that has ended passes for `grace` longer, if it
+ * has not got another flaw and its issuers are valid. *expired is when it
+ * ended, 0 if it has not. */
+nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
+                                    apr_pool_t *p, const nmdm_cert_t *cert,
+                                    apr_time_t now,
+                                    apr_interval_time_t grace);
+
 /* ---- Where a certificate comes from ---- */
 
 /* The peer of a TLS connection as a certificate in p; *out is NULL when it
@@ -62,9 +70,11 @@ nmdm_err_t *nmdm_crypto_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
 
 /* The signer of a detached CMS signature over body, Mdm-Signature's value
  * being the base64 text (behaviour specification 1.7 A; Apple's "Pass an
- * Identity Certificate Through a Proxy"). */
+ * Identity Certificate Through a Proxy"). It may have been made until `grace`
+ * after the certificate's end. */
 nmdm_err_t *nmdm_crypto_signer(nmdm_cert_t **out, apr_pool_t *p,
-                               const char *base64, nmdm_bytes_t body);
+                               const char *base64, nmdm_bytes_t body,
+                               apr_interval_time_t grace);
 
 /* The certificate in the value of a header: RFC 9440, or a query-escaped PEM
  * block (behaviour specification 1.7 B). */

@@ -31,7 +31,7 @@ static const char *const KEYS[] = {
     "EnrollmentID", "EnrollmentUserID", "SerialNumber", "Topic", "PushMagic",
     "Token", "UnlockToken", "DigestResponse", "BootstrapToken", "Endpoint",
     "Data", "TokenServiceType", "TokenParameters", "CommandUUID", "Status",
-    "Command/RequestType", NULL
+    "Command/RequestType", "AwaitingConfiguration", NULL
 };
 
 typedef nmdm_err_t *(*decode_fn)(nmdm_msg_t *msg, apr_pool_t *p,
@@ -145,6 +145,7 @@ static nmdm_err_t *decode_token_update(nmdm_msg_t *msg, apr_pool_t *p,
     NMDM_TRY(nmdm_plist_string(&m->push_magic, plist, "PushMagic"));
     NMDM_TRY(nmdm_plist_data(&token, plist, "Token"));
     NMDM_TRY(nmdm_plist_data(&m->unlock_token, plist, "UnlockToken"));
+    m->is_setting_up = nmdm_plist_is_true(plist, "AwaitingConfiguration");
     if (!m->topic || !m->push_magic || !token.len) {
         return invalid(p, id, "TokenUpdate without Topic, PushMagic or"
                               " Token");

@@ -17,6 +17,7 @@ typedef struct {
     const char *push_magic;
     const char *token_hex;
     nmdm_bytes_t unlock_token;          /* len 0: none */
+    int is_setting_up;                  /* AwaitingConfiguration */
 } nmdm_token_update_t;
 
 typedef struct {

@@ -585,6 +585,14 @@ nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
         ? wrong_type(plist, path, "dict", value) : NULL;
 }
 
+int nmdm_plist_is_true(nmdm_plist_t *plist, const char *path)
+{
+    const value_t *value = apr_hash_get(plist->values, path,
+                                        APR_HASH_KEY_STRING);
+
+    return value && value->element == TRUE_;
+}
+
 static nmdm_bytes_t write_one(apr_pool_t *p, const char *key,
                               const char *element, const char *text)
 {

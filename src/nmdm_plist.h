@@ -32,6 +32,8 @@ nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
                             const char *path);
 nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
                             const char *path);
+/* Whether the value is <true/>; any other counts as no. */
+int nmdm_plist_is_true(nmdm_plist_t *plist, const char *path);
 
 /* The document with the values of these keys (a NULL-terminated list), at any
  * depth, replaced: data by <data>cmVkYWN0ZWQ=</data>, all else by

@@ -584,16 +584,20 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
     }
 }
 
-static void describe_identity(nmdm_json_t *out, apr_pool_t *p,
+static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
                               const nmdm_enrollment_t *e,
                               const apr_array_header_t *associations)
 {
     nmdm_json_t *part = nmdm_json_add_object(out, "identity"), *list, *entry;
+    apr_pool_t *p = ctx->pool;
     apr_time_t not_after;
     int i;
 
     if (e->cert_pem && nmdm_crypto_not_after(&not_after, e->cert_pem)) {
         set_time(part, "not_after", p, not_after);
+        if (not_after < ctx->now) {
+            nmdm_json_set_true(part, "expired");
+        }
     }
     list = nmdm_json_add_array(part, "associations");
     for (i = 0; i < associations->nelts; i++) {
@@ -626,7 +630,7 @@ nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         nmdm_json_add_string(out, "device_id", e->device_id);
         describe_push(out, ctx->pool, e, &in.push);
         describe_queue(out, ctx->pool, &in);
-        describe_identity(out, ctx->pool, e, in.associations);
+        describe_identity(out, ctx, e, in.associations);
     }
     return nmdm_admin_answer(ctx, reply, status, out, err);
 }

@@ -22,6 +22,10 @@ static const char *const FULL[] = {
     SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
 };
 
+/* NanoMDM's own changes up to now: before the first upgrade. On PostgreSQL it
+ * never had any. */
+static const char *const NANOMDMS[] = { NULL, NULL, UPGRADE_0000_MYSQL };
+
 /* From each version to the next. NanoMDM makes no sqlite3 database. */
 static const char *const UPGRADES[NMDM_SCHEMA_VERSION][NMDM_DIALECTS] = {
     { NULL, UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL },
@@ -117,6 +121,60 @@ static int version_of(nmdm_ctx_t *ctx)
     return err ? 0 : atoi(version);
 }
 
+/* MySQL has no ADD COLUMN IF NOT EXISTS: a script for it puts either what is
+ * missing or this into a variable, prepares that and executes it. */
+static const char NOTHING[] = "DO 0";
+
+static int is_choice(const char *sql)
+{
+    return !strncmp(sql, "SET @", 5);
+}
+
+/* The statement that is missing, NULL when none is. Changes no table. */
+static nmdm_err_t *chosen(nmdm_ctx_t *ctx, const char **missing,
+                          const char *choice)
+{
+    const char *variable = choice + 4;
+
+    variable = apr_pstrmemdup(ctx->pool, variable, strcspn(variable, " "));
+    NMDM_TRY(nmdm_db_run(ctx, choice));
+    NMDM_TRY(ask(ctx, missing, apr_pstrcat(ctx->pool, "SELECT ", variable,
+                                           NULL)));
+    if (!strcmp(*missing, NOTHING)) {
+        *missing = NULL;
+    }
+    return NULL;
+}
+
+/* Whether it is one of those that execute what was chosen. */
+static int is_machinery(const char *sql)
+{
+    return !strncmp(sql, "PREPARE ", 8) || !strncmp(sql, "EXECUTE ", 8)
+        || !strncmp(sql, "DEALLOCATE ", 11);
+}
+
+/* NanoMDM's tables are there, whatever columns they have; that their names
+ * come from a list keeps other programs' out of the count. PostgreSQL's and
+ * SQLite's have never changed. */
+static nmdm_err_t *has_tables(nmdm_ctx_t *ctx, int *all)
+{
+    const char *number = "0";
+
+    if (ctx->db->dialect == NMDM_MYSQL) {
+        NMDM_TRY(ask(ctx, &number, nmdm_sql_prefixed(
+            ctx->pool,
+            "SELECT COUNT(*) FROM information_schema.tables"
+            " WHERE table_schema = DATABASE()"
+            "   AND table_name IN ('devices', 'users', 'enrollments',"
+            "                      'commands', 'command_results',"
+            "                      'enrollment_queue', 'push_certs',"
+            "                      'cert_auth_associations')",
+            ctx->lender->prefix)));
+    }
+    *all = atoi(number) == 8;
+    return NULL;
+}
+
 /* ---- Creating and upgrading, one process at a time ---- */
 
 static nmdm_err_t *lock_mysql(nmdm_ctx_t *ctx)
@@ -175,10 +233,12 @@ static int is_missing(nmdm_ctx_t *ctx)
 
 static nmdm_err_t *create(nmdm_ctx_t *ctx)
 {
-    nmdm_err_t *err = NULL;
+    nmdm_err_t *err;
+    int is_nanomdms = 0;
 
     NMDM_TRY(lock(ctx));
-    if (is_missing(ctx)) {
+    err = has_tables(ctx, &is_nanomdms);
+    if (!err && !is_nanomdms && is_missing(ctx)) {
         err = run_script(ctx, FULL[ctx->db->dialect]);
         if (!err) {
             nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
@@ -189,8 +249,34 @@ static nmdm_err_t *create(nmdm_ctx_t *ctx)
     return unlock(ctx, err);
 }
 
+/* Says which of NanoMDM's changes it makes, since they are not ours. */
+static nmdm_err_t *catch_up(nmdm_ctx_t *ctx, const char *script)
+{
+    apr_array_header_t *statements = statements_of(ctx, script);
+    int i;
+
+    for (i = 0; i < statements->nelts; i++) {
+        const char *sql = APR_ARRAY_IDX(statements, i, const char *);
+
+        if (is_choice(sql)) {
+            NMDM_TRY(chosen(ctx, &sql, sql));
+            if (sql) {
+                nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0810)
+                         "NanoMDM's tables are older; running %s", sql);
+            }
+        }
+        else {
+            NMDM_TRY(nmdm_db_run(ctx, sql));
+        }
+    }
+    return NULL;
+}
+
 static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int version)
 {
+    if (!version && NANOMDMS[ctx->db->dialect]) {
+        NMDM_TRY(catch_up(ctx, NANOMDMS[ctx->db->dialect]));
+    }
     for (; version < NMDM_SCHEMA_VERSION; version++) {
         NMDM_TRY(run_script(ctx, UPGRADES[version][ctx->db->dialect]));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
@@ -230,26 +316,70 @@ static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why)
                     DIALECT_FILES[ctx->db->dialect]);
 }
 
+static void tell_statements(nmdm_ctx_t *ctx, const char *script)
+{
+    apr_array_header_t *statements = statements_of(ctx, script);
+    int i;
+
+    for (i = 0; i < statements->nelts; i++) {
+        const char *sql = APR_ARRAY_IDX(statements, i, const char *);
+
+        if (is_machinery(sql)) {
+            continue;
+        }
+        if (is_choice(sql) && chosen(ctx, &sql, sql)) {
+            sql = APR_ARRAY_IDX(statements, i, const char *);
+        }
+        if (sql) {
+            nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0805) "missing: %s", sql);
+        }
+    }
+}
+
+/* The statements that are missing, once in a process. */
+static void tell_all(nmdm_ctx_t *ctx, int version)
+{
+    nmdm_dialect_e dialect = ctx->db->dialect;
+
+    if (!version && NANOMDMS[dialect]) {
+        tell_statements(ctx, NANOMDMS[dialect]);
+    }
+    for (; version < NMDM_SCHEMA_VERSION; version++) {
+        tell_statements(ctx, UPGRADES[version][dialect]);
+    }
+}
+
 static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
 {
+    nmdm_dialect_e dialect = ctx->db->dialect;
+
     nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0804)
              "the database lacks the additive part of the schema (it has"
              " version %d of %d), which is done without: polls will cost more"
              " as history grows. Run the scripts schema/upgrade/NNNN.%s.sql"
              " from %04d on, these statements, or write \"NanoMDMSchema"
              " auto\"; then restart gracefully", version,
-             NMDM_SCHEMA_VERSION, DIALECT_FILES[ctx->db->dialect],
-             version + 1);
-    for (; version < NMDM_SCHEMA_VERSION; version++) {
-        apr_array_header_t *statements
-            = statements_of(ctx, UPGRADES[version][ctx->db->dialect]);
-        int i;
+             NMDM_SCHEMA_VERSION, DIALECT_FILES[dialect],
+             !version && NANOMDMS[dialect] ? 0 : version + 1);
+    tell_all(ctx, version);
+}
 
-        for (i = 0; i < statements->nelts; i++) {
-            nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0805) "missing: %s",
-                     APR_ARRAY_IDX(statements, i, const char *));
-        }
+static int is_first_to_tell(nmdm_ctx_t *ctx)
+{
+    return !apr_atomic_cas32(&ctx->lender->schema->told, 1, 0);
+}
+
+/* Its columns are missing, so nothing can be done without them. */
+static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
+{
+    if (is_first_to_tell(ctx)) {
+        tell_all(ctx, 0);
     }
+    return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0809)
+                    "the tables are of an older NanoMDM (%s); run the scripts"
+                    " schema/upgrade/NNNN.%s.sql from 0000 on, or write"
+                    " \"NanoMDMSchema auto\"", nmdm_err_text(why),
+                    DIALECT_FILES[ctx->db->dialect]);
 }
 
 /* A failed look says that the connection works and the tables do not; when
@@ -257,15 +387,20 @@ static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
 static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_err_t *err = probe(ctx);
+    int is_nanomdms;
 
     if (!err || err->retry == NMDM_RETRY_WAIT) {
         return err;
     }
+    NMDM_TRY(has_tables(ctx, &is_nanomdms));
     if (may_create) {
-        NMDM_TRY(create(ctx));
+        NMDM_TRY(is_nanomdms ? upgrade(ctx) : create(ctx));
         err = probe(ctx);
     }
-    return err ? missing_tables(ctx, err) : NULL;
+    if (!err) {
+        return NULL;
+    }
+    return is_nanomdms ? older_nanomdm(ctx, err) : missing_tables(ctx, err);
 }
 
 /* MySQL drops the connection of whoever sends more than this at once, which
@@ -306,8 +441,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
         NMDM_TRY(upgrade(ctx));
         version = version_of(ctx);
     }
-    if (version < NMDM_SCHEMA_VERSION && !apr_atomic_read32(&state->told)) {
-        apr_atomic_set32(&state->told, 1);
+    if (version < NMDM_SCHEMA_VERSION && is_first_to_tell(ctx)) {
         tell_what_is_missing(ctx, version);
     }
     apr_atomic_set32(&state->version, (apr_uint32_t)version);

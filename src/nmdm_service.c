@@ -7,9 +7,11 @@
 #include "nmdm_dm.h"
 #include "nmdm_message.h"
 #include "nmdm_plist.h"
+#include "nmdm_renewal.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
 #include "nmdm_teller.h"
+#include "nmdm_time.h"
 
 #include <apr_strings.h>
 
@@ -32,6 +34,26 @@ static nmdm_err_t *has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     return ctx->cert ? NULL : denied(ctx, who->id, "missing MDM certificate");
 }
 
+/* What NanoMDMIdentityGrace lets through is for those whose it was before. */
+static nmdm_err_t *is_in_time(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    return !ctx->cert_expired ? NULL
+        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0725)
+                   "%s: identity certificate refused: it expired on %s and is"
+                   " not associated with this device", who->id,
+                   nmdm_time_rfc3339(ctx->pool, ctx->cert_expired));
+}
+
+static void remark_on_expiry(nmdm_ctx_t *ctx, const char *id)
+{
+    if (ctx->cert_expired) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0726)
+                 "%s: served although its identity certificate expired on %s"
+                 " (NanoMDMIdentityGrace)", id,
+                 nmdm_time_rfc3339(ctx->pool, ctx->cert_expired));
+    }
+}
+
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
 static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
@@ -47,6 +69,7 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_in_time(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
     if (known) {
         return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
@@ -69,6 +92,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_in_time(ctx, who));
     if (!ctx->policy->retroactive) {
         return denied(ctx, who->id, "cert auth: existing enrollment:"
                                     " enrollment not associated with cert");
@@ -132,12 +156,19 @@ static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
 static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
 {
     const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
+    int is_staged = 0;
 
     if (msg->who.on_user_channel) {
         return denied(ctx, msg->who.id, "Authenticate on a user channel");
     }
     NMDM_TRY(admit_new(ctx, &msg->who));
-    return nmdm_store_authenticate(ctx, msg);
+    if (ctx->policy->keeps_renewed) {
+        NMDM_TRY(nmdm_renewal_stage(ctx, &is_staged, msg));
+    }
+    else {
+        NMDM_TRY(nmdm_renewal_drop(ctx, msg->who.id));
+    }
+    return is_staged ? NULL : nmdm_store_authenticate(ctx, msg);
 }
 
 static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
@@ -146,6 +177,7 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     const nmdm_msg_t *msg = in->msg;
 
     NMDM_TRY(admit(ctx, &msg->who));
+    NMDM_TRY(nmdm_renewal_commit(ctx, msg));
     NMDM_TRY(nmdm_store_token_update(ctx, msg));
     return ctx->policy->webhooks
         ? nmdm_store_tally(ctx, &in->told.tally, msg->who.id) : NULL;
@@ -156,6 +188,9 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
     const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
 
     NMDM_TRY(admit(ctx, &msg->who));
+    if (!msg->who.on_user_channel) {
+        NMDM_TRY(nmdm_renewal_abandon(ctx, msg->who.id));
+    }
     return nmdm_store_check_out(ctx, &msg->who);
 }
 
@@ -354,6 +389,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
+    remark_on_expiry(ctx, msg.who.id);
     return NULL;
 }
 
@@ -516,6 +552,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         reply->body.len = strlen(in.command.text);
     }
     tell(ctx, &in);
+    remark_on_expiry(ctx, msg.who.id);
     return NULL;
 }
 
@@ -535,5 +572,6 @@ nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)
                         ctx->cert->sha256);
     }
     ctx->story.id = *id;
+    remark_on_expiry(ctx, *id);
     return NULL;
 }

@@ -79,6 +79,43 @@ typedef struct {
     " WHERE e.device_id = %s AND q.active = TRUE" pending \
     "   AND (r.status IS NULL OR r.status = 'NotNow')"
 
+/* What was queued since the renewal began is for the device as it is now. */
+#define BEFORE_RENEWAL(queue) \
+    " AND " queue ".created_at <= (SELECT n.staged_at" \
+    "                                FROM nanomdm_renewals n" \
+    "                               WHERE n.id = %s)"
+
+#define CLEAR_RENEWED \
+    CLEAR_JOINED(UNANSWERED BEFORE_RENEWAL("q"))
+
+/* What Authenticate said, now that the device has gone through with it; `more`
+ * is what it forgets besides. */
+#define RENEW(more) \
+    "UPDATE devices" \
+    "   SET identity_cert = n.identity_cert," \
+    "       serial_number = n.serial_number," \
+    "       authenticate = n.authenticate," \
+    "       authenticate_at = n.staged_at" more \
+    "  FROM nanomdm_renewals n WHERE n.id = %s AND devices.id = %s"
+
+#define RENEW_JOINED(more) \
+    "UPDATE nanomdm_renewals n JOIN devices" \
+    "   SET devices.identity_cert = n.identity_cert," \
+    "       devices.serial_number = n.serial_number," \
+    "       devices.authenticate = n.authenticate," \
+    "       devices.authenticate_at = n.staged_at" more \
+    " WHERE n.id = %s AND devices.id = %s"
+
+/* A bootstrap token that came since is one of the device as it is now. */
+#define FORGOTTEN \
+    ", unlock_token = NULL, unlock_token_at = NULL," \
+    " bootstrap_token_b64" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_b64 END," \
+    " bootstrap_token_at" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_at END"
+
 /* Admission joins the write: nothing is stored for a stranger, nor for a
  * command or an enrollment that does not exist. */
 #define RESULT_FROM \
@@ -374,6 +411,50 @@ ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
 ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "SELECT bootstrap_token_b64 FROM devices WHERE id = %s",
     LONG_COLUMNS 1),
+
+/* Only who is enrolled has something to keep. */
+ROW(STMT_RENEWAL_SUITS, "renewal_suits",
+    "SELECT d.id FROM devices d, enrollments e"
+    " WHERE d.id = %s AND e.id = %s AND e.enabled = TRUE"),
+
+ROW(STMT_RENEWAL_PUT, "renewal_put",
+    "INSERT INTO nanomdm_renewals (id, identity_cert, serial_number,"
+    "                              authenticate, staged_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET identity_cert = excluded.identity_cert,"
+    "       serial_number = excluded.serial_number,"
+    "       authenticate = excluded.authenticate,"
+    "       staged_at = excluded.staged_at",
+    MYSQL
+    "INSERT INTO nanomdm_renewals (id, identity_cert, serial_number,"
+    "                              authenticate, staged_at)"
+    " VALUES (%s, NULLIF(%s, ''), NULLIF(%s, ''), %s, CURRENT_TIMESTAMP)"
+    " ON DUPLICATE KEY UPDATE"
+    "       identity_cert = VALUES(identity_cert),"
+    "       serial_number = VALUES(serial_number),"
+    "       authenticate = VALUES(authenticate),"
+    "       staged_at = VALUES(staged_at)"),
+
+/* Whether one is under way, and whether with this certificate. */
+ROW(STMT_RENEWAL_FIND, "renewal_find",
+    "SELECT CASE WHEN COALESCE(n.identity_cert, '') = %s THEN 1 ELSE 0 END"
+    "  FROM nanomdm_renewals n WHERE n.id = %s"),
+
+ROW(STMT_RENEWAL_KEEP, "renewal_keep",
+    RENEW(""),
+    MYSQL RENEW_JOINED("")),
+
+ROW(STMT_RENEWAL_RESET, "renewal_reset",
+    RENEW(FORGOTTEN),
+    MYSQL RENEW_JOINED(FORGOTTEN)),
+
+ROW(STMT_RENEWAL_CLEAR, "renewal_clear",
+    CLEAR(" AND answered = FALSE" BEFORE_RENEWAL("enrollment_queue")),
+    MYSQL CLEAR_RENEWED),
+
+ROW(STMT_RENEWAL_DROP, "renewal_drop",
+    "DELETE FROM nanomdm_renewals WHERE id = %s"),
 
 /* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
  * again each time it runs. This one takes them a third of the time. */
@@ -831,6 +912,62 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
     "SELECT topic, cert_pem FROM push_certs WHERE topic > ''"
     " ORDER BY topic" PAGE,
     LONG_COLUMNS 1 << 1),
+
+ROW(STMT_CHORE_DUE, "chore_due",
+    "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
+    " WHERE name = %s AND next_at <= EPOCH_SECONDS"),
+
+/* Whoever changes the row has it, for a minute or until it is done. */
+ROW(STMT_CHORE_TAKE, "chore_take",
+    "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
+    " WHERE name = %s AND next_at <= EPOCH_SECONDS AND position = %s"),
+
+ROW(STMT_CHORE_DONE, "chore_done",
+    "UPDATE nanomdm_chores"
+    "   SET next_at = EPOCH_SECONDS + %lld, position = %s"
+    " WHERE name = %s"),
+
+/* What is delivered no more and was never answered: cancelled or expired, and
+ * since when. */
+ROW(STMT_SPENT_PAGE, "spent_page",
+    "SELECT q.command_uuid, c.request_type,"
+    "       SECONDS(CASE WHEN q.active = TRUE THEN q.expires_at"
+    "                    ELSE q.updated_at END)"
+    "  FROM enrollment_queue q"
+    "  JOIN commands c ON c.command_uuid = q.command_uuid"
+    " WHERE q.id = %s AND q.command_uuid > %s AND q.answered = FALSE"
+    "   AND (q.active = FALSE OR q.expires_at <= CURRENT_TIMESTAMP)"
+    " ORDER BY q.command_uuid" PAGE),
+
+/* Whatever was decided before: nothing that waits. */
+ROW(STMT_FORGET_QUEUE, "forget_queue",
+    "DELETE FROM enrollment_queue"
+    " WHERE id = %s AND command_uuid IN (%IDS)"
+    "   AND (answered = TRUE OR active = FALSE"
+    "        OR expires_at <= CURRENT_TIMESTAMP)"),
+
+ROW(STMT_FORGET_RESULTS, "forget_results",
+    "DELETE FROM command_results"
+    " WHERE id = %s AND command_uuid IN (%IDS)"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                    WHERE q.id = command_results.id"
+    "                      AND q.command_uuid"
+    "                          = command_results.command_uuid)"),
+
+ROW(STMT_FORGET_COMMANDS, "forget_commands",
+    "DELETE FROM commands"
+    " WHERE command_uuid IN (%IDS)"
+    "   AND NOT EXISTS (SELECT 1 FROM enrollment_queue q"
+    "                    WHERE q.command_uuid = commands.command_uuid)"
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r"
+    "                    WHERE r.command_uuid = commands.command_uuid)"),
+
+ROW(STMT_EVENT_OLD, "event_old",
+    "SELECT seq FROM nanomdm_events"
+    " WHERE is_dead = TRUE AND created_at <= %lld" PAGE),
+
+ROW(STMT_EVENT_FORGET, "event_forget",
+    "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",

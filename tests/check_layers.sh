@@ -18,10 +18,10 @@ printf '%s\n' "$includes" | awk '
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_seen nmdm_daily " \
               "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
-              "nmdm_outbox", l2)
+              "nmdm_outbox nmdm_renewal", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
-        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert nmdm_wake " \
-              "nmdm_sweep nmdm_roster nmdm_ledger nmdm_figures", l4)
+        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
+              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_figures nmdm_retention", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2

@@ -13,6 +13,7 @@ echo '/* Made from schema/ by tools/embed-schema.sh. */'
 embed SCHEMA_SQLITE3 schema/sqlite3.sql
 embed SCHEMA_PGSQL schema/pgsql.sql
 embed SCHEMA_MYSQL schema/mysql.sql
+embed UPGRADE_0000_MYSQL schema/upgrade/0000.mysql.sql
 embed UPGRADE_0001_PGSQL schema/upgrade/0001.pgsql.sql
 embed UPGRADE_0001_MYSQL schema/upgrade/0001.mysql.sql
 embed UPGRADE_0002_SQLITE3 schema/upgrade/0002.sqlite3.sql

@@ -19,15 +19,17 @@ import base64
 import collections
 import contextlib
 import http.client
-import importlib
 import os
 import pathlib
 import plistlib
-import re
 import ssl
 import sys
 import time
 import urllib.parse
+
+from nmdm_database import (DRIVERS, Stopped, encoded, module_of,
+                           mysql_options, resolve_secrets, secret,
+                           table_prefix, text)
 
 BATCH = 200                   # devices in memory
 PROGRESS = 1000               # enrollments between two lines of progress
@@ -59,17 +61,7 @@ Row = collections.namedtuple(
     " enabled")
 
 
-class Stopped(Exception):
-    """There is no use in going on."""
-
-
 # ---- The source ----
-
-def pairs(params):
-    """DBDParams of the driver mysql."""
-    return dict(word.split("=", 1) for word
-                in re.split(r"[ \r\n\t;|,]+", params) if "=" in word)
-
 
 def open_sqlite3(sqlite3, args):
     path = pathlib.Path(args.dsn or args.params).absolute()
@@ -87,53 +79,11 @@ def open_pgsql(psycopg2, args):
 
 
 def open_mysql(pymysql, args):
-    options = (of_go_dsn(args.dsn) if args.dsn
-               else of_params(pairs(args.params)))
-    return pymysql.connect(charset="utf8mb4", autocommit=True, **options)
+    return pymysql.connect(charset="utf8mb4", autocommit=True,
+                           **mysql_options(args))
 
 
-def of_params(given):
-    options = {"host": given.get("host", "localhost"),
-               "user": given.get("user"), "password": given.get("pass", ""),
-               "database": given.get("dbname")}
-    if "port" in given:
-        options["port"] = int(given["port"])
-    if "sock" in given:
-        options["unix_socket"] = given["sock"]
-    if "group" in given:
-        options["read_default_group"] = given["group"]
-        files = (pathlib.Path.home() / ".my.cnf", "/etc/mysql/my.cnf",
-                 "/etc/my.cnf")
-        options["read_default_file"] = next(
-            (str(path) for path in files if os.path.exists(path)), None)
-    return options
-
-
-def of_go_dsn(dsn):
-    """user:password@tcp(host:port)/database?options, as NanoMDM has it."""
-    match = re.fullmatch(r"(?:([^:@]*)(?::(.*))?@)?(?:(tcp|unix)\((.*)\))?"
-                         r"/([^?]*)(\?.*)?", dsn)
-    if not match:
-        raise Stopped("--dsn is not USER:PASSWORD@tcp(HOST:PORT)/DATABASE")
-    user, password, protocol, address, database, _ = match.groups()
-    options = {"user": user, "password": password or "",
-               "database": database}
-    if protocol == "unix":
-        options["unix_socket"] = address
-    elif address:
-        host, _, port = address.rpartition(":")
-        options["host"] = (host or address).strip("[]")
-        if host:
-            options["port"] = int(port)
-    return options
-
-
-# Python's module, its Debian package, how to connect, mark of a parameter.
-DRIVERS = {
-    "sqlite3": ("sqlite3", "python3", open_sqlite3, "?"),
-    "pgsql": ("psycopg2", "python3-psycopg2", open_pgsql, "%s"),
-    "mysql": ("pymysql", "python3-pymysql", open_mysql, "%s"),
-}
+CONNECT = {"sqlite3": open_sqlite3, "pgsql": open_pgsql, "mysql": open_mysql}
 
 
 class Source:
@@ -141,16 +91,12 @@ class Source:
     transaction holds a table."""
 
     def __init__(self, args):
-        name, package, connect, self.mark = DRIVERS[args.driver]
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            raise Stopped(f"{args.driver} needs Python's {name}: apt-get"
-                          f" install {package} ({error})") from None
+        module = module_of(args.driver)
+        self.mark = DRIVERS[args.driver][2]
         self.prefix = args.table_prefix
         self.error = module.Error
         with self.trouble():
-            self.connection = connect(module, args)
+            self.connection = CONNECT[args.driver](module, args)
 
     @contextlib.contextmanager
     def trouble(self):
@@ -182,21 +128,7 @@ class Source:
                 yield device, users[device.id]
 
 
-def text(value):
-    """Text as str whatever the driver; bytes that are none stay bytes."""
-    if isinstance(value, memoryview):
-        return bytes(value)
-    if isinstance(value, bytes):
-        with contextlib.suppress(UnicodeDecodeError):
-            return value.decode()
-    return value
-
-
 # ---- Messages ----
-
-def encoded(value):
-    return value.encode() if isinstance(value, str) else value
-
 
 def token_update(device):
     """As stored, byte for byte; with the unlock token, if this message is
@@ -349,23 +281,6 @@ class Migration:
 
 # ---- The command line ----
 
-def secret(value):
-    """file:PATH, env:NAME, or the secret itself."""
-    try:
-        if value.startswith("file:"):
-            value = pathlib.Path(value[5:]).read_text().rstrip()
-        elif value.startswith("env:"):
-            value = os.environ[value[4:]]
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"{value}: {error}") from None
-    except KeyError:
-        raise argparse.ArgumentTypeError(
-            f"{value}: the environment has no such variable") from None
-    if not value:
-        raise argparse.ArgumentTypeError("empty")
-    return value
-
-
 def web_address(value):
     url = urllib.parse.urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname:
@@ -376,13 +291,6 @@ def web_address(value):
 def file_name(value):
     if not os.access(value, os.R_OK):
         raise argparse.ArgumentTypeError(f"{value}: cannot be read")
-    return value
-
-
-def table_prefix(value):
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*|", value):
-        raise argparse.ArgumentTypeError(
-            f"{value}: letters, digits and underscores")
     return value
 
 
@@ -419,12 +327,7 @@ def parsed(parser):
     args = parser.parse_args()
     if not args.dry_run and not (args.url and args.key):
         parser.error("--url and --key are needed, or --dry-run")
-    if args.driver != "sqlite3":
-        try:
-            args.params = args.params and secret(args.params)
-            args.dsn = args.dsn and secret(args.dsn)
-        except argparse.ArgumentTypeError as error:
-            parser.error(str(error))
+    resolve_secrets(parser, args)
     return args
 
 

@@ -60,5 +60,28 @@ CREATE INDEX IF NOT EXISTS idx_event_due
 CREATE INDEX IF NOT EXISTS idx_event_device
     ON nanomdm_events (device_id, target, is_dead, seq);
 
+-- Enrollments that are being renewed (NanoMDMReenroll keep): what Authenticate
+-- said, until the TokenUpdate that follows. No foreign key, as above.
+CREATE TABLE IF NOT EXISTS nanomdm_renewals (
+    id            VARCHAR(255) NOT NULL,
+    serial_number VARCHAR(127) NULL,
+    identity_cert TEXT         NULL,
+    authenticate  TEXT         NOT NULL,
+    staged_at     TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (id)
+);
+
+-- Work that one server at a time does: not before next_at, in seconds since 1970
+-- by the database's clock; position is how far it has come.
+CREATE TABLE IF NOT EXISTS nanomdm_chores (
+    name     VARCHAR(63)  NOT NULL,
+    next_at  BIGINT       NOT NULL,
+    position VARCHAR(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+);
+
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('retention', 0)
+    ON CONFLICT DO NOTHING;
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT INTO nanomdm_schema (version) VALUES (2) ON CONFLICT DO NOTHING;

@@ -58,5 +58,28 @@ CREATE INDEX idx_event_due
 CREATE INDEX idx_event_device
     ON nanomdm_events (device_id, target, is_dead, seq);
 
+-- Enrollments that are being renewed (NanoMDMReenroll keep): what Authenticate
+-- said, until the TokenUpdate that follows. No foreign key, as above.
+CREATE TABLE nanomdm_renewals (
+    id            VARCHAR(255) NOT NULL,
+    serial_number VARCHAR(127) NULL,
+    identity_cert TEXT         NULL,
+    authenticate  TEXT         NOT NULL,
+    staged_at     TEXT         NOT NULL
+                  DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    PRIMARY KEY (id)
+);
+
+-- Work that one server at a time does: not before next_at, in seconds since 1970
+-- by the database's clock; position is how far it has come.
+CREATE TABLE nanomdm_chores (
+    name     VARCHAR(63)  NOT NULL,
+    next_at  BIGINT       NOT NULL,
+    position VARCHAR(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+);
+
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('retention', 0);
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT INTO nanomdm_schema (version) VALUES (2);

@@ -24,6 +24,7 @@ from apns import Answer as Refusal
 from apns import Apns
 from device import Device, Operator, command
 from documents import Reading, System, block
+from filekv import FileKV
 from receiver import Answer, Receiver
 from server import server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
@@ -243,6 +244,8 @@ def test_readme(system, receiver, ca, expect_log):
 
     read.elsewhere('<Location "/migration">', "apache", test_moving_devices)
     read.elsewhere("tools/nmdm-migrate.py", "sh", test_moving_devices)
+    read.elsewhere("tools/nmdm-import.py", "sh",
+                   test_importing_a_file_storage)
     read.leave_out("5  mod_nanomdm*", because=DRAWING)
     read.end()
     for each in mac, pad:
@@ -291,6 +294,29 @@ def test_moving_devices(httpd, fresh_db, ca):
         env={**os.environ, "SSL_CERT_FILE": f"{new.folder}/server-ca.pem"})
     assert done.returncode == 0, done.stdout
     assert new.database.query("SELECT COUNT(*) FROM enrollments") == [(1,)]
+
+
+def test_importing_a_file_storage(httpd, fresh_db, ca, tmp_path):
+    """The line names another driver, database and folder then."""
+    new = httpd(fresh_db())
+    mac = Device(new, ca.issue())
+    files = FileKV(tmp_path / "dbkv")
+    files.authenticate(mac)
+    files.token_update(mac)
+    line = block("README.md", "tools/nmdm-import.py").text
+    for theirs, ours in {
+            "--driver pgsql": f"--driver {new.database.kind}",
+            "host=db dbname=mdm user=mdm password=secret":
+                str(new.database.params),
+            "/var/lib/nanomdm/dbkv": str(files.root)}.items():
+        assert theirs in line
+        line = line.replace(theirs, ours)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False, text=True)
+    assert done.returncode == 0, done.stdout
+    assert mac.idle().status == 200
+    mac.close()
 
 
 # -- operations.md ----------------------------------------------------

@@ -335,6 +335,7 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     ctx->courier = w->courier;
     ctx->cert = cert;
     ctx->is_migration = w->is_migration;
+    ctx->cert_expired = w->cert_expired;
     ctx->trace_id = "0123456789abcdef";
     ctx->now = w->now;
     ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };

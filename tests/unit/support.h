@@ -84,6 +84,7 @@ typedef struct {
     nmdm_courier_t *courier;    /* likewise */
     apr_time_t now;
     int is_migration;           /* of each request */
+    apr_time_t cert_expired;    /* likewise */
 
     int borrows;                /* how often the connection was lent */
     int is_lent;

@@ -196,6 +196,64 @@ static void the_leaf_has_to_be_valid_now(void **state)
         1)), NMDM_INVALID, "expired");
 }
 
+#define HOUR apr_time_from_sec(3600)
+
+/* The verdict with an hour of grace, and what it says of the end. */
+static nmdm_err_t *verify_late(nmdm_trust_t *trust, apr_pool_t *p,
+                               const identity_t *one, apr_time_t now,
+                               apr_time_t end)
+{
+    apr_time_t expired = -1;
+
+    NMDM_TRY(nmdm_crypto_verify_late(&expired, trust, p, cert_of(p, one),
+                                     now, HOUR));
+    assert_true(expired == end);
+    return NULL;
+}
+
+static void an_expired_leaf_has_its_grace(void **state)
+{
+    house_t h = house(*state);
+    const identity_t *leaf = IDENTITY(*state, .issuer = h.ca,
+                                      .from = NOW - DAY, .until = NOW);
+    int again;
+
+    /* The second time by the verdict that is remembered. */
+    for (again = 0; again < 2; again++) {
+        OK(verify_late(h.trust, *state, leaf, NOW - HOUR, 0));
+        OK(verify_late(h.trust, *state, leaf, NOW + HOUR / 2, NOW));
+        OK(verify_late(h.trust, *state, leaf, NOW + HOUR, NOW));
+        REFUSED(verify_late(h.trust, *state, leaf, NOW + HOUR
+                            + apr_time_from_sec(1), 0), NMDM_INVALID,
+                "expired");
+        REFUSED(verify_late(h.trust, *state, leaf, NOW - DAY - HOUR, 0),
+                NMDM_INVALID, "not yet valid");
+        /* It is of no use to whoever gives none. */
+        REFUSED(verify_at(h.trust, *state, leaf, NOW + HOUR / 2),
+                NMDM_INVALID, "expired");
+    }
+}
+
+static void grace_is_for_the_leaf_and_for_its_age_alone(void **state)
+{
+    const identity_t *ca = IDENTITY(*state, .name = "CA", .is_ca = 1);
+    const identity_t *old = IDENTITY(*state, .name = "CA", .is_ca = 1,
+                                     .until = NOW);
+    nmdm_trust_t *trust = trust_in(*state, pem_of(*state, ca->x509), NULL);
+    nmdm_trust_t *ended = trust_in(*state, pem_of(*state, old->x509), NULL);
+
+    REFUSED(verify_late(ended, *state, IDENTITY(*state, .issuer = old),
+                        NOW + HOUR / 2, 0), NMDM_INVALID, "expired");
+    REFUSED(verify_late(ended, *state, IDENTITY(
+                *state, .issuer = old, .until = NOW), NOW + HOUR / 2, 0),
+            NMDM_INVALID, "expired");
+    REFUSED(verify_late(trust, *state, IDENTITY(
+                *state, .issuer = ca, .until = NOW, .eku = "serverAuth"),
+            NOW + HOUR / 2, 0), NMDM_INVALID, "client");
+    REFUSED(verify_late(trust, *state, IDENTITY(*state, .until = NOW),
+                        NOW + HOUR / 2, 0), NMDM_INVALID, "");
+}
+
 /* M16 */
 static void the_root_has_to_be_valid_now(void **state)
 {
@@ -711,7 +769,7 @@ static nmdm_err_t *signer_fails(apr_pool_t *p, const char *base64,
                                 nmdm_bytes_t body)
 {
     nmdm_cert_t *cert = NULL;
-    nmdm_err_t *err = nmdm_crypto_signer(&cert, p, base64, body);
+    nmdm_err_t *err = nmdm_crypto_signer(&cert, p, base64, body, 0);
 
     assert_true((err == NULL) == (cert != NULL));
     return err;
@@ -732,7 +790,7 @@ static void a_signature_as_devices_make_it_is_good(void **state)
 
     /* It is of indefinite length: 30 80. */
     assert_memory_equal(value, "MIAG", 4);
-    OK(nmdm_crypto_signer(&cert, *state, value, BODY));
+    OK(nmdm_crypto_signer(&cert, *state, value, BODY, 0));
     is_cert_of(*state, cert, one);
 }
 
@@ -758,7 +816,7 @@ static void good_digests_keys_and_attributes_in_all_combinations(void **state)
                 nmdm_err_t *err = nmdm_crypto_signer(
                     &cert, *state, SIGN(*state, BODY, .signer = signers[s],
                                         .digest = digests[d],
-                                        .how = HOW[h]), BODY);
+                                        .how = HOW[h]), BODY, 0);
 
                 HOLDS(!err, "digest %d, signer %d, form %d", (int)d, (int)s,
                       HOW[h]);
@@ -847,7 +905,7 @@ static void more_certificates_in_the_message_do_no_harm(void **state)
     nmdm_cert_t *cert = NULL;
 
     OK(nmdm_crypto_signer(&cert, *state, SIGN(
-        *state, BODY, .signer = one, .extra_cert = h.ca->x509), BODY));
+        *state, BODY, .signer = one, .extra_cert = h.ca->x509), BODY, 0));
     is_cert_of(*state, cert, one);
 }
 
@@ -931,6 +989,22 @@ static void the_signing_time_lies_within_the_certificates_life(void **state)
         HOLDS((err == NULL) == rows[i].good, "row %d: %s", (int)i,
               err ? err->msg : "good");
     }
+}
+
+static void the_signing_time_has_the_same_grace(void **state)
+{
+    const identity_t *one = IDENTITY(*state, .from = NOW - DAY,
+                                     .until = NOW);
+    const char *late = SIGN(*state, BODY, .signer = one,
+                            .how = SIGN_ATTRIBUTES,
+                            .signing_time = NOW + HOUR / 2);
+    nmdm_cert_t *cert = NULL;
+
+    REFUSED(signer_fails(*state, late, BODY), NMDM_INVALID, "outside");
+    OK(nmdm_crypto_signer(&cert, *state, late, BODY, HOUR / 2));
+    REFUSED(nmdm_crypto_signer(&cert, *state, late, BODY,
+                               HOUR / 2 - apr_time_from_sec(1)),
+            NMDM_INVALID, "outside");
 }
 
 /* The chain is somebody else's business: see 1.8. */
@@ -1428,6 +1502,8 @@ int main(void)
         TEST(a_changed_certificate_is_refused),
         TEST(a_damaged_certificate_is_refused),
         TEST(the_leaf_has_to_be_valid_now),
+        TEST(an_expired_leaf_has_its_grace),
+        TEST(grace_is_for_the_leaf_and_for_its_age_alone),
         TEST(the_root_has_to_be_valid_now),
         TEST(an_intermediate_comes_from_its_file),
         TEST(an_intermediate_has_to_be_valid_now),
@@ -1466,6 +1542,7 @@ int main(void)
         TEST(an_empty_body_can_be_signed),
         TEST(content_within_the_message_is_not_what_counts),
         TEST(the_signing_time_lies_within_the_certificates_life),
+        TEST(the_signing_time_has_the_same_grace),
         TEST(an_expired_signer_is_not_refused_here),
         TEST(a_value_that_is_not_base64_is_refused),
         TEST(a_cut_signature_is_refused),

@@ -407,6 +407,8 @@ static void a_database_of_version_1_is_upgraded(void **state)
     tell(w, "ALTER TABLE enrollment_queue DROP COLUMN expires_at");
     tell(w, "DROP TABLE nanomdm_pushes");
     tell(w, "DROP TABLE IF EXISTS nanomdm_events");
+    tell(w, "DROP TABLE nanomdm_renewals");
+    tell(w, "DROP TABLE nanomdm_chores");
     tell(w, "DROP INDEX idx_user_short_name");
     tell(w, "DROP INDEX idx_result_time");
     tell(w, "DROP INDEX idx_enrollment_type_id");
@@ -417,6 +419,21 @@ static void a_database_of_version_1_is_upgraded(void **state)
     OK(check_as(request(w, NULL), NMDM_SCHEMA_AUTO));
     assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
     assert_int_equal(logged(w, "upgraded the schema to version 2"), 1);
+}
+
+static void what_is_missing_is_told_once(void **state)
+{
+    world_t *w = *state;
+    int told;
+
+    tell(w, "UPDATE nanomdm_schema SET version = 1");
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
+    told = logged(w, "NMDM0805");
+    assert_true(told > 0);
+    assert_int_equal(logged(w, "from 0002 on"), 1);
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
+    assert_int_equal(logged(w, "NMDM0805"), told);
+    assert_int_equal(logged(w, "NMDM0804"), 1);
 }
 
 /* Nobody else makes SQLite databases for us, so nothing is known of it. */
@@ -514,6 +531,7 @@ int main(void)
         TEST(a_failed_creation_leaves_nothing),
         DB_TEST(a_missing_column_is_noticed),
         DB_TEST(a_database_of_version_1_is_upgraded),
+        DB_TEST(what_is_missing_is_told_once),
         DB_TEST(a_strange_sqlite_database_is_refused),
         DB_TEST(a_statement_larger_than_a_packet_is_refused),
         TEST(two_prefixes_do_not_meet),

@@ -561,14 +561,14 @@ static void get_bootstrap_token_and_check_out_need_ids_alone(void **state)
 static void samples_of_devices_decode(void **state)
 {
     nmdm_msg_t msg = checkin_of(*state, test_file(
-        *state, "fuzz/corpus/message/authenticate-mac.plist"));
+        *state, "fuzz/corpus/checkin/authenticate-mac.plist"));
 
     assert_string_equal(msg.type, "Authenticate");
     is_device(&msg, "Device", "66ADE930-5FDF-5EC4-8429-15640684C489");
     assert_string_equal(msg.u.authenticate.serial_number, "C02XXXXXXXXX");
 
     msg = checkin_of(*state, test_file(
-        *state, "fuzz/corpus/message/token-update-ipad.plist"));
+        *state, "fuzz/corpus/checkin/token-update-ipad.plist"));
     is_device(&msg, "Device", "00008020000915D83C80002E0123456789abcdef");
     assert_string_equal(msg.u.token_update.topic,
                         "com.apple.mgmt.External.18a8ea24-1f9e-4d7a");
@@ -576,7 +576,7 @@ static void samples_of_devices_decode(void **state)
     assert_int_equal(msg.u.token_update.unlock_token.len, 48);
 
     msg = report_of(*state, test_file(
-        *state, "fuzz/corpus/message/device-information.plist"));
+        *state, "fuzz/corpus/report/device-information.plist"));
     is_device(&msg, "Device", "66ADE930-5FDF-5EC4-8429-15640684C489");
     assert_string_equal(msg.u.report.status, "Acknowledged");
     assert_string_equal(msg.u.report.command_uuid,

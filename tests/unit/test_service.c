@@ -702,6 +702,53 @@ static void a_check_in_without_a_certificate_is_refused(void **state)
     IS(enrollment(w, "D"), "Device enabled 1");
 }
 
+/* NanoMDMIdentityGrace */
+static void an_expired_certificate_serves_whose_it_is(void **state)
+{
+    world_t *w = *state;
+    device_t d = enrolled(w);
+    const char *id;
+
+    enqueue(w, "D", "C1");
+    w->cert_expired = NOW - apr_time_from_sec(60);
+    forget(w);
+    authenticate(w, d);
+    token_update(w, d);
+    token_update(w, user_of(d, "U"));
+    enqueue(w, "D", "C2");
+    IS(next(w, d, "Idle", NULL), "C2");
+    IS(next(w, d, "Acknowledged", "C2"), "");
+    OK(nmdm_service_device_of_cert(request(w, d.cert), &id));
+    IS(id, "D");
+    assert_int_equal(logged(w, "NMDM0726: D: served although its identity"
+                               " certificate expired on"
+                               " 2026-06-01T11:59:00Z"), 5);
+    assert_int_equal(logged(w, "NMDM0726: D:U: "), 1);
+}
+
+static void an_expired_certificate_is_nobodys_beginning(void **state)
+{
+    world_t *w = *state;
+    device_t d = enrolled(w), other = device(w, "E");
+    nmdm_reply_t reply;
+
+    w->cert_expired = NOW - apr_time_from_sec(60);
+    REFUSED(checkin(w, NULL, other, "Authenticate", NULL), NMDM_INVALID,
+            "NMDM0725: E: ");
+    IS(ask(w, "SELECT COUNT(*) FROM devices"), "1");
+    d.cert = other.cert;
+    REFUSED(checkin(w, NULL, d, "Authenticate", NULL), NMDM_INVALID,
+            "NMDM0725: D: ");
+    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_INVALID, "NMDM0725");
+    w->policy.retroactive = 1;
+    tell(w, "DELETE FROM cert_auth_associations");
+    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_INVALID, "NMDM0725");
+    REFUSED(checkin(w, NULL, d, "CheckOut", NULL), NMDM_INVALID,
+            "NMDM0725");
+    IS(enrollment(w, "D"), "Device enabled 1");
+    IS(ask(w, "SELECT COUNT(*) FROM cert_auth_associations"), "0");
+}
+
 static void a_certificate_tells_whose_it_was_last(void **state)
 {
     world_t *w = *state;
@@ -934,6 +981,8 @@ int main(void)
         DB_TEST(users_come_with_the_certificate_of_their_device),
         DB_TEST(a_device_of_a_migration_needs_the_late_association),
         DB_TEST(a_check_in_without_a_certificate_is_refused),
+        DB_TEST(an_expired_certificate_serves_whose_it_is),
+        DB_TEST(an_expired_certificate_is_nobodys_beginning),
         DB_TEST(a_certificate_tells_whose_it_was_last),
         DB_TEST(a_bad_message_costs_no_statement),
         DB_TEST(a_lost_connection_is_not_noticed_by_the_device),

@@ -346,6 +346,8 @@ static void pages_come_from_an_index_in_their_order(void **state)
         { STMT_QUEUE_PAGE, "idx_queue_pending (id=? AND priority<?)" },
         { STMT_RESULT_PAGE, "idx_result_time (id=? AND updated_at<?)" },
         { STMT_LAST_REPORT, "idx_result_time (id=?)" },
+        { STMT_SPENT_PAGE, "sqlite_autoindex_enrollment_queue_1 (id=? AND"
+                           " command_uuid>?)" },
         { STMT_COMMAND_PAGE, "idx_queue_command (command_uuid=? AND id>?)" },
         { STMT_CANCEL_STRIDE,
           "idx_queue_command (command_uuid=? AND id>?)" },

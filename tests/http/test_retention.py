@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NanoMDMRetention: what is finished is not kept for ever."""
+
+import datetime
+
+import pytest
+
+from device import Operator, command
+from system import wait_until
+from tables import count, result
+from test_storage import Owners, load_upgrades, nanomdm_database
+
+DAYS = "NanoMDMRetention 30"
+
+
+def days_ago(days):
+    return datetime.datetime.utcnow() - datetime.timedelta(days=days)
+
+
+def age(db, device, uuid, days):
+    """As if a result had come so long ago."""
+    text = days_ago(days).strftime("%Y-%m-%d %H:%M:%S.000")
+    db.execute("UPDATE command_results SET updated_at = %s"
+               " WHERE id = %s AND command_uuid = %s", text, device.id, uuid)
+
+
+def hurry(db):
+    """The next stride is due."""
+    db.execute("UPDATE nanomdm_chores SET next_at = 0")
+
+
+def is_gone(db, uuid):
+    return not any(count(db, table, "command_uuid = %s", uuid) for table
+                   in ("commands", "enrollment_queue", "command_results"))
+
+
+class House:
+    """A server with its own database, some devices and an operator."""
+
+    def __init__(self, httpd, db, device, lines):
+        self.db = db
+        self.server = httpd(db, extra_server=lines)
+        self.device = device
+        self.operator = Operator(self.server)
+
+    def enroll(self):
+        return self.device(self.server).enroll()
+
+    def order(self, devices, request_type):
+        uuid, plist = command(request_type)
+        answer = self.operator.enqueue([one.id for one in devices], plist)
+        assert answer.status == 200, answer
+        return uuid
+
+    def past(self, mac, request_type, days):
+        """A command that was answered so long ago."""
+        uuid = self.order([mac], request_type)
+        mac.acknowledge(uuid)
+        age(self.db, mac, uuid, days)
+        return uuid
+
+
+@pytest.fixture
+def house(httpd, fresh_db, device):
+    houses = []
+
+    def make(lines, db=None):
+        houses.append(House(httpd, db or fresh_db(), device, lines))
+        return houses[-1]
+    yield make
+    for one in houses:
+        one.operator.close()
+
+
+def test_what_is_old_and_finished_goes(house):
+    """And nothing else, from any table."""
+    home = house(f"{DAYS}\nNanoMDMRetention 5 types=ProfileList keep=1")
+    mac, other = home.enroll(), home.enroll()
+    old = home.past(mac, "DeviceInformation", 31)
+    young = home.past(mac, "DeviceInformation", 29)
+    pin = home.past(mac, "DeviceLock", 3000)
+    lists = [home.past(mac, "ProfileList", days) for days in (300, 200, 6)]
+    waits = home.order([mac], "SecurityInfo")
+    put_off = home.order([mac], "DeviceInformation")
+    mac.not_now(put_off)
+    age(home.db, mac, put_off, 300)
+    shared = home.order([mac, other], "DeviceInformation")
+    mac.acknowledge(shared)
+    age(home.db, mac, shared, 31)
+    hurry(home.db)
+    assert wait_until(lambda: is_gone(home.db, old)
+                      and is_gone(home.db, lists[0])
+                      and result(home.db, mac, shared) is None, seconds=20)
+    assert is_gone(home.db, lists[1])
+    for uuid in (young, pin, lists[2], waits, put_off, shared):
+        assert count(home.db, "commands", "command_uuid = %s", uuid) == 1
+    for uuid in (young, pin, lists[2], put_off):
+        assert result(home.db, mac, uuid)
+    assert count(home.db, "enrollment_queue", "command_uuid = %s",
+                 shared) == 1
+    assert mac.idle().plist["CommandUUID"] == waits
+    assert other.idle().plist["CommandUUID"] == shared
+    home.server.wait_for_log(r"nanomdm:info.*NMDM0940: -: .*removed")
+
+
+def test_what_was_cancelled_goes(house):
+    home = house(DAYS)
+    mac = home.enroll()
+    uuids = [home.order([mac], "DeviceInformation") for _ in range(2)]
+    for uuid in uuids:
+        answer = home.operator.call(
+            "DELETE", f"/v1/queue/{mac.id}?command_uuid={uuid}")
+    if count(home.db, "enrollment_queue", "active = TRUE"):
+        home.db.execute("UPDATE enrollment_queue SET active = FALSE")
+    assert answer.status in (200, 204, 404)
+    text = days_ago(31).strftime("%Y-%m-%d %H:%M:%S.000")
+    if home.db.kind == "pgsql":
+        # A trigger there sets the time of every change.
+        home.db.execute("ALTER TABLE enrollment_queue DISABLE TRIGGER ALL")
+    home.db.execute("UPDATE enrollment_queue SET updated_at = %s"
+                    " WHERE command_uuid = %s", text, uuids[0])
+    hurry(home.db)
+    assert wait_until(lambda: is_gone(home.db, uuids[0]), seconds=20)
+    assert not is_gone(home.db, uuids[1])
+
+
+def test_a_dry_run_removes_nothing(house):
+    home = house(f"{DAYS} dry-run")
+    mac = home.enroll()
+    uuid = home.past(mac, "DeviceInformation", 31)
+    hurry(home.db)
+    home.server.wait_for_log(
+        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$",
+        seconds=20)
+    assert not is_gone(home.db, uuid)
+
+
+def test_several_servers_share_the_work(house, httpd):
+    """Each result once, and no quarrel."""
+    home = house(DAYS)
+    for _ in range(2):
+        httpd(home.db, extra_server=DAYS, children=2)
+    macs = [home.enroll() for _ in range(8)]
+    uuids = [home.past(mac, "DeviceInformation", 40) for mac in macs]
+    young = [home.past(mac, "DeviceInformation", 3) for mac in macs]
+    hurry(home.db)
+    assert wait_until(lambda: all(is_gone(home.db, uuid) for uuid in uuids),
+                      seconds=20)
+    assert not any(is_gone(home.db, uuid) for uuid in young)
+    ((next_at, position),) = home.db.query(
+        "SELECT next_at, position FROM nanomdm_chores")
+    assert position == ""
+
+
+def test_without_the_directive_all_is_kept(house):
+    home = house("")
+    mac = home.enroll()
+    uuid = home.past(mac, "DeviceInformation", 4000)
+    hurry(home.db)
+    assert not wait_until(lambda: is_gone(home.db, uuid), seconds=7)
+
+
+@pytest.mark.parametrize("way", ["check", "upgraded"])
+def test_a_database_of_nanomdm(db_server, httpd, device, expect_log, way):
+    """Without our tables nothing is removed, and an error says so."""
+    if db_server.kind == "sqlite3":
+        pytest.skip("NanoMDM makes none")
+    db = nanomdm_database(db_server)
+    if way == "upgraded":
+        load_upgrades(db_server, db)
+    server = httpd(db, start=False, extra_server=DAYS)
+    if way == "check":
+        expect_log("nanomdm:error", "NMDM0943")
+        expect_log("nanomdm:error", "NMDM080[45]")
+        expect_log("(?i)create|drop|insert|update|prepare|execute|set"
+                   "|schema|add column|^(?!\\[)", optional=True)
+    server.start()
+    mac = Owners(server, device).mac
+    uuid, plist = command()
+    operator = Operator(server)
+    assert operator.enqueue(mac.id, plist).status == 200
+    operator.close()
+    mac.acknowledge(uuid)
+    waiting = count(db, "enrollment_queue", "active = TRUE")
+    age(db, mac, uuid, 31)
+    if way == "upgraded":
+        hurry(db)
+        assert wait_until(lambda: is_gone(db, uuid), seconds=20)
+        assert count(db, "enrollment_queue", "active = TRUE") < waiting
+    else:
+        server.wait_for_log("NMDM0943", seconds=20)
+        assert not is_gone(db, uuid)
+        assert server.error_log().count("NMDM0943") == 1
+    assert mac.idle().plist
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("line, said", [
+    ("", '"": write a number of days'),
+    ("soon", '"soon": write a number of days from 0 to 36500'),
+    ("-1", '"-1": write a number of days'),
+    ("36501", '"36501": write a number of days'),
+    ("0", '"0": would remove a result as soon as it is there; add keep=N'),
+    ("30 keep=0", '"keep=0": write keep= and a number'),
+    ("30 keep=x", '"keep=x": write keep= and a number'),
+    ("30 types=", '"types=": names no RequestType'),
+    ("30 types=A,b/c", '"b/c": no RequestType'),
+    ("30 types=A,A", '"A": named twice'),
+    ("30\nNanoMDMRetention 40", '"40": a second line without types='),
+    ("30 types=A\nNanoMDMRetention 9 types=A", '"A": named twice'),
+    ("30 dry", '"dry": no option; write keep=N, types=NAME,NAME or'
+               ' dry-run'),
+])
+def test_a_wrong_line_is_named(httpd, line, said):
+    server = httpd(start=False, extra_server=f"NanoMDMRetention {line}")
+    status, text = server.configtest()
+    assert status != 0
+    assert f"NanoMDMRetention {said}" in text, text
+
+
+@pytest.mark.one_database
+def test_good_lines(httpd):
+    server = httpd(start=False, extra_server=(
+        "NanoMDMRetention 30 keep=5 dry-run\n"
+        "NanoMDMRetention 0 keep=1 types=ProfileList,DeviceInformation\n"
+        "NanoMDMRetention 3650 types=DeviceLock"))
+    assert server.configtest()[0] == 0
