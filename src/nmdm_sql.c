@@ -864,55 +864,6 @@ ROW(STMT_EVENT_REPLAY_TARGET, "event_replay_target",
 ROW(STMT_EVENT_DROP, "event_drop",
     "DELETE FROM nanomdm_events WHERE seq = %lld"),
 
-/* A stride of the enrollments of a type: how many, how many of them enabled,
- * and where the next begins. */
-ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
-    "SELECT COUNT(bounded.id),"
-    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
-    "       MAX(bounded.id)"
-    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
-    "         WHERE e.type = %s AND e.id > %s"
-    "         ORDER BY e.id LIMIT 1000) bounded"),
-
-/* How many wait, since when, and how many rows were looked at: where an index
- * holds no others, as many; else the first of all. */
-ROW(STMT_FIGURE_PENDING, "figure_pending",
-    "SELECT COUNT(bounded.id), SECONDS(MIN(bounded.created_at)),"
-    "       COUNT(bounded.id)"
-    "  FROM (SELECT q.id, q.created_at FROM enrollment_queue q"
-    "         WHERE q.id > '' AND q.active = TRUE" UNANSWERED
-    "         LIMIT 10000) bounded",
-    MYSQL
-    "SELECT COUNT(CASE WHEN bounded.active = TRUE"
-    "                   AND bounded.answered = FALSE THEN 1 END),"
-    "       SECONDS(MIN(CASE WHEN bounded.active = TRUE"
-    "                         AND bounded.answered = FALSE"
-    "                        THEN bounded.created_at END)),"
-    "       COUNT(bounded.id)"
-    "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
-    "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
-    "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
-
-ROW(STMT_FIGURE_REFUSED, "figure_refused",
-    "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"
-    "       COUNT(bounded.id)" REFUSED_PUSHES),
-
-ROW(STMT_FIGURE_REFUSALS, "figure_refusals",
-    "SELECT bounded.id, DIGITS(bounded.status), bounded.reason,"
-    "       SECONDS(bounded.pushed_at)" REFUSED_PUSHES
-    " WHERE bounded.status >= 400"
-    " ORDER BY bounded.pushed_at DESC, bounded.id LIMIT 20"),
-
-ROW(STMT_FIGURE_EVENTS_PENDING, "figure_events_pending",
-    FIGURE_EVENTS("FALSE")),
-
-ROW(STMT_FIGURE_EVENTS_DEAD, "figure_events_dead", FIGURE_EVENTS("TRUE")),
-
-ROW(STMT_FIGURE_CERTS, "figure_certs",
-    "SELECT topic, cert_pem FROM push_certs WHERE topic > ''"
-    " ORDER BY topic" PAGE,
-    LONG_COLUMNS 1 << 1),
-
 ROW(STMT_CHORE_DUE, "chore_due",
     "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
     " WHERE name = %s AND next_at <= EPOCH_SECONDS"),
@@ -968,6 +919,55 @@ ROW(STMT_EVENT_OLD, "event_old",
 
 ROW(STMT_EVENT_FORGET, "event_forget",
     "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
+
+/* A stride of the enrollments of a type: how many, how many of them enabled,
+ * and where the next begins. */
+ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
+    "SELECT COUNT(bounded.id),"
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
+    "       MAX(bounded.id)"
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
+    "         WHERE e.type = %s AND e.id > %s"
+    "         ORDER BY e.id LIMIT 1000) bounded"),
+
+/* How many wait, since when, and how many rows were looked at: where an index
+ * holds no others, as many; else the first of all. */
+ROW(STMT_FIGURE_PENDING, "figure_pending",
+    "SELECT COUNT(bounded.id), SECONDS(MIN(bounded.created_at)),"
+    "       COUNT(bounded.id)"
+    "  FROM (SELECT q.id, q.created_at FROM enrollment_queue q"
+    "         WHERE q.id > '' AND q.active = TRUE" UNANSWERED
+    "         LIMIT 10000) bounded",
+    MYSQL
+    "SELECT COUNT(CASE WHEN bounded.active = TRUE"
+    "                   AND bounded.answered = FALSE THEN 1 END),"
+    "       SECONDS(MIN(CASE WHEN bounded.active = TRUE"
+    "                         AND bounded.answered = FALSE"
+    "                        THEN bounded.created_at END)),"
+    "       COUNT(bounded.id)"
+    "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
+    "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
+    "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
+
+ROW(STMT_FIGURE_REFUSED, "figure_refused",
+    "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"
+    "       COUNT(bounded.id)" REFUSED_PUSHES),
+
+ROW(STMT_FIGURE_REFUSALS, "figure_refusals",
+    "SELECT bounded.id, DIGITS(bounded.status), bounded.reason,"
+    "       SECONDS(bounded.pushed_at)" REFUSED_PUSHES
+    " WHERE bounded.status >= 400"
+    " ORDER BY bounded.pushed_at DESC, bounded.id LIMIT 20"),
+
+ROW(STMT_FIGURE_EVENTS_PENDING, "figure_events_pending",
+    FIGURE_EVENTS("FALSE")),
+
+ROW(STMT_FIGURE_EVENTS_DEAD, "figure_events_dead", FIGURE_EVENTS("TRUE")),
+
+ROW(STMT_FIGURE_CERTS, "figure_certs",
+    "SELECT topic, cert_pem FROM push_certs WHERE topic > ''"
+    " ORDER BY topic" PAGE,
+    LONG_COLUMNS 1 << 1),
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",

@@ -21,7 +21,8 @@ printf '%s\n' "$includes" | awk '
               "nmdm_outbox nmdm_renewal", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
         split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
-              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_figures nmdm_retention", l4)
+              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
+              "nmdm_figures", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2
