@@ -259,11 +259,18 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
                                 const apr_array_header_t *ids, int done,
                                 void *baton)
 {
+    apr_time_t started = apr_time_now();
     call_t *call = baton;
     part_t part = { call, ids, !done };
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, &part));
     call->queued = done + ids->nelts;
+    if (ctx->db->dialect == NMDM_SQLITE3 && call->queued < call->ids->nelts) {
+        /* Its driver has one lock for all connections of a process: devices
+         * get it for as long as this part had it. */
+        nmdm_db_release(ctx);
+        apr_sleep(apr_time_now() - started);
+    }
     if (call->queued % ENQUEUE_NEWS == 0 || call->queued == call->ids->nelts) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
                  "%s: %s %s queued for %d of %d enrollments [trace %s]",
