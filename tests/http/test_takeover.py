@@ -155,7 +155,7 @@ def test_auto_brings_any_step_up_to_date(mysql, httpd, device, up_to_date,
     serves(server, device)
 
 
-@pytest.mark.parametrize("step", range(NANOMDM_CHANGES + 1))
+@pytest.mark.parametrize("step", [0, 4, 7, 8, 10, 11])
 def test_check_logs_what_exactly_is_missing(mysql, httpd, device,
                                             expect_log, step):
     """The statements of the missing changes and of no others; they are
