@@ -731,8 +731,10 @@ def test_security(httpd, ca, expect_log):
     """One certificate is shut out, and its device stays enrolled."""
     read = Reading("SECURITY.md")
     lost, other = ca.issue(), ca.issue()
+    serial = lost.cert.serial_number
+    octets = serial.to_bytes((serial.bit_length() + 7) // 8, "big")
     server = httpd(extra_vhost=read.apache("<Location").replace(
-        "0A1B2C3D", f"{lost.cert.serial_number:X}"))
+        "0A1B2C3D", octets.hex().upper()))
     expect_log("NMDM1401", "refused a device with 403")
     expect_log("AH01630", "denied by server configuration")
     for identity, status in (lost, 500), (other, 200):
