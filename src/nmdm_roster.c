@@ -458,7 +458,7 @@ static nmdm_err_t *fill_page(nmdm_ctx_t *ctx, query_t *q)
 static void set_next(nmdm_ctx_t *ctx, query_t *q)
 {
     const char *parts[3];
-    int is_last = q->unit + 1 >= units(q) && q->unit_is_done;
+    int is_last = q->unit >= units(q) - 1 && q->unit_is_done;
 
     if (q->next == q->keys->nelts && (is_last || q->unit >= units(q))) {
         return;
