@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod_nanomdm_child.c -- one child process: its connections, lent out by
- * mod_dbd, the thread that writes down who was seen, and those that speak to
- * APNs and to other servers. */
+ * mod_dbd, the threads that write down who was seen, push again, remove what
+ * is old and bring events, and those that speak to APNs and other servers. */
 
 #include "mod_nanomdm.h"
 #include "nmdm_apns.h"
