@@ -5,6 +5,7 @@ import base64
 import datetime
 import json
 import plistlib
+import time
 import urllib.parse
 from uuid import uuid4
 
@@ -383,6 +384,7 @@ def test_newest_results_first_and_pages(operator, mac):
     uuids = [enqueue(operator, mac.id) for _ in range(12)]
     for uuid in uuids:
         mac.acknowledge(uuid)
+        time.sleep(0.002)       # SQLite's times have milliseconds
     entries = walk(operator, "results", "results", mac.id, limit=5)
     assert [entry["command_uuid"] for entry in entries] == uuids[::-1]
     answer = get(operator, "results", mac.id, limit=1)
