@@ -7,6 +7,7 @@
 
 #include "nmdm_db.h"
 #include "nmdm_count.h"
+#include "nmdm_wal.h"
 
 #include <apr_atomic.h>
 #include <apr_buckets.h>
@@ -23,6 +24,8 @@ typedef struct nmdm_session_t {
     apr_pool_t *pool;           /* of the statements */
     int number;                 /* tells the labels of two prefixes apart */
     int stale;                  /* the statements may be gone */
+    const char *wal_path;       /* sqlite3: the log to flush after a commit, or
+                                 * NULL: it is flushed by the commit */
     apr_dbd_prepared_t *prepared[STMT_MAX];
 } session_t;
 
@@ -129,19 +132,52 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     return NULL;
 }
 
-/* Settings of a connection that the administrator need not know of. */
-static nmdm_err_t *settle(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *text = NULL;
+
+    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
+        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
+                        NMDMNO(0106) "-: database: no answer to %s", sql);
+    }
+    text = apr_dbd_get_entry(db->driver, row, 0);
+    *value = apr_pstrdup(ctx->pool, text ? text : "");
+    return NULL;
+}
+
+/* An answered report is on the disk, whatever happens next: either each commit
+ * flushes the log, or nmdm_wal_flush() does that for several. */
+static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
+{
+    session_t *session = ctx->db->session;
+    const char *mode, *file;
+
+    NMDM_TRY(nmdm_db_ask(ctx, &mode, "PRAGMA journal_mode"));
+    NMDM_TRY(nmdm_db_ask(ctx, &file, "SELECT file FROM pragma_database_list"
+                                     " WHERE name = 'main'"));
+    if (!ctx->lender->wal || strcmp(mode, "wal")) {
+        session->wal_path = NULL;
+        return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");
+    }
+    session->wal_path = apr_pstrcat(session->pool, file, "-wal", NULL);
+    return nmdm_db_run(ctx, "PRAGMA synchronous = NORMAL");
+}
+
+nmdm_err_t *nmdm_db_settle(nmdm_ctx_t *ctx)
 {
     switch (ctx->db->dialect) {
     case NMDM_SQLITE3:
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA foreign_keys = ON"));
-        /* An answered report is on the disk, whatever happens next. */
-        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA synchronous = FULL"));
         /* In KiB: of the usual 2 MB for each connection little would be used
          * twice, and the system keeps the file in memory as well. */
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA cache_size = -512"));
         /* Short: the driver sleeps with a lock of the whole process held. */
-        return nmdm_db_run(ctx, "PRAGMA busy_timeout = 20");
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA busy_timeout = 20"));
+        return settle_durability(ctx);
     case NMDM_MYSQL:
         /* Without gap locks, devices that answer one command at the same
          * time do not lock each other out. */
@@ -156,14 +192,19 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
 {
     nmdm_db_t *db = ctx->db;
     session_t *session;
+    nmdm_err_t *err;
 
-    NMDM_TRY(settle(ctx));
     session = apr_pcalloc(db->pool, sizeof(*session));
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
+    db->session = session;
+    err = nmdm_db_settle(ctx);
+    if (err) {
+        db->session = NULL;
+        return err;
+    }
     apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
                  session);
-    db->session = session;
     return NULL;
 }
 
@@ -187,7 +228,7 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     if (ctx->db->dialect == NMDM_PGSQL) {
         NMDM_TRY(nmdm_db_run(ctx, "DEALLOCATE ALL"));
     }
-    NMDM_TRY(settle(ctx));
+    NMDM_TRY(nmdm_db_settle(ctx));
     session->stale = 0;
     return NULL;
 }
@@ -261,25 +302,60 @@ static nmdm_err_t *transact(nmdm_ctx_t *ctx, nmdm_unit_fn work, void *baton)
     return err;
 }
 
+/* After a flush has failed: what the log holds is moved into the database
+ * itself, which is flushed, before anything else is promised. */
+static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
+{
+    const char *is_busy;
+    nmdm_err_t *err;
+
+    if (!nmdm_wal_is_in_doubt(ctx->lender->wal)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)"));
+    if (!strcmp(is_busy, "0")) {
+        nmdm_wal_is_sound(ctx->lender->wal);
+        return NULL;
+    }
+    err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0107)
+                   "-: database: it is read while its log waits to be written"
+                   " back after a fault of the disk");
+    err->retry = NMDM_RETRY_WAIT;
+    return err;
+}
+
+/* One writer at a time; they wait for the disk together. */
+static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                                   nmdm_unit_fn work, void *baton)
+{
+    const char *wal_path = ctx->db->session->wal_path;
+    nmdm_err_t *err = NULL;
+
+    apr_thread_mutex_lock(ctx->lender->writer);
+    if (wal_path) {
+        err = settle_doubt(ctx);
+    }
+    if (!err) {
+        err = kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                            : work(ctx, baton);
+    }
+    apr_thread_mutex_unlock(ctx->lender->writer);
+    if (!err && wal_path) {
+        err = nmdm_wal_flush(ctx->lender->wal, ctx->pool, wal_path);
+    }
+    return err;
+}
+
 static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                             nmdm_unit_fn work, void *baton)
 {
-    apr_thread_mutex_t *writer = NULL;
-    nmdm_err_t *err;
-
     NMDM_TRY(borrow(ctx));
-    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3) {
-        writer = ctx->lender->writer;
+    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3
+        && ctx->lender->writer) {
+        return write_to_sqlite(ctx, kind, work, baton);
     }
-    if (writer) {
-        apr_thread_mutex_lock(writer);
-    }
-    err = kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
-                                        : work(ctx, baton);
-    if (writer) {
-        apr_thread_mutex_unlock(writer);
-    }
-    return err;
+    return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                         : work(ctx, baton);
 }
 
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
