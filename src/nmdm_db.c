@@ -233,16 +233,14 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     return NULL;
 }
 
-static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
+/* With a session, but perhaps without tables. */
+static nmdm_err_t *take_connection(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
     nmdm_err_t *err;
     nmdm_db_t *db;
 
-    if (ctx->db) {
-        return NULL;
-    }
     err = lender->borrow(ctx, &ctx->db);
     if (err) {
         nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
@@ -253,11 +251,19 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
     db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
     if (!db->session) {
-        NMDM_TRY(open_session(ctx, key));
+        return open_session(ctx, key);
     }
-    else if (db->session->stale) {
-        NMDM_TRY(renew(ctx, db->session));
+    return db->session->stale ? renew(ctx, db->session) : NULL;
+}
+
+static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
+{
+    const nmdm_lender_t *lender = ctx->lender;
+
+    if (ctx->db) {
+        return NULL;
     }
+    NMDM_TRY(take_connection(ctx));
     if (lender->check_schema
         && !apr_atomic_read32(&lender->schema->checked)) {
         NMDM_TRY(lender->check_schema(ctx));
@@ -324,20 +330,33 @@ static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
     return err;
 }
 
-/* One writer at a time; they wait for the disk together. */
+static nmdm_err_t *work_alone(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                              nmdm_unit_fn work, void *baton,
+                              const char **wal_path)
+{
+    NMDM_TRY(take_connection(ctx));
+    if (ctx->db->session->wal_path) {
+        *wal_path = apr_pstrdup(ctx->pool, ctx->db->session->wal_path);
+        NMDM_TRY(settle_doubt(ctx));
+    }
+    return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                         : work(ctx, baton);
+}
+
+/* One writer at a time. Each takes the connection that the one before has just
+ * given back, whose cache still holds for that: what another connection has
+ * written would have to be read again. Then they wait for the disk together. */
 static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                                    nmdm_unit_fn work, void *baton)
 {
-    const char *wal_path = ctx->db->session->wal_path;
-    nmdm_err_t *err = NULL;
+    const char *wal_path = NULL;
+    nmdm_err_t *err;
 
+    nmdm_db_release(ctx);
     apr_thread_mutex_lock(ctx->lender->writer);
-    if (wal_path) {
-        err = settle_doubt(ctx);
-    }
+    err = work_alone(ctx, kind, work, baton, &wal_path);
     if (!err) {
-        err = kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
-                                            : work(ctx, baton);
+        nmdm_db_release(ctx);
     }
     apr_thread_mutex_unlock(ctx->lender->writer);
     if (!err && wal_path) {

@@ -11,8 +11,7 @@ nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p);
 
 /* Returns once everything that was committed to the write-ahead log at path
  * before the call is on the disk: NMDM_UNAVAILABLE if it may not be. Those who
- * come while the log is being flushed share the flush after that. The caller
- * holds a connection, so that the log stays the same file. */
+ * come while the log is being flushed share the flush after that. */
 nmdm_err_t *nmdm_wal_flush(nmdm_wal_t *wal, apr_pool_t *p, const char *path);
 
 /* Whether a flush has failed: what is in the log, and whatever is added to it,
