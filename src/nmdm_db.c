@@ -167,7 +167,14 @@ static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
     return nmdm_db_run(ctx, "PRAGMA synchronous = NORMAL");
 }
 
-nmdm_err_t *nmdm_db_settle(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx)
+{
+    NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
+    return settle_durability(ctx);
+}
+
+/* Settings of a connection that the administrator need not know of. */
+static nmdm_err_t *settle(nmdm_ctx_t *ctx)
 {
     switch (ctx->db->dialect) {
     case NMDM_SQLITE3:
@@ -198,7 +205,7 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
     db->session = session;
-    err = nmdm_db_settle(ctx);
+    err = settle(ctx);
     if (err) {
         db->session = NULL;
         return err;
@@ -228,7 +235,7 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     if (ctx->db->dialect == NMDM_PGSQL) {
         NMDM_TRY(nmdm_db_run(ctx, "DEALLOCATE ALL"));
     }
-    NMDM_TRY(nmdm_db_settle(ctx));
+    NMDM_TRY(settle(ctx));
     session->stale = 0;
     return NULL;
 }
@@ -318,14 +325,15 @@ static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
     if (!nmdm_wal_is_in_doubt(ctx->lender->wal)) {
         return NULL;
     }
-    NMDM_TRY(nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)"));
-    if (!strcmp(is_busy, "0")) {
+    err = nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!err && !strcmp(is_busy, "0")) {
         nmdm_wal_is_sound(ctx->lender->wal);
         return NULL;
     }
     err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0107)
-                   "-: database: it is read while its log waits to be written"
-                   " back after a fault of the disk");
+                   "-: database: after a fault of the disk its log cannot be"
+                   " written back: %s; nothing is written until it is",
+                   err ? "look at the disk" : "it is being read");
     err->retry = NMDM_RETRY_WAIT;
     return err;
 }

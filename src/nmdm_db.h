@@ -118,9 +118,9 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql);
  * row, "" for NULL. Without a row it fails. */
 nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql);
 
-/* Makes the settings of a connection that the administrator need not know of;
- * for whoever has changed what they depend on. */
-nmdm_err_t *nmdm_db_settle(nmdm_ctx_t *ctx);
+/* Has SQLite write ahead, which the file remembers: readers then do not wait
+ * for a writer. */
+nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx);
 
 /* Gives the connection back, if one is held: before waiting for anybody else,
  * and at the end of the request. */

@@ -405,9 +405,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     int version;
 
     if (ctx->db->dialect == NMDM_SQLITE3) {
-        /* Kept in the file; readers then do not wait for a writer. */
-        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
-        NMDM_TRY(nmdm_db_settle(ctx));
+        NMDM_TRY(nmdm_db_use_wal(ctx));
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
