@@ -132,21 +132,31 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     return NULL;
 }
 
-nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
+static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+                              const char *sql)
 {
     nmdm_db_t *db = ctx->db;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     const char *text = NULL;
+    int rv;
 
-    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
-        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+    rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
+    if (rv) {
+        return failed(ctx, sql, rv);
+    }
+    if (apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
                         NMDMNO(0106) "-: database: no answer to %s", sql);
     }
-    text = apr_dbd_get_entry(db->driver, row, 0);
+    text = apr_dbd_get_entry(db->driver, row, column);
     *value = apr_pstrdup(ctx->pool, text ? text : "");
     return NULL;
+}
+
+nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
+{
+    return ask_column(ctx, value, 0, sql);
 }
 
 /* An answered report is on the disk, whatever happens next: either each commit
@@ -156,9 +166,9 @@ static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
     session_t *session = ctx->db->session;
     const char *mode, *file;
 
-    NMDM_TRY(nmdm_db_ask(ctx, &mode, "PRAGMA journal_mode"));
-    NMDM_TRY(nmdm_db_ask(ctx, &file, "SELECT file FROM pragma_database_list"
-                                     " WHERE name = 'main'"));
+    NMDM_TRY(ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
+    /* Number, name and file; "main" is the first. */
+    NMDM_TRY(ask_column(ctx, &file, 2, "PRAGMA database_list"));
     if (!ctx->lender->wal || strcmp(mode, "wal")) {
         session->wal_path = NULL;
         return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");
