@@ -129,6 +129,8 @@ def test_c23_who_comes_when_the_database_is_back_is_served(
     macs = [device(mortal_httpd).enroll() for _ in range(16)]
     mortal.kill()
     assert wait_until(lambda: macs[0].idle().status == 503, seconds=5)
+    for mac in macs:
+        mac.close()             # httpd may have done so, meanwhile
     mortal.start()
     with concurrent.futures.ThreadPoolExecutor(len(macs)) as pool:
         answers = list(pool.map(lambda mac: mac.idle().status, macs))
