@@ -195,6 +195,9 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
 
 /* ---- mod_nanomdm_request.c: from request_rec to context ---- */
 
+/* Once in each child, before requests. 0 when there are no random numbers. */
+int nanomdm_trace_init(void);
+
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 

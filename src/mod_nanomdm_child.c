@@ -713,6 +713,11 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+    if (!nanomdm_trace_init()) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1507)
+                     "no random numbers: trace ids of this child may be those"
+                     " of another");
+    }
     child->sites = apr_array_make(pchild, 2, sizeof(nanomdm_site_t *));
     apr_pool_userdata_setn(child, CHILD_KEY, NULL, pchild);
     apr_thread_mutex_create(&writer, APR_THREAD_MUTEX_DEFAULT, pchild);

@@ -2,8 +2,10 @@
 /* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_crypto.h"
 #include "nmdm_dm.h"
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -53,14 +55,27 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     return policy;
 }
 
-/* As NanoMDM's: eight random bytes in hex, whatever the client sent. */
+static apr_uint64_t first_trace;
+static apr_uint64_t traces;     /* atomic: of this child, so far */
+
+int nanomdm_trace_init(void)
+{
+    return nmdm_crypto_random(&first_trace, sizeof(first_trace));
+}
+
+/* Like NanoMDM's eight random bytes in hex, whatever the client sent; but a
+ * secret they are not, so one random number is drawn for a child and scattered
+ * by SplitMix64 (Steele, Lea, Flood 2014), which repeats nothing. Random bytes
+ * for each request would be a twentieth of a poll. */
 static const char *make_trace_id(apr_pool_t *p)
 {
-    char random[8];
-    nmdm_bytes_t bytes = { random, sizeof(random) };
+    apr_uint64_t z = first_trace
+        + apr_atomic_inc64(&traces) * APR_UINT64_C(0x9E3779B97F4A7C15);
 
-    return nmdm_crypto_random(random, sizeof(random)) ? nmdm_hex(p, bytes)
-                                                      : "0000000000000000";
+    z = (z ^ (z >> 30)) * APR_UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * APR_UINT64_C(0x94D049BB133111EB);
+    z ^= z >> 31;
+    return apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, z);
 }
 
 /* W3C Trace Context, version 00: "00-", 32 and 16 and 2 digits. Anything else
