@@ -200,6 +200,7 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         "no NanoMDMCACertificateFile for this server: no"
                         " identity can be verified");
     }
+    nanomdm_record_cert(r, cert);
     NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_expired, server->trust,
                                      r->pool, cert, ctx->now,
                                      nanomdm_identity_grace(nanomdm_conf(r))));

@@ -102,6 +102,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     if (status != HTTP_NO_CONTENT) {
         ap_set_content_length(r, (apr_off_t)body.len);
     }
+    nanomdm_record_reply(r, body);
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
             body.data, body.len, r->pool, alloc));

@@ -53,8 +53,7 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     return policy;
 }
 
-/* As NanoMDM's: eight random bytes in hex, whatever the client sent. */
-static const char *make_trace_id(apr_pool_t *p)
+const char *nanomdm_new_trace_id(apr_pool_t *p)
 {
     char random[8];
     nmdm_bytes_t bytes = { random, sizeof(random) };
@@ -91,7 +90,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
     ctx->pool = r->pool;
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
-    ctx->trace_id = make_trace_id(r->pool);
+    ctx->trace_id = nanomdm_new_trace_id(r->pool);
     ctx->traceparent = traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
@@ -234,5 +233,6 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
     buffer.data[buffer.len] = '\0';
     body->data = buffer.data;
     body->len = buffer.len;
+    nanomdm_record_body(r, *body);
     return NULL;
 }

@@ -28,6 +28,7 @@ from filekv import FileKV
 from receiver import Answer, Receiver
 from server import server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
+from test_dump import RECORD
 
 one_database = pytest.mark.one_database
 
@@ -325,6 +326,7 @@ def test_importing_a_file_storage(httpd, fresh_db, ca, tmp_path):
 @one_database
 def test_operations(httpd, ca):
     read = Reading("docs/operations.md")
+    assert RECORD.fullmatch(read.next("==== ", "text").encode())
     query = read.next('{"filter"', "json")
     port = free_port()
     tuned = httpd(
