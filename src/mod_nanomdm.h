@@ -252,7 +252,10 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 nmdm_counters_t *nanomdm_counters(void);
 void nanomdm_counters_hooks(void);
 
-/* ---- mod_nanomdm_status.c and mod_nanomdm_page.c: how things are ---- */
+/* Before the end of a certificate something should be done about it. */
+#define NANOMDM_WORRYING_DAYS 30
+
+/* ---- mod_nanomdm_status.c, _metrics.c and _page.c: how things are ---- */
 
 typedef struct {
     apr_time_t now;
@@ -262,9 +265,8 @@ typedef struct {
 } nanomdm_status_t;
 
 int nanomdm_status_handler(request_rec *r);
-/* Of the five types, as far as they were counted. */
-nmdm_amount_t nanomdm_status_enrolled(const nanomdm_status_t *status);
 
+nmdm_bytes_t nanomdm_metrics(apr_pool_t *p, const nanomdm_status_t *status);
 /* In HTML: of the server, of one enrollment, of what stands against that. */
 nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
                                     const nanomdm_status_t *status);
@@ -302,9 +304,9 @@ typedef struct {
     int granted;                /* and said yes */
     int status;                 /* to send instead of 401 or 403, or 0 */
     const char *text;           /* with it, or NULL for its phrase */
+    const char *cert_sha256;    /* of the certificate shown, or NULL */
     /* For NanoMDMDump; NULL is what was not there, or not ours. */
     nmdm_bytes_t body, reply;
-    const char *cert_sha256;
 } nanomdm_verdict_t;
 nanomdm_verdict_t *nanomdm_verdict(request_rec *r);
 /* A plain text in place of any ErrorDocument for 401 and 403. */

@@ -201,9 +201,10 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         " identity can be verified");
     }
     nanomdm_record_cert(r, cert);
-    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_expired, server->trust,
+    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_ends, server->trust,
                                      r->pool, cert, ctx->now,
                                      nanomdm_identity_grace(nanomdm_conf(r))));
+    ctx->cert_expired = ctx->now > ctx->cert_ends ? ctx->cert_ends : 0;
     ctx->cert = cert;
     return NULL;
 }

@@ -222,6 +222,28 @@ typedef struct {
     "          FROM nanomdm_pushes p" \
     "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
 
+/* Pushed to four times and more, which takes three quarters of an hour, and not
+ * heard of since. Such a push is repeated a day later, others earlier, so the
+ * last of the index are looked at. */
+#define NEXT_PUSHES \
+    "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NOT NULL" \
+    "         ORDER BY p.next_at DESC LIMIT 1000) bounded" \
+    "  JOIN enrollments e ON e.id = bounded.id"
+#define IS_SILENT \
+    "bounded.tries >= 4 AND e.last_seen_at <= bounded.pushed_at"
+
+/* With a command that waits, is NotNow, and was so a day ago. */
+#define NOT_NOW \
+    "  FROM (SELECT r.id, r.command_uuid, r.not_now_at" \
+    "          FROM command_results r" \
+    "         WHERE r.status = 'NotNow' LIMIT 1000) bounded" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = bounded.id AND q.command_uuid = bounded.command_uuid"
+#define IS_PUT_OFF \
+    "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
+    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
 #define FIGURE_EVENTS(state) \
     "SELECT COUNT(bounded.seq)" \
     "  FROM (SELECT e.seq FROM nanomdm_events e" \
@@ -948,6 +970,37 @@ ROW(STMT_FIGURE_PENDING, "figure_pending",
     "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
     "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
     "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
+
+/* How many there are about, by what the database itself remembers; 0 or less
+ * when it does not. An enrollment once made stays. */
+ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
+    "SELECT DIGITS(COALESCE(MAX(rowid), 0)) FROM enrollments",
+    PGSQL
+    "SELECT CAST(c.reltuples AS BIGINT) FROM pg_class c"
+    " WHERE c.oid = CAST('enrollments' AS REGCLASS)",
+    MYSQL
+    "SELECT DIGITS(COALESCE(t.table_rows, 0))"
+    "  FROM information_schema.tables t"
+    " WHERE t.table_schema = DATABASE() AND t.table_name = 'enrollments'"),
+
+ROW(STMT_FIGURE_SILENT, "figure_silent",
+    "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"
+    NEXT_PUSHES),
+
+ROW(STMT_FIGURE_SILENT_IDS, "figure_silent_ids",
+    "SELECT e.id, SECONDS(e.last_seen_at)" NEXT_PUSHES
+    " WHERE " IS_SILENT
+    " ORDER BY e.last_seen_at, e.id LIMIT 10"),
+
+ROW(STMT_FIGURE_PUT_OFF, "figure_put_off",
+    "SELECT COUNT(DISTINCT CASE WHEN " IS_PUT_OFF " THEN bounded.id END),"
+    "       COUNT(bounded.id)" NOT_NOW),
+
+ROW(STMT_FIGURE_PUT_OFF_IDS, "figure_put_off_ids",
+    "SELECT bounded.id, SECONDS(MIN(bounded.not_now_at))" NOT_NOW
+    " WHERE " IS_PUT_OFF
+    " GROUP BY bounded.id ORDER BY MIN(bounded.not_now_at), bounded.id"
+    " LIMIT 10"),
 
 ROW(STMT_FIGURE_REFUSED, "figure_refused",
     "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"
