@@ -37,7 +37,7 @@ static const char HEAD[] =
 "a{color:var(--link)}p{margin:.3rem 0}.dim,th,dt{color:var(--dim)}\n"
 ".tiles{display:grid;gap:.7rem;margin:1rem 0;"
 "grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr))}\n"
-".parts{display:grid;gap:.7rem;"
+".parts{display:grid;gap:.7rem;margin-top:.7rem;"
 "grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))}\n"
 ".tile,section{background:var(--box);border:1px solid var(--line);"
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
@@ -50,7 +50,8 @@ static const char HEAD[] =
 "th{font-weight:normal;text-align:left}\n"
 "th,td{padding:.25rem .6rem .25rem 0;border-top:1px solid var(--line);"
 "vertical-align:top;overflow-wrap:anywhere}\n"
-"tr:first-child>*{border-top:0}.n{text-align:right;white-space:nowrap;"
+"tr:first-child>*{border-top:0}"
+".n{text-align:right;white-space:nowrap;width:1%;"
 "font-variant-numeric:tabular-nums;padding-right:0}\n"
 "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;"
 "margin:0}dd{margin:0;overflow-wrap:anywhere}\n"
@@ -272,9 +273,10 @@ static void put_topics(sheet_t *sheet, const nanomdm_status_t *status)
             : apr_psprintf(sheet->pool, "%d days left", days);
         int is_bad = topic->not_after < status->now;
 
-        put(sheet, "<tr><td>%s</td><td class=\"n %s\">%s</td></tr>\n",
+        put(sheet, "<tr><td>%s<br><span class=\"%s\">%s</span></td></tr>\n",
             esc(sheet, topic->topic),
-            is_bad ? "bad" : days < NANOMDM_WORRYING_DAYS ? "warn" : "", left);
+            is_bad ? "bad" : days < NANOMDM_WORRYING_DAYS ? "warn" : "dim",
+            left);
     }
     if (!status->db.topics->nelts) {
         row(sheet, "None is stored: nobody can be pushed to.", "");
@@ -326,9 +328,8 @@ static void put_slow(sheet_t *sheet, const char *title, const char *what,
     if (!all.number) {
         return;
     }
-    put(sheet, "<section class=\"wide\"><h2>%s: %s</h2>\n"
-        "<p class=\"dim\">%s</p>\n<table>\n", title, amount(sheet, all),
-        what);
+    put(sheet, "<section><h2>%s: %s</h2>\n<p class=\"dim\">%s</p>\n<table>\n",
+        title, amount(sheet, all), what);
     for (i = 0; i < slowest->nelts; i++) {
         const nmdm_slow_t *slow = &APR_ARRAY_IDX(slowest, i, nmdm_slow_t);
 
@@ -338,34 +339,40 @@ static void put_slow(sheet_t *sheet, const char *title, const char *what,
     close_part(sheet);
 }
 
-static void put_all_slow(sheet_t *sheet, const nmdm_figures_t *db)
-{
-    put_slow(sheet, "Silent", "Have a command, were pushed to five times and"
-             " more, and were not heard of. For how long, the longest:",
-             db->counted.silent, db->silent);
-    put_slow(sheet, "Not now", "Put a command off more than a day ago and"
-             " have not answered it. For how long, the longest:",
-             db->counted.put_off, db->put_off);
-}
-
 static void put_refusals(sheet_t *sheet, const nmdm_figures_t *db)
 {
     int i;
 
-    put(sheet, "<section class=\"wide\"><h2>Pushes refused: %s</h2>\n"
+    put(sheet, "<section><h2>Pushes refused: %s</h2>\n"
         "<p class=\"dim\">Until the device sends a new token. The newest"
         " 20:</p>\n<table>\n", amount(sheet, db->refused));
     for (i = 0; i < db->refusals->nelts; i++) {
         const nmdm_refused_push_t *push = &APR_ARRAY_IDX(
             db->refusals, i, nmdm_refused_push_t);
 
-        put(sheet, "<tr><td>%s</td><td>%s %s</td>"
+        put(sheet, "<tr><td>%s<br><span class=\"dim\">%s %s</span></td>"
             "<td class=\"n\">%s ago</td></tr>\n",
             link_to(sheet, push->id), esc(sheet, push->status),
             esc(sheet, push->reason),
             duration(sheet->pool, sheet->now - push->at));
     }
     close_part(sheet);
+}
+
+/* What somebody may want to do something about. */
+static void put_trouble(sheet_t *sheet, const nmdm_figures_t *db)
+{
+    put(sheet, "<div class=\"parts two\">\n");
+    put_slow(sheet, "Silent", "Have a command, were pushed to five times and"
+             " more, and were not heard of. For how long, the longest:",
+             db->counted.silent, db->silent);
+    put_slow(sheet, "Not now", "Put a command off more than a day ago and"
+             " have not answered it. For how long, the longest:",
+             db->counted.put_off, db->put_off);
+    if (db->refused.number) {
+        put_refusals(sheet, db);
+    }
+    put(sheet, "</div>\n");
 }
 
 static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
@@ -404,8 +411,11 @@ nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
     put_tiles(&sheet, status);
     put(&sheet, "<form method=\"get\"><input name=\"id\" aria-label=\""
         "Enrollment ID\" placeholder=\"Enrollment ID\" required>"
-        "<button>Look up</button></form>\n<div class=\"parts\""
-        " style=\"margin-top:.7rem\">\n");
+        "<button>Look up</button></form>\n");
+    if (!status->trouble) {
+        put_trouble(&sheet, &status->db);
+    }
+    put(&sheet, "<div class=\"parts\">\n");
     if (!status->trouble) {
         put_types(&sheet, status);
         put_topics(&sheet, status);
@@ -420,12 +430,6 @@ nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
                "Webhook deliveries, last hour");
     put_lately(&sheet, status, NMDM_COUNT_DATABASE,
                "Database failures, last hour");
-    if (!status->trouble) {
-        put_all_slow(&sheet, &status->db);
-    }
-    if (!status->trouble && status->db.refused.number) {
-        put_refusals(&sheet, &status->db);
-    }
     put(&sheet, "</div>\n");
     put_legend(&sheet, status);
     return end(&sheet);
@@ -529,7 +533,7 @@ nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
     sheet_t sheet = begin(p, now);
 
     put(&sheet, "<p><a href=\"?\">NanoMDM</a></p>\n<h1>%s</h1>\n"
-        "<div class=\"parts two\" style=\"margin-top:1rem\">\n",
+        "<div class=\"parts two\">\n",
         esc(&sheet, one->who->id));
     put_facts(&sheet, one);
     put_queue(&sheet, one);
