@@ -111,7 +111,10 @@ static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
 
     *amount = (nmdm_amount_t){ 0, 0 };
     for (i = 0; i < STRIDES; i++) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_ENROLLED,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3,
+                             nmdm_schema_is_complete(ctx)
+                                 ? STMT_FIGURE_ENROLLED
+                                 : STMT_FIGURE_ENROLLED_SCAN,
                              NMDM_ARGS(type, after)));
         amount->number += number(cols[1]);
         if (number(cols[0]) < STRIDE) {

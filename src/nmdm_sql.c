@@ -135,6 +135,21 @@ typedef struct {
 
 #define KEYS "SELECT e.id, e.type, e.enabled"
 
+#define KEYS_OF_TYPE \
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
+    " ORDER BY e.id" PAGE
+
+/* So many enrollments of a type beyond an id. Where nearly all are of one type,
+ * PostgreSQL would look for those of another along the primary key, to the end
+ * of the table; in this order idx_enrollment_type_id alone has them. */
+#define BEYOND(most) \
+    "  FROM (SELECT CAST(%s AS TEXT) AS type, CAST(%s AS TEXT) AS id) AS place" \
+    "  CROSS JOIN LATERAL" \
+    "       (SELECT w.id, w.type, w.enabled FROM enrollments w" \
+    "         WHERE (w.type, w.id) > (place.type, place.id)" \
+    "           AND w.type <= place.type" \
+    "         ORDER BY w.type, w.id LIMIT " most ")"
+
 #define ROSTER_ROWS(hex_of_token) \
     "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
     "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
@@ -243,6 +258,15 @@ typedef struct {
 #define IS_PUT_OFF \
     "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
     " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+#define FIGURES \
+    "SELECT COUNT(bounded.id)," \
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
+    "       MAX(bounded.id)"
+#define FIGURE_ENROLLED FIGURES \
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
+    "         WHERE e.type = %s AND e.id > %s" \
+    "         ORDER BY e.id LIMIT 1000) bounded"
 
 #define FIGURE_EVENTS(state) \
     "SELECT COUNT(bounded.seq)" \
@@ -681,10 +705,14 @@ ROW(STMT_PUSH_CERT_GET, "push_cert_get",
 ROW(STMT_ROSTER_WALK, "roster_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
-/* The thousandth from here, for an offset. */
+/* The thousandth from here, and the ten thousandth, for an offset. */
 ROW(STMT_ROSTER_SKIP, "roster_skip",
     "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
     " LIMIT 1 OFFSET 999"),
+
+ROW(STMT_ROSTER_LEAP, "roster_leap",
+    "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
+    " LIMIT 1 OFFSET 9999"),
 
 ROW(STMT_ROSTER_IDS, "roster_ids",
     KEYS " FROM enrollments e WHERE e.id IN (%IDS) AND e.id > %s"
@@ -702,8 +730,10 @@ ROW(STMT_ROSTER_NAME, "roster_name",
     " ORDER BY u.id" PAGE),
 
 ROW(STMT_ROSTER_TYPE, "roster_type",
-    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s"
-    " ORDER BY e.id" PAGE),
+    KEYS_OF_TYPE,
+    PGSQL KEYS BEYOND("100") " e ORDER BY e.id"),
+
+ROW(STMT_ROSTER_TYPE_SCAN, "roster_type_scan", KEYS_OF_TYPE),
 
 ROW(STMT_ROSTER_ROWS, "roster_rows",
     ROSTER_ROWS("HEX(d.unlock_token)"),
@@ -945,12 +975,10 @@ ROW(STMT_EVENT_FORGET, "event_forget",
 /* A stride of the enrollments of a type: how many, how many of them enabled,
  * and where the next begins. */
 ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
-    "SELECT COUNT(bounded.id),"
-    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
-    "       MAX(bounded.id)"
-    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
-    "         WHERE e.type = %s AND e.id > %s"
-    "         ORDER BY e.id LIMIT 1000) bounded"),
+    FIGURE_ENROLLED,
+    PGSQL FIGURES BEYOND("1000") " bounded"),
+
+ROW(STMT_FIGURE_ENROLLED_SCAN, "figure_enrolled_scan", FIGURE_ENROLLED),
 
 /* How many wait, since when, and how many rows were looked at: where an index
  * holds no others, as many; else the first of all. */

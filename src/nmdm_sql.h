@@ -79,10 +79,12 @@ typedef enum {
     /* what operators see: enrollments */
     STMT_ROSTER_WALK,
     STMT_ROSTER_SKIP,
+    STMT_ROSTER_LEAP,
     STMT_ROSTER_IDS,
     STMT_ROSTER_SERIALS,
     STMT_ROSTER_NAME,
     STMT_ROSTER_TYPE,
+    STMT_ROSTER_TYPE_SCAN,
     STMT_ROSTER_ROWS,
     STMT_CERTS_OF_DEVICE,
     STMT_LAST_REPORT,
@@ -133,6 +135,7 @@ typedef enum {
     STMT_EVENT_FORGET,
     /* figures, each read to a bound */
     STMT_FIGURE_ENROLLED,
+    STMT_FIGURE_ENROLLED_SCAN,
     STMT_FIGURE_PENDING,
     STMT_FIGURE_ESTIMATE,
     STMT_FIGURE_SILENT,
