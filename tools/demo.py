@@ -11,6 +11,7 @@ demo.py --stay  the same, and the server stays until Ctrl-C
 import argparse
 import json
 import pathlib
+import signal
 import sys
 import time
 
@@ -196,6 +197,8 @@ def main():
     arguments.add_argument("--stay", action="store_true",
                            help="leave the server running until Ctrl-C")
     stays = arguments.parse_args().stay
+    # As Ctrl-C, so that whoever ends it otherwise finds nothing left either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sqlite = databases.Sqlite()
     receiver = receivers.Receiver()
     httpd = None
