@@ -21,8 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many keys are looked at for a page, and how many strides, of ten
- * thousand and of one thousand, an offset may take at once. */
+/* How many keys are looked at for a page, and how many strides of a thousand
+ * an offset may take at once. */
 #define MOST_EXAMINED 2000
 #define MOST_STRIDES 1000
 
@@ -348,32 +348,25 @@ static nmdm_err_t *have_keys(nmdm_ctx_t *ctx, query_t *q, int *yes)
     return NULL;
 }
 
-static nmdm_err_t *leap_by(nmdm_ctx_t *ctx, query_t *q, int stride)
-{
-    const char *id;
-
-    while (q->skip >= stride && q->strides < MOST_STRIDES) {
-        NMDM_TRY(nmdm_view_skip(ctx, &id, q->after, stride));
-        if (!id) {
-            return NULL;
-        }
-        q->after = id;
-        q->skip -= stride;
-        q->strides++;
-    }
-    return NULL;
-}
-
 /* Leaps over enrollments that nobody wants to see, when all pass. */
 static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
 {
     const filter_t *f = q->filter;
+    const char *id;
 
     if (q->from != NMDM_KEYS_ALL || f->enabled >= 0) {
         return NULL;
     }
-    NMDM_TRY(leap_by(ctx, q, NMDM_VIEW_LEAP));
-    return leap_by(ctx, q, NMDM_VIEW_STRIDE);
+    while (q->skip >= NMDM_VIEW_STRIDE && q->strides < MOST_STRIDES) {
+        NMDM_TRY(nmdm_view_skip(ctx, &id, q->after));
+        if (!id) {
+            return NULL;
+        }
+        q->after = id;
+        q->skip -= NMDM_VIEW_STRIDE;
+        q->strides++;
+    }
+    return NULL;
 }
 
 /* The keys that pass, at most `most`; as far as keys decide, those to be

@@ -143,7 +143,8 @@ typedef struct {
  * PostgreSQL would look for those of another along the primary key, to the end
  * of the table; in this order idx_enrollment_type_id alone has them. */
 #define BEYOND(most) \
-    "  FROM (SELECT CAST(%s AS TEXT) AS type, CAST(%s AS TEXT) AS id) AS place" \
+    "  FROM (SELECT CAST(%s AS TEXT) AS type," \
+    "               CAST(%s AS TEXT) AS id) AS place" \
     "  CROSS JOIN LATERAL" \
     "       (SELECT w.id, w.type, w.enabled FROM enrollments w" \
     "         WHERE (w.type, w.id) > (place.type, place.id)" \
@@ -705,14 +706,10 @@ ROW(STMT_PUSH_CERT_GET, "push_cert_get",
 ROW(STMT_ROSTER_WALK, "roster_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
-/* The thousandth from here, and the ten thousandth, for an offset. */
+/* The thousandth from here, for an offset. */
 ROW(STMT_ROSTER_SKIP, "roster_skip",
     "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
     " LIMIT 1 OFFSET 999"),
-
-ROW(STMT_ROSTER_LEAP, "roster_leap",
-    "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
-    " LIMIT 1 OFFSET 9999"),
 
 ROW(STMT_ROSTER_IDS, "roster_ids",
     KEYS " FROM enrollments e WHERE e.id IN (%IDS) AND e.id > %s"

@@ -79,7 +79,6 @@ typedef enum {
     /* what operators see: enrollments */
     STMT_ROSTER_WALK,
     STMT_ROSTER_SKIP,
-    STMT_ROSTER_LEAP,
     STMT_ROSTER_IDS,
     STMT_ROSTER_SERIALS,
     STMT_ROSTER_NAME,

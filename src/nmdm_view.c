@@ -88,14 +88,12 @@ nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
 }
 
 nmdm_err_t *nmdm_view_skip(nmdm_ctx_t *ctx, const char **id,
-                           const char *after, int number)
+                           const char *after)
 {
     int found;
 
     *id = NULL;
-    return nmdm_db_row(ctx, &found, id, 1,
-                       number == NMDM_VIEW_LEAP ? STMT_ROSTER_LEAP
-                                                : STMT_ROSTER_SKIP,
+    return nmdm_db_row(ctx, &found, id, 1, STMT_ROSTER_SKIP,
                        NMDM_ARGS(after));
 }
 

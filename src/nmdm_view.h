@@ -35,12 +35,11 @@ nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
                            nmdm_keys_e from, const apr_array_header_t *list,
                            const char *after);
 
-/* The id that is so many enrollments beyond `after`, NMDM_VIEW_STRIDE or
- * NMDM_VIEW_LEAP; NULL when there are fewer. */
+/* The id that is NMDM_VIEW_STRIDE enrollments beyond `after`; NULL when there
+ * are fewer. */
 #define NMDM_VIEW_STRIDE 1000
-#define NMDM_VIEW_LEAP 10000
 nmdm_err_t *nmdm_view_skip(nmdm_ctx_t *ctx, const char **id,
-                           const char *after, int number);
+                           const char *after);
 
 typedef struct {
     const char *id, *type;
