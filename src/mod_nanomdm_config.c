@@ -79,6 +79,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->escrow_url = NULL;
     conf->upstream_ca_pem = NULL;
     conf->upstream_timeout = NANOMDM_UNSET;
+    conf->dump = NULL;
     conf->guards_devices = NANOMDM_UNSET;
     return conf;
 }
@@ -153,6 +154,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                                    : base->upstream_ca_pem;
     conf->upstream_timeout = add->upstream_timeout != NANOMDM_UNSET
         ? add->upstream_timeout : base->upstream_timeout;
+    conf->dump = add->dump ? add->dump : base->dump;
     conf->guards_devices = either(add->guards_devices, base->guards_devices);
     return conf;
 }
@@ -819,5 +821,8 @@ const command_rec nanomdm_directives[] = {
                   S, "PEM file to verify webhook and DM servers"),
     AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_upstream_timeout, NULL, S,
                   "seconds for a webhook or DM request"),
+    AP_INIT_TAKE12("NanoMDMDump", nanomdm_set_dump, NULL, L,
+                   "a file for whole exchanges with devices, and whether"
+                   " secrets are to be in it"),
     { .name = NULL }
 };

@@ -88,6 +88,20 @@ static int is_checkin(const char *message)
     return 0;
 }
 
+/* Each certificate that ends soon, once. */
+static void count_end(const request_rec *r)
+{
+    const nanomdm_verdict_t *verdict
+        = ap_get_module_config(r->request_config, &nanomdm_module);
+
+    if (verdict->cert_sha256
+        && (apr_table_get(r->notes, "NANOMDM_IDENTITY_ENDS")
+            || apr_table_get(r->notes, "NANOMDM_IDENTITY_EXPIRED"))) {
+        nmdm_counters_see_ending(shared, verdict->cert_sha256,
+                                 r->request_time);
+    }
+}
+
 static void count_device(const request_rec *r, int status)
 {
     const char *message = apr_table_get(r->notes, "NANOMDM_MESSAGE");
@@ -103,6 +117,7 @@ static void count_device(const request_rec *r, int status)
                message, outcome, 1);
     if (id && status == HTTP_OK) {
         nmdm_counters_see(shared, id, r->request_time);
+        count_end(r);
     }
     if (apr_table_get(r->notes, "NANOMDM_NEXT_COMMAND_UUID")) {
         nmdm_count(shared, NMDM_COUNT_DELIVERED, NULL, NULL, 1);

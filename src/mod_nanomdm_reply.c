@@ -72,6 +72,17 @@ static void leave(request_rec *r, const char *name, const char *value)
     }
 }
 
+/* One that ends soon: devices renew in time, or are enrolled anew by hand. */
+static void leave_end(request_rec *r, const nmdm_ctx_t *ctx)
+{
+    if (ctx->cert && ctx->cert_ends - ctx->now
+            < apr_time_from_sec(NANOMDM_WORRYING_DAYS * 86400)) {
+        leave(r, ctx->cert_expired ? "NANOMDM_IDENTITY_EXPIRED"
+                                   : "NANOMDM_IDENTITY_ENDS",
+              nmdm_time_rfc3339(r->pool, ctx->cert_ends));
+    }
+}
+
 void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
 {
     leave(r, "NANOMDM_ID", ctx->story.id);
@@ -81,10 +92,7 @@ void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
     leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->story.next_command_uuid);
     leave(r, "NANOMDM_REQUEST_TYPE", ctx->story.request_type);
     leave(r, "NANOMDM_TRACE_ID", ctx->trace_id);
-    if (ctx->cert_expired) {
-        leave(r, "NANOMDM_IDENTITY_EXPIRED",
-              nmdm_time_rfc3339(r->pool, ctx->cert_expired));
-    }
+    leave_end(r, ctx);
 }
 
 /* ---- Sending ---- */
@@ -102,6 +110,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     if (status != HTTP_NO_CONTENT) {
         ap_set_content_length(r, (apr_off_t)body.len);
     }
+    nanomdm_record_reply(r, body);
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
             body.data, body.len, r->pool, alloc));

@@ -63,11 +63,10 @@ int nanomdm_trace_init(void)
     return nmdm_crypto_random(&first_trace, sizeof(first_trace));
 }
 
-/* Like NanoMDM's eight random bytes in hex, whatever the client sent; but a
- * secret they are not, so one random number is drawn for a child and scattered
+/* NanoMDM's are eight random bytes. A secret they are not, so one random number is drawn for a child and scattered
  * by SplitMix64 (Steele, Lea, Flood 2014), which repeats nothing. Random bytes
  * for each request would be a twentieth of a poll. */
-static const char *make_trace_id(apr_pool_t *p)
+const char *nanomdm_new_trace_id(apr_pool_t *p)
 {
     apr_uint64_t z = first_trace
         + apr_atomic_inc64(&traces) * APR_UINT64_C(0x9E3779B97F4A7C15);
@@ -106,7 +105,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
     ctx->pool = r->pool;
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
-    ctx->trace_id = make_trace_id(r->pool);
+    ctx->trace_id = nanomdm_new_trace_id(r->pool);
     ctx->traceparent = traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
@@ -249,5 +248,6 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
     buffer.data[buffer.len] = '\0';
     body->data = buffer.data;
     body->len = buffer.len;
+    nanomdm_record_body(r, *body);
     return NULL;
 }

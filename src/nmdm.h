@@ -178,6 +178,7 @@ struct nmdm_ctx_t {
     nmdm_counters_t *counters;  /* shared by all children, or NULL */
     nmdm_totals_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
+    apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */

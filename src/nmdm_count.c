@@ -115,7 +115,7 @@ struct nmdm_counters_t {
         apr_uint32_t minute;
         apr_uint64_t cells[CELLS];
     } copies[COPIES];
-    sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS];
+    sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS], ending[HOURS];
 };
 
 static const struct {
@@ -123,6 +123,7 @@ static const struct {
 } SPANS[] = {
     [NMDM_LAST_HOUR] = { 300, FIVE_MINUTES },
     [NMDM_LAST_DAY] = { 3600, HOURS },
+    [NMDM_ENDING_LAST_DAY] = { 3600, HOURS },
 };
 
 apr_size_t nmdm_counters_size(void)
@@ -299,7 +300,7 @@ static apr_uint64_t hash_of(const char *id)
 static sketch_t *sketches(nmdm_counters_t *counters, nmdm_span_e span)
 {
     return span == NMDM_LAST_HOUR ? counters->of_five_minutes
-                                  : counters->of_hours;
+        : span == NMDM_LAST_DAY ? counters->of_hours : counters->ending;
 }
 
 /* Two threads may write at once and one of them be lost: an estimate bears
@@ -339,11 +340,18 @@ void nmdm_counters_see(nmdm_counters_t *counters, const char *id,
     }
 }
 
+void nmdm_counters_see_ending(nmdm_counters_t *counters, const char *sha256,
+                              apr_time_t now)
+{
+    if (counters) {
+        note(counters, NMDM_ENDING_LAST_DAY, hash_of(sha256), now);
+    }
+}
+
 apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
                                 nmdm_span_e span, apr_time_t now)
 {
-    const sketch_t *all = span == NMDM_LAST_HOUR ? counters->of_five_minutes
-                                                 : counters->of_hours;
+    const sketch_t *all = sketches(counters, span);
     apr_uint32_t to = period_of(now, SPANS[span].seconds);
     double sum = 0, estimate, m = REGISTERS;
     int zeros = 0, i, k;

@@ -650,6 +650,17 @@ static XML_Index end_of_event(const redactor_t *rd)
         + XML_GetCurrentByteCount(rd->parser);
 }
 
+/* What stands between a secret's key and its value: nothing, in a property
+ * list. */
+static void copy_blanks_until(redactor_t *rd, XML_Index end)
+{
+    while (rd->copied < end
+           && apr_isspace(rd->document.data[rd->copied])) {
+        copy_until(rd, rd->copied + 1);
+    }
+    rd->copied = end;
+}
+
 static int is_secret(const redactor_t *rd)
 {
     int i;
@@ -676,7 +687,7 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
     rd->in_key = !strcmp(name, "key");
     rd->key_len = 0;
     if (rd->is_next) {
-        copy_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
@@ -697,6 +708,7 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
     else if (!rd->value_depth && rd->in_key) {
         rd->is_next = is_secret(rd);
         rd->in_key = 0;
+        copy_until(rd, end_of_event(rd));
     }
     if (!--rd->depth) {
         rd->end = end_of_event(rd);
@@ -718,19 +730,30 @@ static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
     }
 }
 
-nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
-                               const char *const *keys)
+/* Where the parser gave up, but for a secret: that it gave up within. */
+static XML_Index end_of_part(const redactor_t *rd)
+{
+    XML_Index at = XML_GetCurrentByteIndex(rd->parser);
+
+    return rd->value_depth || rd->is_next || at < rd->copied ? rd->copied
+                                                             : at;
+}
+
+/* As much as can be read, into out; the rest of the redactor says how far that
+ * was. */
+static redactor_t redact(nmdm_bytes_t *out, apr_pool_t *p,
+                         nmdm_bytes_t document, const char *const *keys)
 {
     redactor_t rd = { .keys = keys, .document = document };
-    nmdm_bytes_t out = { "", 0 };
     char *data;
 
+    *out = (nmdm_bytes_t){ "", 0 };
     if (document.len > INT_MAX / 3) {
-        return out;
+        return rd;
     }
     rd.parser = XML_ParserCreate("UTF-8");
     if (!rd.parser) {
-        return out;
+        return rd;
     }
     XML_SetUserData(rd.parser, &rd);
     XML_SetElementHandler(rd.parser, redact_start, redact_end);
@@ -739,13 +762,30 @@ nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
      * place adds less than twice that. */
     data = rd.to = apr_palloc(p, 3 * document.len + 64);
     (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
+    copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));
     XML_ParserFree(rd.parser);
-    if (rd.end) {
-        copy_until(&rd, rd.end);
-        *rd.to++ = '\n';
-        *rd.to = '\0';
-        out.data = data;
-        out.len = (apr_size_t)(rd.to - data);
-    }
+    *rd.to++ = '\n';
+    *rd.to = '\0';
+    out->data = data;
+    out->len = (apr_size_t)(rd.to - data);
+    return rd;
+}
+
+nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
+                               const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return redact(&out, p, document, keys).end ? out
+                                               : (nmdm_bytes_t){ "", 0 };
+}
+
+nmdm_bytes_t nmdm_plist_redact_part(apr_size_t *read, apr_pool_t *p,
+                                    nmdm_bytes_t document,
+                                    const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    *read = (apr_size_t)redact(&out, p, document, keys).copied;
     return out;
 }

@@ -155,6 +155,22 @@ typedef struct {
 
 #define KEYS "SELECT e.id, e.type, e.enabled"
 
+#define KEYS_OF_TYPE \
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
+    " ORDER BY e.id" PAGE
+
+/* So many enrollments of a type beyond an id. Where nearly all are of one type,
+ * PostgreSQL would look for those of another along the primary key, to the end
+ * of the table; in this order idx_enrollment_type_id alone has them. */
+#define BEYOND(most) \
+    "  FROM (SELECT CAST(%s AS TEXT) AS type," \
+    "               CAST(%s AS TEXT) AS id) AS place" \
+    "  CROSS JOIN LATERAL" \
+    "       (SELECT w.id, w.type, w.enabled FROM enrollments w" \
+    "         WHERE (w.type, w.id) > (place.type, place.id)" \
+    "           AND w.type <= place.type" \
+    "         ORDER BY w.type, w.id LIMIT " most ")"
+
 #define ROSTER_ROWS(hex_of_token) \
     "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
     "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
@@ -241,6 +257,37 @@ typedef struct {
     "  FROM (SELECT p.id, p.status, p.reason, p.pushed_at" \
     "          FROM nanomdm_pushes p" \
     "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
+
+/* Pushed to four times and more, which takes three quarters of an hour, and not
+ * heard of since. Such a push is repeated a day later, others earlier, so the
+ * last of the index are looked at. */
+#define NEXT_PUSHES \
+    "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NOT NULL" \
+    "         ORDER BY p.next_at DESC LIMIT 1000) bounded" \
+    "  JOIN enrollments e ON e.id = bounded.id"
+#define IS_SILENT \
+    "bounded.tries >= 4 AND e.last_seen_at <= bounded.pushed_at"
+
+/* With a command that waits, is NotNow, and was so a day ago. */
+#define NOT_NOW \
+    "  FROM (SELECT r.id, r.command_uuid, r.not_now_at" \
+    "          FROM command_results r" \
+    "         WHERE r.status = 'NotNow' LIMIT 1000) bounded" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = bounded.id AND q.command_uuid = bounded.command_uuid"
+#define IS_PUT_OFF \
+    "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
+    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+#define FIGURES \
+    "SELECT COUNT(bounded.id)," \
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
+    "       MAX(bounded.id)"
+#define FIGURE_ENROLLED FIGURES \
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
+    "         WHERE e.type = %s AND e.id > %s" \
+    "         ORDER BY e.id LIMIT 1000) bounded"
 
 #define FIGURE_EVENTS(state) \
     "SELECT COUNT(bounded.seq)" \
@@ -705,8 +752,10 @@ ROW(STMT_ROSTER_NAME, "roster_name",
     " ORDER BY u.id" PAGE),
 
 ROW(STMT_ROSTER_TYPE, "roster_type",
-    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s"
-    " ORDER BY e.id" PAGE),
+    KEYS_OF_TYPE,
+    PGSQL KEYS BEYOND("100") " e ORDER BY e.id"),
+
+ROW(STMT_ROSTER_TYPE_SCAN, "roster_type_scan", KEYS_OF_TYPE),
 
 ROW(STMT_ROSTER_ROWS, "roster_rows",
     ROSTER_ROWS("HEX(d.unlock_token)"),
@@ -948,12 +997,10 @@ ROW(STMT_EVENT_FORGET, "event_forget",
 /* A stride of the enrollments of a type: how many, how many of them enabled,
  * and where the next begins. */
 ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
-    "SELECT COUNT(bounded.id),"
-    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
-    "       MAX(bounded.id)"
-    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
-    "         WHERE e.type = %s AND e.id > %s"
-    "         ORDER BY e.id LIMIT 1000) bounded"),
+    FIGURE_ENROLLED,
+    PGSQL FIGURES BEYOND("1000") " bounded"),
+
+ROW(STMT_FIGURE_ENROLLED_SCAN, "figure_enrolled_scan", FIGURE_ENROLLED),
 
 /* How many wait, since when, and how many rows were looked at: where an index
  * holds no others, as many; else the first of all. */
@@ -973,6 +1020,37 @@ ROW(STMT_FIGURE_PENDING, "figure_pending",
     "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
     "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
     "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
+
+/* How many there are about, by what the database itself remembers; 0 or less
+ * when it does not. An enrollment once made stays. */
+ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
+    "SELECT DIGITS(COALESCE(MAX(rowid), 0)) FROM enrollments",
+    PGSQL
+    "SELECT CAST(c.reltuples AS BIGINT) FROM pg_class c"
+    " WHERE c.oid = CAST('enrollments' AS REGCLASS)",
+    MYSQL
+    "SELECT DIGITS(COALESCE(t.table_rows, 0))"
+    "  FROM information_schema.tables t"
+    " WHERE t.table_schema = DATABASE() AND t.table_name = 'enrollments'"),
+
+ROW(STMT_FIGURE_SILENT, "figure_silent",
+    "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"
+    NEXT_PUSHES),
+
+ROW(STMT_FIGURE_SILENT_IDS, "figure_silent_ids",
+    "SELECT e.id, SECONDS(e.last_seen_at)" NEXT_PUSHES
+    " WHERE " IS_SILENT
+    " ORDER BY e.last_seen_at, e.id LIMIT 10"),
+
+ROW(STMT_FIGURE_PUT_OFF, "figure_put_off",
+    "SELECT COUNT(DISTINCT CASE WHEN " IS_PUT_OFF " THEN bounded.id END),"
+    "       COUNT(bounded.id)" NOT_NOW),
+
+ROW(STMT_FIGURE_PUT_OFF_IDS, "figure_put_off_ids",
+    "SELECT bounded.id, SECONDS(MIN(bounded.not_now_at))" NOT_NOW
+    " WHERE " IS_PUT_OFF
+    " GROUP BY bounded.id ORDER BY MIN(bounded.not_now_at), bounded.id"
+    " LIMIT 10"),
 
 ROW(STMT_FIGURE_REFUSED, "figure_refused",
     "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"

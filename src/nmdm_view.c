@@ -58,7 +58,8 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
     case NMDM_KEYS_OF_TYPE:
         return nmdm_db_rows(ctx, values, 3,
                             from == NMDM_KEYS_OF_NAME ? STMT_ROSTER_NAME
-                                                      : STMT_ROSTER_TYPE,
+                            : nmdm_schema_is_complete(ctx)
+                                ? STMT_ROSTER_TYPE : STMT_ROSTER_TYPE_SCAN,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
     default:

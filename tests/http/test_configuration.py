@@ -185,6 +185,16 @@ WRONG = {
     "MaxBody beyond all numbers": (
         vhost("NanoMDMMaxBody 99999999999999999999"),
         ["NanoMDMMaxBody", "99999999999999999999"]),
+    "dump into a folder": (
+        vhost("NanoMDMDump {folder}"), ["NanoMDMDump", "folder", "a file"]),
+    "dump into a folder that is not there": (
+        vhost("NanoMDMDump {folder}/nowhere/dump"),
+        ["NanoMDMDump", "nowhere/dump", "make it"]),
+    "dump into a program": (
+        vhost('NanoMDMDump "|cat"'), ["NanoMDMDump", r"\|cat", "a file"]),
+    "dump with a word too many": (
+        vhost("NanoMDMDump {folder}/dump all"),
+        ["NanoMDMDump", '"all"', "secrets"]),
     "API key file that is not there": (
         api_key("file:{folder}/nowhere.key"),
         ["NanoMDMAPIKey", "nowhere.key"]),

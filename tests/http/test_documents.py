@@ -28,6 +28,7 @@ from filekv import FileKV
 from receiver import Answer, Receiver
 from server import server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
+from test_dump import RECORD
 
 one_database = pytest.mark.one_database
 
@@ -325,11 +326,14 @@ def test_importing_a_file_storage(httpd, fresh_db, ca, tmp_path):
 @one_database
 def test_operations(httpd, ca):
     read = Reading("docs/operations.md")
+    assert RECORD.fullmatch(read.next("==== ", "text").encode())
     query = read.next('{"filter"', "json")
+    ending = read.apache("CustomLog")
     port = free_port()
     tuned = httpd(
         extra_server="\n".join([
             "Define APACHE_RUN_DIR {folder}",
+            "Define APACHE_LOG_DIR {folder}", ending,
             read.apache("StartServers"), read.apache("KeepAlive On"),
             at_home(read.apache("Listen 127.0.0.1:8443")).replace(
                 "8443", str(port))]),
@@ -345,6 +349,9 @@ def test_operations(httpd, ca):
     found = inner.call("POST", "/v1/enrollments/query", query.encode(),
                        {"Content-Type": "application/json"})
     assert mac.id in [each["id"] for each in found.json["enrollments"]]
+    Device(tuned, ca.issue(days=3)).enroll().close()
+    log = (tuned.folder / "ending.log").read_text().splitlines()
+    assert len(log) == 2 and mac.id not in "".join(log)
     mac.close()
     inner.close()
 

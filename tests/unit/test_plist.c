@@ -828,6 +828,37 @@ static void secrets_are_replaced_at_any_depth(void **state)
     }
 }
 
+static void what_breaks_off_is_redacted_up_to_there(void **state)
+{
+    static const char *const KEYS[] = { "Token", NULL };
+    static const struct { const char *text, *out; apr_size_t read; } ROWS[] = {
+        { "<dict><key>a</key><string>x",
+          "<dict><key>a</key><string>x\n", 27 },
+        { "<dict><key>Token</key><string>x",
+          "<dict><key>Token</key>\n", 22 },
+        { "<dict><key>Token</key>x", "<dict><key>Token</key>\n", 22 },
+        { "<dict><key>Token</key>x<string>y</string></dict>",
+          "<dict><key>Token</key><string>redacted</string></dict>\n", 48 },
+        { "<dict><key>Token</key><data>AA</data></string>",
+          "<dict><key>Token</key><data>cmVkYWN0ZWQ=</data></\n", 39 },
+        { "<dict/>more", "<dict/>\n", 7 },
+        { "bplist00", "\n", 0 },
+        { "", "\n", 0 },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        apr_size_t len;
+        nmdm_bytes_t out = nmdm_plist_redact_part(
+            &len, *state, exact_copy(*state, bytes_of(ROWS[i].text)), KEYS);
+
+        HOLDS(!strcmp(out.data, ROWS[i].out), "%s: %s", ROWS[i].text,
+              out.data);
+        HOLDS(len == ROWS[i].read, "%s: %d", ROWS[i].text, (int)len);
+        assert_int_equal(out.len, strlen(ROWS[i].out));
+    }
+}
+
 /* A property list has no such elements, but this is not for us to judge. */
 static void shortest_secrets_have_room_for_what_replaces_them(void **state)
 {
@@ -893,6 +924,7 @@ int main(void)
         TEST(what_is_written_is_compact_and_ends_with_a_newline),
         TEST(what_is_written_can_be_read),
         TEST(secrets_are_replaced_at_any_depth),
+        TEST(what_breaks_off_is_redacted_up_to_there),
         TEST(shortest_secrets_have_room_for_what_replaces_them),
     };
 
