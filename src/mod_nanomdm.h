@@ -56,6 +56,7 @@ typedef struct {
     int delete_commands;
     int sees_at_once;
     struct nmdm_retention_t *retention;
+    struct nmdm_seal_t *seal;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
@@ -143,6 +144,17 @@ const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
 
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
                                   char *const argv[]);
+
+/* ---- mod_nanomdm_seal.c: what seals the secrets of the database ---- */
+
+const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
+                                    char *const argv[]);
+/* Another server behind s that has the same tables and other keys, or NULL:
+ * each would store what the other cannot read. */
+server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s);
+/* What may be shown of the keys, or NULL. */
+const char *nanomdm_storage_key_text(apr_pool_t *p,
+                                     const struct nmdm_seal_t *keys);
 
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 

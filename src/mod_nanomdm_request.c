@@ -40,6 +40,7 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     policy->keeps_renewed = conf->keeps_renewed == 1;
     policy->delete_commands = conf->delete_commands == 1;
     policy->retention = conf->retention;
+    policy->seal = conf->seal;
     policy->sees_at_once = conf->sees_at_once == 1;
     policy->tokens = conf->tokens;
     policy->return_to_service = conf->return_to_service;

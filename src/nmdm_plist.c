@@ -625,11 +625,13 @@ nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
 typedef struct {
     XML_Parser parser;
     const char *const *keys;
+    int is_removing;            /* the key as well, and nothing instead */
     nmdm_bytes_t document;
     char *to;                   /* the next byte of what comes out */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the value to come is a secret */
+    XML_Index key_at;           /* where the last key began */
     XML_Index end;              /* of the root element, 0 before */
     char key[64];
     apr_size_t key_len;
@@ -673,19 +675,21 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
     if (rd->value_depth) {
         return;
     }
-    rd->in_key = !strcmp(name, "key");
-    rd->key_len = 0;
     if (rd->is_next) {
-        copy_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        copy_until(rd, rd->is_removing ? rd->key_at
+                   : XML_GetCurrentByteIndex(rd->parser));
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
+    rd->in_key = !strcmp(name, "key");
+    rd->key_at = XML_GetCurrentByteIndex(rd->parser);
+    rd->key_len = 0;
 }
 
 static void XMLCALL redact_end(void *baton, const XML_Char *name)
 {
     redactor_t *rd = baton;
-    const char *instead = strcmp(name, "data")
+    const char *instead = rd->is_removing ? "" : strcmp(name, "data")
         ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
 
     if (rd->value_depth == rd->depth) {
@@ -718,10 +722,11 @@ static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
     }
 }
 
-nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
-                               const char *const *keys)
+static nmdm_bytes_t rewrite(apr_pool_t *p, nmdm_bytes_t document,
+                            const char *const *keys, int is_removing)
 {
-    redactor_t rd = { .keys = keys, .document = document };
+    redactor_t rd = { .keys = keys, .is_removing = is_removing,
+                      .document = document };
     nmdm_bytes_t out = { "", 0 };
     char *data;
 
@@ -748,4 +753,16 @@ nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
         out.len = (apr_size_t)(rd.to - data);
     }
     return out;
+}
+
+nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
+                               const char *const *keys)
+{
+    return rewrite(p, document, keys, 0);
+}
+
+nmdm_bytes_t nmdm_plist_without(apr_pool_t *p, nmdm_bytes_t document,
+                                const char *const *keys)
+{
+    return rewrite(p, document, keys, 1);
 }
