@@ -4,10 +4,11 @@
  * A pass goes through the push certificates and then through the devices, in
  * the order of their ids. The row 'seal' of nanomdm_chores says whose pass it
  * is: "KEYS CHILD", or "KEYS" after the last one, where KEYS is the fingerprint
- * of all keys: with other keys a pass is due at once, whether to seal anew or
- * to see that no key is missing. Where in the pass a child is, it alone knows; whoever takes over begins anew, which costs little
- * because what is settled is only looked at. Each value is replaced if it is
- * still what was read, so nothing a device sends meanwhile is lost. */
+ * of all keys: with other keys a pass is due at once, to seal anew, or to see
+ * that no key is missing. Where in the pass a child is, it alone knows;
+ * whoever takes over begins anew, which costs little because what is settled
+ * is only looked at. Each value is replaced if it is still what was read, so
+ * nothing that a device sends meanwhile is lost. */
 
 #include "nmdm_sealer.h"
 #include "nmdm_crypto.h"

@@ -914,10 +914,11 @@ ROW(STMT_FORGET_COMMANDS, "forget_commands",
     "                    WHERE r.command_uuid = commands.command_uuid)"),
 
 /* Secrets that are to be sealed, of devices as yet by what they begin with.
- * NMDM_SEAL_HEAD is 39. A TokenUpdate is searched for the name of a key. */
+ * NMDM_SEAL_HEAD is 39. A TokenUpdate is searched for the name of a key. HEX
+ * of nothing is "" to SQLite. */
 ROW(STMT_SEAL_DEVICES, "seal_devices",
     "SELECT id, SUBSTR(bootstrap_token_b64, 1, 39),"
-    "       HEX(SUBSTR(unlock_token, 1, 39)),"
+    "       NULLIF(HEX(SUBSTR(unlock_token, 1, 39)), ''),"
     "       CASE WHEN token_update LIKE '%%UnlockToken%%' THEN '1' END"
     "  FROM devices WHERE id > %s ORDER BY id" PAGE,
     PGSQL
@@ -931,7 +932,8 @@ ROW(STMT_SEAL_CERTS, "seal_certs",
     " WHERE topic > %s ORDER BY topic" PAGE),
 
 ROW(STMT_SEAL_DEVICE, "seal_device",
-    "SELECT bootstrap_token_b64, HEX(unlock_token), token_update"
+    "SELECT bootstrap_token_b64, NULLIF(HEX(unlock_token), ''),"
+    "       token_update"
     "  FROM devices WHERE id = %s",
     PGSQL
     "SELECT bootstrap_token_b64, ENCODE(unlock_token, 'hex'), token_update"
