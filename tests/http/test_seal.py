@@ -74,8 +74,8 @@ class Home:
         assert wait_until(is_done, seconds=40)
 
     def settled_with(self, name, mark=0):
-        self.settled("nanomdm:info.*NMDM0951: -: 3 stored secrets are sealed"
-                     f" with the key {self.id_of(name)};", mark)
+        self.settled("nanomdm:info.*NMDM0951: -: \\d+ stored secrets are"
+                     f" sealed with the key {self.id_of(name)};", mark)
         assert self.ids() == {self.id_of(name)}
 
     def stored(self):
@@ -124,7 +124,8 @@ class Home:
             "POST", "/v1/enrollments/query",
             b'{"options":{"include_unlock_token":true}}').json
         assert one.json["device"]["unlock_token"] in [
-            each["device"].get("unlock_token") for each in some["enrollments"]]
+            each.get("device", {}).get("unlock_token")
+            for each in some["enrollments"]]
         assert self.operator.pushcert_get(self.topic).json["topic"] \
             == self.topic
         answer = self.operator.push(self.mac.id)
@@ -308,7 +309,7 @@ def test_a_database_of_nanomdm(home, httpd, db_server, device, expect_log):
     one.server.wait_for_log("NMDM0954", seconds=20)
     one.assert_sealed()
     one.assert_serves()
-    load_upgrades(one.db)
+    load_upgrades(db_server, one.db)
     one.server.graceful()
     one.settled_with("a")
     one.assert_sealed()
