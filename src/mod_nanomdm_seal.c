@@ -14,7 +14,7 @@ static const char *wrong(cmd_parms *cmd, const char *word,
                          const char *remedy)
 {
     int is_name = !strncmp(word, "file:", 5) || !strncmp(word, "env:", 4)
-        || !strcmp(word, "off");
+        || !strcmp(word, "off") || !*word;
 
     return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name,
                         is_name ? word : "(not shown)", remedy);
