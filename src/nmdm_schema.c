@@ -91,30 +91,12 @@ static nmdm_err_t *probe(nmdm_ctx_t *ctx)
     return nmdm_db_row(ctx, &found, NULL, 0, STMT_SCHEMA_PROBE, NULL, 0);
 }
 
-/* The first column of the first row, "" for NULL. */
-static nmdm_err_t *ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
-{
-    nmdm_db_t *db = ctx->db;
-    apr_dbd_results_t *results = NULL;
-    apr_dbd_row_t *row = NULL;
-    const char *text = NULL;
-
-    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
-        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
-        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
-                        NMDMNO(0806) "-: database: no answer to %s", sql);
-    }
-    text = apr_dbd_get_entry(db->driver, row, 0);
-    *value = apr_pstrdup(ctx->pool, text ? text : "");
-    return NULL;
-}
-
 /* 0 also when there is no such table. Not prepared: a statement that was
  * would not survive the upgrade. */
 static int version_of(nmdm_ctx_t *ctx)
 {
     const char *version;
-    nmdm_err_t *err = ask(ctx, &version, nmdm_sql_prefixed(
+    nmdm_err_t *err = nmdm_db_ask(ctx, &version, nmdm_sql_prefixed(
         ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
         ctx->lender->prefix));
 
@@ -138,8 +120,8 @@ static nmdm_err_t *chosen(nmdm_ctx_t *ctx, const char **missing,
 
     variable = apr_pstrmemdup(ctx->pool, variable, strcspn(variable, " "));
     NMDM_TRY(nmdm_db_run(ctx, choice));
-    NMDM_TRY(ask(ctx, missing, apr_pstrcat(ctx->pool, "SELECT ", variable,
-                                           NULL)));
+    NMDM_TRY(nmdm_db_ask(ctx, missing, apr_pstrcat(ctx->pool, "SELECT ",
+                                                   variable, NULL)));
     if (!strcmp(*missing, NOTHING)) {
         *missing = NULL;
     }
@@ -161,7 +143,7 @@ static nmdm_err_t *has_tables(nmdm_ctx_t *ctx, int *all)
     const char *number = "0";
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(ask(ctx, &number, nmdm_sql_prefixed(
+        NMDM_TRY(nmdm_db_ask(ctx, &number, nmdm_sql_prefixed(
             ctx->pool,
             "SELECT COUNT(*) FROM information_schema.tables"
             " WHERE table_schema = DATABASE()"
@@ -181,7 +163,7 @@ static nmdm_err_t *lock_mysql(nmdm_ctx_t *ctx)
 {
     const char *got;
 
-    NMDM_TRY(ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
+    NMDM_TRY(nmdm_db_ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
     return !strcmp(got, "1") ? NULL
         : nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0807)
                    "-: somebody else has been changing the schema for a"
@@ -228,7 +210,7 @@ static int is_missing(nmdm_ctx_t *ctx)
                       nmdm_sql_prefixed(ctx->pool, "devices",
                                         ctx->lender->prefix),
                       "')", NULL);
-    return !ask(ctx, &name, sql) && !*name;
+    return !nmdm_db_ask(ctx, &name, sql) && !*name;
 }
 
 static nmdm_err_t *create(nmdm_ctx_t *ctx)
@@ -410,7 +392,7 @@ static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
     const char *bytes;
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
+        NMDM_TRY(nmdm_db_ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
         apr_atomic_set32(&ctx->lender->schema->max_packet,
                          (apr_uint32_t)apr_atoi64(bytes));
     }
@@ -423,8 +405,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     int version;
 
     if (ctx->db->dialect == NMDM_SQLITE3) {
-        /* Kept in the file; readers then do not wait for a writer. */
-        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
+        NMDM_TRY(nmdm_db_use_wal(ctx));
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
