@@ -130,7 +130,8 @@ class StorageKeys:
 
     def open(self, column, row, value):
         """Bytes, if it was sealed."""
-        stored = text(value)
+        stored = text(bytes(value) if isinstance(value, memoryview)
+                      else value)
         if not (isinstance(stored, str) and stored.startswith(SEALED)):
             return value
         id_, _, sealed = stored[len(SEALED):-5].partition(" ")
