@@ -58,6 +58,7 @@ typedef struct {
     int delete_commands;
     int sees_at_once;
     struct nmdm_retention_t *retention;
+    struct nmdm_seal_t *seal;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
@@ -161,6 +162,17 @@ int nanomdm_is_recorded(request_rec *r);
 void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert);
 void nanomdm_record_body(request_rec *r, nmdm_bytes_t body);
 void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply);
+
+/* ---- mod_nanomdm_seal.c: what seals the secrets of the database ---- */
+
+const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
+                                    char *const argv[]);
+/* Another server behind s that has the same tables and other keys, or NULL:
+ * each would store what the other cannot read. */
+server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s);
+/* What may be shown of the keys, or NULL. */
+const char *nanomdm_storage_key_text(apr_pool_t *p,
+                                     const struct nmdm_seal_t *keys);
 
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 

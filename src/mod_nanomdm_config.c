@@ -56,6 +56,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->delete_commands = NANOMDM_UNSET;
     conf->sees_at_once = NANOMDM_UNSET;
     conf->retention = NULL;
+    conf->seal = NULL;
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
@@ -117,6 +118,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                    base->delete_commands);
     conf->sees_at_once = either(add->sees_at_once, base->sees_at_once);
     conf->retention = add->retention ? add->retention : base->retention;
+    conf->seal = add->seal ? add->seal : base->seal;
     conf->schema_mode = either(add->schema_mode, base->schema_mode);
     conf->table_prefix = add->table_prefix ? add->table_prefix
                                            : base->table_prefix;
@@ -771,6 +773,10 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
                       "days after which what is finished is removed, then"
                       " keep=N types=NAME,... dry-run"),
+    AP_INIT_TAKE_ARGV("NanoMDMStorageKey", nanomdm_set_storage_key, NULL, S,
+                      "keys that seal secrets in the database, the first"
+                      " seals: file:PATH, env:NAME or text; off before them"
+                      " unseals"),
     AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
                   "auto to create and upgrade tables, check to compare"),
     AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,

@@ -156,6 +156,8 @@ static void dump_server(const dump_t *dump, const nanomdm_conf_t *conf)
          : conf->schema_mode == NMDM_SCHEMA_CHECK ? "check"
          : "(by the database)");
     line(dump, "NanoMDMTablePrefix", conf->table_prefix);
+    line(dump, "NanoMDMStorageKey",
+         nanomdm_storage_key_text(dump->pool, conf->seal));
     line(dump, "NanoMDMLastSeen",
          conf->sees_at_once == 1 ? "immediate" : "buffered");
     url(dump, "NanoMDMPushURL", push.url);

@@ -42,6 +42,7 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     policy->keeps_renewed = conf->keeps_renewed == 1;
     policy->delete_commands = conf->delete_commands == 1;
     policy->retention = conf->retention;
+    policy->seal = conf->seal;
     policy->sees_at_once = conf->sees_at_once == 1;
     policy->tokens = conf->tokens;
     policy->return_to_service = conf->return_to_service;
@@ -63,9 +64,10 @@ int nanomdm_trace_init(void)
     return nmdm_crypto_random(&first_trace, sizeof(first_trace));
 }
 
-/* NanoMDM's are eight random bytes. A secret they are not, so one random number is drawn for a child and scattered
- * by SplitMix64 (Steele, Lea, Flood 2014), which repeats nothing. Random bytes
- * for each request would be a twentieth of a poll. */
+/* NanoMDM's are eight random bytes. A secret they are not, so one random number
+ * is drawn for a child and scattered by SplitMix64 (Steele, Lea, Flood 2014),
+ * which repeats nothing. Random bytes for each request would be a twentieth of
+ * a poll. */
 const char *nanomdm_new_trace_id(apr_pool_t *p)
 {
     apr_uint64_t z = first_trace

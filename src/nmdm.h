@@ -84,6 +84,8 @@ const char *nmdm_base64_encode(apr_pool_t *p, nmdm_bytes_t bytes);
 
 /* Lower-case hexadecimal. */
 const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
+/* The way back, from digits of either case; what is none ends it. */
+nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
 
 /* The number of characters (code points) of UTF-8 text: columns of the
  * database are measured in them. */
@@ -140,6 +142,7 @@ typedef struct {
                                          * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
     const struct nmdm_retention_t *retention;   /* NULL: all is kept */
+    const struct nmdm_seal_t *seal;     /* keys of stored secrets, or NULL */
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */

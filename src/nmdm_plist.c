@@ -625,11 +625,13 @@ nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
 typedef struct {
     XML_Parser parser;
     const char *const *keys;
+    int is_removing;            /* the key as well, and nothing instead */
     nmdm_bytes_t document;
     char *to;                   /* the next byte of what comes out */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the value to come is a secret */
+    XML_Index key_at;           /* where the last key began */
     XML_Index end;              /* of the root element, 0 before */
     char key[64];
     apr_size_t key_len;
@@ -684,19 +686,25 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
     if (rd->value_depth) {
         return;
     }
-    rd->in_key = !strcmp(name, "key");
-    rd->key_len = 0;
     if (rd->is_next) {
-        copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        if (rd->is_removing) {
+            copy_until(rd, rd->key_at);
+        }
+        else {
+            copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        }
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
+    rd->in_key = !strcmp(name, "key");
+    rd->key_at = XML_GetCurrentByteIndex(rd->parser);
+    rd->key_len = 0;
 }
 
 static void XMLCALL redact_end(void *baton, const XML_Char *name)
 {
     redactor_t *rd = baton;
-    const char *instead = strcmp(name, "data")
+    const char *instead = rd->is_removing ? "" : strcmp(name, "data")
         ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
 
     if (rd->value_depth == rd->depth) {
@@ -708,7 +716,9 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
     else if (!rd->value_depth && rd->in_key) {
         rd->is_next = is_secret(rd);
         rd->in_key = 0;
-        copy_until(rd, end_of_event(rd));
+        if (!rd->is_next || !rd->is_removing) {
+            copy_until(rd, end_of_event(rd));
+        }
     }
     if (!--rd->depth) {
         rd->end = end_of_event(rd);
@@ -741,10 +751,12 @@ static XML_Index end_of_part(const redactor_t *rd)
 
 /* As much as can be read, into out; the rest of the redactor says how far that
  * was. */
-static redactor_t redact(nmdm_bytes_t *out, apr_pool_t *p,
-                         nmdm_bytes_t document, const char *const *keys)
+static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
+                          nmdm_bytes_t document, const char *const *keys,
+                          int is_removing)
 {
-    redactor_t rd = { .keys = keys, .document = document };
+    redactor_t rd = { .keys = keys, .is_removing = is_removing,
+                      .document = document };
     char *data;
 
     *out = (nmdm_bytes_t){ "", 0 };
@@ -776,8 +788,8 @@ nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
 {
     nmdm_bytes_t out;
 
-    return redact(&out, p, document, keys).end ? out
-                                               : (nmdm_bytes_t){ "", 0 };
+    return rewrite(&out, p, document, keys, 0).end
+        ? out : (nmdm_bytes_t){ "", 0 };
 }
 
 nmdm_bytes_t nmdm_plist_redact_part(apr_size_t *read, apr_pool_t *p,
@@ -786,6 +798,15 @@ nmdm_bytes_t nmdm_plist_redact_part(apr_size_t *read, apr_pool_t *p,
 {
     nmdm_bytes_t out;
 
-    *read = (apr_size_t)redact(&out, p, document, keys).copied;
+    *read = (apr_size_t)rewrite(&out, p, document, keys, 0).copied;
     return out;
+}
+
+nmdm_bytes_t nmdm_plist_without(apr_pool_t *p, nmdm_bytes_t document,
+                                const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return rewrite(&out, p, document, keys, 1).end
+        ? out : (nmdm_bytes_t){ "", 0 };
 }

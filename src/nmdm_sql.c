@@ -476,7 +476,7 @@ ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
     " WHERE id = %s"),
 
 ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
-    "SELECT bootstrap_token_b64 FROM devices WHERE id = %s",
+    "SELECT bootstrap_token_b64, id FROM devices WHERE id = %s",
     LONG_COLUMNS 1),
 
 /* Only who is enrolled has something to keep. */
@@ -725,7 +725,7 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
     "   stale_token = push_certs.stale_token + 1"),
 
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
-    "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s",
+    "SELECT cert_pem, key_pem, topic FROM push_certs WHERE topic = %s",
     LONG_COLUMNS 1 << 0 | 1 << 1),
 
 ROW(STMT_ROSTER_WALK, "roster_walk",
@@ -986,6 +986,70 @@ ROW(STMT_FORGET_COMMANDS, "forget_commands",
     "                    WHERE q.command_uuid = commands.command_uuid)"
     "   AND NOT EXISTS (SELECT 1 FROM command_results r"
     "                    WHERE r.command_uuid = commands.command_uuid)"),
+
+/* Secrets that are to be sealed, of devices as yet by what they begin with.
+ * NMDM_SEAL_HEAD is 39. A TokenUpdate is searched for the name of a key. HEX
+ * of nothing is "" to SQLite. */
+ROW(STMT_SEAL_DEVICES, "seal_devices",
+    "SELECT id, SUBSTR(bootstrap_token_b64, 1, 39),"
+    "       NULLIF(HEX(SUBSTR(unlock_token, 1, 39)), ''),"
+    "       CASE WHEN token_update LIKE '%%UnlockToken%%' THEN '1' END"
+    "  FROM devices WHERE id > %s ORDER BY id" PAGE,
+    PGSQL
+    "SELECT id, SUBSTR(bootstrap_token_b64, 1, 39),"
+    "       ENCODE(SUBSTR(unlock_token, 1, 39), 'hex'),"
+    "       CASE WHEN token_update LIKE '%%UnlockToken%%' THEN '1' END"
+    "  FROM devices WHERE id > %s ORDER BY id" PAGE),
+
+ROW(STMT_SEAL_CERTS, "seal_certs",
+    "SELECT topic, SUBSTR(key_pem, 1, 39) FROM push_certs"
+    " WHERE topic > %s ORDER BY topic" PAGE),
+
+ROW(STMT_SEAL_DEVICE, "seal_device",
+    "SELECT bootstrap_token_b64, NULLIF(HEX(unlock_token), ''),"
+    "       token_update"
+    "  FROM devices WHERE id = %s",
+    PGSQL
+    "SELECT bootstrap_token_b64, ENCODE(unlock_token, 'hex'), token_update"
+    "  FROM devices WHERE id = %s",
+    LONG_COLUMNS 1 << 0 | 1 << 1 | 1 << 2),
+
+/* Each unless it has become another meanwhile. */
+ROW(STMT_SEAL_BOOTSTRAP_TOKEN, "seal_bootstrap_token",
+    "UPDATE devices SET bootstrap_token_b64 = %s"
+    " WHERE id = %s AND bootstrap_token_b64 = %s"),
+
+ROW(STMT_SEAL_UNLOCK_TOKEN, "seal_unlock_token",
+    "UPDATE devices SET unlock_token = %pDb"
+    " WHERE id = %s AND HEX(unlock_token) = %s",
+    PGSQL
+    "UPDATE devices SET unlock_token = %pDb"
+    " WHERE id = %s AND ENCODE(unlock_token, 'hex') = %s"),
+
+ROW(STMT_SEAL_TOKEN_UPDATE, "seal_token_update",
+    "UPDATE devices SET token_update = %s"
+    " WHERE id = %s AND token_update = %s"),
+
+ROW(STMT_SEAL_PUSH_KEY, "seal_push_key",
+    "UPDATE push_certs SET key_pem = %s WHERE topic = %s AND key_pem = %s"),
+
+/* Unlike retention, sealing is due at once when position tells of another
+ * key, and is somebody's for as long as it takes. */
+ROW(STMT_SEAL_CHORE_ADD, "seal_chore_add",
+    "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
+    " ON CONFLICT (name) DO NOTHING",
+    MYSQL
+    "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
+    " ON DUPLICATE KEY UPDATE name = VALUES(name)"),
+
+ROW(STMT_SEAL_CHORE_LOOK, "seal_chore_look",
+    "SELECT position, CASE WHEN next_at <= EPOCH_SECONDS THEN '1' END"
+    "  FROM nanomdm_chores WHERE name = 'seal'"),
+
+ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
+    "UPDATE nanomdm_chores"
+    "   SET next_at = EPOCH_SECONDS + 300, position = %s"
+    " WHERE name = 'seal' AND position = %s"),
 
 ROW(STMT_EVENT_OLD, "event_old",
     "SELECT seq FROM nanomdm_events"

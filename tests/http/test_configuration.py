@@ -19,6 +19,7 @@ from wire import assert_empty
 pytestmark = pytest.mark.one_database
 
 SECRET = "s3cr3t-of-the-operator"
+STORAGE_KEY = "5a" * 32
 PGSQL = "host=127.0.0.1 dbname=n user=n password=p"
 MYSQL = "host=127.0.0.1,dbname=n,user=n,pass=p"
 POOL = """\
@@ -66,6 +67,12 @@ def api_key(value, **files):
              for name, content in files.items()}
     return {"replace": {"api_key": f"NanoMDMAPIKey {value}"},
             "files": files}
+
+
+def storage_key(value, **files):
+    files = {name.replace("_", "."): content
+             for name, content in files.items()}
+    return {"extra_server": f"NanoMDMStorageKey {value}", "files": files}
 
 
 def database(text):
@@ -206,6 +213,28 @@ WRONG = {
         ["NanoMDMAPIKey", "blank.key", "empty|no secret"]),
     "API key file without a name": (
         api_key("file:"), ["NanoMDMAPIKey", "file:"]),
+    "storage key that is no key": (
+        storage_key(SECRET), ["NanoMDMStorageKey", "openssl rand -hex 32"]),
+    "storage key of 31 bytes in a file": (
+        storage_key("file:{folder}/short.key", short_key="ab" * 31),
+        ["NanoMDMStorageKey", "short.key", "openssl rand -hex 32"]),
+    "storage key file that is not there": (
+        storage_key("off file:{folder}/nowhere.key"),
+        ["NanoMDMStorageKey", "nowhere.key"]),
+    "second storage key that is no key": (
+        storage_key(f"{STORAGE_KEY} secret"), ["NanoMDMStorageKey", "32"]),
+    "storage key without a word": (
+        storage_key(""), ["NanoMDMStorageKey", "file:PATH"]),
+    "off behind a storage key": (
+        storage_key(f"{STORAGE_KEY} off"), ["NanoMDMStorageKey", '"off"']),
+    "two lines of storage keys": (
+        {"extra_server": f"NanoMDMStorageKey {STORAGE_KEY}\n"
+         f"NanoMDMStorageKey {STORAGE_KEY}"},
+        ["NanoMDMStorageKey", "second line"]),
+    "storage keys that differ": (
+        {"extra_server": f"NanoMDMStorageKey {STORAGE_KEY}",
+         "replace": {"tls": TLS + "NanoMDMStorageKey off\n"}},
+        ["NMDM0016", "NanoMDMStorageKey", "virtual hosts"]),
     "API key from an unset variable": (
         api_key("env:NANOMDM_NO_SUCH_KEY"),
         ["NanoMDMAPIKey", "NANOMDM_NO_SUCH_KEY"]),
@@ -262,6 +291,7 @@ def test_k1_wrong_configuration_is_refused(httpd, options, patterns):
     assert "Syntax OK" not in said
     for pattern in patterns:
         assert re.search(pattern, said), (pattern, said)
+    assert SECRET not in said and STORAGE_KEY not in said
 
 
 def test_k1_refused_configuration_does_not_start(httpd):
@@ -397,6 +427,12 @@ RIGHT = {
         b"Subject: first\n" + certs.root("x").pem + b"\n# next\n"
         + certs.root("y").pem)),
     "literal key": api_key(SECRET),
+    "literal storage key": storage_key(STORAGE_KEY),
+    "storage keys of a file and a variable": storage_key(
+        "file:{folder}/my.key env:NANOMDM_TEST_STORAGE_KEY",
+        my_key="WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo=\n"),
+    "no storage key any more": storage_key(f"off {STORAGE_KEY}"),
+    "no storage key at all": storage_key("off"),
     "key of a variable": api_key("env:NANOMDM_TEST_KEY"),
     "key of a file": api_key("file:{folder}/my.key", my_key=SECRET),
     "no API at all": {"without": ["api", "api_key"]},
@@ -437,9 +473,10 @@ RIGHT = {
 @pytest.mark.parametrize("options", RIGHT.values(), ids=RIGHT)
 def test_right_configuration_passes(httpd, monkeypatch, options):
     monkeypatch.setenv("NANOMDM_TEST_KEY", SECRET)
+    monkeypatch.setenv("NANOMDM_TEST_STORAGE_KEY", STORAGE_KEY)
     status, said = httpd(start=False, **options).configtest()
     assert (status, said.splitlines()[-1]) == (0, "Syntax OK"), said
-    assert SECRET not in said
+    assert SECRET not in said and STORAGE_KEY not in said
 
 
 # -- secrets ----------------------------------------------------------

@@ -23,12 +23,13 @@ import ca as certs
 from apns import Answer as Refusal
 from apns import Apns
 from device import Device, Operator, command
-from documents import Reading, System, block
+from documents import Reading, System, block, blocks
 from filekv import FileKV
 from receiver import Answer, Receiver
 from server import server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
 from test_dump import RECORD
+from test_seal import Home
 
 one_database = pytest.mark.one_database
 
@@ -191,6 +192,8 @@ def test_readme(system, receiver, ca, expect_log):
 
     system.sh("a2enmod proxy proxy_http")
     system.add_to_site(read.apache("NanoMDMRetention"))
+    system.sh(read.sh("(umask 077; openssl rand -hex 32 > /etc/nanomdm/st"))
+    system.add_to_site(read.apache("NanoMDMStorageKey"))
     system.add_to_site(read.apache('<Location "/authproxy/">').replace(
         "http://127.0.0.1:9008", receiver.url))
     system.add_to_site(read.apache("NanoMDMToken"))
@@ -359,9 +362,37 @@ def test_operations(httpd, ca):
     read.elsewhere("SSLVerifyClient", "apache", test_proxy)
     read.elsewhere("server {", "nginx", test_proxy)
     read.elsewhere("frontend devices", "haproxy", test_proxy)
+    read.elsewhere("(umask 077", "sh", test_changing_the_storage_key)
+    for _ in range(3):
+        read.elsewhere("NanoMDMStorageKey", "apache",
+                       test_changing_the_storage_key)
     read.elsewhere("sqlite3", "sh", test_backup)
     read.elsewhere("make && make install", "sh", test_quickstart)
     read.end()
+
+
+@one_database
+def test_changing_the_storage_key(httpd, fresh_db, device, apns):
+    """As the guide says, beginning with the line of README."""
+    def ours(text):
+        return (text.replace("/etc/nanomdm/storage-new.key", "{folder}/b.key")
+                .replace("/etc/nanomdm/storage.key", "{folder}/a.key"))
+    make, both, new, off = [
+        ours(each.text) for each in blocks("docs/operations.md")
+        if "storage-new.key" in each.text]
+    home = Home(httpd, fresh_db(), apns, ours(
+        block("README.md", "NanoMDMStorageKey").text)).move_in(device)
+    home.settled_with("a")
+    run("sh", "-c", make.format(folder=home.server.folder))
+    home.keys["b"] = (home.server.folder / "b.key").read_text().strip()
+    for line in both, new:
+        mark = home.configure(line.strip())
+        home.settled_with("b", mark)
+        home.assert_serves()
+    home.settled("NMDM0956", home.configure(off.strip()))
+    home.assert_clear()
+    home.assert_serves()
+    home.operator.close()
 
 
 def at_home(text):

@@ -559,7 +559,8 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     server = httpd(
         fresh_db(), start=False, api_key="TOP-SECRET-1",
         files={"token": b"TOP-SECRET-2"},
-        extra_server="NanoMDMPushProxy http://proxy:3128",
+        extra_server="NanoMDMPushProxy http://proxy:3128\n"
+        f"NanoMDMStorageKey {'5a' * 32} {'5b' * 32}",
         extra_vhost="""
             NanoMDMMaxBody 4711
             NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
@@ -576,8 +577,10 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
                           stderr=subprocess.STDOUT, check=True)
     said = done.stdout.decode()
     assert "TOP-SECRET" not in said
+    assert "5a5a" not in said and "5b5b" not in said
     assert said.count("Server localhost:") == 2
     assert re.search(r"NanoMDMAPIKey +\(set; not shown\)", said)
+    assert re.search(r"NanoMDMStorageKey +2 keys, not shown$", said, re.M)
     assert re.search(r"NanoMDMPushProxy +http://proxy:3128", said)
     assert re.search(r"DeclarativeManagementURL +https://dm/a/$", said,
                      re.M)

@@ -45,12 +45,12 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, void *baton)
 static nmdm_err_t *get(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
-    const char *key_pem;
-    int found;
+    nmdm_stored_cert_t cert = { 0 };
 
     work->calls++;
-    return nmdm_store_get_push_cert(ctx, &found, &work->value, &key_pem,
-                                    work->topic);
+    NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert, work->topic));
+    work->value = cert.cert_pem;
+    return NULL;
 }
 
 static const char *topics(world_t *w)

@@ -877,6 +877,33 @@ static void shortest_secrets_have_room_for_what_replaces_them(void **state)
                         apr_psprintf(*state, "<b>%s</b>\n", expected));
 }
 
+static void keys_are_removed_with_their_values(void **state)
+{
+    static const char *const KEYS[] = { "Token", NULL };
+    static const char *const ROWS[][2] = {
+        { "<dict><key>Token</key><data>AA</data></dict>", "<dict></dict>\n" },
+        { "<dict> <key>Tok&#101;n</key>\n<data/> <key>b</key><true/></dict>",
+          "<dict>  <key>b</key><true/></dict>\n" },
+        { "<dict><key>a</key><string>Token</string></dict>",
+          "<dict><key>a</key><string>Token</string></dict>\n" },
+        { "<dict><key>a</key><dict><key>Token</key><dict><key>Token</key>"
+          "<string>x</string></dict></dict></dict>",
+          "<dict><key>a</key><dict></dict></dict>\n" },
+        { "<dict><key>Token</key><key>Token</key><data>AA</data></dict>",
+          "<dict><data>AA</data></dict>\n" },
+        { "<dict><key>Token</key><data>AA", "" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        nmdm_bytes_t out = nmdm_plist_without(
+            *state, exact_copy(*state, bytes_of(ROWS[i][0])), KEYS);
+
+        HOLDS(!strcmp(out.data, ROWS[i][1]), "%s: %s", ROWS[i][0], out.data);
+        assert_int_equal(out.len, strlen(ROWS[i][1]));
+    }
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -926,6 +953,7 @@ int main(void)
         TEST(secrets_are_replaced_at_any_depth),
         TEST(what_breaks_off_is_redacted_up_to_there),
         TEST(shortest_secrets_have_room_for_what_replaces_them),
+        TEST(keys_are_removed_with_their_values),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
