@@ -59,6 +59,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
+    conf->rate_limit = NULL;
     conf->tokens = NULL;
     conf->return_to_service = NULL;
     conf->push_url = NULL;
@@ -121,6 +122,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                            : base->table_prefix;
     conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
                                                     : base->max_body;
+    conf->rate_limit = add->rate_limit ? add->rate_limit : base->rate_limit;
     conf->tokens = both(p, add->tokens, base->tokens);
     conf->return_to_service = both(p, add->return_to_service,
                                    base->return_to_service);
@@ -765,6 +767,9 @@ const command_rec nanomdm_directives[] = {
                   "what table names begin with, such as nano_"),
     AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
                   "largest request body in bytes"),
+    AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
+                   "how often a device may come, such as 10/s, and how many"
+                   " requests at once; or Off"),
     AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
     AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,

@@ -133,6 +133,7 @@ static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
     names(dump, "NanoMDMToken", conf->tokens);
     names(dump, "NanoMDMReturnToService", conf->return_to_service);
     number(dump, "NanoMDMMaxBody", nanomdm_max_body(conf));
+    line(dump, "NanoMDMRateLimit", nanomdm_rate_limit_text(conf));
     webhooks(dump, conf);
     url(dump, "NanoMDMDeclarativeManagementURL", conf->dm_url);
     secret(dump, "NanoMDMDeclarativeManagementSendKey", conf->dm_send_key);

@@ -24,6 +24,7 @@ typedef enum {
     NMDM_NOT_FOUND,
     NMDM_UPSTREAM,      /* another server failed us */
     NMDM_UNAVAILABLE,   /* the database is away; worth another try */
+    NMDM_LIMITED,       /* more than NanoMDMRateLimit; worth one, later */
     NMDM_INTERNAL
 } nmdm_kind_e;
 

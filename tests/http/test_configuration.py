@@ -185,6 +185,17 @@ WRONG = {
     "MaxBody beyond all numbers": (
         vhost("NanoMDMMaxBody 99999999999999999999"),
         ["NanoMDMMaxBody", "99999999999999999999"]),
+    **{f"rate limit {words}": (
+        vhost(f"NanoMDMRateLimit {words}"),
+        ["NanoMDMRateLimit", re.escape(wrong), remedy])
+       for words, wrong, remedy in (
+           ("10", "10", "such as 10/s"), ("fast", "fast", "such as 10/s"),
+           ("0/s", "0/s", "from 1"), ("-1/s", "-1/s", "from 1"),
+           ("1001/s", "1001/s", "to 1000"), ("10/d", "10/d", "/h"),
+           ("99999999999999999999/s", "99999999999999999999/s", "to 1000"),
+           ("10/s 0", '"0"', "at once"), ("10/s all", "all", "at once"),
+           ("10/s 100001", "100001", "at once"),
+           ("10/s 5x", "5x", "at once"), ("Off 5", "5", "Off"))},
     "API key file that is not there": (
         api_key("file:{folder}/nowhere.key"),
         ["NanoMDMAPIKey", "nowhere.key"]),
@@ -361,6 +372,7 @@ NanoMDMDeleteCommands On
 NanoMDMTablePrefix nano_
 NanoMDMSchema auto
 NanoMDMMaxBody 1048576
+NanoMDMRateLimit 60/m 600
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 EVERY_IN_LOCATION = """\
@@ -369,6 +381,7 @@ NanoMDMTrustedProxy 192.0.2.0/24
 NanoMDMRetroactive Off
 NanoMDMUserAuthenticate decline
 NanoMDMMaxBody 1
+NanoMDMRateLimit Off
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 

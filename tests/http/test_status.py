@@ -430,7 +430,7 @@ def test_a_section_of_mod_status(httpd, fresh_db):
     assert lines == {"NanoMDMCheckIns": "0", "NanoMDMReports": "0",
                      "NanoMDMCommandsDelivered": "0", "NanoMDMPushes": "0",
                      "NanoMDMWebhookEvents": "0",
-                     "NanoMDMDatabaseFailures": "0",
+                     "NanoMDMDatabaseFailures": "0", "NanoMDMLimited": "0",
                      "NanoMDMSeenLastHour": "0"}
     text = operator.raw("GET", "/server-status").body.decode()
     assert "<h2>mod_nanomdm " in text and "<dt>Check-ins: 0</dt>" in text
@@ -446,6 +446,7 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
         extra_server="NanoMDMPushProxy http://proxy:3128",
         extra_vhost="""
             NanoMDMMaxBody 4711
+            NanoMDMRateLimit 60/m
             NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
             NanoMDMWebhookKey TOP-SECRET-5
             NanoMDMDeclarativeManagementURL https://u:TOP-SECRET-6@dm/a/?k=1
@@ -472,5 +473,6 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
     assert re.search(r"NanoMDMRetroactive +On", mdm)
     assert re.search(r"NanoMDMMaxBody +4711", mdm)
+    assert re.search(r"NanoMDMRateLimit +60/m 60$", mdm, re.M)
     assert "Location /v1: nanomdm-api\n" in said
     assert "Location /status: nanomdm-status\n" in said
