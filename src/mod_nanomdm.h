@@ -50,6 +50,7 @@ typedef struct {
     apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
     apr_int64_t identity_grace;         /* seconds */
     int retroactive;
+    int latest_only;
     int empty_challenge;
     int keeps_renewed;
     const char *api_key;                /* the secret itself */

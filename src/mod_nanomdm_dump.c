@@ -128,6 +128,8 @@ static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
 {
     identity(dump, conf);
     flag(dump, "NanoMDMRetroactive", conf->retroactive == 1);
+    line(dump, "NanoMDMAssociation",
+         conf->latest_only == 1 ? "latest" : "all");
     line(dump, "NanoMDMUserAuthenticate",
          conf->empty_challenge == 1 ? "empty-challenge" : "decline");
     names(dump, "NanoMDMToken", conf->tokens);

@@ -131,6 +131,7 @@ typedef struct nmdm_totals_t nmdm_totals_t;
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
+    int latest_only;            /* counts one certificate of a device only? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */

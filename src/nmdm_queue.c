@@ -15,12 +15,14 @@
 static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
                         const nmdm_id_t *who)
 {
+    const char *args[5] = { who->id, who->device_id, ctx->cert->sha256 };
     const char *cols[2];
-    int found;
+    int more, found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_QUEUE_WAITS,
-                         NMDM_ARGS(who->id, who->device_id,
-                                   ctx->cert->sha256)));
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 3));
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2,
+                         more ? STMT_QUEUE_WAITS_LATEST : STMT_QUEUE_WAITS,
+                         args, 3 + more));
     *next = !found ? NMDM_NEXT_STRANGER
         : !cols[1] ? NMDM_NEXT_NOTHING : NMDM_NEXT_COMMAND;
     return NULL;
@@ -30,14 +32,17 @@ static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
                          nmdm_command_t *command, const nmdm_id_t *who,
                          const char *open_status)
 {
+    const char *args[7] = { who->id, open_status, open_status,
+                            who->device_id, ctx->cert->sha256 };
     const char *cols[4];
-    int found;
+    int more, found;
 
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 5));
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
-                         nmdm_schema_is_complete(ctx) ? STMT_QUEUE_NEXT
-                                            : STMT_QUEUE_NEXT_SCAN,
-                         NMDM_ARGS(who->id, open_status, open_status,
-                                   who->device_id, ctx->cert->sha256)));
+                         more ? STMT_QUEUE_NEXT_LATEST
+                         : nmdm_schema_is_complete(ctx)
+                             ? STMT_QUEUE_NEXT : STMT_QUEUE_NEXT_SCAN,
+                         args, 5 + more));
     if (!found) {
         *next = NMDM_NEXT_STRANGER;
         return NULL;
@@ -72,13 +77,18 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               const nmdm_msg_t *msg)
 {
     const nmdm_report_t *report = &msg->u.report;
+    const char *args[8] = { report->status, report->stored, msg->who.id,
+                            report->command_uuid, msg->who.device_id,
+                            ctx->cert->sha256 };
+    int is_final = strcmp(report->status, "NotNow") != 0, more;
 
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 6));
     return nmdm_db_exec(ctx, stored,
-                        strcmp(report->status, "NotNow")
-                            ? STMT_RESULT_PUT : STMT_RESULT_NOT_NOW,
-                        NMDM_ARGS(report->status, report->stored,
-                                  msg->who.id, report->command_uuid,
-                                  msg->who.device_id, ctx->cert->sha256));
+                        more ? is_final ? STMT_RESULT_PUT_LATEST
+                                        : STMT_RESULT_NOT_NOW_LATEST
+                             : is_final ? STMT_RESULT_PUT
+                                        : STMT_RESULT_NOT_NOW,
+                        args, 6 + more);
 }
 
 nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)

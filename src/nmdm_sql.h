@@ -16,10 +16,13 @@ typedef enum {
 typedef enum {
     /* certificate associations */
     STMT_CERT_IS_ASSOCIATED,
+    STMT_CERT_IS_LATEST,
     STMT_CERT_IS_KNOWN,
     STMT_DEVICE_HAS_CERT,
     STMT_CERT_ASSOCIATE,
     STMT_DEVICE_OF_CERT,
+    STMT_DEVICE_OF_LATEST,
+    STMT_DEVICE_CERT,
     /* enrollments */
     STMT_DEVICE_PUT,
     STMT_DEVICE_EXISTS,
@@ -46,7 +49,9 @@ typedef enum {
     STMT_RENEWAL_DROP,
     /* the command queue */
     STMT_QUEUE_WAITS,
+    STMT_QUEUE_WAITS_LATEST,
     STMT_QUEUE_NEXT,
+    STMT_QUEUE_NEXT_LATEST,
     STMT_QUEUE_NEXT_SCAN,
     STMT_QUEUE_CLEAR,
     STMT_QUEUE_CLEAR_SCAN,
@@ -58,7 +63,9 @@ typedef enum {
     STMT_COMMAND_REMOVE,
     STMT_COMMAND_TAKE_BACK,
     STMT_RESULT_PUT,
+    STMT_RESULT_PUT_LATEST,
     STMT_RESULT_NOT_NOW,
+    STMT_RESULT_NOT_NOW_LATEST,
     STMT_RESULT_REMOVE,
     STMT_ENROLLED_IDS,
     /* push */

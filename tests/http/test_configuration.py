@@ -176,6 +176,9 @@ WRONG = {
         ["NanoMDMTablePrefix", "n" * 64]),
     "MaxBody 0": (
         vhost("NanoMDMMaxBody 0"), ["NanoMDMMaxBody", r"\b0\b"]),
+    "another association": (
+        vhost("NanoMDMAssociation newest"),
+        ["NanoMDMAssociation", "newest", "write all or latest"]),
     "negative MaxBody": (
         vhost("NanoMDMMaxBody -1"), ["NanoMDMMaxBody", "-1"]),
     "MaxBody in words": (
@@ -367,6 +370,7 @@ NanoMDMIntermediateCertificateFile {folder}/middle.pem
 NanoMDMIdentity tls signature header:X-Client-Cert
 NanoMDMTrustedProxy 127.0.0.1 10.0.0.0/8 ::1 2001:db8::/32
 NanoMDMRetroactive On
+NanoMDMAssociation latest
 NanoMDMUserAuthenticate empty-challenge
 NanoMDMDeleteCommands On
 NanoMDMTablePrefix nano_
@@ -379,6 +383,7 @@ EVERY_IN_LOCATION = """\
 NanoMDMIdentity header:X-Other
 NanoMDMTrustedProxy 192.0.2.0/24
 NanoMDMRetroactive Off
+NanoMDMAssociation all
 NanoMDMUserAuthenticate decline
 NanoMDMMaxBody 1
 NanoMDMRateLimit Off

@@ -446,6 +446,7 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
         extra_server="NanoMDMPushProxy http://proxy:3128",
         extra_vhost="""
             NanoMDMMaxBody 4711
+            NanoMDMAssociation latest
             NanoMDMRateLimit 60/m
             NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
             NanoMDMWebhookKey TOP-SECRET-5
@@ -473,6 +474,7 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
     assert re.search(r"NanoMDMRetroactive +On", mdm)
     assert re.search(r"NanoMDMMaxBody +4711", mdm)
+    assert re.search(r"NanoMDMAssociation +latest$", mdm, re.M)
     assert re.search(r"NanoMDMRateLimit +60/m 60$", mdm, re.M)
     assert "Location /v1: nanomdm-api\n" in said
     assert "Location /status: nanomdm-status\n" in said
