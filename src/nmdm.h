@@ -32,6 +32,7 @@ typedef enum {
 typedef enum {
     NMDM_RETRY_NO,
     NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
+    NMDM_RETRY_LATER,   /* no room on a disk: by the client, not by us */
     NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */
 } nmdm_retry_e;
 

@@ -389,7 +389,8 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
     nmdm_err_t *err = probe(ctx);
     int is_nanomdms;
 
-    if (!err || err->retry == NMDM_RETRY_WAIT) {
+    if (!err || err->retry == NMDM_RETRY_WAIT
+        || err->retry == NMDM_RETRY_LATER) {
         return err;
     }
     NMDM_TRY(has_tables(ctx, &is_nanomdms));
