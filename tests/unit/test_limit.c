@@ -5,6 +5,7 @@
 #include "nmdm_limit.h"
 
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 
 #include <string.h>
 
@@ -155,6 +156,59 @@ static void it_is_news_once_a_minute(void **state)
     assert_true(was_news);
 }
 
+/* ---- From many threads ---- */
+
+#define THREADS 6
+#define EACH 20000
+
+typedef struct {
+    nmdm_limits_t *limits;
+    int taken;
+} crowd_t;
+
+static const nmdm_limit_t AN_HOUR = { 60 * MINUTE, 1000, "1/h 1000" };
+
+/* Others come and go in the same set of buckets meanwhile. */
+static void *APR_THREAD_FUNC ask_often(apr_thread_t *thread, void *baton)
+{
+    crowd_t *crowd = baton;
+    int i;
+
+    for (i = 0; i < EACH; i++) {
+        apr_interval_time_t wait;
+        char other[65];
+        int is_news;
+
+        apr_snprintf(other, sizeof(other), "%016x", 8192 * (i % 5 + 1) + 7);
+        crowd->taken += nmdm_limits_take(crowd->limits, &wait, &is_news,
+                                         "0000000000000007", &AN_HOUR, NOW);
+        nmdm_limits_take(crowd->limits, &wait, &is_news, other,
+                         &TWO_A_SECOND, NOW + i);
+    }
+    (void)thread;
+    return NULL;
+}
+
+static void threads_share_one_bucket(void **state)
+{
+    nmdm_limits_t *limits = made(*state);
+    crowd_t crowds[THREADS];
+    apr_thread_t *threads[THREADS];
+    apr_status_t rv;
+    int i, n = 0;
+
+    for (i = 0; i < THREADS; i++) {
+        crowds[i] = (crowd_t){ limits, 0 };
+        assert_int_equal(apr_thread_create(&threads[i], NULL, ask_often,
+                                           &crowds[i], *state), 0);
+    }
+    for (i = 0; i < THREADS; i++) {
+        apr_thread_join(&rv, threads[i]);
+        n += crowds[i].taken;
+    }
+    assert_int_equal(n, AN_HOUR.burst);
+}
+
 static void none_is_no_limit(void **state)
 {
     nmdm_limit_t off = { 0, 0, "Off" };
@@ -182,6 +236,7 @@ int main(void)
         TEST(too_many_are_forgiven),
         TEST(a_clock_set_back_locks_nobody_out),
         TEST(it_is_news_once_a_minute),
+        TEST(threads_share_one_bucket),
         TEST(none_is_no_limit),
     };
 
