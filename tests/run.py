@@ -158,9 +158,19 @@ def sanitized():
                   NANOMDM_PRELOAD=str(POOL_SHIM))
 
 
+def valgrind():
+    """One process of httpd under valgrind, from enrollment to CheckOut."""
+    status, output = call("make", "check-valgrind")
+    counted = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    if not counted:
+        return Result(failed=1, output=output)
+    passed, failed = map(int, counted.groups())
+    return Result(passed, max(failed, int(bool(status))), output=output)
+
+
 STAGES = {stage.__name__: stage for stage in
           (scripts, compilers, unit, threads, corpus, http, worker, sanitized,
-           faults)}
+           valgrind, faults)}
 
 
 def main():
