@@ -57,7 +57,8 @@ MODS       := /etc/apache2/mods-available
 install: all
 	install -d $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(LIBEXECDIR)/mod_nanomdm.so
-	if [ -d $(DESTDIR)$(MODS) ]; then \
+	if [ -d $(MODS) ] || [ -d $(DESTDIR)$(MODS) ]; then \
+	    install -d $(DESTDIR)$(MODS) && \
 	    install -m 644 conf/nanomdm.load conf/nanomdm.conf \
 	        $(DESTDIR)$(MODS); fi
 

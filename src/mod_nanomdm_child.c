@@ -13,6 +13,7 @@
 #include "nmdm_db.h"
 #include "nmdm_retention.h"
 #include "nmdm_seen.h"
+#include "nmdm_wal.h"
 #include "nmdm_store.h"
 #include "nmdm_sweep.h"
 
@@ -625,6 +626,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->lender.writer = writer;
     site->shelf = shelf_of(pchild, s, child);
     err = nmdm_seen_create(&site->seen, pchild);
+    if (!err) {
+        err = nmdm_wal_create(&site->lender.wal, pchild);
+    }
     if (!err) {
         err = nmdm_daily_create(&site->daily, pchild);
     }

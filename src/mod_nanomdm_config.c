@@ -592,6 +592,15 @@ static const char *add_return_to_service(cmd_parms *cmd, void *conf_,
     return NULL;
 }
 
+/* apr_uri_parse takes any number for one. */
+static int has_bad_port(const apr_uri_t *uri)
+{
+    apr_int64_t port = uri->port_str && *uri->port_str
+        ? apr_atoi64(uri->port_str) : 1;
+
+    return port < 1 || port > 65535;
+}
+
 /* scheme://host[:port], with nothing but a slash behind it. */
 static const char *set_origin(cmd_parms *cmd, const char **slot,
                               const char *url, const char *scheme)
@@ -600,7 +609,8 @@ static const char *set_origin(cmd_parms *cmd, const char **slot,
 
     if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
         || !uri.scheme || strcmp(uri.scheme, scheme) || !uri.hostname
-        || !*uri.hostname || uri.user || uri.password || uri.query
+        || !*uri.hostname || has_bad_port(&uri) || uri.user
+        || uri.password || uri.query
         || uri.fragment || (uri.path && strcmp(uri.path, "/"))) {
         return wrong(cmd, url, apr_psprintf(cmd->pool, "not a URL of this"
                                             " kind; write %s://HOST or"
@@ -694,8 +704,8 @@ const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
     if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
         || !uri.scheme || (strcmp(uri.scheme, "http")
                            && strcmp(uri.scheme, "https"))
-        || !uri.hostname || !*uri.hostname || uri.fragment
-        || url[strcspn(url, " \t\r\n")]) {
+        || !uri.hostname || !*uri.hostname || has_bad_port(&uri)
+        || uri.fragment || url[strcspn(url, " \t\r\n")]) {
         return wrong(cmd, url, "not a URL of this kind; write"
                                " https://HOST/PATH or http://HOST/PATH");
     }

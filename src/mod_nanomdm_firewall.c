@@ -254,10 +254,26 @@ static int is_guarded(request_rec *r)
     return 0;
 }
 
+/* A server behind that has not answered: mod_proxy says 503, NanoMDM 502. What
+ * it says itself is no error of httpd's and does not come this way. */
+static int is_unreachable(const request_rec *r)
+{
+    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+
+    return r->proxyreq && r->status == HTTP_SERVICE_UNAVAILABLE && verdict
+        && !verdict->status;
+}
+
 /* On the way of every error that httpd makes. */
 static void stand_before_errors(request_rec *r)
 {
     if (!ap_is_HTTP_ERROR(r->status)) {
+        return;
+    }
+    if (is_unreachable(r)) {
+        r->status = HTTP_BAD_GATEWAY;
+        r->status_line = NULL;
+        stand_in_the_way(r, 1);
         return;
     }
     if (is_device_url_at_last(r)) {

@@ -121,6 +121,7 @@ typedef struct {
 typedef struct nmdm_db_t nmdm_db_t;
 typedef struct nmdm_lender_t nmdm_lender_t;
 typedef struct nmdm_seen_t nmdm_seen_t;
+typedef struct nmdm_wal_t nmdm_wal_t;
 typedef struct nmdm_daily_t nmdm_daily_t;
 typedef struct nmdm_breaker_t nmdm_breaker_t;
 typedef struct nmdm_apns_t nmdm_apns_t;

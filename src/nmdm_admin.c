@@ -239,12 +239,14 @@ typedef struct {
     call_t *call;
     const apr_array_header_t *ids;
     int is_first;
+    nmdm_dialect_e dialect;     /* found out while it is queued */
 } part_t;
 
 static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
 {
-    const part_t *part = baton;
+    part_t *part = baton;
 
+    part->dialect = ctx->db->dialect;
     if (part->is_first) {
         NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
     }
@@ -261,11 +263,11 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
 {
     apr_time_t started = apr_time_now();
     call_t *call = baton;
-    part_t part = { call, ids, !done };
+    part_t part = { .call = call, .ids = ids, .is_first = !done };
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, &part));
     call->queued = done + ids->nelts;
-    if (ctx->db->dialect == NMDM_SQLITE3 && call->queued < call->ids->nelts) {
+    if (part.dialect == NMDM_SQLITE3 && call->queued < call->ids->nelts) {
         /* Its driver has one lock for all connections of a process: devices
          * get it for as long as this part had it. */
         nmdm_db_release(ctx);

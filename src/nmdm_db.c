@@ -7,6 +7,7 @@
 
 #include "nmdm_db.h"
 #include "nmdm_count.h"
+#include "nmdm_wal.h"
 
 #include <apr_atomic.h>
 #include <apr_buckets.h>
@@ -23,6 +24,8 @@ typedef struct nmdm_session_t {
     apr_pool_t *pool;           /* of the statements */
     int number;                 /* tells the labels of two prefixes apart */
     int stale;                  /* the statements may be gone */
+    const char *wal_path;       /* sqlite3: the log to flush after a commit, or
+                                 * NULL: it is flushed by the commit */
     apr_dbd_prepared_t *prepared[STMT_MAX];
 } session_t;
 
@@ -146,19 +149,69 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     return NULL;
 }
 
+static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+                              const char *sql)
+{
+    nmdm_db_t *db = ctx->db;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *text = NULL;
+    int rv;
+
+    rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
+    if (rv) {
+        return failed(ctx, sql, rv);
+    }
+    if (apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
+                        NMDMNO(0106) "-: database: no answer to %s", sql);
+    }
+    text = apr_dbd_get_entry(db->driver, row, column);
+    *value = apr_pstrdup(ctx->pool, text ? text : "");
+    return NULL;
+}
+
+nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
+{
+    return ask_column(ctx, value, 0, sql);
+}
+
+/* An answered report is on the disk, whatever happens next: either each commit
+ * flushes the log, or nmdm_wal_flush() does that for several. */
+static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
+{
+    session_t *session = ctx->db->session;
+    const char *mode, *file;
+
+    NMDM_TRY(ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
+    /* Number, name and file; "main" is the first. */
+    NMDM_TRY(ask_column(ctx, &file, 2, "PRAGMA database_list"));
+    if (!ctx->lender->wal || strcmp(mode, "wal")) {
+        session->wal_path = NULL;
+        return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");
+    }
+    session->wal_path = apr_pstrcat(session->pool, file, "-wal", NULL);
+    return nmdm_db_run(ctx, "PRAGMA synchronous = NORMAL");
+}
+
+nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx)
+{
+    NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
+    return settle_durability(ctx);
+}
+
 /* Settings of a connection that the administrator need not know of. */
 static nmdm_err_t *settle(nmdm_ctx_t *ctx)
 {
     switch (ctx->db->dialect) {
     case NMDM_SQLITE3:
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA foreign_keys = ON"));
-        /* An answered report is on the disk, whatever happens next. */
-        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA synchronous = FULL"));
         /* In KiB: of the usual 2 MB for each connection little would be used
          * twice, and the system keeps the file in memory as well. */
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA cache_size = -512"));
         /* Short: the driver sleeps with a lock of the whole process held. */
-        return nmdm_db_run(ctx, "PRAGMA busy_timeout = 20");
+        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA busy_timeout = 20"));
+        return settle_durability(ctx);
     case NMDM_MYSQL:
         /* Without gap locks, devices that answer one command at the same
          * time do not lock each other out. */
@@ -173,14 +226,19 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
 {
     nmdm_db_t *db = ctx->db;
     session_t *session;
+    nmdm_err_t *err;
 
-    NMDM_TRY(settle(ctx));
     session = apr_pcalloc(db->pool, sizeof(*session));
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
+    db->session = session;
+    err = settle(ctx);
+    if (err) {
+        db->session = NULL;
+        return err;
+    }
     apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
                  session);
-    db->session = session;
     return NULL;
 }
 
@@ -209,16 +267,14 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     return NULL;
 }
 
-static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
+/* With a session, but perhaps without tables. */
+static nmdm_err_t *take_connection(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
     nmdm_err_t *err;
     nmdm_db_t *db;
 
-    if (ctx->db) {
-        return NULL;
-    }
     err = lender->borrow(ctx, &ctx->db);
     if (err) {
         nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
@@ -229,11 +285,19 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
     db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
     if (!db->session) {
-        NMDM_TRY(open_session(ctx, key));
+        return open_session(ctx, key);
     }
-    else if (db->session->stale) {
-        NMDM_TRY(renew(ctx, db->session));
+    return db->session->stale ? renew(ctx, db->session) : NULL;
+}
+
+static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
+{
+    const nmdm_lender_t *lender = ctx->lender;
+
+    if (ctx->db) {
+        return NULL;
     }
+    NMDM_TRY(take_connection(ctx));
     if (lender->check_schema
         && !apr_atomic_read32(&lender->schema->checked)) {
         NMDM_TRY(lender->check_schema(ctx));
@@ -278,25 +342,74 @@ static nmdm_err_t *transact(nmdm_ctx_t *ctx, nmdm_unit_fn work, void *baton)
     return err;
 }
 
+/* After a flush has failed: what the log holds is moved into the database
+ * itself, which is flushed, before anything else is promised. */
+static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
+{
+    const char *is_busy;
+    nmdm_err_t *err;
+
+    if (!nmdm_wal_is_in_doubt(ctx->lender->wal)) {
+        return NULL;
+    }
+    err = nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!err && !strcmp(is_busy, "0")) {
+        nmdm_wal_is_sound(ctx->lender->wal);
+        return NULL;
+    }
+    err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0107)
+                   "-: database: after a fault of the disk its log cannot be"
+                   " written back: %s; nothing is written until it is",
+                   err ? "look at the disk" : "it is being read");
+    err->retry = NMDM_RETRY_WAIT;
+    return err;
+}
+
+static nmdm_err_t *work_alone(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                              nmdm_unit_fn work, void *baton,
+                              const char **wal_path)
+{
+    NMDM_TRY(take_connection(ctx));
+    if (ctx->db->session->wal_path) {
+        *wal_path = apr_pstrdup(ctx->pool, ctx->db->session->wal_path);
+        NMDM_TRY(settle_doubt(ctx));
+    }
+    return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                         : work(ctx, baton);
+}
+
+/* One writer at a time. Each takes the connection that the one before has just
+ * given back, whose cache still holds for that: what another connection has
+ * written would have to be read again. Then they wait for the disk together. */
+static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                                   nmdm_unit_fn work, void *baton)
+{
+    const char *wal_path = NULL;
+    nmdm_err_t *err;
+
+    nmdm_db_release(ctx);
+    apr_thread_mutex_lock(ctx->lender->writer);
+    err = work_alone(ctx, kind, work, baton, &wal_path);
+    if (!err) {
+        nmdm_db_release(ctx);
+    }
+    apr_thread_mutex_unlock(ctx->lender->writer);
+    if (!err && wal_path) {
+        err = nmdm_wal_flush(ctx->lender->wal, ctx->pool, wal_path);
+    }
+    return err;
+}
+
 static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                             nmdm_unit_fn work, void *baton)
 {
-    apr_thread_mutex_t *writer = NULL;
-    nmdm_err_t *err;
-
     NMDM_TRY(borrow(ctx));
-    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3) {
-        writer = ctx->lender->writer;
+    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3
+        && ctx->lender->writer) {
+        return write_to_sqlite(ctx, kind, work, baton);
     }
-    if (writer) {
-        apr_thread_mutex_lock(writer);
-    }
-    err = kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
-                                        : work(ctx, baton);
-    if (writer) {
-        apr_thread_mutex_unlock(writer);
-    }
-    return err;
+    return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
+                                         : work(ctx, baton);
 }
 
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,

@@ -50,6 +50,8 @@ struct nmdm_lender_t {
     /* sqlite3: one writer at a time in this child, so that no writer sleeps
      * inside the driver while another waits to commit. */
     apr_thread_mutex_t *writer;
+    nmdm_wal_t *wal;            /* sqlite3: whose commits share a flush; NULL:
+                                 * each commit flushes */
 };
 
 typedef enum {
@@ -111,6 +113,14 @@ nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
 /* Runs one statement of SQL text that is not in the table: schema scripts,
  * pragmas. Rows, if it returns any, are dropped. */
 nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql);
+
+/* Asks with SQL text that is not in the table: the first column of the first
+ * row, "" for NULL. Without a row it fails. */
+nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql);
+
+/* Has SQLite write ahead, which the file remembers: readers then do not wait
+ * for a writer. */
+nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx);
 
 /* Gives the connection back, if one is held: before waiting for anybody else,
  * and at the end of the request. */

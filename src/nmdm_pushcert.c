@@ -244,6 +244,24 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
     return NULL;
 }
 
+/* What Apple says about its answer; the connection, the length and the date are
+ * httpd's. */
+static const apr_table_t *end_to_end(apr_pool_t *p, const apr_table_t *headers)
+{
+    static const char *const OURS[] = {
+        "connection", "content-length", "content-type", "date", "keep-alive",
+        "proxy-authenticate", "proxy-connection", "server", "te", "trailer",
+        "transfer-encoding", "upgrade", NULL
+    };
+    apr_table_t *kept = apr_table_copy(p, headers);
+    const char *const *name;
+
+    for (name = OURS; *name; name++) {
+        apr_table_unset(kept, *name);
+    }
+    return kept;
+}
+
 nmdm_err_t *nmdm_pushcert_escrow(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                               int *status, const apr_table_t *form)
 {
@@ -255,6 +273,7 @@ nmdm_err_t *nmdm_pushcert_escrow(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     }
     *status = x.status;
     reply->content_type = apr_table_get(x.reply_headers, "content-type");
+    reply->headers = end_to_end(ctx->pool, x.reply_headers);
     reply->body = x.reply;
     return NULL;
 }

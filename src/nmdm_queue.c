@@ -28,13 +28,32 @@ static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
     return NULL;
 }
 
+/* The columns behind the first of a row about the next command. */
+static nmdm_next_e next_of(nmdm_command_t *command, const char **cols)
+{
+    if (!cols[1]) {
+        return NMDM_NEXT_NOTHING;
+    }
+    command->uuid = cols[1];
+    command->request_type = cols[2];
+    command->text = cols[3];
+    return NMDM_NEXT_COMMAND;
+}
+
+/* The one status that does not keep a command back after a report of this
+ * one. */
+static const char *open_status(const char *status)
+{
+    return strcmp(status, "NotNow") ? "NotNow" : "";
+}
+
 static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
                          nmdm_command_t *command, const nmdm_id_t *who,
-                         const char *open_status)
+                         const char *status)
 {
-    const char *args[7] = { who->id, open_status, open_status,
-                            who->device_id, ctx->cert->sha256 };
-    const char *cols[4];
+    const char *open = open_status(status), *cols[4];
+    const char *args[7] = { who->id, open, open, who->device_id,
+                            ctx->cert->sha256 };
     int more, found;
 
     NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 5));
@@ -43,18 +62,7 @@ static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
                          : nmdm_schema_is_complete(ctx)
                              ? STMT_QUEUE_NEXT : STMT_QUEUE_NEXT_SCAN,
                          args, 5 + more));
-    if (!found) {
-        *next = NMDM_NEXT_STRANGER;
-        return NULL;
-    }
-    if (!cols[1]) {
-        *next = NMDM_NEXT_NOTHING;
-        return NULL;
-    }
-    *next = NMDM_NEXT_COMMAND;
-    command->uuid = cols[1];
-    command->request_type = cols[2];
-    command->text = cols[3];
+    *next = found ? next_of(command, cols) : NMDM_NEXT_STRANGER;
     return NULL;
 }
 
@@ -69,11 +77,38 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
             return NULL;
         }
     }
-    return fetch(ctx, next, command, who,
-                 strcmp(status, "NotNow") ? "NotNow" : "");
+    return fetch(ctx, next, command, who, status);
+}
+
+/* PostgreSQL does both in one statement; the others cannot. */
+static nmdm_err_t *report_and_fetch(nmdm_ctx_t *ctx, int *stored,
+                                    nmdm_next_e *next,
+                                    nmdm_command_t *command,
+                                    const nmdm_msg_t *msg)
+{
+    const nmdm_report_t *report = &msg->u.report;
+    const char *open = open_status(report->status), *cols[4];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
+                         strcmp(report->status, "NotNow")
+                             ? STMT_RESULT_PUT_NEXT
+                             : STMT_RESULT_NOT_NOW_NEXT,
+                         NMDM_ARGS(report->status, report->stored,
+                                   msg->who.id, report->command_uuid,
+                                   msg->who.device_id, ctx->cert->sha256,
+                                   msg->who.id, report->command_uuid, open,
+                                   open, msg->who.device_id,
+                                   ctx->cert->sha256)));
+    *stored = found && strcmp(cols[0], "0");
+    if (*stored) {
+        *next = next_of(command, cols);
+    }
+    return NULL;
 }
 
 nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
+                              nmdm_next_e *next, nmdm_command_t *command,
                               const nmdm_msg_t *msg)
 {
     const nmdm_report_t *report = &msg->u.report;
@@ -82,7 +117,12 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                             ctx->cert->sha256 };
     int is_final = strcmp(report->status, "NotNow") != 0, more;
 
+    *next = NMDM_NEXT_UNKNOWN;
     NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 6));
+    if (ctx->db->dialect == NMDM_PGSQL && nmdm_schema_is_complete(ctx)
+        && !more) {
+        return report_and_fetch(ctx, stored, next, command, msg);
+    }
     return nmdm_db_exec(ctx, stored,
                         more ? is_final ? STMT_RESULT_PUT_LATEST
                                         : STMT_RESULT_NOT_NOW_LATEST

@@ -18,6 +18,8 @@
 
 static const char *const DIALECT_FILES[] = { "sqlite3", "pgsql", "mysql" };
 
+enum { TABLES = 8 };            /* of NanoMDM's */
+
 static const char *const FULL[] = {
     SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
 };
@@ -91,30 +93,12 @@ static nmdm_err_t *probe(nmdm_ctx_t *ctx)
     return nmdm_db_row(ctx, &found, NULL, 0, STMT_SCHEMA_PROBE, NULL, 0);
 }
 
-/* The first column of the first row, "" for NULL. */
-static nmdm_err_t *ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
-{
-    nmdm_db_t *db = ctx->db;
-    apr_dbd_results_t *results = NULL;
-    apr_dbd_row_t *row = NULL;
-    const char *text = NULL;
-
-    if (apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1)
-        || apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
-        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
-                        NMDMNO(0806) "-: database: no answer to %s", sql);
-    }
-    text = apr_dbd_get_entry(db->driver, row, 0);
-    *value = apr_pstrdup(ctx->pool, text ? text : "");
-    return NULL;
-}
-
 /* 0 also when there is no such table. Not prepared: a statement that was
  * would not survive the upgrade. */
 static int version_of(nmdm_ctx_t *ctx)
 {
     const char *version;
-    nmdm_err_t *err = ask(ctx, &version, nmdm_sql_prefixed(
+    nmdm_err_t *err = nmdm_db_ask(ctx, &version, nmdm_sql_prefixed(
         ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
         ctx->lender->prefix));
 
@@ -138,8 +122,8 @@ static nmdm_err_t *chosen(nmdm_ctx_t *ctx, const char **missing,
 
     variable = apr_pstrmemdup(ctx->pool, variable, strcspn(variable, " "));
     NMDM_TRY(nmdm_db_run(ctx, choice));
-    NMDM_TRY(ask(ctx, missing, apr_pstrcat(ctx->pool, "SELECT ", variable,
-                                           NULL)));
+    NMDM_TRY(nmdm_db_ask(ctx, missing, apr_pstrcat(ctx->pool, "SELECT ",
+                                                   variable, NULL)));
     if (!strcmp(*missing, NOTHING)) {
         *missing = NULL;
     }
@@ -153,15 +137,15 @@ static int is_machinery(const char *sql)
         || !strncmp(sql, "DEALLOCATE ", 11);
 }
 
-/* NanoMDM's tables are there, whatever columns they have; that their names
- * come from a list keeps other programs' out of the count. PostgreSQL's and
- * SQLite's have never changed. */
-static nmdm_err_t *has_tables(nmdm_ctx_t *ctx, int *all)
+/* How many of NanoMDM's tables are there, whatever columns they have; that
+ * their names come from a list keeps other programs' out of the count.
+ * PostgreSQL's and SQLite's have never changed, and are made all at once. */
+static nmdm_err_t *count_tables(nmdm_ctx_t *ctx, int *count)
 {
     const char *number = "0";
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(ask(ctx, &number, nmdm_sql_prefixed(
+        NMDM_TRY(nmdm_db_ask(ctx, &number, nmdm_sql_prefixed(
             ctx->pool,
             "SELECT COUNT(*) FROM information_schema.tables"
             " WHERE table_schema = DATABASE()"
@@ -171,7 +155,7 @@ static nmdm_err_t *has_tables(nmdm_ctx_t *ctx, int *all)
             "                      'cert_auth_associations')",
             ctx->lender->prefix)));
     }
-    *all = atoi(number) == 8;
+    *count = atoi(number);
     return NULL;
 }
 
@@ -181,7 +165,7 @@ static nmdm_err_t *lock_mysql(nmdm_ctx_t *ctx)
 {
     const char *got;
 
-    NMDM_TRY(ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
+    NMDM_TRY(nmdm_db_ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
     return !strcmp(got, "1") ? NULL
         : nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0807)
                    "-: somebody else has been changing the schema for a"
@@ -214,37 +198,96 @@ static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
     return err ? err : end;
 }
 
-/* Under the lock, so what is missing is looked for again: another child may
- * have been faster. PostgreSQL cannot go on in a transaction after a failed
- * probe; there, to_regclass asks without failing. */
-static int is_missing(nmdm_ctx_t *ctx)
+/* Asks without failing: after a failure PostgreSQL could not go on in its
+ * transaction. */
+static nmdm_err_t *look_for(nmdm_ctx_t *ctx, int *is_there, const char *name)
 {
-    const char *sql, *name;
+    static const char *const QUERIES[] = {
+        "SELECT COUNT(*) FROM sqlite_master WHERE name = ('",
+        "SELECT COUNT(to_regclass('",
+        "SELECT COUNT(*) FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_name = ('"
+    };
+    static const char *const ENDS[] = { "')", "'))", "')" };
+    const char *count;
 
-    if (ctx->db->dialect != NMDM_PGSQL) {
-        return probe(ctx) != NULL;
-    }
-    sql = apr_pstrcat(ctx->pool, "SELECT to_regclass('",
-                      nmdm_sql_prefixed(ctx->pool, "devices",
-                                        ctx->lender->prefix),
-                      "')", NULL);
-    return !ask(ctx, &name, sql) && !*name;
+    NMDM_TRY(nmdm_db_ask(ctx, &count, apr_pstrcat(
+        ctx->pool, QUERIES[ctx->db->dialect], name, ENDS[ctx->db->dialect],
+        NULL)));
+    *is_there = atoi(count) > 0;
+    return NULL;
 }
 
+/* NanoMDM's have another collation, and no foreign key of ours would fit. */
+static nmdm_err_t *are_ours(nmdm_ctx_t *ctx, int *yes)
+{
+    const char *count;
+
+    NMDM_TRY(nmdm_db_ask(ctx, &count, nmdm_sql_prefixed(
+        ctx->pool,
+        "SELECT COUNT(*) FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = 'devices'"
+        "   AND column_name = 'authenticate' AND data_type = 'longtext'",
+        ctx->lender->prefix)));
+    *yes = atoi(count) > 0;
+    return NULL;
+}
+
+/* Of the tables and views, which a script has in front of its triggers. */
+static nmdm_err_t *create_rest(nmdm_ctx_t *ctx)
+{
+    apr_array_header_t *statements
+        = statements_of(ctx, FULL[ctx->db->dialect]);
+    int i, is_wanted;
+
+    NMDM_TRY(are_ours(ctx, &is_wanted));
+    for (i = 0; is_wanted && i < statements->nelts; i++) {
+        const char *sql = APR_ARRAY_IDX(statements, i, const char *);
+        const char *name = strstr(sql, "TABLE ");
+        int is_there;
+
+        if (!strncmp(sql, "CREATE TRIGGER ", 15)) {
+            break;
+        }
+        name = name ? name + 6 : strstr(sql, "VIEW ") + 5;
+        name = apr_pstrmemdup(ctx->pool, name, strcspn(name, " "));
+        NMDM_TRY(look_for(ctx, &is_there, name));
+        if (!is_there) {
+            NMDM_TRY(nmdm_db_run(ctx, sql));
+            nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0811)
+                     "created %s, which was missing", name);
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *create_all(nmdm_ctx_t *ctx)
+{
+    int is_there;
+
+    NMDM_TRY(look_for(ctx, &is_there, nmdm_sql_prefixed(
+        ctx->pool, "devices", ctx->lender->prefix)));
+    if (!is_there) {
+        NMDM_TRY(run_script(ctx, FULL[ctx->db->dialect]));
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
+                 "created the tables of schema/%s.sql",
+                 DIALECT_FILES[ctx->db->dialect]);
+    }
+    return NULL;
+}
+
+/* Under the lock, so what is missing is looked for again: another child may
+ * have been faster. MySQL commits each statement, so one that was killed
+ * meanwhile has left a part. */
 static nmdm_err_t *create(nmdm_ctx_t *ctx)
 {
     nmdm_err_t *err;
-    int is_nanomdms = 0;
+    int tables = 0;
 
     NMDM_TRY(lock(ctx));
-    err = has_tables(ctx, &is_nanomdms);
-    if (!err && !is_nanomdms && is_missing(ctx)) {
-        err = run_script(ctx, FULL[ctx->db->dialect]);
-        if (!err) {
-            nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
-                     "created the tables of schema/%s.sql",
-                     DIALECT_FILES[ctx->db->dialect]);
-        }
+    err = count_tables(ctx, &tables);
+    if (!err && tables < TABLES) {
+        err = tables ? create_rest(ctx) : create_all(ctx);
     }
     return unlock(ctx, err);
 }
@@ -307,13 +350,17 @@ static nmdm_err_t *upgrade(nmdm_ctx_t *ctx)
 
 /* ---- Checking ---- */
 
-static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why)
+static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why,
+                                  int may_create)
 {
     return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0803)
                     "the database lacks tables or columns of NanoMDM's"
-                    " (%s); load schema/%s.sql, or write \"NanoMDMSchema"
-                    " auto\"", nmdm_err_text(why),
-                    DIALECT_FILES[ctx->db->dialect]);
+                    " (%s); %s", nmdm_err_text(why), may_create
+                    ? "load the rest of the schema that made the others, or"
+                      " name another database in DBDParams"
+                    : apr_psprintf(ctx->pool, "load schema/%s.sql, or write"
+                                   " \"NanoMDMSchema auto\"",
+                                   DIALECT_FILES[ctx->db->dialect]));
 }
 
 static void tell_statements(nmdm_ctx_t *ctx, const char *script)
@@ -387,21 +434,26 @@ static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
 static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_err_t *err = probe(ctx);
-    int is_nanomdms;
+    int tables;
 
     if (!err || err->retry == NMDM_RETRY_WAIT
         || err->retry == NMDM_RETRY_LATER) {
         return err;
     }
-    NMDM_TRY(has_tables(ctx, &is_nanomdms));
-    if (may_create) {
-        NMDM_TRY(is_nanomdms ? upgrade(ctx) : create(ctx));
+    NMDM_TRY(count_tables(ctx, &tables));
+    if (may_create && tables < TABLES) {
+        NMDM_TRY(create(ctx));
+        err = probe(ctx);
+    }
+    else if (may_create) {
+        NMDM_TRY(upgrade(ctx));
         err = probe(ctx);
     }
     if (!err) {
         return NULL;
     }
-    return is_nanomdms ? older_nanomdm(ctx, err) : missing_tables(ctx, err);
+    return tables == TABLES ? older_nanomdm(ctx, err)
+        : missing_tables(ctx, err, may_create);
 }
 
 /* MySQL drops the connection of whoever sends more than this at once, which
@@ -411,7 +463,7 @@ static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
     const char *bytes;
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
+        NMDM_TRY(nmdm_db_ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
         apr_atomic_set32(&ctx->lender->schema->max_packet,
                          (apr_uint32_t)apr_atoi64(bytes));
     }
@@ -424,8 +476,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     int version;
 
     if (ctx->db->dialect == NMDM_SQLITE3) {
-        /* Kept in the file; readers then do not wait for a writer. */
-        NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
+        NMDM_TRY(nmdm_db_use_wal(ctx));
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));

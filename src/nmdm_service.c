@@ -429,7 +429,8 @@ static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *in = baton;
 
-    NMDM_TRY(nmdm_queue_report(ctx, &in->stored, in->msg));
+    NMDM_TRY(nmdm_queue_report(ctx, &in->stored, &in->next, &in->command,
+                               in->msg));
     ctx->is_admitted |= in->stored > 0;
     return in->stored ? nmdm_teller_write(ctx, &in->told) : NULL;
 }
@@ -517,6 +518,9 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
 
 static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
 {
+    if (in->next != NMDM_NEXT_UNKNOWN) {
+        return NULL;
+    }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
     if (in->next != NMDM_NEXT_STRANGER) {
         return NULL;

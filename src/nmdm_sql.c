@@ -8,7 +8,8 @@
  * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many
  * seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as
  * the database writes it, to be given to TIME_OF_TEXT(%s) again. A second text
- * is there only where one needs it.
+ * is there only where one needs it, and NULL as the first where only one
+ * dialect has the statement.
  * Reading a statement, think of its parameters in the order of the marks. */
 
 #include "nmdm_sql.h"
@@ -39,8 +40,8 @@ typedef struct {
  * command back: NotNow, or "" right after a NotNow (behaviour specification
  * 3.4). The inner SELECT picks one UUID from an index and is written so that
  * each of the planners stays with that index; only then is a command read. */
-#define NEXT(pending, order, whose) \
-    "SELECT a.id, c.command_uuid, c.request_type, c.command" \
+#define NEXT(first, pending, order, whose) \
+    "SELECT " first ", c.command_uuid, c.request_type, c.command" \
     "  FROM cert_auth_associations a" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
     "       SELECT q.command_uuid FROM enrollment_queue q" \
@@ -176,6 +177,11 @@ typedef struct {
 #define ON_RESULT_NOT_NOW_MYSQL \
     ON_RESULT_PUT_MYSQL "," \
     "   not_now_tally = command_results.not_now_tally + 1"
+
+#define PUT_AND_NEXT(put) \
+    "WITH stored AS (" put " RETURNING id)" \
+    NEXT("(SELECT COUNT(s.id) FROM stored s)", \
+         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
 #define NOT_ANSWERED(queue) \
     "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
@@ -526,19 +532,19 @@ ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
-    NEXT(UNANSWERED UNEXPIRED, "", ""),
-    SQLITE3 NEXT(UNANSWERED UNEXPIRED, ", q.rowid", ""),
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_NEXT_LATEST, "queue_next_latest",
-    NEXT(UNANSWERED UNEXPIRED, "", LATEST),
-    SQLITE3 NEXT(UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", LATEST),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
     LONG_COLUMNS 1 << 3),
 
 /* On a database without the additive part of the schema. */
 ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
-    NEXT("", "", ""),
-    SQLITE3 NEXT("", ", q.rowid", ""),
+    NEXT("a.id", "", "", ""),
+    SQLITE3 NEXT("a.id", "", ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_CLEAR, "queue_clear",
@@ -599,6 +605,19 @@ ROW(STMT_RESULT_NOT_NOW, "result_not_now",
 ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
     RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW,
     MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
+
+/* A report and the next command in one round trip, where INSERT may stand in a
+ * WITH. The SELECT sees the tables as they were before the report, so it is
+ * told what that answers. */
+ROW(STMT_RESULT_PUT_NEXT, "result_put_next",
+    NULL,
+    PGSQL PUT_AND_NEXT(RESULT_PUT("") ON_RESULT_PUT),
+    LONG_COLUMNS 1 << 3),
+
+ROW(STMT_RESULT_NOT_NOW_NEXT, "result_not_now_next",
+    NULL,
+    PGSQL PUT_AND_NEXT(RESULT_NOT_NOW("") ON_RESULT_NOT_NOW),
+    LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_REMOVE, "result_remove",
     "DELETE FROM command_results WHERE id = %s AND command_uuid = %s"),
@@ -1212,6 +1231,11 @@ static const char *marks_of(apr_pool_t *p, const char *mark)
         APR_ARRAY_PUSH(marks, const char *) = mark;
     }
     return apr_array_pstrcat(p, marks, ',');
+}
+
+int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
+{
+    return STATEMENTS[stmt].sql || STATEMENTS[stmt].other[dialect];
 }
 
 const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,

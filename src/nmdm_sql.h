@@ -66,6 +66,8 @@ typedef enum {
     STMT_RESULT_PUT_LATEST,
     STMT_RESULT_NOT_NOW,
     STMT_RESULT_NOT_NOW_LATEST,
+    STMT_RESULT_PUT_NEXT,
+    STMT_RESULT_NOT_NOW_NEXT,
     STMT_RESULT_REMOVE,
     STMT_ENROLLED_IDS,
     /* push */
@@ -161,6 +163,9 @@ const char *nmdm_sql_name(nmdm_stmt_e stmt);
 /* Whether a column that a statement returns may hold more than a name does: a
  * document, a certificate, a token. */
 int nmdm_sql_is_long(nmdm_stmt_e stmt, int column);
+
+/* Whether a dialect has a statement: a few fit only one. */
+int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect);
 
 /* The text of a statement with apr_dbd's marks, allocated in p. `prefix` is
  * put before every table name. */

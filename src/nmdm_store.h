@@ -134,6 +134,7 @@ nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
 
 /* What nmdm_queue_next found. */
 typedef enum {
+    NMDM_NEXT_UNKNOWN,          /* not asked yet */
     NMDM_NEXT_STRANGER,         /* the certificate is not this device's */
     NMDM_NEXT_NOTHING,
     NMDM_NEXT_COMMAND
@@ -148,8 +149,11 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
 
 /* Stores a report. *stored is 0 when nothing was written: because the
  * certificate is not this device's, or because the command or the enrollment
- * is unknown, or because the same report was stored before. */
+ * is unknown, or because the same report was stored before. Where one statement
+ * does both, it finds the next command as well; else *next is
+ * NMDM_NEXT_UNKNOWN. */
 nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
+                              nmdm_next_e *next, nmdm_command_t *command,
                               const nmdm_msg_t *msg);
 
 /* Instead of storing a final report: removes queue row and result of this

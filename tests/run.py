@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
 POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-THREADED = "apns", "client", "seen", "daily", "limit"
+THREADED = "apns", "client", "seen", "daily", "limit", "wal"
 PYTHON = "/usr/bin/python3"
 
 

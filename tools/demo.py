@@ -11,6 +11,7 @@ demo.py --stay  the same, and the server stays until Ctrl-C
 import argparse
 import json
 import pathlib
+import signal
 import sys
 import time
 
@@ -191,11 +192,19 @@ def show(httpd, database, authority, apns, receiver):
     return mac
 
 
+def end(_number, _frame):
+    """As Ctrl-C, so that whoever ends it otherwise finds nothing left
+    either."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--stay", action="store_true",
                            help="leave the server running until Ctrl-C")
     stays = arguments.parse_args().stay
+    signal.signal(signal.SIGTERM, end)
     sqlite = databases.Sqlite()
     receiver = receivers.Receiver()
     httpd = None

@@ -67,11 +67,15 @@ def test_p18_request_and_answer_are_passed_on(asking, apple):
     identity = certs.push_certificate()
     topic = asking.pushcert_put(identity.pem + identity.key_pem).json["topic"]
     apple.answers["*"] = Answer(status=202, body=b"<x/>",
-                                headers={"Content-Type": "text/xml"})
+                                headers={"Content-Type": "text/xml",
+                                         "X-Apple-Id": "7",
+                                         "Keep-Alive": "timeout=5"})
     before = len(apple.requests)
     answer = unlock(asking, topic, imei="35")
     assert (answer.status, answer.body) == (202, b"<x/>"), answer
     assert answer.headers["Content-Type"] == "text/xml"
+    assert answer.headers["X-Apple-Id"] == "7"
+    assert answer.headers.get("Keep-Alive") != "timeout=5"
     request = apple.requests[before]
     assert request.method == "POST"
     assert request.path == "/unlock?imei=35&productType=Mac14%2C2&serial=C02X"

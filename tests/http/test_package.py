@@ -119,6 +119,19 @@ def test_package_has_no_errors_of_policy(package):
     run("lintian", "--allow-root", "--fail-on", "error", package)
 
 
+def test_install_into_an_empty_folder(tmp_path):
+    """As packagers do; on Debian its own files are among it."""
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    run("make", "-C", ROOT, "install", f"DESTDIR={tmp_path}",
+        env=environment)
+    assert [path.stat().st_size > 0
+            for path in tmp_path.rglob("mod_nanomdm.so")] == [True]
+    mods = tmp_path / "etc/apache2/mods-available"
+    assert sorted(path.name for path in mods.iterdir()) == [
+        "nanomdm.conf", "nanomdm.load"]
+
+
 @pytest.mark.parametrize("old, enabled, reloads", [
     ("0.0.9-1", True, True), ("0.0.9-1", False, False), ("", True, False)])
 def test_upgrade_reloads_a_server_that_has_the_module(

@@ -872,6 +872,12 @@ WRONG = {
         "NanoMDMPushURL gateway", ["NanoMDMPushURL", "gateway"]),
     "push URL without host": (
         "NanoMDMPushURL https:///x", ["NanoMDMPushURL", "https:///x"]),
+    "push URL with port 0": (
+        "NanoMDMPushURL https://localhost:0",
+        ["NanoMDMPushURL", "https://localhost:0"]),
+    "push URL with a port too high": (
+        "NanoMDMPushURL https://localhost:65536",
+        ["NanoMDMPushURL", "https://localhost:65536"]),
     "push CA file that is not there": (
         "NanoMDMPushCACertificateFile {folder}/nowhere.pem",
         ["NanoMDMPushCACertificateFile", "nowhere.pem"]),

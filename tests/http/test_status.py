@@ -399,7 +399,7 @@ def test_a_database_that_is_away(httpd, private_db_server, fresh_db,
     try:
         expect_log("NMDM0101|NMDM1501|NMDM0803")
         for pattern in (r"dbd:(error|crit).*(AH006\d\d|AH02655)",
-                        r"nanomdm:error.*NMDM(0101|1501|1502|1508|0806)"):
+                        r"nanomdm:error.*NMDM(0101|1501|1502|1508|0106)"):
             expect_log(pattern, optional=True)
         text = page(operator)
         assert "The database does not answer" in text

@@ -13,6 +13,7 @@ from load import serves
 from system import ROOT
 from tables import count
 
+SCHEMA = ROOT / "schema" / "mysql.sql"
 NANOMDM_CHANGES = 11
 NODES = 10
 OUR_TABLES = {"nanomdm_schema", "nanomdm_pushes", "nanomdm_events"}
@@ -153,6 +154,44 @@ def test_auto_brings_any_step_up_to_date(mysql, httpd, device, up_to_date,
         said = f"NanoMDM's schema change {change} */" in log
         assert said == (change > step), change
     serves(server, device)
+
+
+def a_part(mysql, path, tables):
+    """A database whose script ended on its way: MySQL commits each
+    statement."""
+    db = mysql.fresh()
+    made = 0
+    for sql in path.read_text().split(";\n\n"):
+        made += "CREATE TABLE" in sql
+        if made > tables:
+            break
+        db.execute(sql.replace("%", "%%"))
+    return db
+
+
+@pytest.mark.parametrize("tables", [1, 4, 7, 8])
+def test_auto_makes_the_rest_of_our_tables(mysql, httpd, device, tables):
+    db = a_part(mysql, SCHEMA, tables)
+    server = httpd(db, extra_server="NanoMDMSchema auto")
+    serves(server, device)
+    whole = mysql.fresh()
+    httpd(whole, extra_server="NanoMDMSchema auto")
+    columns, _, keys = definition(db)
+    assert keys == definition(whole)[2]
+    for name in OUR_TABLES:
+        assert any(name == row[0] for row in columns), name
+
+
+@pytest.mark.parametrize("tables", [1, 7])
+def test_a_part_of_nanomdms_tables_is_left_alone(mysql, httpd, device,
+                                                 expect_log, tables):
+    """Ours would not fit; 503 until somebody loads the rest."""
+    db = a_part(mysql, data_file("mysql"), tables)
+    before = definition(db)
+    expect_log("nanomdm:error.*NMDM0803.*load the rest")
+    server = httpd(db, extra_server="NanoMDMSchema auto")
+    assert device(server).authenticate().status == 503
+    assert definition(db) == before
 
 
 @pytest.mark.parametrize("step", [0, 4, 7, 8, 10, 11])

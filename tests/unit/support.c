@@ -7,6 +7,7 @@
 #include "nmdm_crypto.h"
 #include "nmdm_message.h"
 #include "nmdm_schema.h"
+#include "nmdm_wal.h"
 #include "nmdm_service.h"
 
 #include <apr_dbd.h>
@@ -200,6 +201,8 @@ nmdm_bytes_t plist(apr_pool_t *p, ...)
 
 /* ---- A small world ---- */
 
+#define MEMORY ":memory:"
+
 static nmdm_err_t *lend(nmdm_ctx_t *ctx, nmdm_db_t **db)
 {
     world_t *w = ctx->lender->baton;
@@ -245,7 +248,8 @@ static void write_down(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
     APR_ARRAY_PUSH(w->log, const char *) = apr_pstrdup(w->pool, line);
 }
 
-static world_t *open_world(apr_pool_t *p, const char *prefix)
+static world_t *open_world(apr_pool_t *p, const char *prefix,
+                           const char *path)
 {
     world_t *w = apr_pcalloc(p, sizeof(*w));
     const char *error = NULL;
@@ -264,7 +268,7 @@ static world_t *open_world(apr_pool_t *p, const char *prefix)
     assert_int_equal(apr_dbd_init(p), APR_SUCCESS);
     assert_int_equal(apr_dbd_get_driver(p, "sqlite3", &w->db.driver),
                      APR_SUCCESS);
-    HOLDS(apr_dbd_open_ex(w->db.driver, p, ":memory:", &w->db.handle, &error)
+    HOLDS(apr_dbd_open_ex(w->db.driver, p, path, &w->db.handle, &error)
           == APR_SUCCESS, "sqlite3: %s", error ? error : "-");
     w->db.pool = p;
     w->db.notes = apr_hash_make(p);
@@ -273,7 +277,7 @@ static world_t *open_world(apr_pool_t *p, const char *prefix)
 
 world_t *world_make_empty(apr_pool_t *p)
 {
-    world_t *w = open_world(p, "");
+    world_t *w = open_world(p, "", MEMORY);
 
     w->lender.check_schema = check_tables;
     return w;
@@ -286,9 +290,8 @@ static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
-world_t *world_make(apr_pool_t *p, const char *prefix)
+static world_t *with_tables(world_t *w)
 {
-    world_t *w = open_world(p, prefix);
     nmdm_ctx_t *ctx = request(w, NULL);
 
     w->lender.check_schema = make_tables;
@@ -297,6 +300,19 @@ world_t *world_make(apr_pool_t *p, const char *prefix)
     forget(w);
     w->borrows = 0;
     return w;
+}
+
+world_t *world_make(apr_pool_t *p, const char *prefix)
+{
+    return with_tables(open_world(p, prefix, MEMORY));
+}
+
+world_t *world_make_on_disk(apr_pool_t *p, const char *path)
+{
+    world_t *w = open_world(p, "", path);
+
+    OK(nmdm_wal_create(&w->lender.wal, p));
+    return with_tables(w);
 }
 
 void world_end(world_t *w)

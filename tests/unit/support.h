@@ -100,6 +100,8 @@ int support_world_done(void **state);
 
 /* The same with a prefix for all tables. */
 world_t *world_make(apr_pool_t *p, const char *prefix);
+/* In a file, with a log whose flushes are shared. */
+world_t *world_make_on_disk(apr_pool_t *p, const char *path);
 /* Without tables, and with a lender that does not make them. */
 world_t *world_make_empty(apr_pool_t *p);
 void world_end(world_t *w);

@@ -59,6 +59,12 @@ static const char *topics(world_t *w)
                   " FROM push_certs");
 }
 
+/* As on the other databases, where writers do not take turns. */
+static void as_elsewhere(world_t *w)
+{
+    w->lender.writer = NULL;
+}
+
 /* ---- Borrowing ---- */
 
 static void a_connection_is_borrowed_once_for_many_units(void **state)
@@ -67,6 +73,7 @@ static void a_connection_is_borrowed_once_for_many_units(void **state)
     nmdm_ctx_t *ctx = request(w, NULL);
     work_t work = { .topic = "t" };
 
+    as_elsewhere(w);
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
     OK(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work));
@@ -80,12 +87,32 @@ static void a_connection_is_borrowed_once_for_many_units(void **state)
     assert_int_equal(w->borrows, 2);
 }
 
+static void a_writer_holds_no_connection_while_it_waits(void **state)
+{
+    world_t *w = *state;
+    nmdm_ctx_t *ctx = request(w, NULL);
+    work_t work = { .topic = "t" };
+
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
+    assert_true(w->is_lent);
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
+    /* Nor while it waits for the disk. */
+    assert_false(w->is_lent);
+    assert_null(ctx->db);
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work));
+    assert_false(w->is_lent);
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
+    assert_true(w->is_lent);
+    nmdm_db_release(ctx);
+}
+
 static void a_lender_without_a_connection_is_asked_again(void **state)
 {
     world_t *w = *state;
     nmdm_ctx_t *ctx = request(w, NULL);
     work_t work = { .topic = "t" };
 
+    as_elsewhere(w);
     w->fail_next = 3;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
     assert_int_equal(w->borrows, 4);
@@ -119,6 +146,7 @@ static void a_refusal_is_not_repeated(void **state)
     nmdm_ctx_t *ctx = request(w, NULL);
     work_t work = { .topic = "t", .fail_first = 9, .how = NMDM_RETRY_NO };
 
+    as_elsewhere(w);
     REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work),
             NMDM_DENIED, "no");
     assert_int_equal(work.calls, 1);
@@ -132,6 +160,7 @@ static void what_passes_is_repeated_from_its_start(void **state)
     nmdm_ctx_t *ctx = request(w, NULL);
     work_t work = { .topic = "t", .fail_first = 4, .how = NMDM_RETRY_WAIT };
 
+    as_elsewhere(w);
     OK(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work));
     assert_int_equal(work.calls, 5);
     /* What failed left nothing behind: the row was written once. */
@@ -534,6 +563,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DB_TEST(a_connection_is_borrowed_once_for_many_units),
+        DB_TEST(a_writer_holds_no_connection_while_it_waits),
         DB_TEST(a_lender_without_a_connection_is_asked_again),
         DB_TEST(a_lender_without_a_connection_is_given_up_in_time),
         DB_TEST(a_refusal_is_not_repeated),

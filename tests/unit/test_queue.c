@@ -407,6 +407,11 @@ static void a_poll_borrows_once(void **state)
 
     enqueue(w, "D", "C1");
     w->borrows = 0;
+    next(w, d, "Idle", NULL);
+    assert_int_equal(w->borrows, 1);
+    /* Where writers do not take turns, a report as well. */
+    w->lender.writer = NULL;
+    w->borrows = 0;
     next(w, d, "Acknowledged", "C1");
     assert_int_equal(w->borrows, 1);
 }

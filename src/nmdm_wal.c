@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_wal.c -- commits of SQLite that reach the disk together.
+ *
+ * With synchronous=FULL SQLite flushes its log within each commit, and the
+ * driver holds a lock of the whole process meanwhile: every other thread, even
+ * one that reads, waits for the disk. So commits only write the log
+ * (synchronous=NORMAL, which keeps the order of log and database), and whoever
+ * committed waits here, where one flush serves all that came before it. Nothing
+ * is answered earlier than with FULL.
+ *
+ * https://www.sqlite.org/wal.html#performance_considerations */
+
+#include "nmdm_wal.h"
+
+#include <apr_thread_cond.h>
+#include <apr_thread_mutex.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct nmdm_wal_t {
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    apr_thread_cond_t *flushed_more;
+    apr_uint64_t committed;     /* callers so far: each brings a commit */
+    apr_uint64_t flushed;       /* of these, on the disk */
+    apr_uint64_t failed;        /* of these, in a flush that failed */
+    apr_status_t failure;
+    int is_flushing;
+    int is_in_doubt;
+};
+
+nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p)
+{
+    nmdm_wal_t *wal = apr_pcalloc(p, sizeof(*wal));
+    apr_status_t rv;
+
+    rv = apr_thread_mutex_create(&wal->lock, APR_THREAD_MUTEX_DEFAULT, p);
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_cond_create(&wal->flushed_more, p);
+    }
+    *out = wal;
+    return rv == APR_SUCCESS ? NULL
+        : nmdm_err(p, NMDM_INTERNAL, rv,
+                   NMDMNO(0181) "no lock for SQLite's log");
+}
+
+/* Any descriptor will do: what is flushed are the pages of the file. A new one
+ * each time is surely one of the log that is in use. */
+static apr_status_t flush_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    apr_status_t rv = APR_SUCCESS;
+
+    if (fd < 0) {
+        /* Whoever closes the last connection writes the log back and removes
+         * it. */
+        return errno == ENOENT ? APR_SUCCESS : errno;
+    }
+    if (fdatasync(fd)) {
+        rv = errno;
+    }
+    close(fd);
+    return rv;
+}
+
+/* With the lock held, which is free during the flush itself. */
+static void flush_for_all(nmdm_wal_t *wal, const char *path)
+{
+    apr_uint64_t covered = wal->committed;
+    apr_status_t rv;
+
+    wal->is_flushing = 1;
+    apr_thread_mutex_unlock(wal->lock);
+    rv = flush_file(path);
+    apr_thread_mutex_lock(wal->lock);
+    wal->is_flushing = 0;
+    if (rv == APR_SUCCESS) {
+        wal->flushed = covered;
+    }
+    else {
+        /* The system reports a page that it could not write once: a second
+         * flush would succeed and mean nothing. */
+        wal->failed = covered;
+        wal->failure = rv;
+        wal->is_in_doubt = 1;
+    }
+    apr_thread_cond_broadcast(wal->flushed_more);
+}
+
+nmdm_err_t *nmdm_wal_flush(nmdm_wal_t *wal, apr_pool_t *p, const char *path)
+{
+    apr_status_t failure = APR_SUCCESS;
+    apr_uint64_t mine;
+
+    apr_thread_mutex_lock(wal->lock);
+    mine = ++wal->committed;
+    while (wal->flushed < mine && wal->failed < mine) {
+        if (wal->is_flushing) {
+            apr_thread_cond_wait(wal->flushed_more, wal->lock);
+        }
+        else if (wal->is_in_doubt) {
+            wal->failed = mine;
+        }
+        else {
+            flush_for_all(wal, path);
+        }
+    }
+    if (wal->failed >= mine) {
+        failure = wal->failure;
+    }
+    apr_thread_mutex_unlock(wal->lock);
+    return failure == APR_SUCCESS ? NULL
+        : nmdm_err(p, NMDM_UNAVAILABLE, failure,
+                   NMDMNO(0182) "-: database: %s cannot be written to the"
+                   " disk; look at the disk", path);
+}
+
+int nmdm_wal_is_in_doubt(nmdm_wal_t *wal)
+{
+    int yes;
+
+    apr_thread_mutex_lock(wal->lock);
+    yes = wal->is_in_doubt;
+    apr_thread_mutex_unlock(wal->lock);
+    return yes;
+}
+
+void nmdm_wal_is_sound(nmdm_wal_t *wal)
+{
+    apr_thread_mutex_lock(wal->lock);
+    wal->is_in_doubt = 0;
+    apr_thread_mutex_unlock(wal->lock);
+}
