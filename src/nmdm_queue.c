@@ -80,7 +80,8 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
     return fetch(ctx, next, command, who, status);
 }
 
-/* PostgreSQL does both in one statement; the others cannot. */
+/* PostgreSQL does both in one statement; the others cannot, and it does not
+ * with NanoMDMAssociation latest. */
 static nmdm_err_t *report_and_fetch(nmdm_ctx_t *ctx, int *stored,
                                     nmdm_next_e *next,
                                     nmdm_command_t *command,
