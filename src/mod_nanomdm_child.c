@@ -75,6 +75,7 @@ struct nanomdm_site_t {
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_time_t away_since;      /* 0 while the database answers */
+    apr_time_t refused_at;      /* by the database, last */
     apr_time_t next_probe;
     int probing;
 };
@@ -136,6 +137,7 @@ static void note_answer(nanomdm_site_t *site, int answered)
         if (!site->away_since) {
             site->away_since = now;
         }
+        site->refused_at = now;
         site->next_probe = now
             + (now - site->away_since > NMDM_DB_PATIENCE
                ? LATER_PROBE_INTERVAL : PROBE_INTERVAL);
@@ -143,14 +145,18 @@ static void note_answer(nanomdm_site_t *site, int answered)
     apr_thread_mutex_unlock(site->lock);
 }
 
-/* Once the database has been away for long, nobody waits for it any more. */
-static int is_given_up(nanomdm_site_t *site)
+/* Once the database has been away for long, nobody waits for more than the next
+ * look for it: who comes when it is back is not turned away. */
+static int is_given_up(nanomdm_site_t *site, apr_time_t waiting_since)
 {
+    apr_time_t now = apr_time_now();
     int yes;
 
     apr_thread_mutex_lock(site->lock);
     yes = site->away_since
-        && apr_time_now() - site->away_since > NMDM_DB_PATIENCE;
+        && now - site->away_since > NMDM_DB_PATIENCE
+        && (site->refused_at >= waiting_since
+            || now - waiting_since >= LATER_PROBE_INTERVAL);
     apr_thread_mutex_unlock(site->lock);
     return yes;
 }
@@ -175,7 +181,7 @@ static ap_dbd_t *ask(nanomdm_site_t *site, apr_pool_t *p, int is_away)
 /* From mod_dbd, waiting while the database is away; NULL for none. */
 static ap_dbd_t *ask_patiently(nanomdm_site_t *site, apr_pool_t *p)
 {
-    apr_time_t deadline = apr_time_now() + NMDM_DB_PATIENCE;
+    apr_time_t started = apr_time_now();
     ap_dbd_t *dbd = NULL;
     int is_away;
 
@@ -183,7 +189,8 @@ static ap_dbd_t *ask_patiently(nanomdm_site_t *site, apr_pool_t *p)
         if (may_ask(site, &is_away)) {
             dbd = ask(site, p, is_away);
         }
-        if (dbd || is_given_up(site) || apr_time_now() >= deadline) {
+        if (dbd || is_given_up(site, started)
+            || apr_time_now() - started >= NMDM_DB_PATIENCE) {
             return dbd;
         }
         apr_sleep(PROBE_INTERVAL / 2);

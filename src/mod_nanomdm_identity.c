@@ -14,7 +14,9 @@
 
 APLOG_USE_MODULE(nanomdm);
 
-/* mod_ssl's optional hook; its header is not installed everywhere. */
+/* mod_ssl's optional hooks; their header is not installed everywhere. */
+typedef int ssl_HOOK_init_server_t(server_rec *s, apr_pool_t *p, int is_proxy,
+                                   struct ssl_ctx_st *context);
 typedef int ssl_HOOK_pre_handshake_t(conn_rec *c, struct ssl_st *ssl,
                                      int is_proxy);
 
@@ -29,6 +31,18 @@ typedef struct {
 } link_t;
 
 /* ---- From TLS ---- */
+
+/* A device whose certificate ends the handshake would see no status at all, and
+ * NanoMDMIdentityGrace could not serve it. */
+static int judge_later(server_rec *s, apr_pool_t *p, int is_proxy,
+                       struct ssl_ctx_st *context)
+{
+    (void)p;
+    if (!is_proxy && nanomdm_server_defaults(s)->ca_file) {
+        nmdm_crypto_tls_judge_later(context);
+    }
+    return OK;
+}
 
 static int remember_ssl(conn_rec *c, struct ssl_st *ssl, int is_proxy)
 {
@@ -209,6 +223,8 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
 
 void nanomdm_identity_hooks(void)
 {
+    APR_OPTIONAL_HOOK(ssl, init_server, judge_later, NULL, NULL,
+                      APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ssl, pre_handshake, remember_ssl, NULL, NULL,
                       APR_HOOK_MIDDLE);
 }

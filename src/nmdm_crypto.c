@@ -463,6 +463,48 @@ nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
 
 /* ---- Where a certificate comes from: TLS ---- */
 
+/* mod_ssl's, the same for all servers; written while one thread runs. */
+static SSL_verify_cb mod_ssl_verify;
+
+/* Flaws of a certificate for which even SSLVerifyClient optional_no_ca ends the
+ * handshake, and which nmdm_crypto_verify_late judges for every request. */
+static int is_judged_later(int flaw)
+{
+    switch (flaw) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_INVALID_PURPOSE:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* mod_ssl is told of what optional_no_ca forgives instead: an unknown issuer.
+ * So to mod_ssl the certificate is a stranger's, and any other SSLVerifyClient
+ * ends the handshake as before. */
+static int verify_leniently(int good, X509_STORE_CTX *context)
+{
+    if (!good && is_judged_later(X509_STORE_CTX_get_error(context))) {
+        X509_STORE_CTX_set_error(
+            context, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
+    }
+    return mod_ssl_verify(good, context);
+}
+
+void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context)
+{
+    SSL_verify_cb present = SSL_CTX_get_verify_callback(context);
+    int mode = SSL_CTX_get_verify_mode(context);
+
+    if (!present || mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) {
+        return;         /* SSLVerifyClient require: let its log say why */
+    }
+    mod_ssl_verify = present;
+    SSL_CTX_set_verify(context, mode, verify_leniently);
+}
+
 nmdm_err_t *nmdm_crypto_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
                                  const struct ssl_st *ssl,
                                  const nmdm_peer_t *known)

@@ -7,6 +7,7 @@
 #include "nmdm.h"
 
 struct ssl_st;
+struct ssl_ctx_st;
 
 /* ---- Digests ---- */
 
@@ -55,6 +56,11 @@ nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
                                     apr_interval_time_t grace);
 
 /* ---- Where a certificate comes from ---- */
+
+/* Lets mod_ssl's server with this context go on with client certificates that
+ * are expired, not yet valid, for another purpose or weakly signed, if it goes
+ * on with those of unknown issuers. Callers must judge them. */
+void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context);
 
 /* The peer of a TLS connection as a certificate in p; *out is NULL when it
  * sent none. `known`, when not NULL, is what an earlier call returned for the

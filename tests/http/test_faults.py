@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things break: databases die, connections are cut, servers restart."""
 
+import concurrent.futures
 import contextlib
 import re
 import subprocess
@@ -120,6 +121,20 @@ def test_c23_database_away_is_503_in_time(mortal, mortal_httpd, device,
     assert load.lost() == []
     assert operator.enqueue(mac.id, command()[1]).status == 200
     operator.close()
+
+
+def test_c23_who_comes_when_the_database_is_back_is_served(
+        mortal, mortal_httpd, device, trouble):
+    """C23: all of many at once, also after nobody waits any more."""
+    macs = [device(mortal_httpd).enroll() for _ in range(16)]
+    mortal.kill()
+    assert wait_until(lambda: macs[0].idle().status == 503, seconds=5)
+    for mac in macs:
+        mac.close()             # httpd may have done so, meanwhile
+    mortal.start()
+    with concurrent.futures.ThreadPoolExecutor(len(macs)) as pool:
+        answers = list(pool.map(lambda mac: mac.idle().status, macs))
+    assert answers == [200] * len(macs)
 
 
 def test_c23_error_bodies_while_the_database_is_away(

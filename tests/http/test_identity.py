@@ -15,6 +15,7 @@ from device import (BAD_SIGNATURES, CHECKIN, GOOD_SIGNATURES, NEED_RSA,
                     cms, escaped_pem, rfc9440, sign, sign_like_apple,
                     split_tlv)
 from http2 import Http2
+from server import TLS
 from wire import (assert_empty, assert_error, ask, authenticate,
                   is_stored)
 
@@ -137,17 +138,65 @@ def test_tls_without_certificate_is_400(device, version):
                                  resume=True))
 
 
-@pytest.mark.parametrize("options", [
-    {"eku": "server"}, {"start": -9, "days": -2},
-    {"start": 2, "days": 9}], ids=["server", "expired", "not yet"])
-def test_tls_certificate_that_mod_ssl_itself_rejects(device, ca, options):
-    """M12: 400, or not even a connection."""
-    mac = device(identity=ca.issue(**options))
+FLAWS = {"server": {"eku": "server"}, "expired": {"start": -9, "days": -2},
+         "not yet": {"start": 2, "days": 9}}
+
+
+@pytest.fixture(scope="module")
+def strict_gate(module_httpd, ca):
+    """mod_ssl knows the CA and can judge; /require believes only it."""
+    with ca.file() as trusted:
+        return module_httpd(extra_vhost=f"""\
+SSLCACertificateFile "{trusted.name}"
+Header always set X-Verify "%{{SSL_CLIENT_VERIFY}}s"
+<Location "/require">
+    SSLVerifyClient require
+</Location>
+""")
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_tls_certificate_with_a_flaw_is_400(device, ca, flaw, version):
+    """M12: mod_ssl itself would end the handshake, without a status."""
+    mac = device(identity=ca.issue(**flaw), tls_version=version)
+    assert_refused(mac, mac.authenticate())
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
+@pytest.mark.parametrize("eku", [None, "any"])
+def test_tls_certificate_that_may_be_for_anything(device, ca, eku, version):
+    """M13"""
+    mac = device(identity=ca.issue(eku=eku), tls_version=version)
+    assert_admitted(mac, mac.authenticate())
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_to_mod_ssl_a_flaw_is_a_strangers(strict_gate, device, ca, flaw,
+                                          version, expect_log):
+    """What mod_ssl guards it still keeps from such a certificate."""
+    expect_log(r"\[ssl:error\]")
+    mac = device(strict_gate, identity=ca.issue(**flaw), tls_version=version)
+    answer = mac.authenticate()
+    assert_refused(mac, answer)
+    assert answer.headers["X-Verify"] != "SUCCESS"
     try:
-        assert_error(mac.authenticate(), 400)
+        assert mac.raw("GET", "/require").status == 403
     except OSError:
-        pass
-    assert not is_stored(mac.server, mac.udid)
+        pass                    # TLS 1.2: the renegotiation failed
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+@pytest.mark.parametrize("word", ["optional", "require"])
+def test_other_words_end_the_handshake(httpd, device, ca, flaw, word):
+    with ca.file() as trusted:
+        server = httpd(replace={"tls": TLS.replace("optional_no_ca", word)
+                                + f'SSLCACertificateFile "{trusted.name}"\n'})
+    assert device(server).enroll().idle().status == 200
+    mac = device(server, identity=ca.issue(**flaw))
+    with pytest.raises(OSError):
+        mac.authenticate()
 
 
 def test_tls_self_signed_certificate_is_400(device):
