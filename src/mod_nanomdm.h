@@ -52,6 +52,7 @@ typedef struct {
     apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
     apr_int64_t identity_grace;         /* seconds */
     int retroactive;
+    int latest_only;
     int empty_challenge;
     int keeps_renewed;
     const char *api_key;                /* the secret itself */
@@ -62,6 +63,7 @@ typedef struct {
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
+    struct nmdm_limit_t *rate_limit;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
     apr_hash_t *return_to_service;      /* enrollment type -> plist text */
     const char *push_url;
@@ -223,6 +225,15 @@ void nanomdm_identity_hooks(void);
 nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                              const nmdm_bytes_t *body);
 
+/* ---- mod_nanomdm_limit.c: how often a device may come ---- */
+
+void nanomdm_limit_hooks(void);
+const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
+                                   const char *rate, const char *burst);
+const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf);
+/* Counts a request of ctx->cert; an error if it is one too many. */
+nmdm_err_t *nanomdm_limit(nmdm_ctx_t *ctx, request_rec *r);
+
 /* ---- mod_nanomdm_request.c: from request_rec to context ---- */
 
 /* Once in each child, before requests. 0 when there are no random numbers. */
@@ -266,6 +277,10 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 /* NULL until the server has started. */
 nmdm_counters_t *nanomdm_counters(void);
 void nanomdm_counters_hooks(void);
+/* Zeroed when it is new, which *is_new (or NULL) tells; children share it, and
+ * it stays through graceful restarts. */
+void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
+                            const char *name, apr_size_t size, int *is_new);
 
 /* Before the end of a certificate something should be done about it. */
 #define NANOMDM_WORRYING_DAYS 30

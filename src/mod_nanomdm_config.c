@@ -50,6 +50,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->trusted_proxies = NULL;
     conf->identity_grace = NANOMDM_UNSET;
     conf->retroactive = NANOMDM_UNSET;
+    conf->latest_only = NANOMDM_UNSET;
     conf->empty_challenge = NANOMDM_UNSET;
     conf->keeps_renewed = NANOMDM_UNSET;
     conf->api_key = NULL;
@@ -60,6 +61,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
+    conf->rate_limit = NULL;
     conf->tokens = NULL;
     conf->return_to_service = NULL;
     conf->push_url = NULL;
@@ -110,6 +112,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->identity_grace = add->identity_grace != NANOMDM_UNSET
         ? add->identity_grace : base->identity_grace;
     conf->retroactive = either(add->retroactive, base->retroactive);
+    conf->latest_only = either(add->latest_only, base->latest_only);
     conf->empty_challenge = either(add->empty_challenge,
                                    base->empty_challenge);
     conf->keeps_renewed = either(add->keeps_renewed, base->keeps_renewed);
@@ -124,6 +127,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                            : base->table_prefix;
     conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
                                                     : base->max_body;
+    conf->rate_limit = add->rate_limit ? add->rate_limit : base->rate_limit;
     conf->tokens = both(p, add->tokens, base->tokens);
     conf->return_to_service = both(p, add->return_to_service,
                                    base->return_to_service);
@@ -341,6 +345,23 @@ static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
     }
     else {
         return wrong(cmd, word, "write decline or empty-challenge");
+    }
+    return NULL;
+}
+
+static const char *set_association(cmd_parms *cmd, void *conf,
+                                   const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->latest_only;
+
+    if (!strcmp(word, "all")) {
+        *slot = 0;
+    }
+    else if (!strcmp(word, "latest")) {
+        *slot = 1;
+    }
+    else {
+        return wrong(cmd, word, "write all or latest");
     }
     return NULL;
 }
@@ -757,6 +778,9 @@ const command_rec nanomdm_directives[] = {
                   "seconds for which an expired identity still serves"),
     AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
                  L, "On to associate certificates of known enrollments late"),
+    AP_INIT_TAKE1("NanoMDMAssociation", set_association, NULL, L,
+                  "latest to serve a device with its last certificate only, or"
+                  " all"),
     AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
                   "decline (410) or empty-challenge"),
     AP_INIT_TAKE1("NanoMDMReenroll", set_reenroll, NULL, L,
@@ -783,6 +807,9 @@ const command_rec nanomdm_directives[] = {
                   "what table names begin with, such as nano_"),
     AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
                   "largest request body in bytes"),
+    AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
+                   "how often a device may come, such as 10/s, and how many"
+                   " requests at once; or Off"),
     AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
     AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,

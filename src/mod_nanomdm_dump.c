@@ -128,6 +128,8 @@ static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
 {
     identity(dump, conf);
     flag(dump, "NanoMDMRetroactive", conf->retroactive == 1);
+    line(dump, "NanoMDMAssociation",
+         conf->latest_only == 1 ? "latest" : "all");
     line(dump, "NanoMDMUserAuthenticate",
          conf->empty_challenge == 1 ? "empty-challenge" : "decline");
     names(dump, "NanoMDMToken", conf->tokens);
@@ -135,6 +137,7 @@ static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
     number(dump, "NanoMDMMaxBody", nanomdm_max_body(conf));
     line(dump, "NanoMDMDump", conf->dump
          ? nanomdm_dump_text(dump->pool, conf->dump) : NULL);
+    line(dump, "NanoMDMRateLimit", nanomdm_rate_limit_text(conf));
     webhooks(dump, conf);
     url(dump, "NanoMDMDeclarativeManagementURL", conf->dm_url);
     secret(dump, "NanoMDMDeclarativeManagementSendKey", conf->dm_send_key);

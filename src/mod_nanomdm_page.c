@@ -299,7 +299,7 @@ static void put_lately(sheet_t *sheet, const nanomdm_status_t *status,
             const char *name = f->second_key
                 ? apr_psprintf(sheet->pool, "%s <span class=\"dim\">%s"
                                "</span>", f->values[i], f->second_values[k])
-                : f->values[i];
+                : f->values ? f->values[i] : "all";
 
             if (n) {
                 row(sheet, name, number(sheet, n));
@@ -430,6 +430,8 @@ nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
                "Webhook deliveries, last hour");
     put_lately(&sheet, status, NMDM_COUNT_DATABASE,
                "Database failures, last hour");
+    put_lately(&sheet, status, NMDM_COUNT_LIMITED,
+               "Beyond the rate limit, last hour");
     put(&sheet, "</div>\n");
     put_legend(&sheet, status);
     return end(&sheet);

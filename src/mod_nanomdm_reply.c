@@ -29,6 +29,7 @@ static const struct {
     [NMDM_NOT_FOUND] = { HTTP_NOT_FOUND, APLOG_INFO },
     [NMDM_UPSTREAM] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_WARNING },
     [NMDM_UNAVAILABLE] = { HTTP_SERVICE_UNAVAILABLE, APLOG_ERR },
+    [NMDM_LIMITED] = { HTTP_SERVICE_UNAVAILABLE, APLOG_DEBUG },
     [NMDM_INTERNAL] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR },
 };
 
@@ -128,13 +129,20 @@ static void finish(request_rec *r, nmdm_ctx_t *ctx)
     }
 }
 
+/* Whoever knows better when has said so. */
+static void ask_to_come_again(request_rec *r, int status)
+{
+    if (status == HTTP_SERVICE_UNAVAILABLE
+        && !apr_table_get(r->headers_out, "Retry-After")) {
+        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
+    }
+}
+
 int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
                   int status)
 {
     finish(r, ctx);
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
-    }
+    ask_to_come_again(r, status);
     if (reply->headers) {
         apr_table_overlap(r->headers_out, reply->headers,
                           APR_OVERLAP_TABLES_SET);
@@ -160,9 +168,7 @@ int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
     if (err->rv == AP_FILTER_ERROR) {
         return AP_FILTER_ERROR; /* httpd's filters have answered */
     }
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
-    }
+    ask_to_come_again(r, status);
     return nanomdm_plain(r, status, apr_pstrcat(r->pool, phrase, "\n", NULL));
 }
 

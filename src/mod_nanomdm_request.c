@@ -38,6 +38,7 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     nmdm_push_conf_t *push = apr_palloc(p, sizeof(*push));
 
     policy->retroactive = conf->retroactive == 1;
+    policy->latest_only = conf->latest_only == 1;
     policy->empty_challenge = conf->empty_challenge == 1;
     policy->keeps_renewed = conf->keeps_renewed == 1;
     policy->delete_commands = conf->delete_commands == 1;

@@ -24,6 +24,7 @@ typedef enum {
     NMDM_NOT_FOUND,
     NMDM_UPSTREAM,      /* another server failed us */
     NMDM_UNAVAILABLE,   /* the database is away; worth another try */
+    NMDM_LIMITED,       /* more than NanoMDMRateLimit; worth one, later */
     NMDM_INTERNAL
 } nmdm_kind_e;
 
@@ -31,6 +32,7 @@ typedef enum {
 typedef enum {
     NMDM_RETRY_NO,
     NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
+    NMDM_RETRY_LATER,   /* no room on a disk: by the client, not by us */
     NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */
 } nmdm_retry_e;
 
@@ -133,6 +135,7 @@ typedef struct nmdm_totals_t nmdm_totals_t;
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
+    int latest_only;            /* counts one certificate of a device only? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */

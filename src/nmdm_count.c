@@ -75,6 +75,9 @@ static const nmdm_family_t FAMILIES[] = {
         "database_failures", "Connections that were not to be had and"
         " statements that failed, repeated ones included.",
         KEY("kind", FAILURES), NO_KEY },
+    [NMDM_COUNT_LIMITED] = {
+        "limited", "Requests of devices that came more often than"
+        " NanoMDMRateLimit allows.", NO_KEY, NO_KEY },
     [NMDM_COUNT_DURATION] = {
         "request_duration_seconds", "From the request line to the end of the"
         " answer.", KEY("handler", HANDLERS), KEY("le", BOUNDS) },
@@ -91,7 +94,7 @@ const nmdm_family_t *nmdm_count_family(nmdm_count_e family)
 /* ---- The memory ---- */
 
 /* Room for all families; a test compares. */
-#define CELLS 160
+#define CELLS 168
 
 /* Copies of an hour and a minute. */
 #define COPIES 61

@@ -40,7 +40,7 @@ typedef struct {
  * command back: NotNow, or "" right after a NotNow (behaviour specification
  * 3.4). The inner SELECT picks one UUID from an index and is written so that
  * each of the planners stays with that index; only then is a command read. */
-#define NEXT(first, pending, order) \
+#define NEXT(first, pending, order, whose) \
     "SELECT " first ", c.command_uuid, c.request_type, c.command" \
     "  FROM cert_auth_associations a" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
@@ -52,12 +52,40 @@ typedef struct {
     "              = %s" \
     "        ORDER BY q.priority DESC, q.created_at" order \
     "        LIMIT 1)" \
-    " WHERE a.id = %s AND a.sha256 = %s"
+    " WHERE a.id = %s AND a.sha256 = %s" whose
+
+/* NanoMDMAssociation latest: of the associated certificates the one that the
+ * last Authenticate came with, which its text tells where two times of one
+ * second would not; beside it that of a renewal under way. Of a device that
+ * came by migration there is none, and the newest association counts: of those
+ * of one time one alone. The last two marks are the certificate, both. */
+#define LATEST \
+    " AND (EXISTS (SELECT 1 FROM devices d" \
+    "               WHERE d.id = a.id AND d.identity_cert = %s)" \
+    "      OR EXISTS (SELECT 1 FROM nanomdm_renewals n" \
+    "                  WHERE n.id = a.id AND n.identity_cert = %s)" \
+    "      OR NOT EXISTS (SELECT 1 FROM devices d" \
+    "                      WHERE d.id = a.id" \
+    "                        AND d.identity_cert IS NOT NULL)" \
+    "         AND NOT EXISTS (SELECT 1 FROM cert_auth_associations o" \
+    "                          WHERE o.id = a.id" \
+    "                            AND (o.created_at > a.created_at" \
+    "                                 OR (o.created_at = a.created_at" \
+    "                                     AND o.sha256 > a.sha256))))"
 
 #define UNANSWERED " AND q.answered = FALSE"
 
 #define UNEXPIRED \
     " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
+ * again each time it runs. This one takes them a third of the time. */
+#define WAITS(whose) \
+    "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = %s AND q.active = TRUE" UNANSWERED \
+    " WHERE a.id = %s AND a.sha256 = %s" whose \
+    " LIMIT 1"
 
 /* What waits for a device and its users is delivered no more; what was
  * answered stays as it is. */
@@ -124,24 +152,36 @@ typedef struct {
     " WHERE e.id = %s AND c.command_uuid = %s" \
     "   AND a.id = %s AND a.sha256 = %s"
 
-#define RESULT_PUT \
+#define RESULT_PUT(whose) \
     "INSERT INTO command_results (id, command_uuid, status, result)" \
-    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM \
+    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM whose
+
+#define RESULT_NOT_NOW(whose) \
+    "INSERT INTO command_results (id, command_uuid, status, result," \
+    "                             not_now_at, not_now_tally)" \
+    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" \
+    RESULT_FROM whose
+
+#define ON_RESULT_PUT \
     " ON CONFLICT (id, command_uuid) DO UPDATE" \
     "   SET status = excluded.status, result = excluded.result"
 
-#define RESULT_NOT_NOW \
-    "INSERT INTO command_results (id, command_uuid, status, result," \
-    "                             not_now_at, not_now_tally)" \
-    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM \
-    " ON CONFLICT (id, command_uuid) DO UPDATE" \
-    "   SET status = excluded.status, result = excluded.result," \
+#define ON_RESULT_NOT_NOW \
+    ON_RESULT_PUT "," \
     "       not_now_tally = command_results.not_now_tally + 1"
+
+#define ON_RESULT_PUT_MYSQL \
+    " ON DUPLICATE KEY UPDATE" \
+    "   status = VALUES(status), result = VALUES(result)"
+
+#define ON_RESULT_NOT_NOW_MYSQL \
+    ON_RESULT_PUT_MYSQL "," \
+    "   not_now_tally = command_results.not_now_tally + 1"
 
 #define PUT_AND_NEXT(put) \
     "WITH stored AS (" put " RETURNING id)" \
     NEXT("(SELECT COUNT(s.id) FROM stored s)", \
-         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "")
+         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
 #define NOT_ANSWERED(queue) \
     "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
@@ -299,6 +339,10 @@ static const statement_t STATEMENTS[STMT_MAX] = {
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
     "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
 
+ROW(STMT_CERT_IS_LATEST, "cert_is_latest",
+    "SELECT a.id FROM cert_auth_associations a"
+    " WHERE a.id = %s AND a.sha256 = %s" LATEST),
+
 ROW(STMT_CERT_IS_KNOWN, "cert_is_known",
     "SELECT id FROM cert_auth_associations WHERE sha256 = %s LIMIT 1"),
 
@@ -315,6 +359,13 @@ ROW(STMT_CERT_ASSOCIATE, "cert_associate",
 ROW(STMT_DEVICE_OF_CERT, "device_of_cert",
     "SELECT id FROM cert_auth_associations WHERE sha256 = %s"
     " ORDER BY created_at DESC, id LIMIT 1"),
+
+ROW(STMT_DEVICE_OF_LATEST, "device_of_latest",
+    "SELECT a.id FROM cert_auth_associations a WHERE a.sha256 = %s" LATEST
+    " ORDER BY a.created_at DESC, a.id LIMIT 1"),
+
+ROW(STMT_DEVICE_CERT, "device_cert",
+    "UPDATE devices SET identity_cert = %s WHERE id = %s"),
 
 ROW(STMT_DEVICE_PUT, "device_put",
     "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
@@ -523,24 +574,24 @@ ROW(STMT_RENEWAL_CLEAR, "renewal_clear",
 ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "DELETE FROM nanomdm_renewals WHERE id = %s"),
 
-/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
- * again each time it runs. This one takes them a third of the time. */
-ROW(STMT_QUEUE_WAITS, "queue_waits",
-    "SELECT a.id, q.command_uuid FROM cert_auth_associations a"
-    "  LEFT JOIN enrollment_queue q"
-    "    ON q.id = %s AND q.active = TRUE" UNANSWERED
-    " WHERE a.id = %s AND a.sha256 = %s"
-    " LIMIT 1"),
+ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
+
+ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
-    NEXT("a.id", UNANSWERED UNEXPIRED, ""),
-    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid"),
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", ""),
+    LONG_COLUMNS 1 << 3),
+
+ROW(STMT_QUEUE_NEXT_LATEST, "queue_next_latest",
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", LATEST),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
     LONG_COLUMNS 1 << 3),
 
 /* On a database without the additive part of the schema. */
 ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
-    NEXT("a.id", "", ""),
-    SQLITE3 NEXT("a.id", "", ", q.rowid"),
+    NEXT("a.id", "", "", ""),
+    SQLITE3 NEXT("a.id", "", ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_CLEAR, "queue_clear",
@@ -587,34 +638,32 @@ ROW(STMT_COMMAND_TAKE_BACK, "command_take_back",
     "DELETE FROM commands WHERE command_uuid = %s"),
 
 ROW(STMT_RESULT_PUT, "result_put",
-    RESULT_PUT,
-    MYSQL
-    "INSERT INTO command_results (id, command_uuid, status, result)"
-    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM
-    " ON DUPLICATE KEY UPDATE"
-    "   status = VALUES(status), result = VALUES(result)"),
+    RESULT_PUT("") ON_RESULT_PUT,
+    MYSQL RESULT_PUT("") ON_RESULT_PUT_MYSQL),
+
+ROW(STMT_RESULT_PUT_LATEST, "result_put_latest",
+    RESULT_PUT(LATEST) ON_RESULT_PUT,
+    MYSQL RESULT_PUT(LATEST) ON_RESULT_PUT_MYSQL),
 
 ROW(STMT_RESULT_NOT_NOW, "result_not_now",
-    RESULT_NOT_NOW,
-    MYSQL
-    "INSERT INTO command_results (id, command_uuid, status, result,"
-    "                             not_now_at, not_now_tally)"
-    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM
-    " ON DUPLICATE KEY UPDATE"
-    "   status = VALUES(status), result = VALUES(result),"
-    "   not_now_tally = command_results.not_now_tally + 1"),
+    RESULT_NOT_NOW("") ON_RESULT_NOT_NOW,
+    MYSQL RESULT_NOT_NOW("") ON_RESULT_NOT_NOW_MYSQL),
+
+ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
+    RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW,
+    MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
 
 /* A report and the next command in one round trip, where INSERT may stand in a
  * WITH. The SELECT sees the tables as they were before the report, so it is
  * told what that answers. */
 ROW(STMT_RESULT_PUT_NEXT, "result_put_next",
     NULL,
-    PGSQL PUT_AND_NEXT(RESULT_PUT),
+    PGSQL PUT_AND_NEXT(RESULT_PUT("") ON_RESULT_PUT),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_NOT_NOW_NEXT, "result_not_now_next",
     NULL,
-    PGSQL PUT_AND_NEXT(RESULT_NOT_NOW),
+    PGSQL PUT_AND_NEXT(RESULT_NOT_NOW("") ON_RESULT_NOT_NOW),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_REMOVE, "result_remove",

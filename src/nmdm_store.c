@@ -31,6 +31,37 @@ static nmdm_err_t *unknown_device(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 
 /* ---- Certificate associations ---- */
 
+nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
+                                 const char **args)
+{
+    *nargs = 0;
+    if (!ctx->policy->latest_only) {
+        return NULL;
+    }
+    if (!nmdm_schema_is_complete(ctx)) {
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(0503)
+                        "-: NanoMDMAssociation latest needs the additive part"
+                        " of the schema, which this database lacks: run the"
+                        " scripts of schema/upgrade, or write \"NanoMDMSchema"
+                        " auto\"");
+    }
+    args[0] = args[1] = nmdm_crypto_pem(ctx->pool, ctx->cert->der);
+    *nargs = 2;
+    return NULL;
+}
+
+nmdm_err_t *nmdm_store_cert_counts(nmdm_ctx_t *ctx, int *yes,
+                                   const char *device_id)
+{
+    const char *args[4] = { device_id, ctx->cert->sha256 };
+    int more;
+
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 2));
+    return exists(ctx, yes, more ? STMT_CERT_IS_LATEST
+                                 : STMT_CERT_IS_ASSOCIATED, args, 2 + more);
+}
+
 nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
                                           const char *device_id)
 {
@@ -55,13 +86,26 @@ nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id)
                         NMDM_ARGS(device_id, ctx->cert->sha256));
 }
 
+nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx, const char *device_id)
+{
+    NMDM_TRY(nmdm_store_associate(ctx, device_id));
+    return ctx->policy->latest_only
+        ? nmdm_db_exec(ctx, NULL, STMT_DEVICE_CERT,
+                       NMDM_ARGS(nmdm_crypto_pem(ctx->pool, ctx->cert->der),
+                                 device_id))
+        : NULL;
+}
+
 nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
 {
-    int found;
+    const char *args[3] = { ctx->cert->sha256 };
+    int more, found;
 
     *device_id = NULL;
-    return nmdm_db_row(ctx, &found, device_id, 1, STMT_DEVICE_OF_CERT,
-                       NMDM_ARGS(ctx->cert->sha256));
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 1));
+    return nmdm_db_row(ctx, &found, device_id, 1,
+                       more ? STMT_DEVICE_OF_LATEST : STMT_DEVICE_OF_CERT,
+                       args, 1 + more);
 }
 
 /* ---- Enrollments ---- */

@@ -12,13 +12,25 @@
 
 /* ---- nmdm_store.c: certificate associations ---- */
 
+/* Is the request's certificate one that counts for this device, as
+ * NanoMDMAssociation has it? */
+nmdm_err_t *nmdm_store_cert_counts(nmdm_ctx_t *ctx, int *yes,
+                                   const char *device_id);
+/* Is it associated with this device at all? */
 nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
                                           const char *device_id);
+/* What a statement of the name ..._LATEST is to be asked behind the digest:
+ * *nargs is 2 with NanoMDMAssociation latest, else 0. */
+nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
+                                 const char **args);
 /* Is the request's certificate associated with anybody? */
 nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes);
 nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
                                        const char *device_id);
 nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id);
+/* The same for a device that did not send Authenticate with it. */
+nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx,
+                                      const char *device_id);
 /* The device that the certificate was associated with last, or NULL. */
 nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
                                       const char **device_id);

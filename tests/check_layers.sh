@@ -15,7 +15,7 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
-              "nmdm_convert nmdm_count nmdm_seal", l0)
+              "nmdm_convert nmdm_count nmdm_seal nmdm_limit", l0)
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_wal nmdm_seen nmdm_daily " \
               "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \

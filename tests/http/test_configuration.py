@@ -183,6 +183,9 @@ WRONG = {
         ["NanoMDMTablePrefix", "n" * 64]),
     "MaxBody 0": (
         vhost("NanoMDMMaxBody 0"), ["NanoMDMMaxBody", r"\b0\b"]),
+    "another association": (
+        vhost("NanoMDMAssociation newest"),
+        ["NanoMDMAssociation", "newest", "write all or latest"]),
     "negative MaxBody": (
         vhost("NanoMDMMaxBody -1"), ["NanoMDMMaxBody", "-1"]),
     "MaxBody in words": (
@@ -202,6 +205,17 @@ WRONG = {
     "dump with a word too many": (
         vhost("NanoMDMDump {folder}/dump all"),
         ["NanoMDMDump", '"all"', "secrets"]),
+    **{f"rate limit {words}": (
+        vhost(f"NanoMDMRateLimit {words}"),
+        ["NanoMDMRateLimit", re.escape(wrong), remedy])
+       for words, wrong, remedy in (
+           ("10", "10", "such as 10/s"), ("fast", "fast", "such as 10/s"),
+           ("0/s", "0/s", "from 1"), ("-1/s", "-1/s", "from 1"),
+           ("1001/s", "1001/s", "to 1000"), ("10/d", "10/d", "/h"),
+           ("99999999999999999999/s", "99999999999999999999/s", "to 1000"),
+           ("10/s 0", '"0"', "at once"), ("10/s all", "all", "at once"),
+           ("10/s 100001", "100001", "at once"),
+           ("10/s 5x", "5x", "at once"), ("Off 5", "5", "Off"))},
     "API key file that is not there": (
         api_key("file:{folder}/nowhere.key"),
         ["NanoMDMAPIKey", "nowhere.key"]),
@@ -396,19 +410,23 @@ NanoMDMIntermediateCertificateFile {folder}/middle.pem
 NanoMDMIdentity tls signature header:X-Client-Cert
 NanoMDMTrustedProxy 127.0.0.1 10.0.0.0/8 ::1 2001:db8::/32
 NanoMDMRetroactive On
+NanoMDMAssociation latest
 NanoMDMUserAuthenticate empty-challenge
 NanoMDMDeleteCommands On
 NanoMDMTablePrefix nano_
 NanoMDMSchema auto
 NanoMDMMaxBody 1048576
+NanoMDMRateLimit 60/m 600
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 EVERY_IN_LOCATION = """\
 NanoMDMIdentity header:X-Other
 NanoMDMTrustedProxy 192.0.2.0/24
 NanoMDMRetroactive Off
+NanoMDMAssociation all
 NanoMDMUserAuthenticate decline
 NanoMDMMaxBody 1
+NanoMDMRateLimit Off
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 

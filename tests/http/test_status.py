@@ -546,7 +546,7 @@ def test_a_section_of_mod_status(httpd, fresh_db):
     assert lines == {"NanoMDMCheckIns": "0", "NanoMDMReports": "0",
                      "NanoMDMCommandsDelivered": "0", "NanoMDMPushes": "0",
                      "NanoMDMWebhookEvents": "0",
-                     "NanoMDMDatabaseFailures": "0",
+                     "NanoMDMDatabaseFailures": "0", "NanoMDMLimited": "0",
                      "NanoMDMSeenLastHour": "0"}
     text = operator.raw("GET", "/server-status").body.decode()
     assert "<h2>mod_nanomdm " in text and "<dt>Check-ins: 0</dt>" in text
@@ -563,6 +563,8 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
         f"NanoMDMStorageKey {'5a' * 32} {'5b' * 32}",
         extra_vhost="""
             NanoMDMMaxBody 4711
+            NanoMDMAssociation latest
+            NanoMDMRateLimit 60/m
             NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
             NanoMDMWebhookKey TOP-SECRET-5
             NanoMDMDeclarativeManagementURL https://u:TOP-SECRET-6@dm/a/?k=1
@@ -591,5 +593,7 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
     assert re.search(r"NanoMDMRetroactive +On", mdm)
     assert re.search(r"NanoMDMMaxBody +4711", mdm)
+    assert re.search(r"NanoMDMAssociation +latest$", mdm, re.M)
+    assert re.search(r"NanoMDMRateLimit +60/m 60$", mdm, re.M)
     assert "Location /v1: nanomdm-api\n" in said
     assert "Location /status: nanomdm-status\n" in said
