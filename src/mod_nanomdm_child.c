@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_child.c -- one child process: its connections, lent out by
- * mod_dbd, the threads that write down who was seen, push again, remove what
- * is old and bring events, and those that speak to APNs and other servers. */
+/* mod_nanomdm_child.c -- one child process: what each of its sites has, set up
+ * at its start and ended in order. */
 
-#include "mod_nanomdm.h"
-#include "nmdm_apns.h"
-#include "nmdm_breaker.h"
-#include "nmdm_client.h"
-#include "nmdm_count.h"
-#include "nmdm_courier.h"
-#include "nmdm_daily.h"
-#include "nmdm_db.h"
-#include "nmdm_retention.h"
+#include "mod_nanomdm_child.h"
 #include "nmdm_seal.h"
-#include "nmdm_sealer.h"
-#include "nmdm_seen.h"
 #include "nmdm_wal.h"
-#include "nmdm_store.h"
-#include "nmdm_sweep.h"
-
-/* mod_dbd.h does not include what it needs; nmdm_db.h did. */
-#include <mod_dbd.h>
-
-#include <apr_optional.h>
-#include <apr_strings.h>
-#include <apr_thread_cond.h>
-#include <apr_thread_proc.h>
 
 #include <string.h>
 
@@ -35,11 +14,6 @@ APLOG_USE_MODULE(nanomdm);
 #define CALLERS_PATIENCE apr_time_from_sec(1)
 
 #define CHILD_KEY "nanomdm:child"
-
-/* How often last_seen_at is written. */
-#define SEEN_INTERVAL apr_time_from_sec(1)
-/* How often somebody looks who has to be pushed to again. */
-#define SWEEP_INTERVAL apr_time_from_sec(5)
 
 /* What a DM server may answer, and events that may wait for a receiver. */
 #define MAX_REPLY (16 * 1024 * 1024)
@@ -52,52 +26,16 @@ APLOG_USE_MODULE(nanomdm);
  * the same time. */
 #define COURIER_PATIENCE apr_time_from_msec(1500)
 
-/* While the database is away, one request at a time looks for it, this
- * often. */
-#define PROBE_INTERVAL apr_time_from_msec(50)
-#define LATER_PROBE_INTERVAL apr_time_from_msec(250)
-
-/* A server or virtual host with handlers of ours, in this child. */
-struct nanomdm_site_t {
-    server_rec *server;
-    nmdm_lender_t lender;
-    nmdm_schema_state_t schema;
-    nmdm_schema_mode_e schema_mode;
-    nmdm_policy_t policy;       /* of work without a request */
-    nmdm_push_conf_t push;
-    nanomdm_shelf_t *shelf;     /* shared by those on one database */
-    nmdm_seen_t *seen;
-    nmdm_daily_t *daily;
-    nmdm_breaker_t *breaker;
-    nmdm_totals_t *totals;
-    nmdm_sealer_t *sealer;      /* NULL without NanoMDMStorageKey */
-    nmdm_apns_t *apns;
-    nmdm_client_t *peers;
-    nmdm_courier_t *courier;    /* of the child, or NULL */
-    const int *number_of_sites; /* of this child */
-
-    apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_time_t away_since;      /* 0 while the database answers */
-    apr_time_t refused_at;      /* by the database, last */
-    apr_time_t next_probe;
-    int probing;
-};
-
 typedef struct {
     apr_array_header_t *sites;  /* of nanomdm_site_t * */
-    apr_thread_t *writer, *sweeper;
-    apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_thread_cond_t *wake;
-    int leaving;                /* others have the configuration now */
-    int stopping;
+    nanomdm_threads_t *threads; /* NULL without sites, or when they failed */
 } child_t;
 
-static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
-static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+/* ---- What a site gives to those who work for it ---- */
 
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
 {
-    ctx->lender = &site->lender;
+    ctx->lender = site->lender;
     ctx->seen = site->seen;
     ctx->daily = site->daily;
     ctx->breaker = site->breaker;
@@ -108,163 +46,13 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->totals = site->totals;
 }
 
-/* ---- Lending connections ---- */
-
-/* Whether the caller may ask mod_dbd now. While the database is away only one
- * at a time does: connecting blocks everybody else in mod_dbd's pool, and
- * each attempt leaves an error in the log. */
-static int may_ask(nanomdm_site_t *site, int *is_away)
-{
-    apr_time_t now = apr_time_now();
-    int yes = 1;
-
-    apr_thread_mutex_lock(site->lock);
-    *is_away = site->away_since != 0;
-    if (site->away_since) {
-        yes = !site->probing && now >= site->next_probe;
-        site->probing |= yes;
-    }
-    apr_thread_mutex_unlock(site->lock);
-    return yes;
-}
-
-static void note_answer(nanomdm_site_t *site, int answered)
-{
-    apr_time_t now = apr_time_now();
-
-    apr_thread_mutex_lock(site->lock);
-    site->probing = 0;
-    if (answered) {
-        site->away_since = 0;
-    }
-    else {
-        if (!site->away_since) {
-            site->away_since = now;
-        }
-        site->refused_at = now;
-        site->next_probe = now
-            + (now - site->away_since > NMDM_DB_PATIENCE
-               ? LATER_PROBE_INTERVAL : PROBE_INTERVAL);
-    }
-    apr_thread_mutex_unlock(site->lock);
-}
-
-/* Once the database has been away for long, nobody waits for more than the next
- * look for it: who comes when it is back is not turned away. */
-static int is_given_up(nanomdm_site_t *site, apr_time_t waiting_since)
-{
-    apr_time_t now = apr_time_now();
-    int yes;
-
-    apr_thread_mutex_lock(site->lock);
-    yes = site->away_since
-        && now - site->away_since > NMDM_DB_PATIENCE
-        && (site->refused_at >= waiting_since
-            || now - waiting_since >= LATER_PROBE_INTERVAL);
-    apr_thread_mutex_unlock(site->lock);
-    return yes;
-}
-
-/* mod_dbd drops a dead connection when it is asked for one and then returns
- * none: a database that was restarted leaves a pool full of them. Once all of
- * them are gone, one try is enough to know. */
-static ap_dbd_t *ask(nanomdm_site_t *site, apr_pool_t *p, int is_away)
-{
-    apr_time_t started = apr_time_now();
-    int tries = is_away ? 1 : nanomdm_server(site->server)->pool_size + 1;
-    ap_dbd_t *dbd = NULL;
-
-    while (!dbd && tries--
-           && apr_time_now() - started < PROBE_INTERVAL) {
-        dbd = dbd_open(p, site->server);
-    }
-    note_answer(site, dbd != NULL);
-    return dbd;
-}
-
-/* From mod_dbd, waiting while the database is away; NULL for none. */
-static ap_dbd_t *ask_patiently(nanomdm_site_t *site, apr_pool_t *p)
-{
-    apr_time_t started = apr_time_now();
-    ap_dbd_t *dbd = NULL;
-    int is_away;
-
-    for (;;) {
-        if (may_ask(site, &is_away)) {
-            dbd = ask(site, p, is_away);
-        }
-        if (dbd || is_given_up(site, started)
-            || apr_time_now() - started >= NMDM_DB_PATIENCE) {
-            return dbd;
-        }
-        apr_sleep(PROBE_INTERVAL / 2);
-    }
-}
-
-static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
-{
-    nanomdm_site_t *site = ctx->lender->baton;
-    nanomdm_loan_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
-    const ap_dbd_t *dbd;
-    nmdm_db_t *db;
-
-    if (!nanomdm_shelf_take(site->shelf, loan)) {
-        loan->server = site->server;
-        loan->dbd = ask_patiently(site, ctx->pool);
-        nanomdm_shelf_asked(site->shelf, loan->dbd != NULL);
-    }
-    if (!loan->dbd) {
-        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
-                        NMDMNO(1501) "%s: no connection to the database;"
-                        " clients get 503 until there is one",
-                        *ctx->story.id ? ctx->story.id : "-");
-    }
-    db = apr_pcalloc(ctx->pool, sizeof(*db));
-    dbd = loan->dbd;
-    db->driver = dbd->driver;
-    db->handle = dbd->handle;
-    db->pool = dbd->pool;
-    db->notes = dbd->prepared;
-    db->owner = loan;
-    *out = db;
-    return NULL;
-}
-
-static void close_loan(nanomdm_loan_t loan)
-{
-    dbd_close(loan.server, loan.dbd);
-}
-
-/* Where one connection is dead, others may be: mod_dbd finds out. */
-static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
-{
-    nanomdm_site_t *site = ctx->lender->baton;
-    nanomdm_loan_t *loan = db->owner;
-
-    if (db->is_suspect) {
-        nanomdm_shelf_close(site->shelf, *loan);
-        nanomdm_shelf_empty(site->shelf);
-        return;
-    }
-    nanomdm_shelf_put(site->shelf, *loan);
-}
-
-static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
-{
-    nanomdm_site_t *site = ctx->lender->baton;
-
-    return nmdm_schema_check(ctx, site->schema_mode);
-}
-
-/* ---- Work without a request ---- */
-
 static void log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
     ap_log_error(APLOG_MARK, nanomdm_log_level(level), 0,
                  ((nanomdm_site_t *)ctx->log_baton)->server, "%s", line);
 }
 
-static nmdm_ctx_t *make_context(nanomdm_site_t *site, apr_pool_t *p)
+nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = apr_pcalloc(p, sizeof(*ctx));
 
@@ -280,234 +68,7 @@ static nmdm_ctx_t *make_context(nanomdm_site_t *site, apr_pool_t *p)
     return ctx;
 }
 
-static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
-{
-    (void)ctx;
-    (void)baton;
-    return NULL;
-}
-
-/* Borrowing looks at the schema, which creates it where it should. */
-static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
-{
-    nmdm_ctx_t *ctx;
-    nmdm_err_t *err;
-    apr_pool_t *p;
-
-    apr_pool_create(&p, pchild);
-    ctx = make_context(site, p);
-    err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL);
-    nmdm_db_release(ctx);
-    if (err) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server, "%s",
-                     err->msg);
-    }
-    apr_pool_destroy(p);
-}
-
-/* ---- Who was seen ---- */
-
-static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
-{
-    return nmdm_store_seen(ctx, baton);
-}
-
-/* What could not be written is noted again, for the next time. */
-static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
-{
-    apr_array_header_t *ids = nmdm_seen_take(site->seen, p);
-    nmdm_ctx_t *ctx = make_context(site, p);
-    nmdm_err_t *err = NULL;
-    int i;
-
-    if (ids->nelts) {
-        err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_seen, ids);
-        nmdm_db_release(ctx);
-    }
-    if (err) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                     NMDMNO(1502) "-: last_seen_at of %d enrollments is not"
-                     " written yet: %s", ids->nelts, nmdm_err_text(err));
-        for (i = 0; i < ids->nelts; i++) {
-            nmdm_seen_note(site->seen, APR_ARRAY_IDX(ids, i, const char *));
-        }
-    }
-}
-
-static void flush_all(child_t *child, apr_pool_t *p)
-{
-    nanomdm_site_t *site;
-    int i;
-
-    for (i = 0; i < child->sites->nelts; i++) {
-        site = APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *);
-        flush_seen(site, p);
-        nanomdm_shelf_tidy(site->shelf);
-    }
-    apr_pool_clear(p);
-}
-
-/* Whether there is a next time. */
-static int wait_for(child_t *child, apr_interval_time_t interval)
-{
-    int stopping;
-
-    apr_thread_mutex_lock(child->lock);
-    if (!child->stopping) {
-        apr_thread_cond_timedwait(child->wake, child->lock, interval);
-    }
-    stopping = child->stopping;
-    apr_thread_mutex_unlock(child->lock);
-    return !stopping;
-}
-
-/* A pool of a thread of ours. */
-static apr_pool_t *make_pool(void)
-{
-    apr_allocator_t *allocator;
-    apr_pool_t *p;
-
-    apr_allocator_create(&allocator);
-    apr_pool_create_ex(&p, NULL, NULL, allocator);
-    apr_allocator_owner_set(allocator, p);
-    return p;
-}
-
-/* Writes once more when it is told to stop. */
-static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
-{
-    child_t *child = data;
-    apr_pool_t *p = make_pool();
-    int go_on;
-
-    do {
-        go_on = wait_for(child, SEEN_INTERVAL);
-        nmdm_counters_tick(nanomdm_counters(), apr_time_now());
-        flush_all(child, p);
-    } while (go_on);
-    apr_pool_destroy(p);
-    (void)thread;
-    return NULL;
-}
-
-/* ---- Pushes that did not help ---- */
-
-static void sweep_site(nanomdm_site_t *site, child_t *child, apr_pool_t *p)
-{
-    int more;
-
-    do {
-        nmdm_ctx_t *ctx = make_context(site, p);
-        nmdm_err_t *err = nmdm_sweep_pushes(ctx, &more);
-
-        nmdm_db_release(ctx);
-        if (err) {
-            ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                         NMDMNO(1508) "-: pushes are not repeated now: %s",
-                         nmdm_err_text(err));
-        }
-        apr_pool_clear(p);
-        more = more && !err && wait_for(child, 0);
-    } while (more);
-}
-
-/* ---- What is not kept for ever ---- */
-
-static void retain(nanomdm_site_t *site, apr_pool_t *p)
-{
-    nmdm_ctx_t *ctx = make_context(site, p);
-    nmdm_err_t *err = nmdm_retention_run(ctx);
-
-    nmdm_db_release(ctx);
-    if (err) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                     NMDMNO(0944) "-: NanoMDMRetention removes nothing now: %s",
-                     nmdm_err_text(err));
-    }
-    apr_pool_clear(p);
-}
-
-/* ---- What is to be sealed ---- */
-
-static void seal(nanomdm_site_t *site, apr_pool_t *p)
-{
-    nmdm_ctx_t *ctx = make_context(site, p);
-    nmdm_err_t *err = nmdm_sealer_run(ctx, site->sealer);
-
-    nmdm_db_release(ctx);
-    if (err) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                     NMDMNO(1509) "-: NanoMDMStorageKey seals nothing of what"
-                     " is stored now: %s", nmdm_err_text(err));
-    }
-    apr_pool_clear(p);
-}
-
-/* A child of before a graceful restart may have keys of before, too. */
-static int may_seal(child_t *child)
-{
-    int yes;
-
-    apr_thread_mutex_lock(child->lock);
-    yes = !child->leaving;
-    apr_thread_mutex_unlock(child->lock);
-    return yes;
-}
-
-static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
-{
-    child_t *child = data;
-    apr_pool_t *p = make_pool();
-    int i;
-
-    while (wait_for(child, SWEEP_INTERVAL)) {
-        for (i = 0; i < child->sites->nelts; i++) {
-            nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
-                                                 nanomdm_site_t *);
-
-            if (site->push.repeats
-                && nanomdm_server(site->server)->serves_api) {
-                sweep_site(site, child, p);
-            }
-            if (site->policy.retention && wait_for(child, 0)) {
-                retain(site, p);
-            }
-            if (site->sealer && wait_for(child, 0) && may_seal(child)) {
-                seal(site, p);
-            }
-        }
-    }
-    apr_pool_destroy(p);
-    (void)thread;
-    return NULL;
-}
-
-/* A pre-cleanup: afterwards mod_dbd's connections are gone. */
-static apr_status_t stop(void *data)
-{
-    child_t *child = data;
-    apr_status_t ended;
-    int i;
-
-    apr_thread_mutex_lock(child->lock);
-    child->stopping = 1;
-    apr_thread_cond_broadcast(child->wake);
-    apr_thread_mutex_unlock(child->lock);
-    for (i = 0; i < child->sites->nelts; i++) {
-        /* Or the sweeper would wait for pushes to their end. */
-        nmdm_apns_stop(APR_ARRAY_IDX(child->sites, i,
-                                     nanomdm_site_t *)->apns);
-    }
-    apr_thread_join(&ended, child->sweeper);
-    apr_thread_join(&ended, child->writer);
-    for (i = 0; i < child->sites->nelts; i++) {
-        nanomdm_shelf_shut(APR_ARRAY_IDX(child->sites, i,
-                                         nanomdm_site_t *)->shelf);
-    }
-    return APR_SUCCESS;
-}
-
-/* ---- Start ---- */
+/* ---- Those who speak to other servers ---- */
 
 /* Called by the client's thread for each webhook. Any 2xx is success. The URL
  * may hold a password, so it is not repeated. */
@@ -577,29 +138,9 @@ static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
     return NULL;
 }
 
-/* mod_dbd has one pool for all virtual hosts that have the same database, so
- * what one of them has put on its shelf must be there for the others. */
-static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
-                                 const child_t *child)
-{
-    const nanomdm_server_t *server = nanomdm_server(s);
-    int i;
-
-    for (i = 0; i < child->sites->nelts; i++) {
-        nanomdm_site_t *other = APR_ARRAY_IDX(child->sites, i,
-                                              nanomdm_site_t *);
-
-        if (!strcmp(nanomdm_server(other->server)->database,
-                    server->database)) {
-            return other->shelf;
-        }
-    }
-    return nanomdm_shelf_create(pchild, server->pool_size, close_loan);
-}
-
 static nmdm_ctx_t *context_of_site(void *site, apr_pool_t *p)
 {
-    return make_context(site, p);
+    return nanomdm_site_context(site, p);
 }
 
 static apr_status_t stop_courier(void *courier)
@@ -643,13 +184,48 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
     return NULL;
 }
 
+/* ---- Sites ---- */
+
+/* mod_dbd has one pool for all virtual hosts that have the same database, so
+ * what one of them has put on its shelf must be there for the others. */
+static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
+                                 const child_t *child)
+{
+    const nanomdm_server_t *server = nanomdm_server(s);
+    int i;
+
+    for (i = 0; i < child->sites->nelts; i++) {
+        nanomdm_site_t *other = APR_ARRAY_IDX(child->sites, i,
+                                              nanomdm_site_t *);
+
+        if (!strcmp(nanomdm_server(other->server)->database,
+                    server->database)) {
+            return other->shelf;
+        }
+    }
+    return nanomdm_shelf_create(pchild, server->pool_size,
+                                nanomdm_lender_close);
+}
+
+static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
+                         const nanomdm_conf_t *conf)
+{
+    NMDM_TRY(nmdm_seen_create(&site->seen, pchild));
+    NMDM_TRY(nmdm_wal_create(&site->lender->wal, pchild));
+    NMDM_TRY(nmdm_daily_create(&site->daily, pchild));
+    NMDM_TRY(nmdm_breaker_create(&site->breaker, pchild));
+    NMDM_TRY(nmdm_totals_create(&site->totals, pchild));
+    NMDM_TRY(start_apns(site, pchild, conf));
+    return start_peers(site, pchild, conf);
+}
+
 static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
                                  const child_t *child,
                                  apr_thread_mutex_t *writer)
 {
     nanomdm_site_t *site = apr_pcalloc(pchild, sizeof(*site));
     nanomdm_conf_t *conf = nanomdm_server_defaults(s);
-    nmdm_err_t *err;
+    nmdm_err_t *err = NULL;
 
     site->server = s;
     if (nmdm_seal_count(conf->seal)) {
@@ -660,38 +236,15 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->policy.retention = conf->retention;
     site->policy.seal = conf->seal;
     site->number_of_sites = &child->sites->nelts;
-    site->schema_mode = conf->schema_mode == NANOMDM_UNSET
-        ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
-    site->lender.borrow = borrow;
-    site->lender.give_back = give_back;
-    site->lender.check_schema = check_schema;
-    site->lender.baton = site;
-    site->lender.prefix = conf->table_prefix ? conf->table_prefix : "";
-    site->lender.schema = &site->schema;
-    site->lender.writer = writer;
     site->shelf = shelf_of(pchild, s, child);
-    err = nmdm_seen_create(&site->seen, pchild);
-    if (!err) {
-        err = nmdm_wal_create(&site->lender.wal, pchild);
+    if (site->shelf) {
+        site->lender = nanomdm_lender_create(pchild, s, site->shelf);
     }
-    if (!err) {
-        err = nmdm_daily_create(&site->daily, pchild);
+    if (site->lender) {
+        site->lender->writer = writer;
+        err = equip(site, pchild, conf);
     }
-    if (!err) {
-        err = nmdm_breaker_create(&site->breaker, pchild);
-    }
-    if (!err) {
-        err = nmdm_totals_create(&site->totals, pchild);
-    }
-    if (!err) {
-        err = start_apns(site, pchild, conf);
-    }
-    if (!err) {
-        err = start_peers(site, pchild, conf);
-    }
-    if (err || !site->shelf
-        || apr_thread_mutex_create(&site->lock, APR_THREAD_MUTEX_DEFAULT,
-                                   pchild) != APR_SUCCESS) {
+    if (!site->lender || err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1503)
                      "cannot set up this child: %s",
                      err ? nmdm_err_text(err) : "no mutex");
@@ -700,30 +253,32 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     return site;
 }
 
-static void start_threads(child_t *child, apr_pool_t *pchild, server_rec *s)
+static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
 {
-    apr_status_t rv;
-
-    rv = apr_thread_mutex_create(&child->lock, APR_THREAD_MUTEX_DEFAULT,
-                                 pchild);
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&child->wake, pchild);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_create(&child->writer, NULL, write_behind, child,
-                               pchild);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_create(&child->sweeper, NULL, sweep, child, pchild);
-    }
-    if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, NMDMNO(1504)
-                     "cannot start the threads that write last_seen_at and"
-                     " push again");
-        return;
-    }
-    apr_pool_pre_cleanup_register(pchild, child, stop);
+    (void)ctx;
+    (void)baton;
+    return NULL;
 }
+
+/* Borrowing looks at the schema, which creates it where it should. */
+static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
+{
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err;
+    apr_pool_t *p;
+
+    apr_pool_create(&p, pchild);
+    ctx = nanomdm_site_context(site, p);
+    err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL);
+    nmdm_db_release(ctx);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server, "%s",
+                     err->msg);
+    }
+    apr_pool_destroy(p);
+}
+
+/* ---- The child ---- */
 
 /* A graceful stop leaves requests their time; any other ends connections in
  * seconds, and children that still wait then are killed. */
@@ -733,10 +288,8 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
     int i;
 
     apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
-    if (child && child->lock) {
-        apr_thread_mutex_lock(child->lock);
-        child->leaving = 1;
-        apr_thread_mutex_unlock(child->lock);
+    if (child && child->threads) {
+        nanomdm_threads_leave(child->threads);
     }
     for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
@@ -753,9 +306,8 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     apr_thread_mutex_t *writer = NULL;
     nmdm_err_t *err;
     server_rec *each;
+    int can_lend = nanomdm_lender_init();
 
-    dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
-    dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
     if (!nanomdm_trace_init()) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1507)
                      "no random numbers: trace ids of this child may be those"
@@ -767,7 +319,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     for (each = s; each; each = each->next) {
         nanomdm_server_t *server = nanomdm_server(each);
 
-        if (server->uses_database && dbd_open) {
+        if (server->uses_database && can_lend) {
             server->site = make_site(pchild, each, child, writer);
         }
         if (server->site) {
@@ -776,7 +328,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
         }
     }
     if (child->sites->nelts) {
-        start_threads(child, pchild, s);
+        child->threads = nanomdm_threads_start(pchild, child->sites, s);
     }
     err = start_courier(child, pchild);
     if (err) {

@@ -34,7 +34,7 @@ printf '%s\n' "$includes" | awk '
         only["curl/curl.h"] = "src/nmdm_transfer.c"
         only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
         only["apr_dbd.h"] = "src/nmdm_db.h"
-        only["mod_dbd.h"] = "src/mod_nanomdm_child.c"
+        only["mod_dbd.h"] = "src/mod_nanomdm_lender.c"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
     }
     function layer_of(path) {

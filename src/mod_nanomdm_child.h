@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_child.h -- what the files of a child process share: its sites,
+ * who lends them connections, and the threads that work without a request. */
+
+#ifndef MOD_NANOMDM_CHILD_H
+#define MOD_NANOMDM_CHILD_H
+
+#include "mod_nanomdm.h"
+#include "nmdm_apns.h"
+#include "nmdm_breaker.h"
+#include "nmdm_client.h"
+#include "nmdm_count.h"
+#include "nmdm_courier.h"
+#include "nmdm_daily.h"
+#include "nmdm_db.h"
+#include "nmdm_sealer.h"
+#include "nmdm_seen.h"
+
+/* A server or virtual host with handlers of ours, in this child. */
+struct nanomdm_site_t {
+    server_rec *server;
+    nmdm_lender_t *lender;
+    nmdm_policy_t policy;       /* of work without a request */
+    nmdm_push_conf_t push;
+    nanomdm_shelf_t *shelf;     /* shared by those on one database */
+    nmdm_seen_t *seen;
+    nmdm_daily_t *daily;
+    nmdm_breaker_t *breaker;
+    nmdm_totals_t *totals;
+    nmdm_sealer_t *sealer;      /* NULL without NanoMDMStorageKey */
+    nmdm_apns_t *apns;
+    nmdm_client_t *peers;
+    nmdm_courier_t *courier;    /* of the child, or NULL */
+    const int *number_of_sites; /* of this child */
+};
+
+/* ---- mod_nanomdm_child.c ---- */
+
+/* For work without a request: in p, with the time of now. */
+nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p);
+
+/* ---- mod_nanomdm_lender.c: connections of mod_dbd, lent out ---- */
+
+/* Once in each child, before the rest. 0 when mod_dbd is not loaded. */
+int nanomdm_lender_init(void);
+/* What a shelf closes its connections with. */
+void nanomdm_lender_close(nanomdm_loan_t loan);
+/* Lends connections to the database of s, by way of the shelf. Its wal is the
+ * caller's to make. NULL when there is no mutex. */
+nmdm_lender_t *nanomdm_lender_create(apr_pool_t *pchild, server_rec *s,
+                                     nanomdm_shelf_t *shelf);
+
+/* ---- mod_nanomdm_threads.c: work without a request ---- */
+
+typedef struct nanomdm_threads_t nanomdm_threads_t;
+/* Starts the threads that work for these sites (nanomdm_site_t *); they end
+ * with pchild, before mod_dbd's connections do. NULL when they cannot start,
+ * which is in the log of s. */
+nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
+                                         const apr_array_header_t *sites,
+                                         server_rec *s);
+/* Other children have the configuration now. */
+void nanomdm_threads_leave(nanomdm_threads_t *threads);
+
+#endif /* MOD_NANOMDM_CHILD_H */

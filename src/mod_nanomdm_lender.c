@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_lender.c -- connections of mod_dbd, lent to those who have
+ * statements to run; how long they wait while the database is away. */
+
+#include "mod_nanomdm_child.h"
+
+/* mod_dbd.h does not include what it needs; nmdm_db.h did. */
+#include <mod_dbd.h>
+
+#include <apr_optional.h>
+#include <apr_thread_mutex.h>
+
+/* While the database is away, one request at a time looks for it, this
+ * often. */
+#define PROBE_INTERVAL apr_time_from_msec(50)
+#define LATER_PROBE_INTERVAL apr_time_from_msec(250)
+
+/* Where the connections of a site come from: the lender's baton. */
+typedef struct {
+    nmdm_lender_t lender;
+    nmdm_schema_state_t schema;
+    nmdm_schema_mode_e schema_mode;
+    server_rec *server;
+    nanomdm_shelf_t *shelf;
+
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    apr_time_t away_since;      /* 0 while the database answers */
+    apr_time_t refused_at;      /* by the database, last */
+    apr_time_t next_probe;
+    int probing;
+} source_t;
+
+static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+
+int nanomdm_lender_init(void)
+{
+    dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+    return dbd_open != NULL;
+}
+
+/* ---- Asking mod_dbd ---- */
+
+/* Whether the caller may ask mod_dbd now. While the database is away only one
+ * at a time does: connecting blocks everybody else in mod_dbd's pool, and
+ * each attempt leaves an error in the log. */
+static int may_ask(source_t *source, int *is_away)
+{
+    apr_time_t now = apr_time_now();
+    int yes = 1;
+
+    apr_thread_mutex_lock(source->lock);
+    *is_away = source->away_since != 0;
+    if (source->away_since) {
+        yes = !source->probing && now >= source->next_probe;
+        source->probing |= yes;
+    }
+    apr_thread_mutex_unlock(source->lock);
+    return yes;
+}
+
+static void note_answer(source_t *source, int answered)
+{
+    apr_time_t now = apr_time_now();
+
+    apr_thread_mutex_lock(source->lock);
+    source->probing = 0;
+    if (answered) {
+        source->away_since = 0;
+    }
+    else {
+        if (!source->away_since) {
+            source->away_since = now;
+        }
+        source->refused_at = now;
+        source->next_probe = now
+            + (now - source->away_since > NMDM_DB_PATIENCE
+               ? LATER_PROBE_INTERVAL : PROBE_INTERVAL);
+    }
+    apr_thread_mutex_unlock(source->lock);
+}
+
+/* Once the database has been away for long, nobody waits for more than the next
+ * look for it: who comes when it is back is not turned away. */
+static int is_given_up(source_t *source, apr_time_t waiting_since)
+{
+    apr_time_t now = apr_time_now();
+    int yes;
+
+    apr_thread_mutex_lock(source->lock);
+    yes = source->away_since
+        && now - source->away_since > NMDM_DB_PATIENCE
+        && (source->refused_at >= waiting_since
+            || now - waiting_since >= LATER_PROBE_INTERVAL);
+    apr_thread_mutex_unlock(source->lock);
+    return yes;
+}
+
+/* mod_dbd drops a dead connection when it is asked for one and then returns
+ * none: a database that was restarted leaves a pool full of them. Once all of
+ * them are gone, one try is enough to know. */
+static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
+{
+    apr_time_t started = apr_time_now();
+    int tries = is_away ? 1 : nanomdm_server(source->server)->pool_size + 1;
+    ap_dbd_t *dbd = NULL;
+
+    while (!dbd && tries--
+           && apr_time_now() - started < PROBE_INTERVAL) {
+        dbd = dbd_open(p, source->server);
+    }
+    note_answer(source, dbd != NULL);
+    return dbd;
+}
+
+/* From mod_dbd, waiting while the database is away; NULL for none. */
+static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
+{
+    apr_time_t started = apr_time_now();
+    ap_dbd_t *dbd = NULL;
+    int is_away;
+
+    for (;;) {
+        if (may_ask(source, &is_away)) {
+            dbd = ask(source, p, is_away);
+        }
+        if (dbd || is_given_up(source, started)
+            || apr_time_now() - started >= NMDM_DB_PATIENCE) {
+            return dbd;
+        }
+        apr_sleep(PROBE_INTERVAL / 2);
+    }
+}
+
+/* ---- The lender's functions ---- */
+
+static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
+{
+    source_t *source = ctx->lender->baton;
+    nanomdm_loan_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
+    const ap_dbd_t *dbd;
+    nmdm_db_t *db;
+
+    if (!nanomdm_shelf_take(source->shelf, loan)) {
+        loan->server = source->server;
+        loan->dbd = ask_patiently(source, ctx->pool);
+        nanomdm_shelf_asked(source->shelf, loan->dbd != NULL);
+    }
+    if (!loan->dbd) {
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(1501) "%s: no connection to the database;"
+                        " clients get 503 until there is one",
+                        *ctx->story.id ? ctx->story.id : "-");
+    }
+    db = apr_pcalloc(ctx->pool, sizeof(*db));
+    dbd = loan->dbd;
+    db->driver = dbd->driver;
+    db->handle = dbd->handle;
+    db->pool = dbd->pool;
+    db->notes = dbd->prepared;
+    db->owner = loan;
+    *out = db;
+    return NULL;
+}
+
+void nanomdm_lender_close(nanomdm_loan_t loan)
+{
+    dbd_close(loan.server, loan.dbd);
+}
+
+/* Where one connection is dead, others may be: mod_dbd finds out. */
+static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
+{
+    source_t *source = ctx->lender->baton;
+    nanomdm_loan_t *loan = db->owner;
+
+    if (db->is_suspect) {
+        nanomdm_shelf_close(source->shelf, *loan);
+        nanomdm_shelf_empty(source->shelf);
+        return;
+    }
+    nanomdm_shelf_put(source->shelf, *loan);
+}
+
+static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
+{
+    source_t *source = ctx->lender->baton;
+
+    return nmdm_schema_check(ctx, source->schema_mode);
+}
+
+nmdm_lender_t *nanomdm_lender_create(apr_pool_t *pchild, server_rec *s,
+                                     nanomdm_shelf_t *shelf)
+{
+    const nanomdm_conf_t *conf = nanomdm_server_defaults(s);
+    source_t *source = apr_pcalloc(pchild, sizeof(*source));
+
+    if (apr_thread_mutex_create(&source->lock, APR_THREAD_MUTEX_DEFAULT,
+                                pchild) != APR_SUCCESS) {
+        return NULL;
+    }
+    source->server = s;
+    source->shelf = shelf;
+    source->schema_mode = conf->schema_mode == NANOMDM_UNSET
+        ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
+    source->lender.borrow = borrow;
+    source->lender.give_back = give_back;
+    source->lender.check_schema = check_schema;
+    source->lender.baton = source;
+    source->lender.prefix = conf->table_prefix ? conf->table_prefix : "";
+    source->lender.schema = &source->schema;
+    return &source->lender;
+}

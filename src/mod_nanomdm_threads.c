@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_threads.c -- what a child does without a request: a thread that
+ * writes down who was seen, and one that pushes again, removes what is old and
+ * seals what is not sealed yet. */
+
+#include "mod_nanomdm_child.h"
+#include "nmdm_retention.h"
+#include "nmdm_store.h"
+#include "nmdm_sweep.h"
+
+#include <apr_thread_cond.h>
+#include <apr_thread_proc.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+/* How often last_seen_at is written. */
+#define SEEN_INTERVAL apr_time_from_sec(1)
+/* How often somebody looks who has to be pushed to again. */
+#define SWEEP_INTERVAL apr_time_from_sec(5)
+
+struct nanomdm_threads_t {
+    const apr_array_header_t *sites;    /* of nanomdm_site_t * */
+    apr_thread_t *writer, *sweeper;
+    apr_thread_mutex_t *lock;   /* guards the rest */
+    apr_thread_cond_t *wake;
+    int leaving;                /* others have the configuration now */
+    int stopping;
+};
+
+/* Whether there is a next time. */
+static int wait_for(nanomdm_threads_t *threads, apr_interval_time_t interval)
+{
+    int stopping;
+
+    apr_thread_mutex_lock(threads->lock);
+    if (!threads->stopping) {
+        apr_thread_cond_timedwait(threads->wake, threads->lock, interval);
+    }
+    stopping = threads->stopping;
+    apr_thread_mutex_unlock(threads->lock);
+    return !stopping;
+}
+
+/* A pool of a thread of ours. */
+static apr_pool_t *make_pool(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *p;
+
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&p, NULL, NULL, allocator);
+    apr_allocator_owner_set(allocator, p);
+    return p;
+}
+
+/* ---- Who was seen ---- */
+
+static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_store_seen(ctx, baton);
+}
+
+/* What could not be written is noted again, for the next time. */
+static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
+{
+    apr_array_header_t *ids = nmdm_seen_take(site->seen, p);
+    nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+    nmdm_err_t *err = NULL;
+    int i;
+
+    if (ids->nelts) {
+        err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_seen, ids);
+        nmdm_db_release(ctx);
+    }
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
+                     NMDMNO(1502) "-: last_seen_at of %d enrollments is not"
+                     " written yet: %s", ids->nelts, nmdm_err_text(err));
+        for (i = 0; i < ids->nelts; i++) {
+            nmdm_seen_note(site->seen, APR_ARRAY_IDX(ids, i, const char *));
+        }
+    }
+}
+
+static void flush_all(nanomdm_threads_t *threads, apr_pool_t *p)
+{
+    nanomdm_site_t *site;
+    int i;
+
+    for (i = 0; i < threads->sites->nelts; i++) {
+        site = APR_ARRAY_IDX(threads->sites, i, nanomdm_site_t *);
+        flush_seen(site, p);
+        nanomdm_shelf_tidy(site->shelf);
+    }
+    apr_pool_clear(p);
+}
+
+/* Writes once more when it is told to stop. */
+static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
+{
+    nanomdm_threads_t *threads = data;
+    apr_pool_t *p = make_pool();
+    int go_on;
+
+    do {
+        go_on = wait_for(threads, SEEN_INTERVAL);
+        nmdm_counters_tick(nanomdm_counters(), apr_time_now());
+        flush_all(threads, p);
+    } while (go_on);
+    apr_pool_destroy(p);
+    (void)thread;
+    return NULL;
+}
+
+/* ---- Sweeping ---- */
+
+/* Ends a piece of work; `trouble` is what its failure means. */
+static void finish(nanomdm_site_t *site, nmdm_ctx_t *ctx,
+                   const nmdm_err_t *err, const char *trouble)
+{
+    nmdm_db_release(ctx);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server, "%s: %s",
+                     trouble, nmdm_err_text(err));
+    }
+    apr_pool_clear(ctx->pool);
+}
+
+static void push_again(nanomdm_site_t *site, nanomdm_threads_t *threads,
+                       apr_pool_t *p)
+{
+    int more;
+
+    do {
+        nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+        nmdm_err_t *err = nmdm_sweep_pushes(ctx, &more);
+
+        more = more && !err;
+        finish(site, ctx, err,
+               NMDMNO(1508) "-: pushes are not repeated now");
+    } while (more && wait_for(threads, 0));
+}
+
+static void retain(nanomdm_site_t *site, apr_pool_t *p)
+{
+    nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+
+    finish(site, ctx, nmdm_retention_run(ctx),
+           NMDMNO(0944) "-: NanoMDMRetention removes nothing now");
+}
+
+static void seal(nanomdm_site_t *site, apr_pool_t *p)
+{
+    nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+
+    finish(site, ctx, nmdm_sealer_run(ctx, site->sealer),
+           NMDMNO(1509) "-: NanoMDMStorageKey seals nothing of what is stored"
+           " now");
+}
+
+/* A child of before a graceful restart may have keys of before, too. */
+static int may_seal(nanomdm_threads_t *threads)
+{
+    int yes;
+
+    apr_thread_mutex_lock(threads->lock);
+    yes = !threads->leaving;
+    apr_thread_mutex_unlock(threads->lock);
+    return yes;
+}
+
+static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
+{
+    nanomdm_threads_t *threads = data;
+    apr_pool_t *p = make_pool();
+    int i;
+
+    while (wait_for(threads, SWEEP_INTERVAL)) {
+        for (i = 0; i < threads->sites->nelts; i++) {
+            nanomdm_site_t *site = APR_ARRAY_IDX(threads->sites, i,
+                                                 nanomdm_site_t *);
+
+            if (site->push.repeats
+                && nanomdm_server(site->server)->serves_api) {
+                push_again(site, threads, p);
+            }
+            if (site->policy.retention && wait_for(threads, 0)) {
+                retain(site, p);
+            }
+            if (site->sealer && wait_for(threads, 0) && may_seal(threads)) {
+                seal(site, p);
+            }
+        }
+    }
+    apr_pool_destroy(p);
+    (void)thread;
+    return NULL;
+}
+
+/* ---- Start and end ---- */
+
+/* A pre-cleanup: afterwards mod_dbd's connections are gone. */
+static apr_status_t stop(void *data)
+{
+    nanomdm_threads_t *threads = data;
+    apr_status_t ended;
+    int i;
+
+    apr_thread_mutex_lock(threads->lock);
+    threads->stopping = 1;
+    apr_thread_cond_broadcast(threads->wake);
+    apr_thread_mutex_unlock(threads->lock);
+    for (i = 0; i < threads->sites->nelts; i++) {
+        /* Or the sweeper would wait for pushes to their end. */
+        nmdm_apns_stop(APR_ARRAY_IDX(threads->sites, i,
+                                     nanomdm_site_t *)->apns);
+    }
+    apr_thread_join(&ended, threads->sweeper);
+    apr_thread_join(&ended, threads->writer);
+    for (i = 0; i < threads->sites->nelts; i++) {
+        nanomdm_shelf_shut(APR_ARRAY_IDX(threads->sites, i,
+                                         nanomdm_site_t *)->shelf);
+    }
+    return APR_SUCCESS;
+}
+
+nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
+                                         const apr_array_header_t *sites,
+                                         server_rec *s)
+{
+    nanomdm_threads_t *threads = apr_pcalloc(pchild, sizeof(*threads));
+    apr_status_t rv;
+
+    threads->sites = sites;
+    rv = apr_thread_mutex_create(&threads->lock, APR_THREAD_MUTEX_DEFAULT,
+                                 pchild);
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_cond_create(&threads->wake, pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_create(&threads->writer, NULL, write_behind, threads,
+                               pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_create(&threads->sweeper, NULL, sweep, threads,
+                               pchild);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, NMDMNO(1504)
+                     "cannot start the threads that write last_seen_at and"
+                     " push again");
+        return NULL;
+    }
+    apr_pool_pre_cleanup_register(pchild, threads, stop);
+    return threads;
+}
+
+void nanomdm_threads_leave(nanomdm_threads_t *threads)
+{
+    apr_thread_mutex_lock(threads->lock);
+    threads->leaving = 1;
+    apr_thread_mutex_unlock(threads->lock);
+}
