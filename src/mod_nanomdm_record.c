@@ -7,7 +7,7 @@
  * those of all threads and children stay apart. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_plist.h"
+#include "nmdm_redact.h"
 #include "nmdm_time.h"
 #include "nmdm_webhook.h"
 
@@ -264,7 +264,7 @@ static void put_masked(record_t *record, nmdm_bytes_t body,
 {
     apr_size_t len;
 
-    put_bytes(record, nmdm_plist_redact_part(&len, record->pool, body,
+    put_bytes(record, nmdm_redact_replace_part(&len, record->pool, body,
                                              secrets));
     while (len < body.len && apr_isspace(body.data[len])) {
         len++;

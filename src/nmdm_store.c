@@ -3,7 +3,7 @@
 
 #include "nmdm_store.h"
 #include "nmdm_db.h"
-#include "nmdm_plist.h"
+#include "nmdm_redact.h"
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
 
@@ -132,7 +132,7 @@ const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
     nmdm_bytes_t bytes = { text, strlen(text) };
 
     if (nmdm_seal_is_on(ctx->policy->seal)) {
-        bytes = nmdm_plist_without(ctx->pool, bytes, SECRETS);
+        bytes = nmdm_redact_remove(ctx->pool, bytes, SECRETS);
     }
     return bytes.len ? bytes.data : text;
 }

@@ -7,7 +7,7 @@
 #include "nmdm_webhook.h"
 #include "nmdm_crypto.h"
 #include "nmdm_json.h"
-#include "nmdm_plist.h"
+#include "nmdm_redact.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -218,7 +218,7 @@ static void set_payload(nmdm_json_t *event, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf, nmdm_bytes_t raw)
 {
     if (conf->redacts) {
-        raw = nmdm_plist_redact(p, raw, NMDM_WEBHOOK_SECRETS);
+        raw = nmdm_redact_replace(p, raw, NMDM_WEBHOOK_SECRETS);
     }
     nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
 }

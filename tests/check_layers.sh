@@ -2,7 +2,8 @@
 # Who may include what: a file includes headers of its own layer or a lower
 # one, httpd's headers stay in mod_nanomdm*, and each foreign library has one
 # file that knows it; OpenSSL has three, so that TLS and the keys that seal the
-# database each stay in a file of their own. README.md shows the layers.
+# database each stay in a file of their own, and expat two: what reads a
+# property list, and what takes secrets out of one. README.md shows the layers.
 #
 #   check_layers.sh [CHECKOUT]
 set -eu
@@ -15,7 +16,7 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
-              "nmdm_convert nmdm_count nmdm_seal nmdm_limit", l0)
+              "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact", l0)
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_wal nmdm_seen nmdm_daily " \
               "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
@@ -29,7 +30,6 @@ printf '%s\n' "$includes" | awk '
         for (i in l2) layer[l2[i]] = 2
         for (i in l3) layer[l3[i]] = 3
         for (i in l4) layer[l4[i]] = 4
-        only["expat.h"] = "src/nmdm_plist.c"
         only["jansson.h"] = "src/nmdm_json.c"
         only["curl/curl.h"] = "src/nmdm_transfer.c"
         only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
@@ -64,6 +64,9 @@ printf '%s\n' "$includes" | awk '
                 && file != "src/nmdm_wire.c" && file != "src/nmdm_seal.c")
             wrong(header " belongs to src/nmdm_crypto.c, nmdm_wire.c or" \
                   " nmdm_seal.c")
+        if (header == "expat.h" && file != "src/nmdm_plist.c" \
+                && file != "src/nmdm_redact.c")
+            wrong(header " belongs to src/nmdm_plist.c or nmdm_redact.c")
         if (header in only && file != only[header])
             wrong(header " belongs to " only[header])
         if (header ~ /nanomdm|nmdm/) {

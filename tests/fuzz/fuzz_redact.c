@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 #include "nmdm_plist.h"
+#include "nmdm_redact.h"
 
 static const char *const SECRETS[] = { "UnlockToken", "PushMagic", "Token",
                                        NULL };
@@ -46,11 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&p, NULL);
     body = body_of(p, data, size);
     readable = !nmdm_plist_read(&plist, &document, p, body, SECRETS);
-    redacted = nmdm_plist_redact(p, body, SECRETS);
+    redacted = nmdm_redact_replace(p, body, SECRETS);
     PROMISED(redacted.data[redacted.len] == '\0');
     PROMISED(!redacted.len || nmdm_utf8_valid(redacted.data, redacted.len));
     PROMISED(redacted.len || !readable);
-    without = nmdm_plist_without(p, body, SECRETS);
+    without = nmdm_redact_remove(p, body, SECRETS);
     PROMISED(without.data[without.len] == '\0');
     PROMISED(!without.len == !redacted.len);
     if (readable) {
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (i = 0; SECRETS[i]; i++) {
             check_gone(plist, SECRETS[i]);
         }
-        again = nmdm_plist_redact(p, redacted, SECRETS);
+        again = nmdm_redact_replace(p, redacted, SECRETS);
         PROMISED(again.len == redacted.len
                  && !memcmp(again.data, redacted.data, again.len));
     }

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_redact.c -- property lists without their secrets.
+ *
+ * Copied byte for byte but for the secrets, so that what is shown or stored is
+ * what was sent. Form is not judged: nmdm_plist.c does that. */
+
+#include "nmdm_redact.h"
+
+#include <apr_lib.h>
+
+#include <expat.h>
+#include <limits.h>
+#include <string.h>
+
+typedef struct {
+    XML_Parser parser;
+    const char *const *keys;
+    int is_removing;            /* the key as well, and nothing instead */
+    nmdm_bytes_t document;
+    char *to;                   /* the next byte of what comes out */
+    XML_Index copied;           /* bytes of the document dealt with */
+    int depth, value_depth;     /* value_depth: of a secret, or 0 */
+    int in_key, is_next;        /* is_next: the value to come is a secret */
+    XML_Index key_at;           /* where the last key began */
+    XML_Index end;              /* of the root element, 0 before */
+    char key[64];
+    apr_size_t key_len;
+} redactor_t;
+
+static void copy_until(redactor_t *rd, XML_Index end)
+{
+    apr_size_t len = (apr_size_t)(end - rd->copied);
+
+    memcpy(rd->to, rd->document.data + rd->copied, len);
+    rd->to += len;
+    rd->copied = end;
+}
+
+static XML_Index end_of_event(const redactor_t *rd)
+{
+    return XML_GetCurrentByteIndex(rd->parser)
+        + XML_GetCurrentByteCount(rd->parser);
+}
+
+/* What stands between a secret's key and its value: nothing, in a property
+ * list. */
+static void copy_blanks_until(redactor_t *rd, XML_Index end)
+{
+    while (rd->copied < end
+           && apr_isspace(rd->document.data[rd->copied])) {
+        copy_until(rd, rd->copied + 1);
+    }
+    rd->copied = end;
+}
+
+static int is_secret(const redactor_t *rd)
+{
+    int i;
+
+    for (i = 0; rd->keys[i]; i++) {
+        if (strlen(rd->keys[i]) == rd->key_len
+            && !memcmp(rd->keys[i], rd->key, rd->key_len)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void XMLCALL redact_start(void *baton, const XML_Char *name,
+                                 const XML_Char **attributes)
+{
+    redactor_t *rd = baton;
+
+    (void)attributes;
+    rd->depth++;
+    if (rd->value_depth) {
+        return;
+    }
+    if (rd->is_next) {
+        if (rd->is_removing) {
+            copy_until(rd, rd->key_at);
+        }
+        else {
+            copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        }
+        rd->value_depth = rd->depth;
+        rd->is_next = 0;
+    }
+    rd->in_key = !strcmp(name, "key");
+    rd->key_at = XML_GetCurrentByteIndex(rd->parser);
+    rd->key_len = 0;
+}
+
+static void XMLCALL redact_end(void *baton, const XML_Char *name)
+{
+    redactor_t *rd = baton;
+    const char *instead = rd->is_removing ? "" : strcmp(name, "data")
+        ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
+
+    if (rd->value_depth == rd->depth) {
+        memcpy(rd->to, instead, strlen(instead));
+        rd->to += strlen(instead);
+        rd->copied = end_of_event(rd);
+        rd->value_depth = 0;
+    }
+    else if (!rd->value_depth && rd->in_key) {
+        rd->is_next = is_secret(rd);
+        rd->in_key = 0;
+        if (!rd->is_next || !rd->is_removing) {
+            copy_until(rd, end_of_event(rd));
+        }
+    }
+    if (!--rd->depth) {
+        rd->end = end_of_event(rd);
+        XML_StopParser(rd->parser, XML_FALSE);
+    }
+}
+
+static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
+{
+    redactor_t *rd = baton;
+    apr_size_t room = sizeof(rd->key) - rd->key_len;
+
+    if (rd->in_key && (apr_size_t)len <= room) {
+        memcpy(rd->key + rd->key_len, s, (apr_size_t)len);
+        rd->key_len += (apr_size_t)len;
+    }
+    else {
+        rd->key_len = 0;
+    }
+}
+
+/* Where the parser gave up, but for a secret: that it gave up within. */
+static XML_Index end_of_part(const redactor_t *rd)
+{
+    XML_Index at = XML_GetCurrentByteIndex(rd->parser);
+
+    return rd->value_depth || rd->is_next || at < rd->copied ? rd->copied
+                                                             : at;
+}
+
+/* As much as can be read, into out; the rest of the redactor says how far that
+ * was. */
+static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
+                          nmdm_bytes_t document, const char *const *keys,
+                          int is_removing)
+{
+    redactor_t rd = { .keys = keys, .is_removing = is_removing,
+                      .document = document };
+    char *data;
+
+    *out = (nmdm_bytes_t){ "", 0 };
+    if (document.len > INT_MAX / 3) {
+        return rd;
+    }
+    rd.parser = XML_ParserCreate("UTF-8");
+    if (!rd.parser) {
+        return rd;
+    }
+    XML_SetUserData(rd.parser, &rd);
+    XML_SetElementHandler(rd.parser, redact_start, redact_end);
+    XML_SetCharacterDataHandler(rd.parser, redact_text);
+    /* A secret takes no less than "<key>k</key><a/>", and what comes in its
+     * place adds less than twice that. */
+    data = rd.to = apr_palloc(p, 3 * document.len + 64);
+    (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
+    copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));
+    XML_ParserFree(rd.parser);
+    *rd.to++ = '\n';
+    *rd.to = '\0';
+    out->data = data;
+    out->len = (apr_size_t)(rd.to - data);
+    return rd;
+}
+
+nmdm_bytes_t nmdm_redact_replace(apr_pool_t *p, nmdm_bytes_t document,
+                                 const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return rewrite(&out, p, document, keys, 0).end
+        ? out : (nmdm_bytes_t){ "", 0 };
+}
+
+nmdm_bytes_t nmdm_redact_replace_part(apr_size_t *read, apr_pool_t *p,
+                                      nmdm_bytes_t document,
+                                      const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    *read = (apr_size_t)rewrite(&out, p, document, keys, 0).copied;
+    return out;
+}
+
+nmdm_bytes_t nmdm_redact_remove(apr_pool_t *p, nmdm_bytes_t document,
+                                const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return rewrite(&out, p, document, keys, 1).end
+        ? out : (nmdm_bytes_t){ "", 0 };
+}
