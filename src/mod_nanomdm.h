@@ -5,10 +5,10 @@
 #define MOD_NANOMDM_H
 
 #include "nmdm.h"
-#include "nmdm_crypto.h"
 #include "nmdm_figures.h"
 #include "nmdm_push.h"
 #include "nmdm_schema.h"
+#include "nmdm_trust.h"
 
 #include <apr_hash.h>
 #include <httpd.h>

@@ -3,6 +3,7 @@
  * nanomdm-enrolled for devices at any Location. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_service.h"
 

@@ -434,8 +434,8 @@ static void make_trust(check_t *check, const site_t *site)
     if (!conf->ca_file) {
         return;
     }
-    err = nmdm_crypto_trust(&server->trust, check->pconf, conf->ca_file,
-                            conf->intermediate_file);
+    err = nmdm_trust_read(&server->trust, check->pconf, conf->ca_file,
+                          conf->intermediate_file);
     if (err) {
         complain(check, NULL, site->server, NMDMNO(0012)
                  "NanoMDMCACertificateFile \"%s\": %s", conf->ca_file,

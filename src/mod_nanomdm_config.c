@@ -253,7 +253,7 @@ static const char *set_certificates(cmd_parms *cmd, const char **slot,
     if (!file) {
         return wrong(cmd, path, "not a path; name a PEM file");
     }
-    err = nmdm_crypto_count_pem(&count, cmd->temp_pool, file);
+    err = nmdm_trust_count_pem(&count, cmd->temp_pool, file);
     if (err) {
         return wrong(cmd, path, apr_psprintf(
             cmd->pool, "%s: %s; name a readable PEM file with at least one"

@@ -3,6 +3,8 @@
  * trusted proxy's header to a verified certificate. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_cms.h"
+#include "nmdm_crypto.h"
 
 #include <apr_network_io.h>
 #include <apr_optional_hooks.h>
@@ -117,7 +119,7 @@ static nmdm_err_t *from_signature(const nmdm_cert_t **out, int *needs_body,
         *needs_body = 1;
         return NULL;
     }
-    NMDM_TRY(nmdm_crypto_signer(
+    NMDM_TRY(nmdm_cms_signer(
         &cert, r->pool, signature, *body,
         nanomdm_identity_grace(nanomdm_conf(r))));
     *out = cert;
@@ -215,9 +217,9 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         " identity can be verified");
     }
     nanomdm_record_cert(r, cert);
-    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_ends, server->trust,
-                                     r->pool, cert, ctx->now,
-                                     nanomdm_identity_grace(nanomdm_conf(r))));
+    NMDM_TRY(nmdm_trust_verify_late(&ctx->cert_ends, server->trust,
+                                    r->pool, cert, ctx->now,
+                                    nanomdm_identity_grace(nanomdm_conf(r))));
     ctx->cert_expired = ctx->now > ctx->cert_ends ? ctx->cert_ends : 0;
     ctx->cert = cert;
     return NULL;

@@ -4,11 +4,11 @@
 
 #include "nmdm_figures.h"
 #include "nmdm_admin.h"
-#include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_outbox.h"
 #include "nmdm_schema.h"
 #include "nmdm_time.h"
+#include "nmdm_x509.h"
 
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
@@ -254,7 +254,7 @@ static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_figures_t *out)
 
         topic->topic = row[0];
         topic->not_after = 0;
-        if (!nmdm_crypto_not_after(&topic->not_after, row[1])) {
+        if (!nmdm_x509_not_after(&topic->not_after, row[1])) {
             topic->not_after = 0;
         }
     }
@@ -462,8 +462,8 @@ nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
     NMDM_TRY(nmdm_admin_check_id(ctx, id));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_portrait, &in));
     if (out->who->cert_pem
-        && !nmdm_crypto_not_after(&out->cert_not_after,
-                                  out->who->cert_pem)) {
+        && !nmdm_x509_not_after(&out->cert_not_after,
+                                out->who->cert_pem)) {
         out->cert_not_after = 0;
     }
     qsort(out->moments->elts, (size_t)out->moments->nelts,

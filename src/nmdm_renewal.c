@@ -7,14 +7,14 @@
  * device that was erased and is being set up again. */
 
 #include "nmdm_renewal.h"
-#include "nmdm_crypto.h"
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
+#include "nmdm_x509.h"
 
 static const char *pem_of(nmdm_ctx_t *ctx)
 {
-    return ctx->cert ? nmdm_crypto_pem(ctx->pool, ctx->cert->der) : "";
+    return ctx->cert ? nmdm_x509_pem(ctx->pool, ctx->cert->der) : "";
 }
 
 static void tell_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)

@@ -8,11 +8,11 @@
 
 #include "nmdm_roster.h"
 #include "nmdm_admin.h"
-#include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_time.h"
 #include "nmdm_view.h"
+#include "nmdm_x509.h"
 
 #include <apr_hash.h>
 #include <apr_lib.h>
@@ -574,7 +574,7 @@ static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
     apr_time_t not_after;
     int i;
 
-    if (e->cert_pem && nmdm_crypto_not_after(&not_after, e->cert_pem)) {
+    if (e->cert_pem && nmdm_x509_not_after(&not_after, e->cert_pem)) {
         set_time(part, "not_after", p, not_after);
         if (not_after < ctx->now) {
             nmdm_json_set_true(part, "expired");

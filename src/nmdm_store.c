@@ -6,6 +6,7 @@
 #include "nmdm_redact.h"
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
+#include "nmdm_x509.h"
 
 #include <apr_strings.h>
 
@@ -46,7 +47,7 @@ nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
                         " scripts of schema/upgrade, or write \"NanoMDMSchema"
                         " auto\"");
     }
-    args[0] = args[1] = nmdm_crypto_pem(ctx->pool, ctx->cert->der);
+    args[0] = args[1] = nmdm_x509_pem(ctx->pool, ctx->cert->der);
     *nargs = 2;
     return NULL;
 }
@@ -91,7 +92,7 @@ nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx, const char *device_id)
     NMDM_TRY(nmdm_store_associate(ctx, device_id));
     return ctx->policy->latest_only
         ? nmdm_db_exec(ctx, NULL, STMT_DEVICE_CERT,
-                       NMDM_ARGS(nmdm_crypto_pem(ctx->pool, ctx->cert->der),
+                       NMDM_ARGS(nmdm_x509_pem(ctx->pool, ctx->cert->der),
                                  device_id))
         : NULL;
 }
@@ -113,7 +114,7 @@ nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
 nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
     const char *id = msg->who.id;
-    const char *pem = ctx->cert ? nmdm_crypto_pem(ctx->pool, ctx->cert->der)
+    const char *pem = ctx->cert ? nmdm_x509_pem(ctx->pool, ctx->cert->der)
                                 : "";
 
     NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_PUT,

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Who may include what: a file includes headers of its own layer or a lower
 # one, httpd's headers stay in mod_nanomdm*, and each foreign library has one
-# file that knows it; OpenSSL has three, so that TLS and the keys that seal the
-# database each stay in a file of their own, and expat two: what reads a
-# property list, and what takes secrets out of one. README.md shows the layers.
+# file that knows it; expat has two, what reads a property list and what takes
+# secrets out of one, and OpenSSL six: certificates, trust, signatures, digests,
+# TLS and the keys that seal the database. README.md shows the layers.
 #
 #   check_layers.sh [CHECKOUT]
 set -eu
@@ -16,7 +16,8 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
-              "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact", l0)
+              "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact " \
+              "nmdm_cms nmdm_trust nmdm_x509", l0)
         split("nmdm_exchange nmdm_sql nmdm_db nmdm_wal nmdm_seen nmdm_daily " \
               "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
@@ -60,10 +61,10 @@ printf '%s\n' "$includes" | awk '
             told[file] = 1
             next
         }
-        if (header ~ /^openssl\// && file != "src/nmdm_crypto.c" \
-                && file != "src/nmdm_wire.c" && file != "src/nmdm_seal.c")
-            wrong(header " belongs to src/nmdm_crypto.c, nmdm_wire.c or" \
-                  " nmdm_seal.c")
+        if (header ~ /^openssl\// \
+                && file !~ /^src\/nmdm_(crypto|cms|trust|x509|wire|seal)\.c$/)
+            wrong(header " belongs to src/nmdm_crypto.c, nmdm_cms.c," \
+                  " nmdm_trust.c, nmdm_x509.c, nmdm_wire.c or nmdm_seal.c")
         if (header == "expat.h" && file != "src/nmdm_plist.c" \
                 && file != "src/nmdm_redact.c")
             wrong(header " belongs to src/nmdm_plist.c or nmdm_redact.c")

@@ -7,12 +7,13 @@
  *   B   the value of Mdm-Signature itself, for an empty body */
 
 #include "trust.h"
+#include "nmdm_cms.h"
 
 static void fuzz_signer(apr_pool_t *p, const char *base64, nmdm_bytes_t body)
 {
     nmdm_cert_t *cert = NULL;
 
-    if (!nmdm_crypto_signer(&cert, p, base64, body, 0)) {
+    if (!nmdm_cms_signer(&cert, p, base64, body, 0)) {
         check_cert(p, cert);
     }
 }

@@ -7,6 +7,8 @@
 
 #include "fuzz.h"
 #include "nmdm_crypto.h"
+#include "nmdm_trust.h"
+#include "nmdm_x509.h"
 
 #include <apr_file_io.h>
 
@@ -43,7 +45,7 @@ static void make_trust(void)
     PEM_write_X509(out, x509);
     fclose(out);
     X509_free(x509);
-    PROMISED(!nmdm_crypto_trust(&trust, whole, name, NULL));
+    PROMISED(!nmdm_trust_read(&trust, whole, name, NULL));
     apr_file_close(file);
 }
 
@@ -63,8 +65,8 @@ static void check_cert(apr_pool_t *p, const nmdm_cert_t *cert)
 {
     PROMISED(strlen(cert->sha256) == 64);
     PROMISED(!strcmp(cert->sha256, nmdm_crypto_sha256(p, cert->der)));
-    PROMISED(nmdm_crypto_verify(trust, p, cert, apr_time_now()));
-    PROMISED(!strncmp(nmdm_crypto_pem(p, cert->der), "-----BEGIN C", 12));
+    PROMISED(nmdm_trust_verify(trust, p, cert, apr_time_now()));
+    PROMISED(!strncmp(nmdm_x509_pem(p, cert->der), "-----BEGIN C", 12));
 }
 
 #endif /* TRUST_H */

@@ -4,7 +4,10 @@
  * specification. */
 
 #include "support.h"
+#include "nmdm_cms.h"
 #include "nmdm_crypto.h"
+#include "nmdm_trust.h"
+#include "nmdm_x509.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -77,7 +80,7 @@ static void pem_is_what_openssl_writes(void **state)
 {
     const identity_t *one = IDENTITY(*state, .name = "x");
 
-    assert_string_equal(nmdm_crypto_pem(*state, der_of(*state, one->x509)),
+    assert_string_equal(nmdm_x509_pem(*state, der_of(*state, one->x509)),
                         pem_of(*state, one->x509));
 }
 
@@ -88,16 +91,16 @@ static nmdm_trust_t *trust_in(apr_pool_t *p, const char *anchors,
 {
     nmdm_trust_t *trust = NULL;
 
-    OK(nmdm_crypto_trust(&trust, p, temp_file(p, anchors),
-                         intermediates ? temp_file(p, intermediates)
-                                       : NULL));
+    OK(nmdm_trust_read(&trust, p, temp_file(p, anchors),
+                       intermediates ? temp_file(p, intermediates)
+                                     : NULL));
     return trust;
 }
 
 static nmdm_err_t *verify_at(nmdm_trust_t *trust, apr_pool_t *p,
                              const identity_t *one, apr_time_t now)
 {
-    return nmdm_crypto_verify(trust, p, cert_of(p, one), now);
+    return nmdm_trust_verify(trust, p, cert_of(p, one), now);
 }
 
 /* A CA, and trust in it alone. */
@@ -149,11 +152,11 @@ static void a_changed_certificate_is_refused(void **state)
     nmdm_cert_t *cert = cert_of(*state, IDENTITY(*state, .issuer = h.ca));
     char *der = apr_pmemdup(*state, cert->der.data, cert->der.len);
 
-    OK(nmdm_crypto_verify(h.trust, *state, cert, NOW));
+    OK(nmdm_trust_verify(h.trust, *state, cert, NOW));
     der[cert->der.len - 1] ^= 1;
     cert->der.data = der;
     cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
-    REFUSED(nmdm_crypto_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
+    REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "");
 }
 
@@ -167,17 +170,17 @@ static void a_damaged_certificate_is_refused(void **state)
     cert->der = exact_copy(*state, (nmdm_bytes_t){ whole.data,
                                                    whole.len - 1 });
     cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
-    REFUSED(nmdm_crypto_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
+    REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
     memcpy(longer, whole.data, whole.len);
     longer[whole.len] = 0;
     cert->der = (nmdm_bytes_t){ longer, whole.len + 1 };
     cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
-    REFUSED(nmdm_crypto_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
+    REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
     cert->der = (nmdm_bytes_t){ "", 0 };
     cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
-    REFUSED(nmdm_crypto_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
+    REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
 }
 
@@ -205,8 +208,8 @@ static nmdm_err_t *verify_late(nmdm_trust_t *trust, apr_pool_t *p,
 {
     apr_time_t ends = -1;
 
-    NMDM_TRY(nmdm_crypto_verify_late(&ends, trust, p, cert_of(p, one),
-                                     now, HOUR));
+    NMDM_TRY(nmdm_trust_verify_late(&ends, trust, p, cert_of(p, one),
+                                    now, HOUR));
     assert_true((now > ends ? ends : 0) == end);
     return NULL;
 }
@@ -461,7 +464,7 @@ static nmdm_err_t *trust_fails(apr_pool_t *p, const char *anchors,
 {
     nmdm_trust_t *trust;
 
-    return nmdm_crypto_trust(&trust, p, anchors, intermediates);
+    return nmdm_trust_read(&trust, p, anchors, intermediates);
 }
 
 static void a_useless_file_is_refused_by_name(void **state)
@@ -489,7 +492,7 @@ static void a_useless_file_is_refused_by_name(void **state)
                 useless[i]);
         REFUSED(trust_fails(*state, good, useless[i]), NMDM_INVALID,
                 useless[i]);
-        REFUSED(nmdm_crypto_count_pem(&count, *state, useless[i]),
+        REFUSED(nmdm_trust_count_pem(&count, *state, useless[i]),
                 NMDM_INVALID, useless[i]);
     }
     OK(trust_fails(*state, good, good));
@@ -501,9 +504,9 @@ static void certificates_of_a_file_are_counted(void **state)
     const char *pem = pem_of(*state, h.ca->x509);
     int count = 0;
 
-    OK(nmdm_crypto_count_pem(&count, *state, temp_file(*state, pem)));
+    OK(nmdm_trust_count_pem(&count, *state, temp_file(*state, pem)));
     assert_int_equal(count, 1);
-    OK(nmdm_crypto_count_pem(&count, *state, temp_file(*state, apr_pstrcat(
+    OK(nmdm_trust_count_pem(&count, *state, temp_file(*state, apr_pstrcat(
         *state, pem, key_pem(*state, h.ca->key), pem, pem, NULL))));
     assert_int_equal(count, 3);
 }
@@ -515,7 +518,7 @@ static void an_error_before_is_not_taken_for_one_of_the_file(void **state)
     int count = 0;
 
     assert_null(d2i_X509(NULL, NULL, 0));
-    OK(nmdm_crypto_count_pem(&count, *state, good));
+    OK(nmdm_trust_count_pem(&count, *state, good));
     assert_int_equal(count, 1);
 }
 
@@ -560,7 +563,7 @@ static int is_remembered(nmdm_trust_t *trust, apr_pool_t *p,
 {
     nmdm_cert_t cert = { sha256, { "garbage", 7 } };
 
-    return !nmdm_crypto_verify(trust, p, &cert, NOW);
+    return !nmdm_trust_verify(trust, p, &cert, NOW);
 }
 
 static nmdm_cert_t renamed(const nmdm_cert_t *cert, apr_pool_t *p, int n)
@@ -579,7 +582,7 @@ static void remember_many(nmdm_trust_t *trust, const nmdm_cert_t *cert,
 
         apr_pool_create(&p, NULL);
         other = renamed(cert, p, i);
-        OK(nmdm_crypto_verify(trust, p, &other, NOW));
+        OK(nmdm_trust_verify(trust, p, &other, NOW));
         apr_pool_destroy(p);
     }
 }
@@ -597,8 +600,8 @@ static void verdicts_survive_one_generation_and_longer_if_used(void **state)
     nmdm_cert_t unused = renamed(cert, *state, 1000002);
 
     assert_false(is_remembered(trust, *state, used.sha256));
-    OK(nmdm_crypto_verify(trust, *state, &used, NOW));
-    OK(nmdm_crypto_verify(trust, *state, &unused, NOW));
+    OK(nmdm_trust_verify(trust, *state, &used, NOW));
+    OK(nmdm_trust_verify(trust, *state, &unused, NOW));
     assert_true(is_remembered(trust, *state, used.sha256));
 
     remember_many(trust, cert, 0, GENERATION);
@@ -630,7 +633,7 @@ static void *APR_THREAD_FUNC verify_many(apr_thread_t *thread, void *data)
 
         apr_pool_create(&p, NULL);
         cert = renamed(v->cert, p, i % 2 ? i : v->number * ROUNDS + i);
-        v->failed += nmdm_crypto_verify(v->trust, p, &cert, NOW) != NULL;
+        v->failed += nmdm_trust_verify(v->trust, p, &cert, NOW) != NULL;
         apr_pool_destroy(p);
     }
     return NULL;
@@ -769,7 +772,7 @@ static nmdm_err_t *signer_fails(apr_pool_t *p, const char *base64,
                                 nmdm_bytes_t body)
 {
     nmdm_cert_t *cert = NULL;
-    nmdm_err_t *err = nmdm_crypto_signer(&cert, p, base64, body, 0);
+    nmdm_err_t *err = nmdm_cms_signer(&cert, p, base64, body, 0);
 
     assert_true((err == NULL) == (cert != NULL));
     return err;
@@ -790,7 +793,7 @@ static void a_signature_as_devices_make_it_is_good(void **state)
 
     /* It is of indefinite length: 30 80. */
     assert_memory_equal(value, "MIAG", 4);
-    OK(nmdm_crypto_signer(&cert, *state, value, BODY, 0));
+    OK(nmdm_cms_signer(&cert, *state, value, BODY, 0));
     is_cert_of(*state, cert, one);
 }
 
@@ -813,7 +816,7 @@ static void good_digests_keys_and_attributes_in_all_combinations(void **state)
         for (s = 0; s < 2; s++) {
             for (h = 0; h < 4; h++) {
                 nmdm_cert_t *cert = NULL;
-                nmdm_err_t *err = nmdm_crypto_signer(
+                nmdm_err_t *err = nmdm_cms_signer(
                     &cert, *state, SIGN(*state, BODY, .signer = signers[s],
                                         .digest = digests[d],
                                         .how = HOW[h]), BODY, 0);
@@ -904,7 +907,7 @@ static void more_certificates_in_the_message_do_no_harm(void **state)
     const identity_t *one = IDENTITY(*state, .issuer = h.ca);
     nmdm_cert_t *cert = NULL;
 
-    OK(nmdm_crypto_signer(&cert, *state, SIGN(
+    OK(nmdm_cms_signer(&cert, *state, SIGN(
         *state, BODY, .signer = one, .extra_cert = h.ca->x509), BODY, 0));
     is_cert_of(*state, cert, one);
 }
@@ -1001,9 +1004,9 @@ static void the_signing_time_has_the_same_grace(void **state)
     nmdm_cert_t *cert = NULL;
 
     REFUSED(signer_fails(*state, late, BODY), NMDM_INVALID, "outside");
-    OK(nmdm_crypto_signer(&cert, *state, late, BODY, HOUR / 2));
-    REFUSED(nmdm_crypto_signer(&cert, *state, late, BODY,
-                               HOUR / 2 - apr_time_from_sec(1)),
+    OK(nmdm_cms_signer(&cert, *state, late, BODY, HOUR / 2));
+    REFUSED(nmdm_cms_signer(&cert, *state, late, BODY,
+                            HOUR / 2 - apr_time_from_sec(1)),
             NMDM_INVALID, "outside");
 }
 
@@ -1142,7 +1145,7 @@ static void bad_der_between_colons_never_verifies(void **state)
         nmdm_err_t *err = nmdm_crypto_header(&cert, *state, values[i]);
 
         if (!err) {
-            err = nmdm_crypto_verify(h.trust, *state, cert, NOW);
+            err = nmdm_trust_verify(h.trust, *state, cert, NOW);
         }
         HOLDS(err && err->kind == NMDM_INVALID, "%s", values[i]);
     }
@@ -1167,7 +1170,7 @@ static void a_certificate_has_one_form_only(void **state)
         *state, ":", nmdm_base64_encode(*state, (nmdm_bytes_t){
             longer, der.len + 1 }), ":", NULL));
     if (!err) {
-        err = nmdm_crypto_verify(h.trust, *state, cert, NOW);
+        err = nmdm_trust_verify(h.trust, *state, cert, NOW);
     }
     if (!err) {
         assert_string_equal(cert->sha256, nmdm_crypto_sha256(*state, der));

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_x509.h -- certificates in the hands of OpenSSL, and out of them. */
+
+#ifndef NMDM_X509_H
+#define NMDM_X509_H
+
+#include "nmdm.h"
+
+struct asn1_string_st;
+struct bio_st;
+struct x509_st;
+
+/* ---- For everybody ---- */
+
+/* The PEM form of a certificate, one trailing newline. */
+const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der);
+
+/* Until when a certificate in PEM is valid; 0 when it is none. */
+int nmdm_x509_not_after(apr_time_t *out, const char *pem);
+
+/* ---- For the files that know OpenSSL ---- */
+
+/* What OpenSSL has to say; its error queue is empty afterwards. */
+const char *nmdm_x509_trouble(apr_pool_t *p);
+
+/* Whether der is one certificate and no more; *out is the caller's to free,
+ * or NULL, either way. */
+int nmdm_x509_parse(struct x509_st **out, nmdm_bytes_t der);
+/* Frees it with p. */
+void nmdm_x509_free_with(apr_pool_t *p, struct x509_st *x509);
+
+/* Its bytes and their hash, in p; NULL when it cannot be written. */
+nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, struct x509_st *x509);
+/* 0 when it is no time. */
+apr_time_t nmdm_x509_time(const struct asn1_string_st *t);
+/* What was written to a memory BIO. */
+const char *nmdm_x509_text(apr_pool_t *p, struct bio_st *bio);
+
+#endif /* NMDM_X509_H */
