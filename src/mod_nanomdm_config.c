@@ -242,6 +242,82 @@ static const char *wrong(cmd_parms *cmd, const char *value,
                         remedy);
 }
 
+/* Members of nanomdm_conf_t, as the rows of the table name them to setters that
+ * several directives share: cmd->info. */
+#define SLOT(member) APR_OFFSETOF(nanomdm_conf_t, member)
+#define MEMBER(name) (void *)SLOT(name)
+#define SHARED(row) (void *)&row
+
+static void *slot_at(void *conf, apr_size_t offset)
+{
+    return (char *)conf + offset;
+}
+
+/* One of two words, and what each of them means. */
+typedef struct {
+    apr_size_t slot;
+    struct {
+        const char *word;
+        int value;
+    } words[2];
+} choice_t;
+
+static const choice_t
+    USER_AUTHENTICATE = { SLOT(empty_challenge), {
+        { "decline", 0 }, { "empty-challenge", 1 } } },
+    ASSOCIATION = { SLOT(latest_only), { { "all", 0 }, { "latest", 1 } } },
+    REENROLL = { SLOT(keeps_renewed), { { "reset", 0 }, { "keep", 1 } } },
+    LAST_SEEN = { SLOT(sees_at_once), {
+        { "buffered", 0 }, { "immediate", 1 } } },
+    SCHEMA = { SLOT(schema_mode), {
+        { "auto", NMDM_SCHEMA_AUTO }, { "check", NMDM_SCHEMA_CHECK } } };
+
+static const char *set_choice(cmd_parms *cmd, void *conf, const char *word)
+{
+    const choice_t *choice = cmd->info;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        if (!strcmp(word, choice->words[i].word)) {
+            *(int *)slot_at(conf, choice->slot) = choice->words[i].value;
+            return NULL;
+        }
+    }
+    return wrong(cmd, word, apr_psprintf(cmd->pool, "write %s or %s",
+                                         choice->words[0].word,
+                                         choice->words[1].word));
+}
+
+/* A number of seconds, and its bounds. */
+typedef struct {
+    apr_size_t slot;
+    apr_int64_t least, most;
+} seconds_t;
+
+static const seconds_t
+    IDENTITY_GRACE = { SLOT(identity_grace), 0, 31536000 },
+    PUSH_EXPIRATION = { SLOT(push_expiration), 0, 31536000 },
+    PUSH_TIMEOUT = { SLOT(push_timeout), 1, 3600 },
+    UPSTREAM_TIMEOUT = { SLOT(upstream_timeout), 1, 3600 };
+
+static const char *set_seconds(cmd_parms *cmd, void *conf, const char *word)
+{
+    const seconds_t *bounds = cmd->info;
+    apr_off_t seconds;
+    char *end;
+
+    if (apr_strtoff(&seconds, word, &end, 10) != APR_SUCCESS || *end
+        || !apr_isdigit(*word) || seconds < bounds->least
+        || seconds > bounds->most) {
+        return wrong(cmd, word, apr_psprintf(
+            cmd->pool, "not a time; write a number of seconds from %"
+            APR_INT64_T_FMT " to %" APR_INT64_T_FMT, bounds->least,
+            bounds->most));
+    }
+    *(apr_int64_t *)slot_at(conf, bounds->slot) = seconds;
+    return NULL;
+}
+
 /* A PEM file with certificates; `problem` is how NanoMDM calls a bad one. */
 static const char *set_certificates(cmd_parms *cmd, const char **slot,
                                     const char *path, const char *problem)
@@ -332,56 +408,6 @@ static const char *add_trusted_proxy(cmd_parms *cmd, void *conf_,
     return NULL;
 }
 
-static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
-                                         const char *word)
-{
-    int *slot = &((nanomdm_conf_t *)conf)->empty_challenge;
-
-    if (!strcmp(word, "decline")) {
-        *slot = 0;
-    }
-    else if (!strcmp(word, "empty-challenge")) {
-        *slot = 1;
-    }
-    else {
-        return wrong(cmd, word, "write decline or empty-challenge");
-    }
-    return NULL;
-}
-
-static const char *set_association(cmd_parms *cmd, void *conf,
-                                   const char *word)
-{
-    int *slot = &((nanomdm_conf_t *)conf)->latest_only;
-
-    if (!strcmp(word, "all")) {
-        *slot = 0;
-    }
-    else if (!strcmp(word, "latest")) {
-        *slot = 1;
-    }
-    else {
-        return wrong(cmd, word, "write all or latest");
-    }
-    return NULL;
-}
-
-static const char *set_reenroll(cmd_parms *cmd, void *conf, const char *word)
-{
-    int *slot = &((nanomdm_conf_t *)conf)->keeps_renewed;
-
-    if (!strcmp(word, "reset")) {
-        *slot = 0;
-    }
-    else if (!strcmp(word, "keep")) {
-        *slot = 1;
-    }
-    else {
-        return wrong(cmd, word, "write reset or keep");
-    }
-    return NULL;
-}
-
 /* Up to `most` bytes of a file; `said` is how the administrator named it. */
 static const char *read_file(cmd_parms *cmd, char **text, apr_size_t *len,
                              const char *path, const char *said,
@@ -459,39 +485,6 @@ const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
                                  " secret");
     }
     *slot = value;
-    return NULL;
-}
-
-static const char *set_api_key(cmd_parms *cmd, void *conf, const char *value)
-{
-    return nanomdm_set_secret(cmd, &((nanomdm_conf_t *)conf)->api_key, value);
-}
-
-static const char *set_schema(cmd_parms *cmd, void *conf, const char *word)
-{
-    int *slot = &((nanomdm_conf_t *)conf)->schema_mode;
-
-    if (!strcmp(word, "auto")) {
-        *slot = NMDM_SCHEMA_AUTO;
-    }
-    else if (!strcmp(word, "check")) {
-        *slot = NMDM_SCHEMA_CHECK;
-    }
-    else {
-        return wrong(cmd, word, "write auto or check");
-    }
-    return NULL;
-}
-
-static const char *set_last_seen(cmd_parms *cmd, void *conf,
-                                 const char *word)
-{
-    int is_immediate = !strcmp(word, "immediate");
-
-    if (!is_immediate && strcmp(word, "buffered")) {
-        return wrong(cmd, word, "write buffered or immediate");
-    }
-    ((nanomdm_conf_t *)conf)->sees_at_once = is_immediate;
     return NULL;
 }
 
@@ -661,44 +654,6 @@ static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)
                              path, "no CA for the push server");
 }
 
-static const char *set_seconds(cmd_parms *cmd, apr_int64_t *slot,
-                               const char *word, apr_int64_t least,
-                               apr_int64_t most)
-{
-    apr_off_t seconds;
-    char *end;
-
-    if (apr_strtoff(&seconds, word, &end, 10) != APR_SUCCESS || *end
-        || !apr_isdigit(*word) || seconds < least || seconds > most) {
-        return wrong(cmd, word, apr_psprintf(
-            cmd->pool, "not a time; write a number of seconds from %"
-            APR_INT64_T_FMT " to %" APR_INT64_T_FMT, least, most));
-    }
-    *slot = seconds;
-    return NULL;
-}
-
-static const char *set_identity_grace(cmd_parms *cmd, void *conf,
-                                      const char *word)
-{
-    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->identity_grace, word,
-                       0, 31536000);
-}
-
-static const char *set_push_expiration(cmd_parms *cmd, void *conf,
-                                       const char *word)
-{
-    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->push_expiration, word,
-                       0, 31536000);
-}
-
-static const char *set_push_timeout(cmd_parms *cmd, void *conf,
-                                    const char *word)
-{
-    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->push_timeout, word, 1,
-                       3600);
-}
-
 /* http or https, with a host and whatever path and query. */
 const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
                             const char *url)
@@ -717,31 +672,6 @@ const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
     return NULL;
 }
 
-static const char *set_dm_url(cmd_parms *cmd, void *conf, const char *url)
-{
-    return nanomdm_set_url(cmd, &((nanomdm_conf_t *)conf)->dm_url, url);
-}
-
-static const char *set_dm_send_key(cmd_parms *cmd, void *conf,
-                                   const char *value)
-{
-    return nanomdm_set_secret(cmd, &((nanomdm_conf_t *)conf)->dm_send_key,
-                              value);
-}
-
-static const char *set_dm_receive_key(cmd_parms *cmd, void *conf,
-                                      const char *value)
-{
-    return nanomdm_set_secret(cmd,
-                              &((nanomdm_conf_t *)conf)->dm_receive_key,
-                              value);
-}
-
-static const char *set_escrow_url(cmd_parms *cmd, void *conf, const char *url)
-{
-    return nanomdm_set_url(cmd, &((nanomdm_conf_t *)conf)->escrow_url, url);
-}
-
 static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
                                    const char *path)
 {
@@ -749,11 +679,15 @@ static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
                              path, "no CA for webhook and DM servers");
 }
 
-static const char *set_upstream_timeout(cmd_parms *cmd, void *conf,
-                                        const char *word)
+static const char *set_secret(cmd_parms *cmd, void *conf, const char *value)
 {
-    return set_seconds(cmd, &((nanomdm_conf_t *)conf)->upstream_timeout,
-                       word, 1, 3600);
+    return nanomdm_set_secret(cmd, slot_at(conf, (apr_size_t)cmd->info),
+                              value);
+}
+
+static const char *set_url(cmd_parms *cmd, void *conf, const char *url)
+{
+    return nanomdm_set_url(cmd, slot_at(conf, (apr_size_t)cmd->info), url);
 }
 
 /* ---- The table ---- */
@@ -762,8 +696,6 @@ static const char *set_upstream_timeout(cmd_parms *cmd, void *conf,
  * never .htaccess. */
 #define S RSRC_CONF
 #define L (RSRC_CONF | ACCESS_CONF)
-
-#define MEMBER(name) (void *)APR_OFFSETOF(nanomdm_conf_t, name)
 
 const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE1("NanoMDMCACertificateFile", set_ca, NULL, S,
@@ -774,24 +706,25 @@ const command_rec nanomdm_directives[] = {
                     "tls, signature, header:NAME: the first found wins"),
     AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy, NULL, L,
                     "networks whose header:NAME is believed"),
-    AP_INIT_TAKE1("NanoMDMIdentityGrace", set_identity_grace, NULL, L,
-                  "seconds for which an expired identity still serves"),
+    AP_INIT_TAKE1("NanoMDMIdentityGrace", set_seconds, SHARED(IDENTITY_GRACE),
+                  L, "seconds for which an expired identity still serves"),
     AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
                  L, "On to associate certificates of known enrollments late"),
-    AP_INIT_TAKE1("NanoMDMAssociation", set_association, NULL, L,
+    AP_INIT_TAKE1("NanoMDMAssociation", set_choice, SHARED(ASSOCIATION), L,
                   "latest to serve a device with its last certificate only, or"
                   " all"),
-    AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
+    AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_choice,
+                  SHARED(USER_AUTHENTICATE), L,
                   "decline (410) or empty-challenge"),
-    AP_INIT_TAKE1("NanoMDMReenroll", set_reenroll, NULL, L,
+    AP_INIT_TAKE1("NanoMDMReenroll", set_choice, SHARED(REENROLL), L,
                   "keep to leave queue and tokens when a profile is renewed,"
                   " or reset"),
-    AP_INIT_TAKE1("NanoMDMAPIKey", set_api_key, NULL, S,
+    AP_INIT_TAKE1("NanoMDMAPIKey", set_secret, MEMBER(api_key), S,
                   "password of user nanomdm: file:PATH, env:NAME or text"),
     AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,
                  MEMBER(delete_commands), S,
                  "On to remove a command once it is answered"),
-    AP_INIT_TAKE1("NanoMDMLastSeen", set_last_seen, NULL, S,
+    AP_INIT_TAKE1("NanoMDMLastSeen", set_choice, SHARED(LAST_SEEN), S,
                   "buffered to write last_seen_at once a second, immediate to"
                   " write it with each message"),
     AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
@@ -801,7 +734,7 @@ const command_rec nanomdm_directives[] = {
                       "keys that seal secrets in the database, the first"
                       " seals: file:PATH, env:NAME or text; off before them"
                       " unseals"),
-    AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
+    AP_INIT_TAKE1("NanoMDMSchema", set_choice, SHARED(SCHEMA), S,
                   "auto to create and upgrade tables, check to compare"),
     AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,
                   "what table names begin with, such as nano_"),
@@ -819,11 +752,12 @@ const command_rec nanomdm_directives[] = {
                   "https URL of APNs"),
     AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,
                   "PEM file to verify the APNs server"),
-    AP_INIT_TAKE1("NanoMDMPushExpiration", set_push_expiration, NULL, S,
+    AP_INIT_TAKE1("NanoMDMPushExpiration", set_seconds,
+                  SHARED(PUSH_EXPIRATION), S,
                   "seconds after which APNs drops a push, 0 for its own"),
     AP_INIT_TAKE1("NanoMDMPushProxy", set_push_proxy, NULL, S,
                   "http proxy on the way to APNs"),
-    AP_INIT_TAKE1("NanoMDMPushTimeout", set_push_timeout, NULL, S,
+    AP_INIT_TAKE1("NanoMDMPushTimeout", set_seconds, SHARED(PUSH_TIMEOUT), S,
                   "seconds for the pushes of one call, retries included"),
     AP_INIT_FLAG("NanoMDMPushRepeat", ap_set_flag_slot,
                  MEMBER(push_repeats), S,
@@ -842,17 +776,20 @@ const command_rec nanomdm_directives[] = {
                  "On to take secrets out of raw_payload"),
     AP_INIT_TAKE1("NanoMDMWebhookDelivery", nanomdm_set_webhook_delivery,
                   NULL, L, "durable or besteffort"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementURL", set_dm_url, NULL, L,
-                  "base URL of the declarative management server"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementSendKey", set_dm_send_key,
-                  NULL, L, "signs requests to it"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementReceiveKey",
-                  set_dm_receive_key, NULL, L, "must have signed its answers"),
-    AP_INIT_TAKE1("NanoMDMEscrowURL", set_escrow_url, NULL, S,
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementURL", set_url, MEMBER(dm_url),
+                  L, "base URL of the declarative management server"),
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementSendKey", set_secret,
+                  MEMBER(dm_send_key), L,
+                  "signs requests to it"),
+    AP_INIT_TAKE1("NanoMDMDeclarativeManagementReceiveKey", set_secret,
+                  MEMBER(dm_receive_key), L,
+                  "must have signed its answers"),
+    AP_INIT_TAKE1("NanoMDMEscrowURL", set_url, MEMBER(escrow_url), S,
                   "URL of Apple's escrow key unlock"),
     AP_INIT_TAKE1("NanoMDMUpstreamCACertificateFile", set_upstream_ca, NULL,
                   S, "PEM file to verify webhook and DM servers"),
-    AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_upstream_timeout, NULL, S,
+    AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_seconds,
+                  SHARED(UPSTREAM_TIMEOUT), S,
                   "seconds for a webhook or DM request"),
     AP_INIT_TAKE12("NanoMDMDump", nanomdm_set_dump, NULL, L,
                    "a file for whole exchanges with devices, and whether"
