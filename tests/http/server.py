@@ -13,8 +13,8 @@ import subprocess
 import time
 
 import ca as certs
-from system import (ROOT, children, free_port, kill_tree, remove_folder,
-                    run, spawn, temp_folder, wait_until)
+from system import (ROOT, children, free_port, half_closed, kill_tree,
+                    remove_folder, run, spawn, temp_folder, wait_until)
 
 APACHE = "/usr/sbin/apache2"
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
@@ -28,6 +28,9 @@ STANDARD_MODULES = (
 # the process: sanitizers, libc, assertions.
 ALARMING = re.compile(r"^\[[^]]*\] \[\w*:(emerg|alert|crit|error|warn)\]"
                       r"|^\[.*exit signal|^(?!\[)")
+
+# Seconds until a line that must come has come.
+PATIENCE = 15
 
 BASE = """\
 ServerRoot "{folder}"
@@ -297,6 +300,10 @@ class Httpd:
 
     def environment(self):
         env = dict(os.environ)
+        # Debian's list of authorities takes longer to read than all the
+        # rest of a start.
+        env["SSL_CERT_FILE"] = str(self.write("trusted.pem",
+                                              server_authority().pem))
         if self.sanitize:
             libraries = [asan_library(), self.preload]
             env["LD_PRELOAD"] = " ".join(str(library) for library
@@ -317,7 +324,7 @@ class Httpd:
             self.process = spawn(self.command("-DFOREGROUND"), stderr,
                                  env=self.environment())
         wait_until(lambda: self.process.poll() is not None
-                   or self.answers(), seconds=30)
+                   or self.answers(), seconds=60)
         if self.process.poll() is not None or not self.answers():
             said = ((self.folder / "stderr").read_text(errors="replace")
                     + self.error_log())
@@ -343,15 +350,21 @@ class Httpd:
         if not self.process:
             return
         if self.process.poll() is None:
-            # mpm_event 2.4.71 now and then crashes when it is told to
-            # stop in the moment in which a connection ends.
-            time.sleep(0.02)
+            self.wait_for_ends()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 kill_tree(self.process)
         self.process = None
+
+    def wait_for_ends(self):
+        """Until httpd has closed what its clients have: mpm_event 2.4.71
+        now and then crashes when it is told to stop in the moment in which
+        a connection ends."""
+        wait_until(lambda: not half_closed({self.port, self.tls_port}),
+                   seconds=5)
+        time.sleep(0.02)        # the worker has a few steps to go
 
     def kill(self):
         kill_tree(self.process)
@@ -368,7 +381,7 @@ class Httpd:
         old = set(self.children())
         self.process.send_signal(signal.SIGUSR1)
         if not wait_until(lambda: set(self.children()) - old
-                          and self.answers()):
+                          and self.answers(), seconds=60):
             raise RuntimeError("no graceful restart:\n"
                                + self.log_since(mark))
 
@@ -415,7 +428,7 @@ class Httpd:
         return any(announcement.covers(self, line)
                    for line in self.log_since(mark).splitlines())
 
-    def wait_for_log(self, pattern, mark=0, seconds=10):
+    def wait_for_log(self, pattern, mark=0, seconds=30):
         """The first match of pattern in the log since mark."""
         match = wait_until(lambda: re.search(
             pattern, self.log_since(mark), re.MULTILINE), seconds)
@@ -437,7 +450,7 @@ class Httpd:
         if not optional:
             assert wait_until(
                 lambda: self.has_logged(announcement, mark),
-                seconds=3), f"not in the error log: {announcement}"
+                seconds=PATIENCE), f"not in the error log: {announcement}"
 
     def alarms(self, announcements=()):
         """Lines since the last call that nobody announced."""
