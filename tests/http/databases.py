@@ -164,7 +164,10 @@ class Server:
         self.start()
 
     def remove(self):
-        self.stop()
+        if self.process:                  # what goes need not be tidy
+            self.process.send_signal(self.quit_signal)
+            self.process.wait()
+        self.process = None
         if self.folder:
             remove_folder(self.folder)
         self.folder = None
@@ -220,6 +223,7 @@ class Postgres(Server):
     kind = "pgsql"
     user = "postgres"
     stop_signal = signal.SIGINT           # "fast": waits for no client
+    quit_signal = signal.SIGQUIT          # "immediate"
 
     def create(self):
         self.templates = {}               # SQL file: database made with it
@@ -290,6 +294,7 @@ class MariaDB(Server):
     kind = "mysql"
     user = "mysql"
     stop_signal = signal.SIGTERM
+    quit_signal = signal.SIGKILL
 
     def create(self):
         self.make_data(self.initialise)

@@ -679,10 +679,9 @@ def check_identities(desk, server, operator, ca, one):
     assert stranger.token_update().status == 500
 
     grep = desk.read.sh("grep -E")
-    brief = Device(server, ca.issue(days=3 / 86400)).enroll()
+    brief = Device(server, ca.issue(days=10 / 86400)).enroll()
     assert desk.ask(grep) == ""
-    time.sleep(3.5)
-    assert brief.idle().status == 400
+    assert wait_until(lambda: brief.idle().status == 400, pause=0.5)
     assert "NMDM0306" in desk.ask(grep)
     brief.close()
     with contextlib.suppress(OSError, http.client.HTTPException):

@@ -98,7 +98,7 @@ def test_what_is_old_and_finished_goes(house):
     hurry(home.db)
     assert wait_until(lambda: is_gone(home.db, old)
                       and is_gone(home.db, lists[0])
-                      and result(home.db, mac, shared) is None, seconds=20)
+                      and result(home.db, mac, shared) is None)
     assert is_gone(home.db, lists[1])
     for uuid in (young, pin, lists[2], waits, put_off, shared):
         assert count(home.db, "commands", "command_uuid = %s", uuid) == 1
@@ -119,7 +119,7 @@ def test_what_was_cancelled_goes(house):
     assert not count(home.db, "enrollment_queue", "active = TRUE")
     set_updated(home.db, "enrollment_queue", 31, mac, uuids[0])
     hurry(home.db)
-    assert wait_until(lambda: is_gone(home.db, uuids[0]), seconds=20)
+    assert wait_until(lambda: is_gone(home.db, uuids[0]))
     assert not is_gone(home.db, uuids[1])
 
 
@@ -129,8 +129,7 @@ def test_a_dry_run_removes_nothing(house):
     uuid = home.past(mac, "DeviceInformation", 31)
     hurry(home.db)
     home.server.wait_for_log(
-        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$",
-        seconds=20)
+        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$")
     assert not is_gone(home.db, uuid)
 
 
@@ -143,14 +142,14 @@ def test_several_servers_share_the_work(house, httpd):
     uuids = [home.past(mac, "DeviceInformation", 40) for mac in macs]
     young = [home.past(mac, "DeviceInformation", 3) for mac in macs]
     hurry(home.db)
-    assert wait_until(lambda: all(is_gone(home.db, uuid) for uuid in uuids),
-                      seconds=20)
+    assert wait_until(lambda: all(is_gone(home.db, uuid) for uuid in uuids))
     assert not any(is_gone(home.db, uuid) for uuid in young)
     ((next_at, position),) = home.db.query(
         "SELECT next_at, position FROM nanomdm_chores")
     assert position == ""
 
 
+@pytest.mark.one_database
 def test_without_the_directive_all_is_kept(house):
     home = house("")
     mac = home.enroll()
@@ -184,10 +183,10 @@ def test_a_database_of_nanomdm(db_server, httpd, device, expect_log, way):
     age(db, mac, uuid, 31)
     if way == "upgraded":
         hurry(db)
-        assert wait_until(lambda: is_gone(db, uuid), seconds=20)
+        assert wait_until(lambda: is_gone(db, uuid))
         assert count(db, "enrollment_queue", "active = TRUE") < waiting
     else:
-        server.wait_for_log("NMDM0943", seconds=20)
+        server.wait_for_log("NMDM0943")
         assert not is_gone(db, uuid)
         # Each of the two virtual hosts says it once.
         assert server.error_log().count("NMDM0943") <= 2
