@@ -23,6 +23,8 @@ static void register_hooks(apr_pool_t *p)
     nanomdm_auth_hooks(p);
     nanomdm_firewall_hooks();
     nanomdm_counters_hooks();
+    nanomdm_record_hooks();
+    nanomdm_limit_hooks();
 
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);

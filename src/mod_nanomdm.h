@@ -41,6 +41,8 @@ typedef struct {
     int redacts;
 } nanomdm_webhook_t;
 
+typedef struct nanomdm_dump_t nanomdm_dump_t;
+
 /* Unset is UNSET for numbers and NULL for pointers, here and in create, merge
  * and the directive table, which have the same order. */
 typedef struct {
@@ -50,15 +52,18 @@ typedef struct {
     apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
     apr_int64_t identity_grace;         /* seconds */
     int retroactive;
+    int latest_only;
     int empty_challenge;
     int keeps_renewed;
     const char *api_key;                /* the secret itself */
     int delete_commands;
     int sees_at_once;
     struct nmdm_retention_t *retention;
+    struct nmdm_seal_t *seal;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
+    struct nmdm_limit_t *rate_limit;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
     apr_hash_t *return_to_service;      /* enrollment type -> plist text */
     const char *push_url;
@@ -79,6 +84,7 @@ typedef struct {
     const char *escrow_url;
     const char *upstream_ca_pem;
     apr_int64_t upstream_timeout;       /* seconds */
+    nanomdm_dump_t *dump;               /* NULL: exchanges are not recorded */
     int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
 
@@ -144,6 +150,32 @@ const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
                                   char *const argv[]);
 
+/* ---- mod_nanomdm_record.c: exchanges with devices, written down ---- */
+
+const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
+                             const char *word);
+/* As it was written. */
+const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump);
+void nanomdm_record_hooks(void);
+
+/* Whether the end of the request will want what these keep of it, which lives
+ * as long as the request. */
+int nanomdm_is_recorded(request_rec *r);
+void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert);
+void nanomdm_record_body(request_rec *r, nmdm_bytes_t body);
+void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply);
+
+/* ---- mod_nanomdm_seal.c: what seals the secrets of the database ---- */
+
+const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
+                                    char *const argv[]);
+/* Another server behind s that has the same tables and other keys, or NULL:
+ * each would store what the other cannot read. */
+server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s);
+/* What may be shown of the keys, or NULL. */
+const char *nanomdm_storage_key_text(apr_pool_t *p,
+                                     const struct nmdm_seal_t *keys);
+
 /* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
 
 int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -193,8 +225,22 @@ void nanomdm_identity_hooks(void);
 nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                              const nmdm_bytes_t *body);
 
+/* ---- mod_nanomdm_limit.c: how often a device may come ---- */
+
+void nanomdm_limit_hooks(void);
+const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
+                                   const char *rate, const char *burst);
+const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf);
+/* Counts a request of ctx->cert; an error if it is one too many. */
+nmdm_err_t *nanomdm_limit(nmdm_ctx_t *ctx, request_rec *r);
+
 /* ---- mod_nanomdm_request.c: from request_rec to context ---- */
 
+/* Once in each child, before requests. 0 when there are no random numbers. */
+int nanomdm_trace_init(void);
+
+/* Sixteen hex digits, like NanoMDM's, whatever the client sent. */
+const char *nanomdm_new_trace_id(apr_pool_t *p);
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 
@@ -231,8 +277,15 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 /* NULL until the server has started. */
 nmdm_counters_t *nanomdm_counters(void);
 void nanomdm_counters_hooks(void);
+/* Zeroed when it is new, which *is_new (or NULL) tells; children share it, and
+ * it stays through graceful restarts. */
+void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
+                            const char *name, apr_size_t size, int *is_new);
 
-/* ---- mod_nanomdm_status.c and mod_nanomdm_page.c: how things are ---- */
+/* Before the end of a certificate something should be done about it. */
+#define NANOMDM_WORRYING_DAYS 30
+
+/* ---- mod_nanomdm_status.c, _metrics.c and _page.c: how things are ---- */
 
 typedef struct {
     apr_time_t now;
@@ -242,9 +295,8 @@ typedef struct {
 } nanomdm_status_t;
 
 int nanomdm_status_handler(request_rec *r);
-/* Of the five types, as far as they were counted. */
-nmdm_amount_t nanomdm_status_enrolled(const nanomdm_status_t *status);
 
+nmdm_bytes_t nanomdm_metrics(apr_pool_t *p, const nanomdm_status_t *status);
 /* In HTML: of the server, of one enrollment, of what stands against that. */
 nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
                                     const nanomdm_status_t *status);
@@ -282,6 +334,9 @@ typedef struct {
     int granted;                /* and said yes */
     int status;                 /* to send instead of 401 or 403, or 0 */
     const char *text;           /* with it, or NULL for its phrase */
+    const char *cert_sha256;    /* of the certificate shown, or NULL */
+    /* For NanoMDMDump; NULL is what was not there, or not ours. */
+    nmdm_bytes_t body, reply;
 } nanomdm_verdict_t;
 nanomdm_verdict_t *nanomdm_verdict(request_rec *r);
 /* A plain text in place of any ErrorDocument for 401 and 403. */

@@ -457,6 +457,26 @@ static void check_webhooks(check_t *check, const site_t *site)
     }
 }
 
+/* ---- Judging: keys of the database ---- */
+
+/* When all servers have been judged, since each is compared to all. */
+static void check_storage_keys(check_t *check)
+{
+    server_rec *s, *other;
+
+    for (s = check->main_server; s; s = s->next) {
+        other = nanomdm_storage_key_conflict(check->pool, s);
+        if (other) {
+            complain(check, NULL, s, NMDMNO(0016)
+                     "NanoMDMStorageKey differs from that of %s:%u, which has"
+                     " the same database; write it once, outside of the"
+                     " virtual hosts", other->server_hostname
+                         ? other->server_hostname : "-",
+                     other->addrs ? other->addrs->host_port : other->port);
+        }
+    }
+}
+
 /* ---- Judging: all of it ---- */
 
 static void judge(check_t *check, const site_t *site)
@@ -519,6 +539,7 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
         }
     }
     judge(&check, &main_site);
+    check_storage_keys(&check);
     check_mpm(&check);
     return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

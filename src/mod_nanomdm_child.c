@@ -12,6 +12,8 @@
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_retention.h"
+#include "nmdm_seal.h"
+#include "nmdm_sealer.h"
 #include "nmdm_seen.h"
 #include "nmdm_wal.h"
 #include "nmdm_store.h"
@@ -68,6 +70,7 @@ struct nanomdm_site_t {
     nmdm_daily_t *daily;
     nmdm_breaker_t *breaker;
     nmdm_totals_t *totals;
+    nmdm_sealer_t *sealer;      /* NULL without NanoMDMStorageKey */
     nmdm_apns_t *apns;
     nmdm_client_t *peers;
     nmdm_courier_t *courier;    /* of the child, or NULL */
@@ -85,6 +88,7 @@ typedef struct {
     apr_thread_t *writer, *sweeper;
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_thread_cond_t *wake;
+    int leaving;                /* others have the configuration now */
     int stopping;
 } child_t;
 
@@ -423,6 +427,33 @@ static void retain(nanomdm_site_t *site, apr_pool_t *p)
     apr_pool_clear(p);
 }
 
+/* ---- What is to be sealed ---- */
+
+static void seal(nanomdm_site_t *site, apr_pool_t *p)
+{
+    nmdm_ctx_t *ctx = make_context(site, p);
+    nmdm_err_t *err = nmdm_sealer_run(ctx, site->sealer);
+
+    nmdm_db_release(ctx);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
+                     NMDMNO(1509) "-: NanoMDMStorageKey seals nothing of what"
+                     " is stored now: %s", nmdm_err_text(err));
+    }
+    apr_pool_clear(p);
+}
+
+/* A child of before a graceful restart may have keys of before, too. */
+static int may_seal(child_t *child)
+{
+    int yes;
+
+    apr_thread_mutex_lock(child->lock);
+    yes = !child->leaving;
+    apr_thread_mutex_unlock(child->lock);
+    return yes;
+}
+
 static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 {
     child_t *child = data;
@@ -440,6 +471,9 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             }
             if (site->policy.retention && wait_for(child, 0)) {
                 retain(site, p);
+            }
+            if (site->sealer && wait_for(child, 0) && may_seal(child)) {
+                seal(site, p);
             }
         }
     }
@@ -618,9 +652,13 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     nmdm_err_t *err;
 
     site->server = s;
+    if (nmdm_seal_count(conf->seal)) {
+        site->sealer = nmdm_sealer_create(pchild);
+    }
     site->push = nanomdm_push_conf(conf);
     site->policy.push = &site->push;
     site->policy.retention = conf->retention;
+    site->policy.seal = conf->seal;
     site->number_of_sites = &child->sites->nelts;
     site->schema_mode = conf->schema_mode == NANOMDM_UNSET
         ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
@@ -691,10 +729,15 @@ static void start_threads(child_t *child, apr_pool_t *pchild, server_rec *s)
  * seconds, and children that still wait then are killed. */
 void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
 {
-    const child_t *child = NULL;
+    child_t *child = NULL;
     int i;
 
     apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
+    if (child && child->lock) {
+        apr_thread_mutex_lock(child->lock);
+        child->leaving = 1;
+        apr_thread_mutex_unlock(child->lock);
+    }
     for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
@@ -713,6 +756,11 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
 
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+    if (!nanomdm_trace_init()) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1507)
+                     "no random numbers: trace ids of this child may be those"
+                     " of another");
+    }
     child->sites = apr_array_make(pchild, 2, sizeof(nanomdm_site_t *));
     apr_pool_userdata_setn(child, CHILD_KEY, NULL, pchild);
     apr_thread_mutex_create(&writer, APR_THREAD_MUTEX_DEFAULT, pchild);

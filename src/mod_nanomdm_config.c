@@ -50,15 +50,18 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->trusted_proxies = NULL;
     conf->identity_grace = NANOMDM_UNSET;
     conf->retroactive = NANOMDM_UNSET;
+    conf->latest_only = NANOMDM_UNSET;
     conf->empty_challenge = NANOMDM_UNSET;
     conf->keeps_renewed = NANOMDM_UNSET;
     conf->api_key = NULL;
     conf->delete_commands = NANOMDM_UNSET;
     conf->sees_at_once = NANOMDM_UNSET;
     conf->retention = NULL;
+    conf->seal = NULL;
     conf->schema_mode = NANOMDM_UNSET;
     conf->table_prefix = NULL;
     conf->max_body = NANOMDM_UNSET;
+    conf->rate_limit = NULL;
     conf->tokens = NULL;
     conf->return_to_service = NULL;
     conf->push_url = NULL;
@@ -79,6 +82,7 @@ void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir)
     conf->escrow_url = NULL;
     conf->upstream_ca_pem = NULL;
     conf->upstream_timeout = NANOMDM_UNSET;
+    conf->dump = NULL;
     conf->guards_devices = NANOMDM_UNSET;
     return conf;
 }
@@ -108,6 +112,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
     conf->identity_grace = add->identity_grace != NANOMDM_UNSET
         ? add->identity_grace : base->identity_grace;
     conf->retroactive = either(add->retroactive, base->retroactive);
+    conf->latest_only = either(add->latest_only, base->latest_only);
     conf->empty_challenge = either(add->empty_challenge,
                                    base->empty_challenge);
     conf->keeps_renewed = either(add->keeps_renewed, base->keeps_renewed);
@@ -116,11 +121,13 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                    base->delete_commands);
     conf->sees_at_once = either(add->sees_at_once, base->sees_at_once);
     conf->retention = add->retention ? add->retention : base->retention;
+    conf->seal = add->seal ? add->seal : base->seal;
     conf->schema_mode = either(add->schema_mode, base->schema_mode);
     conf->table_prefix = add->table_prefix ? add->table_prefix
                                            : base->table_prefix;
     conf->max_body = add->max_body != NANOMDM_UNSET ? add->max_body
                                                     : base->max_body;
+    conf->rate_limit = add->rate_limit ? add->rate_limit : base->rate_limit;
     conf->tokens = both(p, add->tokens, base->tokens);
     conf->return_to_service = both(p, add->return_to_service,
                                    base->return_to_service);
@@ -153,6 +160,7 @@ void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base_conf, void *add_conf)
                                                    : base->upstream_ca_pem;
     conf->upstream_timeout = add->upstream_timeout != NANOMDM_UNSET
         ? add->upstream_timeout : base->upstream_timeout;
+    conf->dump = add->dump ? add->dump : base->dump;
     conf->guards_devices = either(add->guards_devices, base->guards_devices);
     return conf;
 }
@@ -337,6 +345,23 @@ static const char *set_user_authenticate(cmd_parms *cmd, void *conf,
     }
     else {
         return wrong(cmd, word, "write decline or empty-challenge");
+    }
+    return NULL;
+}
+
+static const char *set_association(cmd_parms *cmd, void *conf,
+                                   const char *word)
+{
+    int *slot = &((nanomdm_conf_t *)conf)->latest_only;
+
+    if (!strcmp(word, "all")) {
+        *slot = 0;
+    }
+    else if (!strcmp(word, "latest")) {
+        *slot = 1;
+    }
+    else {
+        return wrong(cmd, word, "write all or latest");
     }
     return NULL;
 }
@@ -753,6 +778,9 @@ const command_rec nanomdm_directives[] = {
                   "seconds for which an expired identity still serves"),
     AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
                  L, "On to associate certificates of known enrollments late"),
+    AP_INIT_TAKE1("NanoMDMAssociation", set_association, NULL, L,
+                  "latest to serve a device with its last certificate only, or"
+                  " all"),
     AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_user_authenticate, NULL, L,
                   "decline (410) or empty-challenge"),
     AP_INIT_TAKE1("NanoMDMReenroll", set_reenroll, NULL, L,
@@ -769,12 +797,19 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
                       "days after which what is finished is removed, then"
                       " keep=N types=NAME,... dry-run"),
+    AP_INIT_TAKE_ARGV("NanoMDMStorageKey", nanomdm_set_storage_key, NULL, S,
+                      "keys that seal secrets in the database, the first"
+                      " seals: file:PATH, env:NAME or text; off before them"
+                      " unseals"),
     AP_INIT_TAKE1("NanoMDMSchema", set_schema, NULL, S,
                   "auto to create and upgrade tables, check to compare"),
     AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,
                   "what table names begin with, such as nano_"),
     AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
                   "largest request body in bytes"),
+    AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
+                   "how often a device may come, such as 10/s, and how many"
+                   " requests at once; or Off"),
     AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
     AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,
@@ -819,5 +854,8 @@ const command_rec nanomdm_directives[] = {
                   S, "PEM file to verify webhook and DM servers"),
     AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_upstream_timeout, NULL, S,
                   "seconds for a webhook or DM request"),
+    AP_INIT_TAKE12("NanoMDMDump", nanomdm_set_dump, NULL, L,
+                   "a file for whole exchanges with devices, and whether"
+                   " secrets are to be in it"),
     { .name = NULL }
 };

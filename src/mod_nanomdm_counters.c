@@ -28,36 +28,48 @@ nmdm_counters_t *nanomdm_counters(void)
 /* Made by the parent before there are children, and kept where a graceful
  * restart does not reach: children that finish and those that begin count in
  * one place. The name tells one layout from another. */
-static int find_memory(apr_pool_t *pconf, apr_pool_t *plog,
-                       apr_pool_t *ptemp, server_rec *s)
+void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
+                            const char *name, apr_size_t size, int *is_new)
 {
     apr_pool_t *process = s->process->pool;
     const char *key = apr_psprintf(
-        ptemp, "nanomdm:counters:" NMDM_VERSION ":%" APR_SIZE_T_FMT,
-        nmdm_counters_size());
+        pconf, "nanomdm:%s:" NMDM_VERSION ":%" APR_SIZE_T_FMT, name, size);
     apr_shm_t *memory;
     apr_status_t rv;
     void *found = NULL;
 
-    (void)plog;
     apr_pool_userdata_get(&found, key, process);
-    shared = found;
-    if (shared) {
-        return OK;
+    if (is_new) {
+        *is_new = !found;
     }
-    rv = apr_shm_create(&memory, nmdm_counters_size(), NULL, process);
+    if (found) {
+        return found;
+    }
+    rv = apr_shm_create(&memory, size, NULL, process);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, NMDMNO(1903)
-                     "no shared memory for counters; each child counts by"
-                     " itself");
-        shared = apr_pcalloc(pconf, nmdm_counters_size());
-        nmdm_counters_make(shared, apr_time_now());
-        return OK;
+                     "no shared memory for %s; each child counts by itself",
+                     name);
+        return apr_pcalloc(pconf, size);
     }
-    shared = apr_shm_baseaddr_get(memory);
-    memset(shared, 0, nmdm_counters_size());
-    nmdm_counters_make(shared, apr_time_now());
-    apr_pool_userdata_set(shared, key, apr_pool_cleanup_null, process);
+    found = apr_shm_baseaddr_get(memory);
+    memset(found, 0, size);
+    apr_pool_userdata_set(found, key, apr_pool_cleanup_null, process);
+    return found;
+}
+
+static int find_memory(apr_pool_t *pconf, apr_pool_t *plog,
+                       apr_pool_t *ptemp, server_rec *s)
+{
+    int is_new;
+
+    (void)plog;
+    (void)ptemp;
+    shared = nanomdm_shared_memory(pconf, s, "counters",
+                                   nmdm_counters_size(), &is_new);
+    if (is_new) {
+        nmdm_counters_make(shared, apr_time_now());
+    }
     return OK;
 }
 
@@ -88,6 +100,20 @@ static int is_checkin(const char *message)
     return 0;
 }
 
+/* Each certificate that ends soon, once. */
+static void count_end(const request_rec *r)
+{
+    const nanomdm_verdict_t *verdict
+        = ap_get_module_config(r->request_config, &nanomdm_module);
+
+    if (verdict->cert_sha256
+        && (apr_table_get(r->notes, "NANOMDM_IDENTITY_ENDS")
+            || apr_table_get(r->notes, "NANOMDM_IDENTITY_EXPIRED"))) {
+        nmdm_counters_see_ending(shared, verdict->cert_sha256,
+                                 r->request_time);
+    }
+}
+
 static void count_device(const request_rec *r, int status)
 {
     const char *message = apr_table_get(r->notes, "NANOMDM_MESSAGE");
@@ -103,6 +129,7 @@ static void count_device(const request_rec *r, int status)
                message, outcome, 1);
     if (id && status == HTTP_OK) {
         nmdm_counters_see(shared, id, r->request_time);
+        count_end(r);
     }
     if (apr_table_get(r->notes, "NANOMDM_NEXT_COMMAND_UUID")) {
         nmdm_count(shared, NMDM_COUNT_DELIVERED, NULL, NULL, 1);
@@ -153,6 +180,7 @@ static const struct {
     { "Pushes", "Pushes", NMDM_COUNT_PUSHES },
     { "WebhookEvents", "Webhook events", NMDM_COUNT_EVENTS },
     { "DatabaseFailures", "Database failures", NMDM_COUNT_DATABASE },
+    { "Limited", "Requests beyond the rate limit", NMDM_COUNT_LIMITED },
 };
 
 static int tell_status(request_rec *r, int flags)

@@ -46,17 +46,26 @@ int nanomdm_is_below_path(request_rec *r)
     return paths != NULL;
 }
 
-/* Who is not known from the connection or a header may not make us read a
- * body; only a signature is judged by it. */
+/* Who is not known from the connection or a header, or comes too often, may
+ * not make us read a body, unless somebody wants to see it; only a signature is
+ * judged by it. */
 static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                                   request_rec *r)
 {
-    NMDM_TRY(nanomdm_identity(ctx, r, NULL));
-    NMDM_TRY(nanomdm_body(body, r));
-    if (!ctx->cert) {
-        NMDM_TRY(nanomdm_identity(ctx, r, body));
+    nmdm_err_t *err = nanomdm_identity(ctx, r, NULL);
+
+    if (!err && ctx->cert) {
+        err = nanomdm_limit(ctx, r);
     }
-    return NULL;
+    if (err && !nanomdm_is_recorded(r)) {
+        return err;
+    }
+    NMDM_TRY(nanomdm_body(body, r));
+    if (err || ctx->cert) {
+        return err;
+    }
+    NMDM_TRY(nanomdm_identity(ctx, r, body));
+    return nanomdm_limit(ctx, r);
 }
 
 int nanomdm_device_handler(request_rec *r)

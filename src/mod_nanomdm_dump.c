@@ -128,11 +128,16 @@ static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
 {
     identity(dump, conf);
     flag(dump, "NanoMDMRetroactive", conf->retroactive == 1);
+    line(dump, "NanoMDMAssociation",
+         conf->latest_only == 1 ? "latest" : "all");
     line(dump, "NanoMDMUserAuthenticate",
          conf->empty_challenge == 1 ? "empty-challenge" : "decline");
     names(dump, "NanoMDMToken", conf->tokens);
     names(dump, "NanoMDMReturnToService", conf->return_to_service);
     number(dump, "NanoMDMMaxBody", nanomdm_max_body(conf));
+    line(dump, "NanoMDMDump", conf->dump
+         ? nanomdm_dump_text(dump->pool, conf->dump) : NULL);
+    line(dump, "NanoMDMRateLimit", nanomdm_rate_limit_text(conf));
     webhooks(dump, conf);
     url(dump, "NanoMDMDeclarativeManagementURL", conf->dm_url);
     secret(dump, "NanoMDMDeclarativeManagementSendKey", conf->dm_send_key);
@@ -154,6 +159,8 @@ static void dump_server(const dump_t *dump, const nanomdm_conf_t *conf)
          : conf->schema_mode == NMDM_SCHEMA_CHECK ? "check"
          : "(by the database)");
     line(dump, "NanoMDMTablePrefix", conf->table_prefix);
+    line(dump, "NanoMDMStorageKey",
+         nanomdm_storage_key_text(dump->pool, conf->seal));
     line(dump, "NanoMDMLastSeen",
          conf->sees_at_once == 1 ? "immediate" : "buffered");
     url(dump, "NanoMDMPushURL", push.url);

@@ -208,6 +208,7 @@ static void put_text(request_rec *r, apr_bucket_brigade *brigade)
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
     ap_set_content_length(r, (apr_off_t)strlen(text));
+    nanomdm_record_reply(r, (nmdm_bytes_t){ text, strlen(text) });
     APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_eos_create(alloc));
     if (!r->header_only) {
         APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_pool_create(

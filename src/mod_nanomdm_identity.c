@@ -214,9 +214,11 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         "no NanoMDMCACertificateFile for this server: no"
                         " identity can be verified");
     }
-    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_expired, server->trust,
+    nanomdm_record_cert(r, cert);
+    NMDM_TRY(nmdm_crypto_verify_late(&ctx->cert_ends, server->trust,
                                      r->pool, cert, ctx->now,
                                      nanomdm_identity_grace(nanomdm_conf(r))));
+    ctx->cert_expired = ctx->now > ctx->cert_ends ? ctx->cert_ends : 0;
     ctx->cert = cert;
     return NULL;
 }

@@ -16,7 +16,6 @@
 
 #define A_DAY (24 * 60 * 60)
 /* From then on something should be done. */
-#define WORRYING_DAYS 30
 #define WORRYING_LATENCY apr_time_from_msec(250)
 #define WORRYING_AGE apr_time_from_sec(7 * A_DAY)
 
@@ -38,7 +37,7 @@ static const char HEAD[] =
 "a{color:var(--link)}p{margin:.3rem 0}.dim,th,dt{color:var(--dim)}\n"
 ".tiles{display:grid;gap:.7rem;margin:1rem 0;"
 "grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr))}\n"
-".parts{display:grid;gap:.7rem;"
+".parts{display:grid;gap:.7rem;margin-top:.7rem;"
 "grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))}\n"
 ".tile,section{background:var(--box);border:1px solid var(--line);"
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
@@ -51,7 +50,8 @@ static const char HEAD[] =
 "th{font-weight:normal;text-align:left}\n"
 "th,td{padding:.25rem .6rem .25rem 0;border-top:1px solid var(--line);"
 "vertical-align:top;overflow-wrap:anywhere}\n"
-"tr:first-child>*{border-top:0}.n{text-align:right;white-space:nowrap;"
+"tr:first-child>*{border-top:0}"
+".n{text-align:right;white-space:nowrap;width:1%;"
 "font-variant-numeric:tabular-nums;padding-right:0}\n"
 "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;"
 "margin:0}dd{margin:0;overflow-wrap:anywhere}\n"
@@ -124,10 +124,21 @@ static const char *moment(const sheet_t *sheet, apr_time_t t)
              : "–";
 }
 
+/* 10,000 rather than 10000. */
+static const char *number(const sheet_t *sheet, apr_uint64_t n)
+{
+    const char *rest = n >= 1000 ? apr_psprintf(sheet->pool, ",%03d",
+                                                (int)(n % 1000)) : "";
+
+    return n >= 1000 ? apr_pstrcat(sheet->pool, number(sheet, n / 1000), rest,
+                                   NULL)
+                     : apr_itoa(sheet->pool, (int)n);
+}
+
 static const char *amount(const sheet_t *sheet, nmdm_amount_t a)
 {
-    return apr_psprintf(sheet->pool, "%s%" APR_INT64_T_FMT,
-                        a.is_least ? "≥ " : "", a.number);
+    return apr_pstrcat(sheet->pool, a.is_least ? "≥ " : "",
+                       number(sheet, (apr_uint64_t)a.number), NULL);
 }
 
 static void tile(sheet_t *sheet, const char *mood, const char *value,
@@ -152,11 +163,6 @@ static void row(sheet_t *sheet, const char *name, const char *value)
     put(sheet, "<tr><td>%s</td><td class=\"n\">%s</td></tr>\n", name, value);
 }
 
-static const char *number(const sheet_t *sheet, apr_uint64_t n)
-{
-    return apr_psprintf(sheet->pool, "%" APR_UINT64_T_FMT, n);
-}
-
 /* ---- The server: tiles ---- */
 
 static void put_age_tile(sheet_t *sheet, apr_time_t oldest)
@@ -177,26 +183,58 @@ static void put_event_tiles(sheet_t *sheet, const nmdm_figures_t *db)
     }
 }
 
-static void put_tiles(sheet_t *sheet, const nanomdm_status_t *status)
+/* Where they are too many to be counted, all of them by an estimate. */
+static void put_enrolled_tile(sheet_t *sheet, const nmdm_counted_t *counted)
 {
-    const nmdm_figures_t *db = &status->db;
-
-    put(sheet, "<div class=\"tiles\">\n");
-    if (!status->trouble) {
-        tile(sheet, "", amount(sheet, nanomdm_status_enrolled(status)),
-             "enabled enrollments");
+    if (counted->estimate) {
+        tile(sheet, "", apr_pstrcat(sheet->pool, "≈ ", number(
+            sheet, (apr_uint64_t)counted->estimate), NULL), "enrollments");
+        return;
     }
+    tile(sheet, "", amount(sheet, nmdm_figures_enrolled(counted)),
+         "enabled enrollments");
+}
+
+static void put_seen_tiles(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    apr_uint64_t ending = nmdm_counters_seen(
+        status->counters, NMDM_ENDING_LAST_DAY, status->now);
+
     tile(sheet, "", number(sheet, nmdm_counters_seen(
         status->counters, NMDM_LAST_HOUR, status->now)),
         "seen here in the last hour");
     tile(sheet, "", number(sheet, nmdm_counters_seen(
         status->counters, NMDM_LAST_DAY, status->now)),
         "seen here in the last day");
+    tile(sheet, ending ? "warn" : "", number(sheet, ending),
+         "of these: identity ends within 30 days");
+}
+
+static void put_queue_tiles(sheet_t *sheet, const nmdm_counted_t *counted)
+{
+    nmdm_amount_t slow = {
+        counted->silent.number + counted->put_off.number,
+        counted->silent.is_least || counted->put_off.is_least
+    };
+
+    tile(sheet, "", amount(sheet, counted->pending), "commands wait");
+    put_age_tile(sheet, counted->oldest_pending);
+    tile(sheet, slow.number ? "warn" : "", amount(sheet, slow),
+         "slow devices");
+}
+
+static void put_tiles(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    const nmdm_figures_t *db = &status->db;
+
+    put(sheet, "<div class=\"tiles\">\n");
+    if (!status->trouble) {
+        put_enrolled_tile(sheet, &db->counted);
+    }
+    put_seen_tiles(sheet, status);
     if (!status->trouble) {
         if (db->counted.has_queue) {
-            tile(sheet, "", amount(sheet, db->counted.pending),
-                 "commands wait");
-            put_age_tile(sheet, db->counted.oldest_pending);
+            put_queue_tiles(sheet, &db->counted);
         }
         put_event_tiles(sheet, db);
         tile(sheet, db->latency > WORRYING_LATENCY ? "warn" : "",
@@ -235,9 +273,10 @@ static void put_topics(sheet_t *sheet, const nanomdm_status_t *status)
             : apr_psprintf(sheet->pool, "%d days left", days);
         int is_bad = topic->not_after < status->now;
 
-        put(sheet, "<tr><td>%s</td><td class=\"n %s\">%s</td></tr>\n",
+        put(sheet, "<tr><td>%s<br><span class=\"%s\">%s</span></td></tr>\n",
             esc(sheet, topic->topic),
-            is_bad ? "bad" : days < WORRYING_DAYS ? "warn" : "", left);
+            is_bad ? "bad" : days < NANOMDM_WORRYING_DAYS ? "warn" : "dim",
+            left);
     }
     if (!status->db.topics->nelts) {
         row(sheet, "None is stored: nobody can be pushed to.", "");
@@ -260,7 +299,7 @@ static void put_lately(sheet_t *sheet, const nanomdm_status_t *status,
             const char *name = f->second_key
                 ? apr_psprintf(sheet->pool, "%s <span class=\"dim\">%s"
                                "</span>", f->values[i], f->second_values[k])
-                : f->values[i];
+                : f->values ? f->values[i] : "all";
 
             if (n) {
                 row(sheet, name, number(sheet, n));
@@ -274,25 +313,66 @@ static void put_lately(sheet_t *sheet, const nanomdm_status_t *status,
     close_part(sheet);
 }
 
+static const char *link_to(const sheet_t *sheet, const char *id)
+{
+    return apr_psprintf(sheet->pool, "<a href=\"?id=%s\">%s</a>",
+                        esc(sheet, ap_escape_urlencoded(sheet->pool, id)),
+                        esc(sheet, id));
+}
+
+static void put_slow(sheet_t *sheet, const char *title, const char *what,
+                     nmdm_amount_t all, const apr_array_header_t *slowest)
+{
+    int i;
+
+    if (!all.number) {
+        return;
+    }
+    put(sheet, "<section><h2>%s: %s</h2>\n<p class=\"dim\">%s</p>\n<table>\n",
+        title, amount(sheet, all), what);
+    for (i = 0; i < slowest->nelts; i++) {
+        const nmdm_slow_t *slow = &APR_ARRAY_IDX(slowest, i, nmdm_slow_t);
+
+        row(sheet, link_to(sheet, slow->id),
+            duration(sheet->pool, sheet->now - slow->since));
+    }
+    close_part(sheet);
+}
+
 static void put_refusals(sheet_t *sheet, const nmdm_figures_t *db)
 {
     int i;
 
-    put(sheet, "<section class=\"wide\"><h2>Pushes refused: %s</h2>\n"
+    put(sheet, "<section><h2>Pushes refused: %s</h2>\n"
         "<p class=\"dim\">Until the device sends a new token. The newest"
         " 20:</p>\n<table>\n", amount(sheet, db->refused));
     for (i = 0; i < db->refusals->nelts; i++) {
         const nmdm_refused_push_t *push = &APR_ARRAY_IDX(
             db->refusals, i, nmdm_refused_push_t);
 
-        put(sheet, "<tr><td><a href=\"?id=%s\">%s</a></td><td>%s %s</td>"
+        put(sheet, "<tr><td>%s<br><span class=\"dim\">%s %s</span></td>"
             "<td class=\"n\">%s ago</td></tr>\n",
-            esc(sheet, ap_escape_urlencoded(sheet->pool, push->id)),
-            esc(sheet, push->id), esc(sheet, push->status),
+            link_to(sheet, push->id), esc(sheet, push->status),
             esc(sheet, push->reason),
             duration(sheet->pool, sheet->now - push->at));
     }
     close_part(sheet);
+}
+
+/* What somebody may want to do something about. */
+static void put_trouble(sheet_t *sheet, const nmdm_figures_t *db)
+{
+    put(sheet, "<div class=\"parts two\">\n");
+    put_slow(sheet, "Silent", "Have a command, were pushed to five times and"
+             " more, and were not heard of. For how long, the longest:",
+             db->counted.silent, db->silent);
+    put_slow(sheet, "Not now", "Put a command off more than a day ago and"
+             " have not answered it. For how long, the longest:",
+             db->counted.put_off, db->put_off);
+    if (db->refused.number) {
+        put_refusals(sheet, db);
+    }
+    put(sheet, "</div>\n");
 }
 
 static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
@@ -304,7 +384,8 @@ static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
         nmdm_time_rfc3339(sheet->pool, since));
     if (!status->trouble) {
         put(sheet, " Enrollments and commands were counted %s ago, up to"
-            " 10000 of each kind (≥: there may be more).",
+            " 10,000 of each kind (≥: there may be more; ≈: the database's own"
+            " estimate).",
             duration(sheet->pool, status->now
                                   - status->db.counted.counted_at));
     }
@@ -330,8 +411,11 @@ nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
     put_tiles(&sheet, status);
     put(&sheet, "<form method=\"get\"><input name=\"id\" aria-label=\""
         "Enrollment ID\" placeholder=\"Enrollment ID\" required>"
-        "<button>Look up</button></form>\n<div class=\"parts\""
-        " style=\"margin-top:.7rem\">\n");
+        "<button>Look up</button></form>\n");
+    if (!status->trouble) {
+        put_trouble(&sheet, &status->db);
+    }
+    put(&sheet, "<div class=\"parts\">\n");
     if (!status->trouble) {
         put_types(&sheet, status);
         put_topics(&sheet, status);
@@ -346,9 +430,8 @@ nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
                "Webhook deliveries, last hour");
     put_lately(&sheet, status, NMDM_COUNT_DATABASE,
                "Database failures, last hour");
-    if (!status->trouble && status->db.refused.number) {
-        put_refusals(&sheet, &status->db);
-    }
+    put_lately(&sheet, status, NMDM_COUNT_LIMITED,
+               "Beyond the rate limit, last hour");
     put(&sheet, "</div>\n");
     put_legend(&sheet, status);
     return end(&sheet);
@@ -361,13 +444,6 @@ static void fact(sheet_t *sheet, const char *name, const char *value)
     if (value && *value) {
         put(sheet, "<dt>%s</dt><dd>%s</dd>\n", name, value);
     }
-}
-
-static const char *link_to(const sheet_t *sheet, const char *id)
-{
-    return apr_psprintf(sheet->pool, "<a href=\"?id=%s\">%s</a>",
-                        esc(sheet, ap_escape_urlencoded(sheet->pool, id)),
-                        esc(sheet, id));
 }
 
 static void put_push(sheet_t *sheet, const nmdm_portrait_t *one)
@@ -459,7 +535,7 @@ nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
     sheet_t sheet = begin(p, now);
 
     put(&sheet, "<p><a href=\"?\">NanoMDM</a></p>\n<h1>%s</h1>\n"
-        "<div class=\"parts two\" style=\"margin-top:1rem\">\n",
+        "<div class=\"parts two\">\n",
         esc(&sheet, one->who->id));
     put_facts(&sheet, one);
     put_queue(&sheet, one);

@@ -29,6 +29,7 @@ static const struct {
     [NMDM_NOT_FOUND] = { HTTP_NOT_FOUND, APLOG_INFO },
     [NMDM_UPSTREAM] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_WARNING },
     [NMDM_UNAVAILABLE] = { HTTP_SERVICE_UNAVAILABLE, APLOG_ERR },
+    [NMDM_LIMITED] = { HTTP_SERVICE_UNAVAILABLE, APLOG_DEBUG },
     [NMDM_INTERNAL] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR },
 };
 
@@ -72,6 +73,17 @@ static void leave(request_rec *r, const char *name, const char *value)
     }
 }
 
+/* One that ends soon: devices renew in time, or are enrolled anew by hand. */
+static void leave_end(request_rec *r, const nmdm_ctx_t *ctx)
+{
+    if (ctx->cert && ctx->cert_ends - ctx->now
+            < apr_time_from_sec(NANOMDM_WORRYING_DAYS * 86400)) {
+        leave(r, ctx->cert_expired ? "NANOMDM_IDENTITY_EXPIRED"
+                                   : "NANOMDM_IDENTITY_ENDS",
+              nmdm_time_rfc3339(r->pool, ctx->cert_ends));
+    }
+}
+
 void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
 {
     leave(r, "NANOMDM_ID", ctx->story.id);
@@ -81,10 +93,7 @@ void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
     leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->story.next_command_uuid);
     leave(r, "NANOMDM_REQUEST_TYPE", ctx->story.request_type);
     leave(r, "NANOMDM_TRACE_ID", ctx->trace_id);
-    if (ctx->cert_expired) {
-        leave(r, "NANOMDM_IDENTITY_EXPIRED",
-              nmdm_time_rfc3339(r->pool, ctx->cert_expired));
-    }
+    leave_end(r, ctx);
 }
 
 /* ---- Sending ---- */
@@ -102,6 +111,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     if (status != HTTP_NO_CONTENT) {
         ap_set_content_length(r, (apr_off_t)body.len);
     }
+    nanomdm_record_reply(r, body);
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
             body.data, body.len, r->pool, alloc));
@@ -119,13 +129,20 @@ static void finish(request_rec *r, nmdm_ctx_t *ctx)
     }
 }
 
+/* Whoever knows better when has said so. */
+static void ask_to_come_again(request_rec *r, int status)
+{
+    if (status == HTTP_SERVICE_UNAVAILABLE
+        && !apr_table_get(r->headers_out, "Retry-After")) {
+        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
+    }
+}
+
 int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
                   int status)
 {
     finish(r, ctx);
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
-    }
+    ask_to_come_again(r, status);
     if (reply->headers) {
         apr_table_overlap(r->headers_out, reply->headers,
                           APR_OVERLAP_TABLES_SET);
@@ -151,9 +168,7 @@ int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
     if (err->rv == AP_FILTER_ERROR) {
         return AP_FILTER_ERROR; /* httpd's filters have answered */
     }
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
-        apr_table_setn(r->headers_out, "Retry-After", NANOMDM_RETRY_AFTER);
-    }
+    ask_to_come_again(r, status);
     return nanomdm_plain(r, status, apr_pstrcat(r->pool, phrase, "\n", NULL));
 }
 

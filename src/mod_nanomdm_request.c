@@ -2,8 +2,10 @@
 /* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_crypto.h"
 #include "nmdm_dm.h"
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -36,10 +38,12 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     nmdm_push_conf_t *push = apr_palloc(p, sizeof(*push));
 
     policy->retroactive = conf->retroactive == 1;
+    policy->latest_only = conf->latest_only == 1;
     policy->empty_challenge = conf->empty_challenge == 1;
     policy->keeps_renewed = conf->keeps_renewed == 1;
     policy->delete_commands = conf->delete_commands == 1;
     policy->retention = conf->retention;
+    policy->seal = conf->seal;
     policy->sees_at_once = conf->sees_at_once == 1;
     policy->tokens = conf->tokens;
     policy->return_to_service = conf->return_to_service;
@@ -53,14 +57,27 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     return policy;
 }
 
-/* As NanoMDM's: eight random bytes in hex, whatever the client sent. */
-static const char *make_trace_id(apr_pool_t *p)
-{
-    char random[8];
-    nmdm_bytes_t bytes = { random, sizeof(random) };
+static apr_uint64_t first_trace;
+static apr_uint64_t traces;     /* atomic: of this child, so far */
 
-    return nmdm_crypto_random(random, sizeof(random)) ? nmdm_hex(p, bytes)
-                                                      : "0000000000000000";
+int nanomdm_trace_init(void)
+{
+    return nmdm_crypto_random(&first_trace, sizeof(first_trace));
+}
+
+/* NanoMDM's are eight random bytes. A secret they are not, so one random number
+ * is drawn for a child and scattered by SplitMix64 (Steele, Lea, Flood 2014),
+ * which repeats nothing. Random bytes for each request would be a twentieth of
+ * a poll. */
+const char *nanomdm_new_trace_id(apr_pool_t *p)
+{
+    apr_uint64_t z = first_trace
+        + apr_atomic_inc64(&traces) * APR_UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ (z >> 30)) * APR_UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * APR_UINT64_C(0x94D049BB133111EB);
+    z ^= z >> 31;
+    return apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, z);
 }
 
 /* W3C Trace Context, version 00: "00-", 32 and 16 and 2 digits. Anything else
@@ -91,7 +108,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
     ctx->pool = r->pool;
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
-    ctx->trace_id = make_trace_id(r->pool);
+    ctx->trace_id = nanomdm_new_trace_id(r->pool);
     ctx->traceparent = traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
@@ -234,5 +251,6 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
     buffer.data[buffer.len] = '\0';
     body->data = buffer.data;
     body->len = buffer.len;
+    nanomdm_record_body(r, *body);
     return NULL;
 }

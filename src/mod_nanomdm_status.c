@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod_nanomdm_status.c -- handler nanomdm-status: how things are, for people
- * (mod_nanomdm_page.c), as JSON and for Prometheus. All three show one struct
- * of figures. */
+ * (mod_nanomdm_page.c), as JSON and for Prometheus (mod_nanomdm_metrics.c). All
+ * three show one struct of figures. */
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
@@ -14,15 +14,12 @@
 #include <apr_strings.h>
 #include <http_protocol.h>
 
-#include <stdarg.h>
 #include <string.h>
 
 APLOG_USE_MODULE(nanomdm);
 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
-#define U64 "%" APR_UINT64_T_FMT
-#define I64 "%" APR_INT64_T_FMT
 
 /* ---- Who may look ---- */
 
@@ -56,18 +53,6 @@ static int refuse(request_rec *r)
 }
 
 /* ---- The figures ---- */
-
-nmdm_amount_t nanomdm_status_enrolled(const nanomdm_status_t *status)
-{
-    nmdm_amount_t all = { 0, 0 };
-    int i;
-
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        all.number += status->db.counted.enabled[i].number;
-        all.is_least |= status->db.counted.enabled[i].is_least;
-    }
-    return all;
-}
 
 /* Without a database the rest is still worth a look. */
 static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
@@ -136,9 +121,15 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
     for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
         add_amount(part, NMDM_FIGURES_NAMES[i], db->counted.enabled[i]);
     }
+    if (db->counted.estimate) {
+        nmdm_json_add_integer(out, "enrollments_estimate",
+                              db->counted.estimate);
+    }
     if (db->counted.has_queue) {
         add_amount(out, "pending_commands", db->counted.pending);
         add_time(out, "oldest_pending", p, db->counted.oldest_pending);
+        add_amount(out, "silent_enrollments", db->counted.silent);
+        add_amount(out, "put_off_enrollments", db->counted.put_off);
     }
     add_time(out, "counted_at", p, db->counted.counted_at);
     add_topics(out, p, status);
@@ -203,6 +194,10 @@ static nmdm_bytes_t write_json(apr_pool_t *p, const nanomdm_status_t *status)
         status->counters, NMDM_LAST_HOUR, status->now));
     nmdm_json_add_integer(part, "last_day", (apr_int64_t)nmdm_counters_seen(
         status->counters, NMDM_LAST_DAY, status->now));
+    nmdm_json_add_integer(part, "identities_ending",
+                          (apr_int64_t)nmdm_counters_seen(
+                              status->counters, NMDM_ENDING_LAST_DAY,
+                              status->now));
     part = nmdm_json_add_object(out, "counters");
     for (i = 0; i < NMDM_COUNT_FAMILIES; i++) {
         add_family(part, status, i);
@@ -210,183 +205,106 @@ static nmdm_bytes_t write_json(apr_pool_t *p, const nanomdm_status_t *status)
     return nmdm_json_write(p, out);
 }
 
-/* ---- Prometheus ---- */
+/* ---- One enrollment in JSON ---- */
 
-typedef struct {
-    apr_pool_t *pool;
-    apr_array_header_t *lines;
-} sheet_t;
-
-static void put(sheet_t *sheet, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void put(sheet_t *sheet, const char *fmt, ...)
+static void add_text(nmdm_json_t *object, const char *key, const char *text)
 {
-    va_list args;
-
-    va_start(args, fmt);
-    APR_ARRAY_PUSH(sheet->lines, const char *) = apr_pvsprintf(
-        sheet->pool, fmt, args);
-    va_end(args);
-}
-
-static void put_head(sheet_t *sheet, const char *name, const char *type,
-                     const char *help)
-{
-    put(sheet, "# HELP nanomdm_%s %s\n# TYPE nanomdm_%s %s\n", name, help,
-        name, type);
-}
-
-static void put_gauge(sheet_t *sheet, const char *name, const char *help,
-                      apr_int64_t value)
-{
-    put_head(sheet, name, "gauge", help);
-    put(sheet, "nanomdm_%s " I64 "\n", name, value);
-}
-
-/* Of a label: topics come from certificates. */
-static const char *escaped(apr_pool_t *p, const char *text)
-{
-    char *to = apr_palloc(p, 2 * strlen(text) + 1), *at = to;
-
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\' || *text == '\n') {
-            *at++ = '\\';
-        }
-        *at++ = *text == '\n' ? 'n' : *text;
-    }
-    *at = '\0';
-    return to;
-}
-
-static void put_counters(sheet_t *sheet, const nanomdm_status_t *status,
-                         nmdm_count_e which)
-{
-    const nmdm_family_t *f = nmdm_count_family(which);
-    const char *name = apr_pstrcat(sheet->pool, f->name, "_total", NULL);
-    int i, k;
-
-    put_head(sheet, name, "counter", f->help);
-    for (i = 0; i < f->n; i++) {
-        for (k = 0; k < f->seconds; k++) {
-            put(sheet, "nanomdm_%s", name);
-            if (f->key) {
-                put(sheet, "{%s=\"%s\"", f->key, f->values[i]);
-                if (f->second_key) {
-                    put(sheet, ",%s=\"%s\"", f->second_key,
-                        f->second_values[k]);
-                }
-                put(sheet, "}");
-            }
-            put(sheet, " " U64 "\n", nmdm_counted(status->counters, which,
-                                                  i, k));
-        }
+    if (text) {
+        nmdm_json_add_string(object, key, text);
     }
 }
 
-/* Buckets that hold those before them as well. */
-static void put_durations(sheet_t *sheet, const nanomdm_status_t *status)
+static void add_number(nmdm_json_t *object, const char *key,
+                       const char *digits)
 {
-    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_DURATION);
-    int i, k;
+    nmdm_json_add_integer(object, key, digits ? apr_atoi64(digits) : 0);
+}
 
-    put_head(sheet, f->name, "histogram", f->help);
-    for (i = 0; i < f->n; i++) {
-        apr_uint64_t sum = nmdm_counted(status->counters,
-                                        NMDM_COUNT_MICROSECONDS, i, 0);
-        apr_uint64_t below = 0;
+static void add_who(nmdm_json_t *out, apr_pool_t *p,
+                    const nmdm_portrait_t *one)
+{
+    const nmdm_enrollment_t *who = one->who;
+    nmdm_json_t *part;
 
-        for (k = 0; k < f->seconds; k++) {
-            below += nmdm_counted(status->counters, NMDM_COUNT_DURATION, i,
-                                  k);
-            put(sheet, "nanomdm_%s_bucket{%s=\"%s\",le=\"%s\"} " U64 "\n",
-                f->name, f->key, f->values[i], f->second_values[k], below);
-        }
-        put(sheet, "nanomdm_%s_sum{%s=\"%s\"} " U64 ".%06d\n", f->name,
-            f->key, f->values[i], sum / 1000000, (int)(sum % 1000000));
-        put(sheet, "nanomdm_%s_count{%s=\"%s\"} " U64 "\n", f->name, f->key,
-            f->values[i], below);
+    nmdm_json_add_string(out, "id", who->id);
+    nmdm_json_add_string(out, "device_id", who->device_id);
+    nmdm_json_add_string(out, "type", who->type);
+    nmdm_json_add_bool(out, "enabled", who->enabled);
+    add_number(out, "token_update_tally", who->tally);
+    add_time(out, "last_seen", p, who->last_seen);
+    part = nmdm_json_add_object(out, who->user_id ? "user" : "device");
+    if (who->user_id) {
+        add_text(part, "user_short_name", who->user_short_name);
+        add_text(part, "user_long_name", who->user_long_name);
+    }
+    else {
+        add_text(part, "serial_number", who->serial_number);
+    }
+    part = nmdm_json_add_object(out, "identity");
+    add_time(part, "not_after", p, one->cert_not_after);
+}
+
+static void add_push(nmdm_json_t *out, apr_pool_t *p,
+                     const nmdm_portrait_t *one)
+{
+    nmdm_json_t *part = nmdm_json_add_object(out, "push");
+    const nmdm_last_push_t *push = &one->push;
+
+    add_text(part, "topic", one->who->topic);
+    if (push->found) {
+        add_number(part, "status", push->status);
+        add_text(part, "reason", push->reason);
+        add_number(part, "tries", push->tries);
+        add_time(part, "next_at", p, push->next_at);
+        add_time(part, "pushed_at", p, push->pushed_at);
     }
 }
 
-static void put_certificates(sheet_t *sheet, const nanomdm_status_t *status)
+static void add_queue(nmdm_json_t *out, apr_pool_t *p,
+                      const nmdm_portrait_t *one)
 {
+    nmdm_json_t *part = nmdm_json_add_object(out, "queue"), *list, *entry;
     int i;
 
-    put_head(sheet, "push_certificate_not_after_seconds", "gauge",
-             "When a push certificate ends, in seconds since 1970.");
-    for (i = 0; i < status->db.topics->nelts; i++) {
-        const nmdm_topic_t *topic = &APR_ARRAY_IDX(status->db.topics, i,
-                                                   nmdm_topic_t);
+    nmdm_json_add_integer(part, "pending", one->pending.pending);
+    if (one->pending.pending >= NMDM_VIEW_MOST) {
+        nmdm_json_add_bool(part, "or_more", 1);
+    }
+    nmdm_json_add_integer(part, "not_now", one->pending.not_now);
+    add_time(part, "not_now_since", p, one->pending.not_now_since);
+    list = nmdm_json_add_array(part, "commands");
+    for (i = 0; i < one->queue->nelts; i++) {
+        const nmdm_queued_t *q = &APR_ARRAY_IDX(one->queue, i,
+                                                nmdm_queued_t);
 
-        put(sheet, "nanomdm_push_certificate_not_after_seconds{topic=\"%s\"}"
-            " " I64 "\n", escaped(sheet->pool, topic->topic),
-            apr_time_sec(topic->not_after));
+        entry = nmdm_json_add_object(list, NULL);
+        nmdm_json_add_string(entry, "command_uuid", q->uuid);
+        add_text(entry, "request_type", q->request_type);
+        add_text(entry, "status", q->status);
+        add_time(entry, "created_at", p, q->created);
     }
 }
 
-static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
+static nmdm_bytes_t write_json_of_one(apr_pool_t *p,
+                                      const nmdm_portrait_t *one)
 {
-    const nmdm_figures_t *db = &status->db;
-    apr_time_t oldest = db->counted.oldest_pending;
+    nmdm_json_t *out = nmdm_json_object(p), *list, *entry;
     int i;
 
-    put_gauge(sheet, "database_up", "Whether the database answers.",
-              !status->trouble);
-    if (status->trouble) {
-        return;
-    }
-    put_head(sheet, "database_latency_seconds", "gauge",
-             "What a trivial statement took.");
-    put(sheet, "nanomdm_database_latency_seconds %d.%06d\n",
-        (int)apr_time_sec(db->latency), (int)apr_time_usec(db->latency));
-    put_head(sheet, "enrollments", "gauge", "Enabled enrollments, of the"
-             " first 10000 of each type.");
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        put(sheet, "nanomdm_enrollments{type=\"%s\"} " I64 "\n",
-            NMDM_FIGURES_NAMES[i], db->counted.enabled[i].number);
-    }
-    if (db->counted.has_queue) {
-        put_gauge(sheet, "pending_commands", "Commands that wait, counted to"
-                  " 10000.", db->counted.pending.number);
-        put_gauge(sheet, "oldest_pending_seconds", "Age of the oldest of"
-                  " these.", oldest ? apr_time_sec(status->now - oldest) : 0);
-    }
-    put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
-              " refused, counted to 1000.", db->refused.number);
-    if (db->has_outbox) {
-        put_gauge(sheet, "webhook_events_pending", "Durable events that"
-                  " wait, counted to 1000.", db->events_pending.number);
-        put_gauge(sheet, "webhook_events_dead", "Durable events given up,"
-                  " counted to 1000.", db->events_dead.number);
-    }
-    put_certificates(sheet, status);
-}
+    add_who(out, p, one);
+    add_push(out, p, one);
+    add_queue(out, p, one);
+    list = nmdm_json_add_array(out, "moments");
+    for (i = 0; i < one->moments->nelts && i < NMDM_VIEW_PAGE; i++) {
+        const nmdm_moment_t *m = &APR_ARRAY_IDX(one->moments, i,
+                                                nmdm_moment_t);
 
-static nmdm_bytes_t write_prometheus(apr_pool_t *p,
-                                     const nanomdm_status_t *status)
-{
-    sheet_t sheet = { p, apr_array_make(p, 256, sizeof(const char *)) };
-    nmdm_bytes_t bytes;
-    int i;
-
-    put_head(&sheet, "info", "gauge", "The version of mod_nanomdm.");
-    put(&sheet, "nanomdm_info{version=\"" NMDM_VERSION "\"} 1\n");
-    put_database(&sheet, status);
-    put_gauge(&sheet, "seen_last_hour", "Enrollments that this server heard"
-              " of in the last hour, within two percent.",
-              (apr_int64_t)nmdm_counters_seen(status->counters,
-                                              NMDM_LAST_HOUR, status->now));
-    put_gauge(&sheet, "seen_last_day", "The same of the last day.",
-              (apr_int64_t)nmdm_counters_seen(status->counters,
-                                              NMDM_LAST_DAY, status->now));
-    for (i = 0; i < NMDM_COUNT_DURATION; i++) {
-        put_counters(&sheet, status, i);
+        entry = nmdm_json_add_object(list, NULL);
+        add_time(entry, "time", p, m->at);
+        nmdm_json_add_string(entry, "what", m->what);
+        nmdm_json_add_string(entry, "about", m->about);
     }
-    put_durations(&sheet, status);
-    bytes.data = apr_array_pstrcat(p, sheet.lines, 0);
-    bytes.len = strlen(bytes.data);
-    return bytes;
+    return nmdm_json_write(p, out);
 }
 
 /* ---- The handler ---- */
@@ -412,8 +330,14 @@ static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
 {
     nmdm_portrait_t one;
     nmdm_err_t *err = nmdm_portrait(&one, ctx, id);
-    int status;
+    int status, as_json = nanomdm_parameter(r, "json") != NULL;
 
+    if (as_json) {
+        apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+        return err ? nanomdm_fail_json(r, ctx, err)
+                   : answer(r, ctx, HTTP_OK, NMDM_TYPE_JSON,
+                            write_json_of_one(r->pool, &one));
+    }
     if (!err) {
         return answer(r, ctx, HTTP_OK, TYPE_HTML,
                       nanomdm_page_of_one(r->pool, &one, apr_time_now()));
@@ -441,7 +365,7 @@ static int show(request_rec *r, nmdm_ctx_t *ctx)
     }
     if (nanomdm_parameter(r, "prometheus")) {
         return answer(r, ctx, HTTP_OK, TYPE_PROMETHEUS,
-                      write_prometheus(r->pool, &status));
+                      nanomdm_metrics(r->pool, &status));
     }
     return answer(r, ctx, HTTP_OK, TYPE_HTML,
                   nanomdm_page_of_server(r->pool, &status));

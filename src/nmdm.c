@@ -136,6 +136,19 @@ const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes)
     return bytes.len ? apr_pescape_hex(p, bytes.data, bytes.len, 0) : "";
 }
 
+nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text)
+{
+    apr_size_t len = strspn(text, "0123456789abcdefABCDEF") / 2;
+    char *data = apr_palloc(p, len + 1);
+    nmdm_bytes_t bytes = { data, len };
+
+    if (len) {
+        apr_unescape_hex(data, text, (apr_ssize_t)(2 * len), 0, NULL);
+    }
+    data[len] = '\0';
+    return bytes;
+}
+
 apr_size_t nmdm_utf8_length(const char *text)
 {
     apr_size_t n = 0;

@@ -24,6 +24,7 @@ typedef enum {
     NMDM_NOT_FOUND,
     NMDM_UPSTREAM,      /* another server failed us */
     NMDM_UNAVAILABLE,   /* the database is away; worth another try */
+    NMDM_LIMITED,       /* more than NanoMDMRateLimit; worth one, later */
     NMDM_INTERNAL
 } nmdm_kind_e;
 
@@ -31,6 +32,7 @@ typedef enum {
 typedef enum {
     NMDM_RETRY_NO,
     NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
+    NMDM_RETRY_LATER,   /* no room on a disk: by the client, not by us */
     NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */
 } nmdm_retry_e;
 
@@ -84,6 +86,8 @@ const char *nmdm_base64_encode(apr_pool_t *p, nmdm_bytes_t bytes);
 
 /* Lower-case hexadecimal. */
 const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
+/* The way back, from digits of either case; what is none ends it. */
+nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
 
 /* The number of characters (code points) of UTF-8 text: columns of the
  * database are measured in them. */
@@ -131,6 +135,7 @@ typedef struct nmdm_totals_t nmdm_totals_t;
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
+    int latest_only;            /* counts one certificate of a device only? */
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */
@@ -140,6 +145,7 @@ typedef struct {
                                          * -> plist text; or NULL */
     const struct nmdm_push_conf_t *push;
     const struct nmdm_retention_t *retention;   /* NULL: all is kept */
+    const struct nmdm_seal_t *seal;     /* keys of stored secrets, or NULL */
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */
@@ -178,6 +184,7 @@ struct nmdm_ctx_t {
     nmdm_counters_t *counters;  /* shared by all children, or NULL */
     nmdm_totals_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
+    apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */

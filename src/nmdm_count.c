@@ -75,6 +75,9 @@ static const nmdm_family_t FAMILIES[] = {
         "database_failures", "Connections that were not to be had and"
         " statements that failed, repeated ones included.",
         KEY("kind", FAILURES), NO_KEY },
+    [NMDM_COUNT_LIMITED] = {
+        "limited", "Requests of devices that came more often than"
+        " NanoMDMRateLimit allows.", NO_KEY, NO_KEY },
     [NMDM_COUNT_DURATION] = {
         "request_duration_seconds", "From the request line to the end of the"
         " answer.", KEY("handler", HANDLERS), KEY("le", BOUNDS) },
@@ -91,7 +94,7 @@ const nmdm_family_t *nmdm_count_family(nmdm_count_e family)
 /* ---- The memory ---- */
 
 /* Room for all families; a test compares. */
-#define CELLS 160
+#define CELLS 168
 
 /* Copies of an hour and a minute. */
 #define COPIES 61
@@ -115,7 +118,7 @@ struct nmdm_counters_t {
         apr_uint32_t minute;
         apr_uint64_t cells[CELLS];
     } copies[COPIES];
-    sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS];
+    sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS], ending[HOURS];
 };
 
 static const struct {
@@ -123,6 +126,7 @@ static const struct {
 } SPANS[] = {
     [NMDM_LAST_HOUR] = { 300, FIVE_MINUTES },
     [NMDM_LAST_DAY] = { 3600, HOURS },
+    [NMDM_ENDING_LAST_DAY] = { 3600, HOURS },
 };
 
 apr_size_t nmdm_counters_size(void)
@@ -299,7 +303,7 @@ static apr_uint64_t hash_of(const char *id)
 static sketch_t *sketches(nmdm_counters_t *counters, nmdm_span_e span)
 {
     return span == NMDM_LAST_HOUR ? counters->of_five_minutes
-                                  : counters->of_hours;
+        : span == NMDM_LAST_DAY ? counters->of_hours : counters->ending;
 }
 
 /* Two threads may write at once and one of them be lost: an estimate bears
@@ -339,11 +343,18 @@ void nmdm_counters_see(nmdm_counters_t *counters, const char *id,
     }
 }
 
+void nmdm_counters_see_ending(nmdm_counters_t *counters, const char *sha256,
+                              apr_time_t now)
+{
+    if (counters) {
+        note(counters, NMDM_ENDING_LAST_DAY, hash_of(sha256), now);
+    }
+}
+
 apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
                                 nmdm_span_e span, apr_time_t now)
 {
-    const sketch_t *all = span == NMDM_LAST_HOUR ? counters->of_five_minutes
-                                                 : counters->of_hours;
+    const sketch_t *all = sketches(counters, span);
     apr_uint32_t to = period_of(now, SPANS[span].seconds);
     double sum = 0, estimate, m = REGISTERS;
     int zeros = 0, i, k;

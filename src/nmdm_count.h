@@ -18,6 +18,7 @@ typedef enum {
     NMDM_COUNT_PUSHES,          /* by what APNs said */
     NMDM_COUNT_EVENTS,          /* for webhooks */
     NMDM_COUNT_DATABASE,        /* failures */
+    NMDM_COUNT_LIMITED,         /* requests beyond NanoMDMRateLimit */
     NMDM_COUNT_DURATION,        /* requests by handler and upper bound */
     NMDM_COUNT_MICROSECONDS,    /* that these took */
     NMDM_COUNT_FAMILIES
@@ -73,7 +74,13 @@ void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now);
 void nmdm_counters_see(nmdm_counters_t *counters, const char *id,
                        apr_time_t now);
 
-typedef enum { NMDM_LAST_HOUR, NMDM_LAST_DAY } nmdm_span_e;
+/* One was heard of whose identity certificate, this one, ends soon. */
+void nmdm_counters_see_ending(nmdm_counters_t *counters, const char *sha256,
+                              apr_time_t now);
+
+typedef enum {
+    NMDM_LAST_HOUR, NMDM_LAST_DAY, NMDM_ENDING_LAST_DAY
+} nmdm_span_e;
 
 /* How many different ones, within about two percent: of 60 to 65 minutes, or
  * of 24 to 25 hours. */

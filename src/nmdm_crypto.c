@@ -423,12 +423,12 @@ done:
 nmdm_err_t *nmdm_crypto_verify(nmdm_trust_t *trust, apr_pool_t *p,
                                const nmdm_cert_t *cert, apr_time_t now)
 {
-    apr_time_t expired;
+    apr_time_t ends;
 
-    return nmdm_crypto_verify_late(&expired, trust, p, cert, now, 0);
+    return nmdm_crypto_verify_late(&ends, trust, p, cert, now, 0);
 }
 
-nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
+nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *ends, nmdm_trust_t *trust,
                                     apr_pool_t *p, const nmdm_cert_t *cert,
                                     apr_time_t now, apr_interval_time_t grace)
 {
@@ -457,7 +457,7 @@ nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
         remember(trust, cert->sha256, &verdict);
         apr_thread_mutex_unlock(trust->lock);
     }
-    *expired = now > verdict.end ? verdict.end : 0;
+    *ends = verdict.end;
     return NULL;
 }
 

@@ -48,9 +48,9 @@ nmdm_err_t *nmdm_crypto_verify(nmdm_trust_t *trust, apr_pool_t *p,
                                const nmdm_cert_t *cert, apr_time_t now);
 
 /* The same, but a certificate that has ended passes for `grace` longer, if it
- * has not got another flaw and its issuers are valid. *expired is when it
- * ended, 0 if it has not. */
-nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *expired, nmdm_trust_t *trust,
+ * has not got another flaw and its issuers are valid. *ends is when it does, or
+ * did. */
+nmdm_err_t *nmdm_crypto_verify_late(apr_time_t *ends, nmdm_trust_t *trust,
                                     apr_pool_t *p, const nmdm_cert_t *cert,
                                     apr_time_t now,
                                     apr_interval_time_t grace);

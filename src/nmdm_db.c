@@ -31,10 +31,32 @@ typedef struct nmdm_session_t {
 
 /* ---- Errors of the database ---- */
 
+static int contains(const char *text, const char *const *parts)
+{
+    for (; *parts && !strstr(text, *parts); parts++) {
+    }
+    return *parts != NULL;
+}
+
+/* The disk of a database is full, or gives way. Nothing that is done at once
+ * makes room, and each try would cost others what little there is. */
+static int lacks_room(const char *text)
+{
+    static const char *const SAID[] = {
+        "disk is full", "disk I/O error", "No space left on device",
+        "could not extend file", "Disk quota exceeded", NULL
+    };
+
+    return contains(text, SAID);
+}
+
 /* libmariadb hands on the server's error numbers. */
 static nmdm_retry_e classify_mysql(int rv, const char *text)
 {
     switch (rv) {
+    case 1021:                  /* disk full */
+    case 1114:                  /* table full */
+        return NMDM_RETRY_LATER;
     case 1064:                  /* MariaDB: somebody else's table cache was
                                  * made while its connection was killed */
         return strstr(text, "trigger has an error") ? NMDM_RETRY_WAIT
@@ -67,14 +89,8 @@ static nmdm_retry_e classify_text(const char *text)
         "SSL connection", "prepared statement", "cached plan",
         "shutting down", "starting up", "read-only transaction", NULL
     };
-    int i;
 
-    for (i = 0; PASSING[i]; i++) {
-        if (strstr(text, PASSING[i])) {
-            return NMDM_RETRY_WAIT;
-        }
-    }
-    return NMDM_RETRY_FEW;
+    return contains(text, PASSING) ? NMDM_RETRY_WAIT : NMDM_RETRY_FEW;
 }
 
 /* One line, without the line breaks that libpq's texts end with. */
@@ -103,8 +119,9 @@ static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
                                *ctx->story.id ? ctx->story.id : "-", what, rv,
                                text);
 
-    err->retry = ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
-                                              : classify_text(text);
+    err->retry = lacks_room(text) ? NMDM_RETRY_LATER
+        : ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
+                                         : classify_text(text);
     return err;
 }
 
@@ -415,6 +432,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
         distrust(ctx, err);
         nmdm_db_release(ctx);
         if (apr_time_now() >= deadline
+            || err->retry == NMDM_RETRY_LATER
             || (err->retry == NMDM_RETRY_FEW && tries == FEW)) {
             break;
         }
@@ -426,7 +444,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
             apr_sleep(apr_time_from_msec(20 + rand() % 30));
         }
     }
-    if (err->retry == NMDM_RETRY_WAIT) {
+    if (err->retry != NMDM_RETRY_FEW) {
         err->kind = NMDM_UNAVAILABLE;
     }
     /* Perhaps a table is gone: the next borrower looks. */

@@ -27,6 +27,18 @@ const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES] = {
     NMDM_USER_ENROLLMENT
 };
 
+nmdm_amount_t nmdm_figures_enrolled(const nmdm_counted_t *counted)
+{
+    nmdm_amount_t all = { 0, 0 };
+    int i;
+
+    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
+        all.number += counted->enabled[i].number;
+        all.is_least |= counted->enabled[i].is_least;
+    }
+    return all;
+}
+
 /* ---- What was counted lately ---- */
 
 struct nmdm_totals_t {
@@ -99,7 +111,10 @@ static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
 
     *amount = (nmdm_amount_t){ 0, 0 };
     for (i = 0; i < STRIDES; i++) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_ENROLLED,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3,
+                             nmdm_schema_is_complete(ctx)
+                                 ? STMT_FIGURE_ENROLLED
+                                 : STMT_FIGURE_ENROLLED_SCAN,
                              NMDM_ARGS(type, after)));
         amount->number += number(cols[1]);
         if (number(cols[0]) < STRIDE) {
@@ -111,22 +126,67 @@ static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
     return NULL;
 }
 
-static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
+static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
 {
-    const char *cols[3];
-    int i, found;
+    const char *cols[1] = { NULL };
+    int i, found, has_more = 0;
 
     for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        NMDM_TRY(count_type(ctx, &counted->enabled[i],
-                            NMDM_FIGURES_NAMES[i]));
+        NMDM_TRY(count_type(ctx, &out->enabled[i], NMDM_FIGURES_NAMES[i]));
+        has_more |= out->enabled[i].is_least;
     }
+    out->estimate = 0;
+    if (has_more) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_FIGURE_ESTIMATE,
+                             NULL, 0));
+        out->estimate = number(cols[0]);
+    }
+    if (out->estimate < nmdm_figures_enrolled(out).number) {
+        out->estimate = 0;
+    }
+    return NULL;
+}
+
+/* A statement that says how many, and how many it looked at. */
+static nmdm_err_t *count_of(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+                            nmdm_stmt_e stmt, const char **args, int nargs)
+{
+    const char *cols[2];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, stmt, args, nargs));
+    amount->number = number(cols[0]);
+    amount->is_least = number(cols[1]) >= MOST;
+    return NULL;
+}
+
+static const char *a_day_ago(nmdm_ctx_t *ctx)
+{
+    return apr_psprintf(ctx->pool, "%" APR_TIME_T_FMT,
+                        apr_time_sec(ctx->now) - 86400);
+}
+
+static nmdm_err_t *count_queue(nmdm_ctx_t *ctx, nmdm_counted_t *out)
+{
+    const char *cols[3];
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
+                         0));
+    out->pending.number = number(cols[0]);
+    out->pending.is_least = number(cols[2]) >= MOST_PENDING;
+    out->oldest_pending = nmdm_time_of_seconds(cols[1]);
+    NMDM_TRY(count_of(ctx, &out->silent, STMT_FIGURE_SILENT, NULL, 0));
+    return count_of(ctx, &out->put_off, STMT_FIGURE_PUT_OFF,
+                    NMDM_ARGS(a_day_ago(ctx)));
+}
+
+static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
+{
+    NMDM_TRY(count_enrollments(ctx, counted));
     counted->has_queue = nmdm_schema_is_complete(ctx);
     if (counted->has_queue) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
-                             0));
-        counted->pending.number = number(cols[0]);
-        counted->pending.is_least = number(cols[2]) >= MOST_PENDING;
-        counted->oldest_pending = nmdm_time_of_seconds(cols[1]);
+        NMDM_TRY(count_queue(ctx, counted));
     }
     counted->counted_at = apr_time_now();
     return NULL;
@@ -138,12 +198,9 @@ static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_figures_t *out)
 {
     apr_array_header_t *values = apr_array_make(ctx->pool, 80,
                                                 sizeof(const char *));
-    const char *cols[2];
-    int i, found;
+    int i;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_FIGURE_REFUSED, NULL, 0));
-    out->refused.number = number(cols[0]);
-    out->refused.is_least = number(cols[1]) >= MOST;
+    NMDM_TRY(count_of(ctx, &out->refused, STMT_FIGURE_REFUSED, NULL, 0));
     NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_FIGURE_REFUSALS, NULL, 0));
     for (i = 0; i < values->nelts; i += 4) {
         const char **row = &APR_ARRAY_IDX(values, i, const char *);
@@ -151,6 +208,23 @@ static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_figures_t *out)
         APR_ARRAY_PUSH(out->refusals, nmdm_refused_push_t)
             = (nmdm_refused_push_t){ row[0], row[1], row[2] ? row[2] : "",
                                      nmdm_time_of_seconds(row[3]) };
+    }
+    return NULL;
+}
+
+static nmdm_err_t *read_slow(nmdm_ctx_t *ctx, apr_array_header_t *slow,
+                             nmdm_stmt_e stmt, const char **args, int nargs)
+{
+    apr_array_header_t *values = apr_array_make(ctx->pool, 20,
+                                                sizeof(const char *));
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, 2, stmt, args, nargs));
+    for (i = 0; i < values->nelts; i += 2) {
+        const char **row = &APR_ARRAY_IDX(values, i, const char *);
+
+        APR_ARRAY_PUSH(slow, nmdm_slow_t)
+            = (nmdm_slow_t){ row[0], nmdm_time_of_seconds(row[1]) };
     }
     return NULL;
 }
@@ -209,11 +283,17 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
     nmdm_figures_t *out = baton;
 
     apr_array_clear(out->refusals);
+    apr_array_clear(out->silent);
+    apr_array_clear(out->put_off);
     apr_array_clear(out->topics);
     NMDM_TRY(measure(ctx, out));
     NMDM_TRY(read_certs(ctx, out));
     if (nmdm_schema_is_complete(ctx)) {
         NMDM_TRY(read_refusals(ctx, out));
+        NMDM_TRY(read_slow(ctx, out->silent, STMT_FIGURE_SILENT_IDS, NULL,
+                           0));
+        NMDM_TRY(read_slow(ctx, out->put_off, STMT_FIGURE_PUT_OFF_IDS,
+                           NMDM_ARGS(a_day_ago(ctx))));
     }
     out->has_outbox = nmdm_outbox_takes(ctx, 0);
     if (out->has_outbox) {
@@ -237,6 +317,8 @@ nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx)
     *out = (nmdm_figures_t){
         .refusals = apr_array_make(ctx->pool, 20,
                                    sizeof(nmdm_refused_push_t)),
+        .silent = apr_array_make(ctx->pool, 10, sizeof(nmdm_slow_t)),
+        .put_off = apr_array_make(ctx->pool, 10, sizeof(nmdm_slow_t)),
         .topics = apr_array_make(ctx->pool, 4, sizeof(nmdm_topic_t)),
     };
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, out));

@@ -23,10 +23,20 @@ typedef struct {
 typedef struct {
     apr_time_t counted_at;
     nmdm_amount_t enabled[NMDM_FIGURES_TYPES];  /* in the order of nmdm.h */
-    int has_queue;              /* are the next two known? */
+    /* Of all enrollments, if more than were counted: what the database takes
+     * their number to be; else 0. */
+    apr_int64_t estimate;
+    int has_queue;              /* are the rest known? */
     nmdm_amount_t pending;      /* commands, expired ones included */
     apr_time_t oldest_pending;  /* of those counted; 0: none */
+    nmdm_amount_t silent;       /* pushed to again and again, and not seen */
+    nmdm_amount_t put_off;      /* NotNow for more than a day */
 } nmdm_counted_t;
+
+typedef struct {
+    const char *id;
+    apr_time_t since;
+} nmdm_slow_t;
 
 typedef struct {
     const char *id, *status, *reason;
@@ -42,6 +52,8 @@ typedef struct {
     nmdm_counted_t counted;
     nmdm_amount_t refused;      /* pushes, until a new token comes */
     apr_array_header_t *refusals;       /* nmdm_refused_push_t, 20 at most */
+    apr_array_header_t *silent, *put_off;       /* nmdm_slow_t, the slowest,
+                                                 * 10 at most */
     int has_outbox;
     nmdm_amount_t events_pending, events_dead;
     apr_array_header_t *topics; /* of push certificates, nmdm_topic_t */
@@ -54,6 +66,8 @@ extern const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES];
 nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p);
 
 nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx);
+/* Of the five types, as far as they were counted. */
+nmdm_amount_t nmdm_figures_enrolled(const nmdm_counted_t *counted);
 
 /* ---- One enrollment ---- */
 

@@ -625,11 +625,13 @@ nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
 typedef struct {
     XML_Parser parser;
     const char *const *keys;
+    int is_removing;            /* the key as well, and nothing instead */
     nmdm_bytes_t document;
     char *to;                   /* the next byte of what comes out */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the value to come is a secret */
+    XML_Index key_at;           /* where the last key began */
     XML_Index end;              /* of the root element, 0 before */
     char key[64];
     apr_size_t key_len;
@@ -648,6 +650,17 @@ static XML_Index end_of_event(const redactor_t *rd)
 {
     return XML_GetCurrentByteIndex(rd->parser)
         + XML_GetCurrentByteCount(rd->parser);
+}
+
+/* What stands between a secret's key and its value: nothing, in a property
+ * list. */
+static void copy_blanks_until(redactor_t *rd, XML_Index end)
+{
+    while (rd->copied < end
+           && apr_isspace(rd->document.data[rd->copied])) {
+        copy_until(rd, rd->copied + 1);
+    }
+    rd->copied = end;
 }
 
 static int is_secret(const redactor_t *rd)
@@ -673,19 +686,25 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
     if (rd->value_depth) {
         return;
     }
-    rd->in_key = !strcmp(name, "key");
-    rd->key_len = 0;
     if (rd->is_next) {
-        copy_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        if (rd->is_removing) {
+            copy_until(rd, rd->key_at);
+        }
+        else {
+            copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
+        }
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
+    rd->in_key = !strcmp(name, "key");
+    rd->key_at = XML_GetCurrentByteIndex(rd->parser);
+    rd->key_len = 0;
 }
 
 static void XMLCALL redact_end(void *baton, const XML_Char *name)
 {
     redactor_t *rd = baton;
-    const char *instead = strcmp(name, "data")
+    const char *instead = rd->is_removing ? "" : strcmp(name, "data")
         ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
 
     if (rd->value_depth == rd->depth) {
@@ -697,6 +716,9 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
     else if (!rd->value_depth && rd->in_key) {
         rd->is_next = is_secret(rd);
         rd->in_key = 0;
+        if (!rd->is_next || !rd->is_removing) {
+            copy_until(rd, end_of_event(rd));
+        }
     }
     if (!--rd->depth) {
         rd->end = end_of_event(rd);
@@ -718,19 +740,32 @@ static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
     }
 }
 
-nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
-                               const char *const *keys)
+/* Where the parser gave up, but for a secret: that it gave up within. */
+static XML_Index end_of_part(const redactor_t *rd)
 {
-    redactor_t rd = { .keys = keys, .document = document };
-    nmdm_bytes_t out = { "", 0 };
+    XML_Index at = XML_GetCurrentByteIndex(rd->parser);
+
+    return rd->value_depth || rd->is_next || at < rd->copied ? rd->copied
+                                                             : at;
+}
+
+/* As much as can be read, into out; the rest of the redactor says how far that
+ * was. */
+static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
+                          nmdm_bytes_t document, const char *const *keys,
+                          int is_removing)
+{
+    redactor_t rd = { .keys = keys, .is_removing = is_removing,
+                      .document = document };
     char *data;
 
+    *out = (nmdm_bytes_t){ "", 0 };
     if (document.len > INT_MAX / 3) {
-        return out;
+        return rd;
     }
     rd.parser = XML_ParserCreate("UTF-8");
     if (!rd.parser) {
-        return out;
+        return rd;
     }
     XML_SetUserData(rd.parser, &rd);
     XML_SetElementHandler(rd.parser, redact_start, redact_end);
@@ -739,13 +774,39 @@ nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
      * place adds less than twice that. */
     data = rd.to = apr_palloc(p, 3 * document.len + 64);
     (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
+    copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));
     XML_ParserFree(rd.parser);
-    if (rd.end) {
-        copy_until(&rd, rd.end);
-        *rd.to++ = '\n';
-        *rd.to = '\0';
-        out.data = data;
-        out.len = (apr_size_t)(rd.to - data);
-    }
+    *rd.to++ = '\n';
+    *rd.to = '\0';
+    out->data = data;
+    out->len = (apr_size_t)(rd.to - data);
+    return rd;
+}
+
+nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
+                               const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return rewrite(&out, p, document, keys, 0).end
+        ? out : (nmdm_bytes_t){ "", 0 };
+}
+
+nmdm_bytes_t nmdm_plist_redact_part(apr_size_t *read, apr_pool_t *p,
+                                    nmdm_bytes_t document,
+                                    const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    *read = (apr_size_t)rewrite(&out, p, document, keys, 0).copied;
     return out;
+}
+
+nmdm_bytes_t nmdm_plist_without(apr_pool_t *p, nmdm_bytes_t document,
+                                const char *const *keys)
+{
+    nmdm_bytes_t out;
+
+    return rewrite(&out, p, document, keys, 1).end
+        ? out : (nmdm_bytes_t){ "", 0 };
 }

@@ -41,6 +41,15 @@ int nmdm_plist_is_true(nmdm_plist_t *plist, const char *path);
  * cannot be read becomes empty. */
 nmdm_bytes_t nmdm_plist_redact(apr_pool_t *p, nmdm_bytes_t document,
                                const char *const *keys);
+/* The same, but these keys and their values are not there at all. */
+nmdm_bytes_t nmdm_plist_without(apr_pool_t *p, nmdm_bytes_t document,
+                                const char *const *keys);
+
+/* The same of as much as can be read, which are *read bytes: of a document that
+ * breaks off, all before that; within a secret, all before the secret. */
+nmdm_bytes_t nmdm_plist_redact_part(apr_size_t *read, apr_pool_t *p,
+                                    nmdm_bytes_t document,
+                                    const char *const *keys);
 
 /* ---- The whole of a property list ---- */
 

@@ -23,8 +23,7 @@ typedef struct {
     nmdm_push_cert_t *cert;
     int is_forced;
     const char *topic;
-    int found;
-    const char *cert_pem, *key_pem;
+    nmdm_stored_cert_t stored;
 } push_cert_t;
 
 /* The answer to an upload and to a question are the same. */
@@ -79,8 +78,7 @@ static nmdm_err_t *do_get_push_cert(nmdm_ctx_t *ctx, void *baton)
 {
     push_cert_t *in = baton;
 
-    return nmdm_store_get_push_cert(ctx, &in->found, &in->cert_pem,
-                                    &in->key_pem, in->topic);
+    return nmdm_store_get_push_cert(ctx, &in->stored, in->topic);
 }
 
 static nmdm_err_t *put_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
@@ -107,6 +105,7 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
                                  const char *topic)
 {
     push_cert_t in = { .topic = topic };
+    const char *key_pem;
     nmdm_bytes_t pem;
     nmdm_err_t *err;
 
@@ -117,12 +116,13 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
     if (nmdm_utf8_valid(topic, strlen(topic))) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &in));
     }
-    if (!in.found) {
+    if (!in.stored.found) {
         return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0908)
                         "no push certificate of topic \"%s\" is stored",
                         topic);
     }
-    pem.data = apr_pstrcat(ctx->pool, in.cert_pem, "\n", in.key_pem, NULL);
+    NMDM_TRY(nmdm_store_open_push_key(ctx, &key_pem, &in.stored));
+    pem.data = apr_pstrcat(ctx->pool, in.stored.cert_pem, "\n", key_pem, NULL);
     pem.len = strlen(pem.data);
     err = nmdm_crypto_push_cert(cert, ctx->pool, pem);
     if (err) {
@@ -213,15 +213,17 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
     static const char *const BODY[] = { "escrowKey", "guid", "orgName", NULL };
     push_cert_t cert = { .topic = apr_table_get(form, "topic") };
     apr_table_t *headers = apr_table_make(ctx->pool, 1);
+    const char *key_pem;
 
     NMDM_TRY(check_form(ctx, form));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &cert));
     nmdm_db_release(ctx);
-    if (!cert.found) {
+    if (!cert.stored.found) {
         return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0914)
                         "retrieve push cert for topic: %s: none is stored",
                         cert.topic);
     }
+    NMDM_TRY(nmdm_store_open_push_key(ctx, &key_pem, &cert.stored));
     apr_table_setn(headers, "Content-Type",
                    "application/x-www-form-urlencoded");
     *x = (nmdm_exchange_t){
@@ -229,8 +231,8 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
         .url = apr_pstrcat(ctx->pool, ctx->policy->escrow_url, "?",
                            encode_form(ctx->pool, form, QUERY), NULL),
         .headers = headers,
-        .cert_pem = cert.cert_pem,
-        .key_pem = cert.key_pem,
+        .cert_pem = cert.stored.cert_pem,
+        .key_pem = key_pem,
         .deadline = apr_time_now() + ctx->policy->upstream_timeout,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);

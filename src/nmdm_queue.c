@@ -15,12 +15,14 @@
 static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
                         const nmdm_id_t *who)
 {
+    const char *args[5] = { who->id, who->device_id, ctx->cert->sha256 };
     const char *cols[2];
-    int found;
+    int more, found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_QUEUE_WAITS,
-                         NMDM_ARGS(who->id, who->device_id,
-                                   ctx->cert->sha256)));
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 3));
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2,
+                         more ? STMT_QUEUE_WAITS_LATEST : STMT_QUEUE_WAITS,
+                         args, 3 + more));
     *next = !found ? NMDM_NEXT_STRANGER
         : !cols[1] ? NMDM_NEXT_NOTHING : NMDM_NEXT_COMMAND;
     return NULL;
@@ -50,13 +52,16 @@ static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
                          const char *status)
 {
     const char *open = open_status(status), *cols[4];
-    int found;
+    const char *args[7] = { who->id, open, open, who->device_id,
+                            ctx->cert->sha256 };
+    int more, found;
 
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 5));
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
-                         nmdm_schema_is_complete(ctx) ? STMT_QUEUE_NEXT
-                                            : STMT_QUEUE_NEXT_SCAN,
-                         NMDM_ARGS(who->id, open, open, who->device_id,
-                                   ctx->cert->sha256)));
+                         more ? STMT_QUEUE_NEXT_LATEST
+                         : nmdm_schema_is_complete(ctx)
+                             ? STMT_QUEUE_NEXT : STMT_QUEUE_NEXT_SCAN,
+                         args, 5 + more));
     *next = found ? next_of(command, cols) : NMDM_NEXT_STRANGER;
     return NULL;
 }
@@ -75,7 +80,8 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
     return fetch(ctx, next, command, who, status);
 }
 
-/* PostgreSQL does both in one statement; the others cannot. */
+/* PostgreSQL does both in one statement; the others cannot, and it does not
+ * with NanoMDMAssociation latest. */
 static nmdm_err_t *report_and_fetch(nmdm_ctx_t *ctx, int *stored,
                                     nmdm_next_e *next,
                                     nmdm_command_t *command,
@@ -107,17 +113,23 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               const nmdm_msg_t *msg)
 {
     const nmdm_report_t *report = &msg->u.report;
+    const char *args[8] = { report->status, report->stored, msg->who.id,
+                            report->command_uuid, msg->who.device_id,
+                            ctx->cert->sha256 };
+    int is_final = strcmp(report->status, "NotNow") != 0, more;
 
     *next = NMDM_NEXT_UNKNOWN;
-    if (ctx->db->dialect == NMDM_PGSQL && nmdm_schema_is_complete(ctx)) {
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 6));
+    if (ctx->db->dialect == NMDM_PGSQL && nmdm_schema_is_complete(ctx)
+        && !more) {
         return report_and_fetch(ctx, stored, next, command, msg);
     }
     return nmdm_db_exec(ctx, stored,
-                        strcmp(report->status, "NotNow")
-                            ? STMT_RESULT_PUT : STMT_RESULT_NOT_NOW,
-                        NMDM_ARGS(report->status, report->stored,
-                                  msg->who.id, report->command_uuid,
-                                  msg->who.device_id, ctx->cert->sha256));
+                        more ? is_final ? STMT_RESULT_PUT_LATEST
+                                        : STMT_RESULT_NOT_NOW_LATEST
+                             : is_final ? STMT_RESULT_PUT
+                                        : STMT_RESULT_NOT_NOW,
+                        args, 6 + more);
 }
 
 nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)

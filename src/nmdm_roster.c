@@ -29,7 +29,7 @@
 /* Longer unlock tokens, which no device of Apple's has, are shown one at a
  * time. */
 #define UNLOCK_TOKEN_OF_MANY 65536
-#define UNLOCK_TOKEN_OF_ONE 0x7FFFFFFF
+#define UNLOCK_TOKEN_OF_ONE 0x40000000
 
 /* How many values of a kind a filter may name. */
 #define MOST_VALUES 1000
@@ -217,25 +217,6 @@ static void set_number(nmdm_json_t *object, const char *key,
     nmdm_json_add_integer(object, key, digits ? apr_atoi64(digits) : 0);
 }
 
-static int hex_digit(char c)
-{
-    return apr_isdigit(c) ? c - '0' : (apr_tolower(c) - 'a' + 10) & 15;
-}
-
-/* Databases give binary values as hex, clients want base64. */
-static const char *base64_of_hex(apr_pool_t *p, const char *hex)
-{
-    apr_size_t len = strlen(hex) / 2, i;
-    char *data = apr_palloc(p, len + 1);
-    nmdm_bytes_t bytes = { data, len };
-
-    for (i = 0; i < len; i++) {
-        data[i] = (char)(hex_digit(hex[2 * i]) << 4
-                         | hex_digit(hex[2 * i + 1]));
-    }
-    return nmdm_base64_encode(p, bytes);
-}
-
 /* A user channel has no device of its own: whoever reads a serial number
  * there might take it for one. */
 static void describe(nmdm_json_t *out, apr_pool_t *p,
@@ -249,9 +230,9 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
         part = nmdm_json_add_object(out, "device");
         set_text(part, "serial_number", e->serial_number);
         set_text(part, "device_cert", e->cert_pem);
-        if (e->unlock_token) {
+        if (e->unlock_token.data) {
             nmdm_json_add_string(part, "unlock_token",
-                                 base64_of_hex(p, e->unlock_token));
+                                 nmdm_base64_encode(p, e->unlock_token));
         }
     }
     else {

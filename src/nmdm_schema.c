@@ -436,7 +436,8 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
     nmdm_err_t *err = probe(ctx);
     int tables;
 
-    if (!err || err->retry == NMDM_RETRY_WAIT) {
+    if (!err || err->retry == NMDM_RETRY_WAIT
+        || err->retry == NMDM_RETRY_LATER) {
         return err;
     }
     NMDM_TRY(count_tables(ctx, &tables));

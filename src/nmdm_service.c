@@ -54,6 +54,21 @@ static void remark_on_expiry(nmdm_ctx_t *ctx, const char *id)
     }
 }
 
+/* NanoMDMAssociation latest; whoever is refused for it is told so. */
+static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    int was_theirs = 0;
+
+    if (ctx->policy->latest_only) {
+        NMDM_TRY(nmdm_store_cert_is_associated(ctx, &was_theirs,
+                                               who->device_id));
+    }
+    return !was_theirs ? NULL
+        : denied(ctx, who->id, "cert auth: the device has enrolled with"
+                               " another certificate since, and"
+                               " NanoMDMAssociation is latest");
+}
+
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
 static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
@@ -64,11 +79,12 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return NULL;
     }
     NMDM_TRY(has_cert(ctx, who));
-    NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
+    NMDM_TRY(nmdm_store_cert_counts(ctx, &theirs, who->device_id));
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_not_outdated(ctx, who));
     NMDM_TRY(is_in_time(ctx, who));
     NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
     if (known) {
@@ -87,11 +103,12 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return NULL;
     }
     NMDM_TRY(has_cert(ctx, who));
-    NMDM_TRY(nmdm_store_cert_is_associated(ctx, &theirs, who->device_id));
+    NMDM_TRY(nmdm_store_cert_counts(ctx, &theirs, who->device_id));
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
     }
+    NMDM_TRY(is_not_outdated(ctx, who));
     NMDM_TRY(is_in_time(ctx, who));
     if (!ctx->policy->retroactive) {
         return denied(ctx, who->id, "cert auth: existing enrollment:"
@@ -107,7 +124,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
              "%s: nobody's certificate %.16s... is to be associated"
              " retroactively", who->id, ctx->cert->sha256);
     ctx->is_admitted = 1;
-    return nmdm_store_associate(ctx, who->device_id);
+    return nmdm_store_associate_late(ctx, who->device_id);
 }
 
 /* ---- Check-ins ---- */
@@ -572,8 +589,9 @@ nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_device_of_cert, id));
     if (!*id) {
         return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0709)
-                        "-: certificate %.16s... belongs to no enrollment",
-                        ctx->cert->sha256);
+                        "-: certificate %.16s... belongs to no enrollment%s",
+                        ctx->cert->sha256, ctx->policy->latest_only
+                            ? " as its latest (NanoMDMAssociation)" : "");
     }
     ctx->story.id = *id;
     remark_on_expiry(ctx, *id);

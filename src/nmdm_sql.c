@@ -40,7 +40,7 @@ typedef struct {
  * command back: NotNow, or "" right after a NotNow (behaviour specification
  * 3.4). The inner SELECT picks one UUID from an index and is written so that
  * each of the planners stays with that index; only then is a command read. */
-#define NEXT(first, pending, order) \
+#define NEXT(first, pending, order, whose) \
     "SELECT " first ", c.command_uuid, c.request_type, c.command" \
     "  FROM cert_auth_associations a" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
@@ -52,12 +52,40 @@ typedef struct {
     "              = %s" \
     "        ORDER BY q.priority DESC, q.created_at" order \
     "        LIMIT 1)" \
-    " WHERE a.id = %s AND a.sha256 = %s"
+    " WHERE a.id = %s AND a.sha256 = %s" whose
+
+/* NanoMDMAssociation latest: of the associated certificates the one that the
+ * last Authenticate came with, which its text tells where two times of one
+ * second would not; beside it that of a renewal under way. Of a device that
+ * came by migration there is none, and the newest association counts: of those
+ * of one time one alone. The last two marks are the certificate, both. */
+#define LATEST \
+    " AND (EXISTS (SELECT 1 FROM devices d" \
+    "               WHERE d.id = a.id AND d.identity_cert = %s)" \
+    "      OR EXISTS (SELECT 1 FROM nanomdm_renewals n" \
+    "                  WHERE n.id = a.id AND n.identity_cert = %s)" \
+    "      OR NOT EXISTS (SELECT 1 FROM devices d" \
+    "                      WHERE d.id = a.id" \
+    "                        AND d.identity_cert IS NOT NULL)" \
+    "         AND NOT EXISTS (SELECT 1 FROM cert_auth_associations o" \
+    "                          WHERE o.id = a.id" \
+    "                            AND (o.created_at > a.created_at" \
+    "                                 OR (o.created_at = a.created_at" \
+    "                                     AND o.sha256 > a.sha256))))"
 
 #define UNANSWERED " AND q.answered = FALSE"
 
 #define UNEXPIRED \
     " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
+ * again each time it runs. This one takes them a third of the time. */
+#define WAITS(whose) \
+    "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = %s AND q.active = TRUE" UNANSWERED \
+    " WHERE a.id = %s AND a.sha256 = %s" whose \
+    " LIMIT 1"
 
 /* What waits for a device and its users is delivered no more; what was
  * answered stays as it is. */
@@ -124,24 +152,36 @@ typedef struct {
     " WHERE e.id = %s AND c.command_uuid = %s" \
     "   AND a.id = %s AND a.sha256 = %s"
 
-#define RESULT_PUT \
+#define RESULT_PUT(whose) \
     "INSERT INTO command_results (id, command_uuid, status, result)" \
-    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM \
+    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM whose
+
+#define RESULT_NOT_NOW(whose) \
+    "INSERT INTO command_results (id, command_uuid, status, result," \
+    "                             not_now_at, not_now_tally)" \
+    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" \
+    RESULT_FROM whose
+
+#define ON_RESULT_PUT \
     " ON CONFLICT (id, command_uuid) DO UPDATE" \
     "   SET status = excluded.status, result = excluded.result"
 
-#define RESULT_NOT_NOW \
-    "INSERT INTO command_results (id, command_uuid, status, result," \
-    "                             not_now_at, not_now_tally)" \
-    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM \
-    " ON CONFLICT (id, command_uuid) DO UPDATE" \
-    "   SET status = excluded.status, result = excluded.result," \
+#define ON_RESULT_NOT_NOW \
+    ON_RESULT_PUT "," \
     "       not_now_tally = command_results.not_now_tally + 1"
+
+#define ON_RESULT_PUT_MYSQL \
+    " ON DUPLICATE KEY UPDATE" \
+    "   status = VALUES(status), result = VALUES(result)"
+
+#define ON_RESULT_NOT_NOW_MYSQL \
+    ON_RESULT_PUT_MYSQL "," \
+    "   not_now_tally = command_results.not_now_tally + 1"
 
 #define PUT_AND_NEXT(put) \
     "WITH stored AS (" put " RETURNING id)" \
     NEXT("(SELECT COUNT(s.id) FROM stored s)", \
-         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "")
+         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
 #define NOT_ANSWERED(queue) \
     "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
@@ -154,6 +194,22 @@ typedef struct {
 #define PAGE " LIMIT 100"
 
 #define KEYS "SELECT e.id, e.type, e.enabled"
+
+#define KEYS_OF_TYPE \
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
+    " ORDER BY e.id" PAGE
+
+/* So many enrollments of a type beyond an id. Where nearly all are of one type,
+ * PostgreSQL would look for those of another along the primary key, to the end
+ * of the table; in this order idx_enrollment_type_id alone has them. */
+#define BEYOND(most) \
+    "  FROM (SELECT CAST(%s AS TEXT) AS type," \
+    "               CAST(%s AS TEXT) AS id) AS place" \
+    "  CROSS JOIN LATERAL" \
+    "       (SELECT w.id, w.type, w.enabled FROM enrollments w" \
+    "         WHERE (w.type, w.id) > (place.type, place.id)" \
+    "           AND w.type <= place.type" \
+    "         ORDER BY w.type, w.id LIMIT " most ")"
 
 #define ROSTER_ROWS(hex_of_token) \
     "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
@@ -242,6 +298,37 @@ typedef struct {
     "          FROM nanomdm_pushes p" \
     "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
 
+/* Pushed to four times and more, which takes three quarters of an hour, and not
+ * heard of since. Such a push is repeated a day later, others earlier, so the
+ * last of the index are looked at. */
+#define NEXT_PUSHES \
+    "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NOT NULL" \
+    "         ORDER BY p.next_at DESC LIMIT 1000) bounded" \
+    "  JOIN enrollments e ON e.id = bounded.id"
+#define IS_SILENT \
+    "bounded.tries >= 4 AND e.last_seen_at <= bounded.pushed_at"
+
+/* With a command that waits, is NotNow, and was so a day ago. */
+#define NOT_NOW \
+    "  FROM (SELECT r.id, r.command_uuid, r.not_now_at" \
+    "          FROM command_results r" \
+    "         WHERE r.status = 'NotNow' LIMIT 1000) bounded" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = bounded.id AND q.command_uuid = bounded.command_uuid"
+#define IS_PUT_OFF \
+    "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
+    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+#define FIGURES \
+    "SELECT COUNT(bounded.id)," \
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
+    "       MAX(bounded.id)"
+#define FIGURE_ENROLLED FIGURES \
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
+    "         WHERE e.type = %s AND e.id > %s" \
+    "         ORDER BY e.id LIMIT 1000) bounded"
+
 #define FIGURE_EVENTS(state) \
     "SELECT COUNT(bounded.seq)" \
     "  FROM (SELECT e.seq FROM nanomdm_events e" \
@@ -251,6 +338,10 @@ static const statement_t STATEMENTS[STMT_MAX] = {
 
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
     "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
+
+ROW(STMT_CERT_IS_LATEST, "cert_is_latest",
+    "SELECT a.id FROM cert_auth_associations a"
+    " WHERE a.id = %s AND a.sha256 = %s" LATEST),
 
 ROW(STMT_CERT_IS_KNOWN, "cert_is_known",
     "SELECT id FROM cert_auth_associations WHERE sha256 = %s LIMIT 1"),
@@ -268,6 +359,13 @@ ROW(STMT_CERT_ASSOCIATE, "cert_associate",
 ROW(STMT_DEVICE_OF_CERT, "device_of_cert",
     "SELECT id FROM cert_auth_associations WHERE sha256 = %s"
     " ORDER BY created_at DESC, id LIMIT 1"),
+
+ROW(STMT_DEVICE_OF_LATEST, "device_of_latest",
+    "SELECT a.id FROM cert_auth_associations a WHERE a.sha256 = %s" LATEST
+    " ORDER BY a.created_at DESC, a.id LIMIT 1"),
+
+ROW(STMT_DEVICE_CERT, "device_cert",
+    "UPDATE devices SET identity_cert = %s WHERE id = %s"),
 
 ROW(STMT_DEVICE_PUT, "device_put",
     "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
@@ -429,7 +527,7 @@ ROW(STMT_BOOTSTRAP_TOKEN_PUT, "bootstrap_token_put",
     " WHERE id = %s"),
 
 ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
-    "SELECT bootstrap_token_b64 FROM devices WHERE id = %s",
+    "SELECT bootstrap_token_b64, id FROM devices WHERE id = %s",
     LONG_COLUMNS 1),
 
 /* Only who is enrolled has something to keep. */
@@ -476,24 +574,24 @@ ROW(STMT_RENEWAL_CLEAR, "renewal_clear",
 ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "DELETE FROM nanomdm_renewals WHERE id = %s"),
 
-/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
- * again each time it runs. This one takes them a third of the time. */
-ROW(STMT_QUEUE_WAITS, "queue_waits",
-    "SELECT a.id, q.command_uuid FROM cert_auth_associations a"
-    "  LEFT JOIN enrollment_queue q"
-    "    ON q.id = %s AND q.active = TRUE" UNANSWERED
-    " WHERE a.id = %s AND a.sha256 = %s"
-    " LIMIT 1"),
+ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
+
+ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
-    NEXT("a.id", UNANSWERED UNEXPIRED, ""),
-    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid"),
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", ""),
+    LONG_COLUMNS 1 << 3),
+
+ROW(STMT_QUEUE_NEXT_LATEST, "queue_next_latest",
+    NEXT("a.id", UNANSWERED UNEXPIRED, "", LATEST),
+    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
     LONG_COLUMNS 1 << 3),
 
 /* On a database without the additive part of the schema. */
 ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
-    NEXT("a.id", "", ""),
-    SQLITE3 NEXT("a.id", "", ", q.rowid"),
+    NEXT("a.id", "", "", ""),
+    SQLITE3 NEXT("a.id", "", ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_CLEAR, "queue_clear",
@@ -540,34 +638,32 @@ ROW(STMT_COMMAND_TAKE_BACK, "command_take_back",
     "DELETE FROM commands WHERE command_uuid = %s"),
 
 ROW(STMT_RESULT_PUT, "result_put",
-    RESULT_PUT,
-    MYSQL
-    "INSERT INTO command_results (id, command_uuid, status, result)"
-    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM
-    " ON DUPLICATE KEY UPDATE"
-    "   status = VALUES(status), result = VALUES(result)"),
+    RESULT_PUT("") ON_RESULT_PUT,
+    MYSQL RESULT_PUT("") ON_RESULT_PUT_MYSQL),
+
+ROW(STMT_RESULT_PUT_LATEST, "result_put_latest",
+    RESULT_PUT(LATEST) ON_RESULT_PUT,
+    MYSQL RESULT_PUT(LATEST) ON_RESULT_PUT_MYSQL),
 
 ROW(STMT_RESULT_NOT_NOW, "result_not_now",
-    RESULT_NOT_NOW,
-    MYSQL
-    "INSERT INTO command_results (id, command_uuid, status, result,"
-    "                             not_now_at, not_now_tally)"
-    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" RESULT_FROM
-    " ON DUPLICATE KEY UPDATE"
-    "   status = VALUES(status), result = VALUES(result),"
-    "   not_now_tally = command_results.not_now_tally + 1"),
+    RESULT_NOT_NOW("") ON_RESULT_NOT_NOW,
+    MYSQL RESULT_NOT_NOW("") ON_RESULT_NOT_NOW_MYSQL),
+
+ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
+    RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW,
+    MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
 
 /* A report and the next command in one round trip, where INSERT may stand in a
  * WITH. The SELECT sees the tables as they were before the report, so it is
  * told what that answers. */
 ROW(STMT_RESULT_PUT_NEXT, "result_put_next",
     NULL,
-    PGSQL PUT_AND_NEXT(RESULT_PUT),
+    PGSQL PUT_AND_NEXT(RESULT_PUT("") ON_RESULT_PUT),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_NOT_NOW_NEXT, "result_not_now_next",
     NULL,
-    PGSQL PUT_AND_NEXT(RESULT_NOT_NOW),
+    PGSQL PUT_AND_NEXT(RESULT_NOT_NOW("") ON_RESULT_NOT_NOW),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_REMOVE, "result_remove",
@@ -678,7 +774,7 @@ ROW(STMT_PUSH_CERT_PUT, "push_cert_put",
     "   stale_token = push_certs.stale_token + 1"),
 
 ROW(STMT_PUSH_CERT_GET, "push_cert_get",
-    "SELECT cert_pem, key_pem FROM push_certs WHERE topic = %s",
+    "SELECT cert_pem, key_pem, topic FROM push_certs WHERE topic = %s",
     LONG_COLUMNS 1 << 0 | 1 << 1),
 
 ROW(STMT_ROSTER_WALK, "roster_walk",
@@ -705,8 +801,10 @@ ROW(STMT_ROSTER_NAME, "roster_name",
     " ORDER BY u.id" PAGE),
 
 ROW(STMT_ROSTER_TYPE, "roster_type",
-    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s"
-    " ORDER BY e.id" PAGE),
+    KEYS_OF_TYPE,
+    PGSQL KEYS BEYOND("100") " e ORDER BY e.id"),
+
+ROW(STMT_ROSTER_TYPE_SCAN, "roster_type_scan", KEYS_OF_TYPE),
 
 ROW(STMT_ROSTER_ROWS, "roster_rows",
     ROSTER_ROWS("HEX(d.unlock_token)"),
@@ -938,6 +1036,70 @@ ROW(STMT_FORGET_COMMANDS, "forget_commands",
     "   AND NOT EXISTS (SELECT 1 FROM command_results r"
     "                    WHERE r.command_uuid = commands.command_uuid)"),
 
+/* Secrets that are to be sealed, of devices as yet by what they begin with.
+ * NMDM_SEAL_HEAD is 39. A TokenUpdate is searched for the name of a key. HEX
+ * of nothing is "" to SQLite. */
+ROW(STMT_SEAL_DEVICES, "seal_devices",
+    "SELECT id, SUBSTR(bootstrap_token_b64, 1, 39),"
+    "       NULLIF(HEX(SUBSTR(unlock_token, 1, 39)), ''),"
+    "       CASE WHEN token_update LIKE '%%UnlockToken%%' THEN '1' END"
+    "  FROM devices WHERE id > %s ORDER BY id" PAGE,
+    PGSQL
+    "SELECT id, SUBSTR(bootstrap_token_b64, 1, 39),"
+    "       ENCODE(SUBSTR(unlock_token, 1, 39), 'hex'),"
+    "       CASE WHEN token_update LIKE '%%UnlockToken%%' THEN '1' END"
+    "  FROM devices WHERE id > %s ORDER BY id" PAGE),
+
+ROW(STMT_SEAL_CERTS, "seal_certs",
+    "SELECT topic, SUBSTR(key_pem, 1, 39) FROM push_certs"
+    " WHERE topic > %s ORDER BY topic" PAGE),
+
+ROW(STMT_SEAL_DEVICE, "seal_device",
+    "SELECT bootstrap_token_b64, NULLIF(HEX(unlock_token), ''),"
+    "       token_update"
+    "  FROM devices WHERE id = %s",
+    PGSQL
+    "SELECT bootstrap_token_b64, ENCODE(unlock_token, 'hex'), token_update"
+    "  FROM devices WHERE id = %s",
+    LONG_COLUMNS 1 << 0 | 1 << 1 | 1 << 2),
+
+/* Each unless it has become another meanwhile. */
+ROW(STMT_SEAL_BOOTSTRAP_TOKEN, "seal_bootstrap_token",
+    "UPDATE devices SET bootstrap_token_b64 = %s"
+    " WHERE id = %s AND bootstrap_token_b64 = %s"),
+
+ROW(STMT_SEAL_UNLOCK_TOKEN, "seal_unlock_token",
+    "UPDATE devices SET unlock_token = %pDb"
+    " WHERE id = %s AND HEX(unlock_token) = %s",
+    PGSQL
+    "UPDATE devices SET unlock_token = %pDb"
+    " WHERE id = %s AND ENCODE(unlock_token, 'hex') = %s"),
+
+ROW(STMT_SEAL_TOKEN_UPDATE, "seal_token_update",
+    "UPDATE devices SET token_update = %s"
+    " WHERE id = %s AND token_update = %s"),
+
+ROW(STMT_SEAL_PUSH_KEY, "seal_push_key",
+    "UPDATE push_certs SET key_pem = %s WHERE topic = %s AND key_pem = %s"),
+
+/* Unlike retention, sealing is due at once when position tells of another
+ * key, and is somebody's for as long as it takes. */
+ROW(STMT_SEAL_CHORE_ADD, "seal_chore_add",
+    "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
+    " ON CONFLICT (name) DO NOTHING",
+    MYSQL
+    "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
+    " ON DUPLICATE KEY UPDATE name = VALUES(name)"),
+
+ROW(STMT_SEAL_CHORE_LOOK, "seal_chore_look",
+    "SELECT position, CASE WHEN next_at <= EPOCH_SECONDS THEN '1' END"
+    "  FROM nanomdm_chores WHERE name = 'seal'"),
+
+ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
+    "UPDATE nanomdm_chores"
+    "   SET next_at = EPOCH_SECONDS + 300, position = %s"
+    " WHERE name = 'seal' AND position = %s"),
+
 ROW(STMT_EVENT_OLD, "event_old",
     "SELECT seq FROM nanomdm_events"
     " WHERE is_dead = TRUE AND created_at <= %lld" PAGE),
@@ -948,12 +1110,10 @@ ROW(STMT_EVENT_FORGET, "event_forget",
 /* A stride of the enrollments of a type: how many, how many of them enabled,
  * and where the next begins. */
 ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
-    "SELECT COUNT(bounded.id),"
-    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END),"
-    "       MAX(bounded.id)"
-    "  FROM (SELECT e.id, e.enabled FROM enrollments e"
-    "         WHERE e.type = %s AND e.id > %s"
-    "         ORDER BY e.id LIMIT 1000) bounded"),
+    FIGURE_ENROLLED,
+    PGSQL FIGURES BEYOND("1000") " bounded"),
+
+ROW(STMT_FIGURE_ENROLLED_SCAN, "figure_enrolled_scan", FIGURE_ENROLLED),
 
 /* How many wait, since when, and how many rows were looked at: where an index
  * holds no others, as many; else the first of all. */
@@ -973,6 +1133,37 @@ ROW(STMT_FIGURE_PENDING, "figure_pending",
     "  FROM (SELECT q.id, q.active, q.answered, q.created_at"
     "          FROM enrollment_queue q FORCE INDEX (idx_queue_pending)"
     "         WHERE q.id > '' ORDER BY q.id LIMIT 10000) bounded"),
+
+/* How many there are about, by what the database itself remembers; 0 or less
+ * when it does not. An enrollment once made stays. */
+ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
+    "SELECT DIGITS(COALESCE(MAX(rowid), 0)) FROM enrollments",
+    PGSQL
+    "SELECT CAST(c.reltuples AS BIGINT) FROM pg_class c"
+    " WHERE c.oid = CAST('enrollments' AS REGCLASS)",
+    MYSQL
+    "SELECT DIGITS(COALESCE(t.table_rows, 0))"
+    "  FROM information_schema.tables t"
+    " WHERE t.table_schema = DATABASE() AND t.table_name = 'enrollments'"),
+
+ROW(STMT_FIGURE_SILENT, "figure_silent",
+    "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"
+    NEXT_PUSHES),
+
+ROW(STMT_FIGURE_SILENT_IDS, "figure_silent_ids",
+    "SELECT e.id, SECONDS(e.last_seen_at)" NEXT_PUSHES
+    " WHERE " IS_SILENT
+    " ORDER BY e.last_seen_at, e.id LIMIT 10"),
+
+ROW(STMT_FIGURE_PUT_OFF, "figure_put_off",
+    "SELECT COUNT(DISTINCT CASE WHEN " IS_PUT_OFF " THEN bounded.id END),"
+    "       COUNT(bounded.id)" NOT_NOW),
+
+ROW(STMT_FIGURE_PUT_OFF_IDS, "figure_put_off_ids",
+    "SELECT bounded.id, SECONDS(MIN(bounded.not_now_at))" NOT_NOW
+    " WHERE " IS_PUT_OFF
+    " GROUP BY bounded.id ORDER BY MIN(bounded.not_now_at), bounded.id"
+    " LIMIT 10"),
 
 ROW(STMT_FIGURE_REFUSED, "figure_refused",
     "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"

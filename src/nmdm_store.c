@@ -3,7 +3,9 @@
 
 #include "nmdm_store.h"
 #include "nmdm_db.h"
+#include "nmdm_plist.h"
 #include "nmdm_schema.h"
+#include "nmdm_seal.h"
 
 #include <apr_strings.h>
 
@@ -29,6 +31,37 @@ static nmdm_err_t *unknown_device(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 
 /* ---- Certificate associations ---- */
 
+nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
+                                 const char **args)
+{
+    *nargs = 0;
+    if (!ctx->policy->latest_only) {
+        return NULL;
+    }
+    if (!nmdm_schema_is_complete(ctx)) {
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(0503)
+                        "-: NanoMDMAssociation latest needs the additive part"
+                        " of the schema, which this database lacks: run the"
+                        " scripts of schema/upgrade, or write \"NanoMDMSchema"
+                        " auto\"");
+    }
+    args[0] = args[1] = nmdm_crypto_pem(ctx->pool, ctx->cert->der);
+    *nargs = 2;
+    return NULL;
+}
+
+nmdm_err_t *nmdm_store_cert_counts(nmdm_ctx_t *ctx, int *yes,
+                                   const char *device_id)
+{
+    const char *args[4] = { device_id, ctx->cert->sha256 };
+    int more;
+
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 2));
+    return exists(ctx, yes, more ? STMT_CERT_IS_LATEST
+                                 : STMT_CERT_IS_ASSOCIATED, args, 2 + more);
+}
+
 nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
                                           const char *device_id)
 {
@@ -53,13 +86,26 @@ nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id)
                         NMDM_ARGS(device_id, ctx->cert->sha256));
 }
 
+nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx, const char *device_id)
+{
+    NMDM_TRY(nmdm_store_associate(ctx, device_id));
+    return ctx->policy->latest_only
+        ? nmdm_db_exec(ctx, NULL, STMT_DEVICE_CERT,
+                       NMDM_ARGS(nmdm_crypto_pem(ctx->pool, ctx->cert->der),
+                                 device_id))
+        : NULL;
+}
+
 nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
 {
-    int found;
+    const char *args[3] = { ctx->cert->sha256 };
+    int more, found;
 
     *device_id = NULL;
-    return nmdm_db_row(ctx, &found, device_id, 1, STMT_DEVICE_OF_CERT,
-                       NMDM_ARGS(ctx->cert->sha256));
+    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 1));
+    return nmdm_db_row(ctx, &found, device_id, 1,
+                       more ? STMT_DEVICE_OF_LATEST : STMT_DEVICE_OF_CERT,
+                       args, 1 + more);
 }
 
 /* ---- Enrollments ---- */
@@ -79,23 +125,39 @@ nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     return nmdm_db_exec(ctx, NULL, STMT_DEVICE_DISABLE, NMDM_ARGS(id));
 }
 
+const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
+                                         const char *text)
+{
+    static const char *const SECRETS[] = { "UnlockToken", NULL };
+    nmdm_bytes_t bytes = { text, strlen(text) };
+
+    if (nmdm_seal_is_on(ctx->policy->seal)) {
+        bytes = nmdm_plist_without(ctx->pool, bytes, SECRETS);
+    }
+    return bytes.len ? bytes.data : text;
+}
+
 /* An absent unlock token never erases the one that is known: a device sends
  * it once. */
 static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
-    const nmdm_bytes_t *unlock_token = &msg->u.token_update.unlock_token;
+    nmdm_bytes_t unlock_token = msg->u.token_update.unlock_token;
     const char *id = msg->who.id;
 
     NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
-                          NMDM_ARGS(msg->text, id)));
-    if (!unlock_token->len) {
+                          NMDM_ARGS(nmdm_store_token_update_text(ctx,
+                                                                 msg->text),
+                                    id)));
+    if (!unlock_token.len) {
         return NULL;
     }
+    NMDM_TRY(nmdm_seal_close(&unlock_token, ctx->pool, ctx->policy->seal,
+                             NMDM_SEAL_UNLOCK_TOKEN, id, unlock_token));
     return nmdm_db_exec(ctx, NULL, STMT_DEVICE_UNLOCK_TOKEN,
-                        NMDM_ARGS(unlock_token->data,
+                        NMDM_ARGS(unlock_token.data,
                                   apr_psprintf(ctx->pool,
                                                "%" APR_SIZE_T_FMT,
-                                               unlock_token->len),
+                                               unlock_token.len),
                                   "devices", "unlock_token", id));
 }
 
@@ -110,7 +172,8 @@ static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                         NMDM_ARGS(msg->who.id, msg->who.device_id,
                                   or_empty(msg->user_short_name),
                                   or_empty(msg->user_long_name),
-                                  msg->text));
+                                  nmdm_store_token_update_text(ctx,
+                                                               msg->text)));
 }
 
 nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
@@ -179,10 +242,15 @@ nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,
                                            const nmdm_id_t *who,
                                            const char *token_b64)
 {
+    nmdm_bytes_t token = { token_b64, strlen(token_b64) };
     int rows;
 
+    if (token.len) {
+        NMDM_TRY(nmdm_seal_close(&token, ctx->pool, ctx->policy->seal,
+                                 NMDM_SEAL_BOOTSTRAP_TOKEN, who->id, token));
+    }
     NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_BOOTSTRAP_TOKEN_PUT,
-                          NMDM_ARGS(token_b64, who->id)));
+                          NMDM_ARGS(token.data, who->id)));
     return rows ? NULL : unknown_device(ctx, who);
 }
 
@@ -190,11 +258,21 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
                                            const char **token_b64,
                                            const nmdm_id_t *who)
 {
+    const char *cols[2] = { NULL };
+    nmdm_bytes_t token;
     int found;
 
     *token_b64 = NULL;
-    return nmdm_db_row(ctx, &found, token_b64, 1, STMT_BOOTSTRAP_TOKEN_GET,
-                       NMDM_ARGS(who->id));
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_BOOTSTRAP_TOKEN_GET,
+                         NMDM_ARGS(who->id)));
+    if (!cols[0]) {
+        return NULL;
+    }
+    token = (nmdm_bytes_t){ cols[0], strlen(cols[0]) };
+    NMDM_TRY(nmdm_seal_open(&token, ctx->pool, ctx->policy->seal,
+                            NMDM_SEAL_BOOTSTRAP_TOKEN, cols[1], token));
+    *token_b64 = token.data;
+    return NULL;
 }
 
 /* A statement with a list of ids, behind one other parameter or none. */
@@ -347,22 +425,35 @@ nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert)
 {
+    nmdm_bytes_t key = { cert->key_pem, strlen(cert->key_pem) };
+
+    NMDM_TRY(nmdm_seal_close(&key, ctx->pool, ctx->policy->seal,
+                             NMDM_SEAL_PUSH_KEY, cert->topic, key));
     return nmdm_db_exec(ctx, NULL, STMT_PUSH_CERT_PUT,
-                        NMDM_ARGS(cert->topic, cert->cert_pem,
-                                  cert->key_pem));
+                        NMDM_ARGS(cert->topic, cert->cert_pem, key.data));
 }
 
-nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
-                                     const char **cert_pem,
-                                     const char **key_pem, const char *topic)
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx,
+                                     nmdm_stored_cert_t *out,
+                                     const char *topic)
 {
-    const char *cols[2];
+    const char *cols[3] = { NULL };
 
-    NMDM_TRY(nmdm_db_row(ctx, found, cols, 2, STMT_PUSH_CERT_GET,
+    NMDM_TRY(nmdm_db_row(ctx, &out->found, cols, 3, STMT_PUSH_CERT_GET,
                          NMDM_ARGS(topic)));
-    if (*found) {
-        *cert_pem = cols[0];
-        *key_pem = cols[1];
-    }
+    out->cert_pem = cols[0];
+    out->stored_key = cols[1];
+    out->topic = cols[2];
+    return NULL;
+}
+
+nmdm_err_t *nmdm_store_open_push_key(nmdm_ctx_t *ctx, const char **key_pem,
+                                     const nmdm_stored_cert_t *cert)
+{
+    nmdm_bytes_t key = { cert->stored_key, strlen(cert->stored_key) };
+
+    NMDM_TRY(nmdm_seal_open(&key, ctx->pool, ctx->policy->seal,
+                            NMDM_SEAL_PUSH_KEY, cert->topic, key));
+    *key_pem = key.data;
     return NULL;
 }

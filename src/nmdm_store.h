@@ -12,13 +12,25 @@
 
 /* ---- nmdm_store.c: certificate associations ---- */
 
+/* Is the request's certificate one that counts for this device, as
+ * NanoMDMAssociation has it? */
+nmdm_err_t *nmdm_store_cert_counts(nmdm_ctx_t *ctx, int *yes,
+                                   const char *device_id);
+/* Is it associated with this device at all? */
 nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
                                           const char *device_id);
+/* What a statement of the name ..._LATEST is to be asked behind the digest:
+ * *nargs is 2 with NanoMDMAssociation latest, else 0. */
+nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
+                                 const char **args);
 /* Is the request's certificate associated with anybody? */
 nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes);
 nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
                                        const char *device_id);
 nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id);
+/* The same for a device that did not send Authenticate with it. */
+nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx,
+                                      const char *device_id);
 /* The device that the certificate was associated with last, or NULL. */
 nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
                                       const char **device_id);
@@ -28,6 +40,11 @@ nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
 /* A new or renewed device: forgets its tokens, disables it and its users and
  * empties their queues (behaviour specification 2.4). */
 nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
+
+/* A TokenUpdate as it is stored: where secrets are sealed, without the unlock
+ * token, which has a column of its own. */
+const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
+                                         const char *text);
 
 /* NMDM_DENIED when the device was never seen. */
 nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
@@ -114,9 +131,20 @@ nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
                                     const char *topic);
 nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert);
-nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx, int *found,
-                                     const char **cert_pem,
-                                     const char **key_pem, const char *topic);
+
+typedef struct {
+    int found;
+    const char *topic;
+    const char *cert_pem;
+    const char *stored_key;     /* nmdm_store_open_push_key opens it */
+} nmdm_stored_cert_t;
+nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx,
+                                     nmdm_stored_cert_t *out,
+                                     const char *topic);
+/* Needs no database: a key that cannot be opened is no failure of it, and
+ * none of other topics. */
+nmdm_err_t *nmdm_store_open_push_key(nmdm_ctx_t *ctx, const char **key_pem,
+                                     const nmdm_stored_cert_t *cert);
 
 /* ---- nmdm_queue.c ---- */
 

@@ -4,6 +4,7 @@
 #include "nmdm_view.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
+#include "nmdm_seal.h"
 #include "nmdm_time.h"
 
 #include <apr_hash.h>
@@ -58,7 +59,8 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
     case NMDM_KEYS_OF_TYPE:
         return nmdm_db_rows(ctx, values, 3,
                             from == NMDM_KEYS_OF_NAME ? STMT_ROSTER_NAME
-                                                      : STMT_ROSTER_TYPE,
+                            : nmdm_schema_is_complete(ctx)
+                                ? STMT_ROSTER_TYPE : STMT_ROSTER_TYPE_SCAN,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
     default:
@@ -104,29 +106,51 @@ static void read_enrollment(nmdm_enrollment_t *e, const char **row)
         .id = row[0], .type = row[1], .enabled = is_true(row[2]),
         .tally = row[3], .last_seen = nmdm_time_of_seconds(row[4]),
         .device_id = row[5], .user_id = row[6], .topic = row[7],
-        .serial_number = row[8], .cert_pem = row[9], .unlock_token = row[10],
+        .serial_number = row[8], .cert_pem = row[9],
         .device_token_at = nmdm_time_of_seconds(row[11]),
         .user_short_name = row[12], .user_long_name = row[13],
         .user_token_at = nmdm_time_of_seconds(row[14]),
     };
 }
 
+/* Databases give binary values as hex. */
+static nmdm_err_t *read_unlock_token(nmdm_ctx_t *ctx, nmdm_enrollment_t *e,
+                                     const char *hex, apr_size_t most)
+{
+    nmdm_bytes_t token;
+
+    if (!hex) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_seal_open(&token, ctx->pool, ctx->policy->seal,
+                            NMDM_SEAL_UNLOCK_TOKEN, e->device_id,
+                            nmdm_hex_decode(ctx->pool, hex)));
+    if (token.len <= most) {
+        e->unlock_token = token;
+    }
+    return NULL;
+}
+
 nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
                                   const apr_array_header_t *ids,
-                                  int with_cert, int unlock_token_bytes)
+                                  int with_cert, apr_size_t unlock_token_most)
 {
     apr_array_header_t *values = make_values(ctx);
     const char *args[2 + NMDM_SQL_IDS];
     int i;
 
     args[0] = with_cert ? "1" : "0";
-    args[1] = apr_itoa(ctx->pool, unlock_token_bytes);
+    args[1] = apr_psprintf(ctx->pool, "%" APR_SIZE_T_FMT, unlock_token_most
+                           ? nmdm_seal_length(unlock_token_most) : 0);
     nmdm_db_fill_ids(args + 2, ids, 0);
     NMDM_TRY(nmdm_db_rows(ctx, values, ENROLLMENT_COLUMNS, STMT_ROSTER_ROWS,
                           args, 2 + NMDM_SQL_IDS));
     for (i = 0; i < values->nelts; i += ENROLLMENT_COLUMNS) {
-        read_enrollment(&APR_ARRAY_PUSH(rows, nmdm_enrollment_t),
-                        row_at(values, i));
+        nmdm_enrollment_t *e = &APR_ARRAY_PUSH(rows, nmdm_enrollment_t);
+
+        read_enrollment(e, row_at(values, i));
+        NMDM_TRY(read_unlock_token(ctx, e, row_at(values, i)[10],
+                                   unlock_token_most));
     }
     return NULL;
 }

@@ -51,7 +51,7 @@ typedef struct {
     const char *topic;
     const char *serial_number;
     const char *cert_pem;       /* of the device; NULL unless wanted */
-    const char *unlock_token;   /* in hex; NULL unless wanted */
+    nmdm_bytes_t unlock_token;  /* data is NULL unless wanted */
     apr_time_t device_token_at;
     const char *user_short_name, *user_long_name;
     apr_time_t user_token_at;
@@ -61,7 +61,7 @@ typedef struct {
  * nmdm_enrollment_t; unlock tokens up to so many bytes. */
 nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
                                   const apr_array_header_t *ids,
-                                  int with_cert, int unlock_token_bytes);
+                                  int with_cert, apr_size_t unlock_token_most);
 
 /* What waits for an enrollment, counted up to NMDM_VIEW_MOST. */
 #define NMDM_VIEW_MOST 1000

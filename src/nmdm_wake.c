@@ -27,8 +27,8 @@
 /* A push certificate, if there is one of this topic. */
 typedef struct {
     const char *topic;
-    int found;
-    const char *cert_pem, *key_pem;
+    nmdm_stored_cert_t stored;
+    const char *key_pem;                /* NULL: there is nothing to use */
     int is_open;                        /* not to be tried now */
     nmdm_push_topic_t requests;
 } cert_t;
@@ -74,8 +74,7 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
         }
         cert = apr_pcalloc(ctx->pool, sizeof(*cert));
         cert->topic = topic;
-        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->found, &cert->cert_pem,
-                                          &cert->key_pem, topic));
+        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->stored, topic));
         apr_hash_set(slice->certs, topic, APR_HASH_KEY_STRING, cert);
     }
     return NULL;
@@ -123,8 +122,8 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
     if (!ctx->daily || !nmdm_daily_is_due(ctx->daily, cert->topic, ctx->now)) {
         return;
     }
-    pem.data = apr_pstrcat(ctx->pool, cert->cert_pem, "\n", cert->key_pem,
-                           NULL);
+    pem.data = apr_pstrcat(ctx->pool, cert->stored.cert_pem, "\n",
+                           cert->key_pem, NULL);
     pem.len = strlen(pem.data);
     if (nmdm_crypto_push_cert(&parsed, ctx->pool, pem)) {
         return;                 /* the push itself will say what is wrong */
@@ -151,6 +150,26 @@ static void tell_no_cert(nmdm_ctx_t *ctx, slice_t *slice, const cert_t *cert)
     tell(slice, NULL, NULL, error, 0);
 }
 
+/* NULL stands for a certificate that cannot be used. */
+static const char *open_key(nmdm_ctx_t *ctx, slice_t *slice,
+                            const cert_t *cert)
+{
+    const char *key_pem = NULL;
+    nmdm_err_t *err;
+
+    if (!cert->stored.found) {
+        tell_no_cert(ctx, slice, cert);
+        return NULL;
+    }
+    err = nmdm_store_open_push_key(ctx, &key_pem, &cert->stored);
+    if (err) {
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0924) "-: not pushed: %s",
+                 nmdm_err_text(err));
+        tell(slice, NULL, NULL, nmdm_err_text(err), 0);
+    }
+    return key_pem;
+}
+
 static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 {
     apr_hash_index_t *hi;
@@ -159,17 +178,15 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
          hi = apr_hash_next(hi)) {
         cert_t *cert = apr_hash_this_val(hi);
 
-        if (cert->found) {
+        cert->key_pem = open_key(ctx, slice, cert);
+        if (cert->key_pem) {
             nmdm_push_topic(&cert->requests, ctx->pool, ctx->policy->push,
-                            ctx->now, cert->topic, cert->cert_pem,
+                            ctx->now, cert->topic, cert->stored.cert_pem,
                             cert->key_pem);
             warn_of_expiry(ctx, cert);
             cert->is_open = slice->when == NMDM_WAKE_AGAIN && ctx->breaker
                 && nmdm_breaker_is_open(ctx->breaker, cert->topic,
                                         apr_time_now());
-        }
-        else {
-            tell_no_cert(ctx, slice, cert);
         }
     }
 }
@@ -196,7 +213,7 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
                        1);
             tell(slice, info->id, NULL, "APNs does not answer; not tried", 0);
         }
-        else if (cert->found) {
+        else if (cert->key_pem) {
             x = apr_palloc(ctx->pool, sizeof(*x));
             nmdm_push_request(x, ctx->pool, ctx->policy->push,
                               &cert->requests, info);

@@ -208,8 +208,7 @@ static void set_params(nmdm_json_t *event, apr_pool_t *p,
     nmdm_json_set_object(event, "url_params", nmdm_json_sorted(object));
 }
 
-/* What gives power over a device, or shows who it is to APNs. */
-static const char *const SECRETS[] = {
+const char *const NMDM_WEBHOOK_SECRETS[] = {
     "UnlockToken", "BootstrapToken", "PushMagic", "Token", "DigestResponse",
     "ActivationLockBypassCode", "EncryptedNewRecoveryKey",
     "FDE_PersonalRecoveryKeyCMS", "FDE_PersonalRecoveryKeyCMS64", NULL
@@ -219,7 +218,7 @@ static void set_payload(nmdm_json_t *event, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf, nmdm_bytes_t raw)
 {
     if (conf->redacts) {
-        raw = nmdm_plist_redact(p, raw, SECRETS);
+        raw = nmdm_plist_redact(p, raw, NMDM_WEBHOOK_SECRETS);
     }
     nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
 }

@@ -108,6 +108,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
 cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
 echo secret > "$tmp/api.key"
+openssl rand -hex 32 > "$tmp/storage.key"
 echo token > "$tmp/maid.token"
 for plist in return-to-service shared; do
     echo '<plist><dict><key>ReturnToService</key><dict/></dict></plist>' \

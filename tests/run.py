@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
 POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-THREADED = "apns", "client", "seen", "daily", "wal"
+THREADED = "apns", "client", "seen", "daily", "limit", "wal"
 PYTHON = "/usr/bin/python3"
 
 
@@ -158,9 +158,19 @@ def sanitized():
                   NANOMDM_PRELOAD=str(POOL_SHIM))
 
 
+def valgrind():
+    """One process of httpd under valgrind, from enrollment to CheckOut."""
+    status, output = call("make", "check-valgrind")
+    counted = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    if not counted:
+        return Result(failed=1, output=output)
+    passed, failed = map(int, counted.groups())
+    return Result(passed, max(failed, int(bool(status))), output=output)
+
+
 STAGES = {stage.__name__: stage for stage in
           (scripts, compilers, unit, threads, corpus, http, worker, sanitized,
-           faults)}
+           valgrind, faults)}
 
 
 def main():

@@ -13,7 +13,7 @@ DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
 CHECK="$DEMO $DEB lintian
        libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
        clang libclang-rt-14-dev curl postgresql mariadb-server python3-pytest sqlite3 procps
-       apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
+       valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 FAULTS="$CHECK galera-4 rsync mount"

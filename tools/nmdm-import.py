@@ -30,9 +30,9 @@ import sys
 import time
 import urllib.parse
 
-from nmdm_database import (DRIVERS, Stopped, encoded, module_of,
-                           mysql_options, resolve_secrets, table_prefix,
-                           text)
+from nmdm_database import (DRIVERS, Stopped, StorageKeys, add_storage_key,
+                           encoded, module_of, mysql_options,
+                           resolve_secrets, table_prefix, text)
 
 BUCKETS = ("users", "cert_auth", "queue", "push_cert", "devices",
            "enrollments")
@@ -40,6 +40,10 @@ PROGRESS = 1000               # enrollments between two lines of progress
 LARGEST = 64 << 20            # bytes of one file
 LONGEST_ID = 255
 SECOND = 1000000              # times are microseconds since 1970
+
+# What NanoMDMStorageKey seals.
+SECRETS = {"push_certs.key_pem", "devices.unlock_token",
+           "devices.bootstrap_token_b64"}
 
 # All that is written to; fails where a column is missing.
 PROBE = """\
@@ -358,6 +362,7 @@ class Target:
         self.mark = DRIVERS[args.driver][2]
         self.prefix = args.table_prefix
         self.is_dry_run = args.dry_run
+        self.keys = StorageKeys(args.storage_key)
         module = module_of(args.driver)
         self.error = module.Error
         try:
@@ -444,9 +449,11 @@ class Target:
         rows = self.query(f"SELECT {', '.join(values or keys)}"
                           f" FROM {{prefix}}{table} WHERE {where}",
                           *keys.values())
-        if rows and all(map(same, rows[0], values.values())):
+        row = next(iter(keys.values()))
+        if rows and all(map(same, self.opened(table, row, values, rows[0]),
+                            values.values())):
             return False
-        values = {**values, **dict(times)}
+        values = {**self.closed(table, row, values), **dict(times)}
         if rows:
             sets = ", ".join(map("{} = {}".format, values,
                                  self.marks(values.values())))
@@ -461,6 +468,17 @@ class Target:
                      f" VALUES ({', '.join(self.marks(values.values()))})",
                      *values.values())
         return True
+
+    def opened(self, table, row, columns, stored):
+        """What is stored in these columns of a row, in the clear."""
+        return [self.keys.open(f"{table}.{column}", row, value)
+                if f"{table}.{column}" in SECRETS else value
+                for column, value in zip(columns, stored)]
+
+    def closed(self, table, row, values):
+        return {column: self.keys.close(f"{table}.{column}", row, value)
+                if f"{table}.{column}" in SECRETS else value
+                for column, value in values.items()}
 
     def has(self, table, where, *values):
         return bool(self.query(f"SELECT 1 FROM {{prefix}}{table}"
@@ -600,6 +618,8 @@ class Import:
             raise Bad(files.path(f"{id_}.auth"), "missing; the device must"
                       " enroll again")
         token_update = self.optional(files.message, f"{id_}.tok_upd")
+        if token_update and self.target.keys:
+            token_update = without_unlock_token(token_update)
         bootstrap = self.optional(files.get, f"{id_}.bstoken")
         unlock = self.optional(enrollments.get, f"{id_}.unl_tok")
         values = {
@@ -787,8 +807,9 @@ class Import:
         stored = self.target.query(
             "SELECT cert_pem, key_pem, stale_token FROM {prefix}push_certs"
             " WHERE topic = %s", topic)
-        if stored and not (same(stored[0][0], cert)
-                           and same(stored[0][1], key)):
+        if stored and not all(map(same, self.target.opened(
+                "push_certs", topic, ("cert_pem", "key_pem"), stored[0]),
+                (cert, key))):
             if self.target.has("push_certs", "topic = %s AND updated_at > %t",
                                topic, at):
                 self.left_alone += 1
@@ -845,6 +866,12 @@ class Import:
                 f" problems, {self.left_alone} left alone")
 
 
+def without_unlock_token(message):
+    """As the server stores it where it seals the column of its own."""
+    return re.sub(r"<key>UnlockToken</key>\s*<data\s*(?:/>|>.*?</data>)", "",
+                  message, flags=re.DOTALL).rstrip() + "\n"
+
+
 def names_in(message):
     """A user's, as in its last message."""
     found = {}
@@ -894,6 +921,7 @@ def command_line():
                        " likewise")
     add("--table-prefix", "--prefix", default="", type=table_prefix,
         metavar="PREFIX", help="as in NanoMDMTablePrefix")
+    add_storage_key(parser, "seals what is written")
     add("--dry-run", action="store_true",
         help="do everything and take it back, device by device")
     add("--verbose", action="store_true", help="a line for each device")

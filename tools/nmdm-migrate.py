@@ -27,7 +27,8 @@ import sys
 import time
 import urllib.parse
 
-from nmdm_database import (DRIVERS, Stopped, encoded, module_of,
+from nmdm_database import (DRIVERS, Stopped, StorageKeys, Unopened,
+                           add_storage_key, encoded, module_of,
                            mysql_options, resolve_secrets, secret,
                            table_prefix, text)
 
@@ -94,6 +95,7 @@ class Source:
         module = module_of(args.driver)
         self.mark = DRIVERS[args.driver][2]
         self.prefix = args.table_prefix
+        self.keys = StorageKeys(args.storage_key)
         self.error = module.Error
         with self.trouble():
             self.connection = CONNECT[args.driver](module, args)
@@ -126,6 +128,16 @@ class Source:
                     Row(id_, None, token_update, None, None, enabled))
             for device in page:
                 yield device, users[device.id]
+
+
+    def opened(self, device):
+        """With its tokens in the clear."""
+        return device._replace(
+            unlock_token=self.keys.open("devices.unlock_token", device.id,
+                                        device.unlock_token),
+            bootstrap_token=self.keys.open("devices.bootstrap_token_b64",
+                                           device.id,
+                                           device.bootstrap_token))
 
 
 # ---- Messages ----
@@ -230,7 +242,12 @@ class Migration:
         if not self.is_wanted(device):
             self.left_out += 1 + len(users)
             return
-        moved = self.send_all(device, messages_of(device))
+        try:
+            device = self.source.opened(device)
+            moved = self.send_all(device, messages_of(device))
+        except Unopened as error:
+            self.say(error)
+            moved = False
         self.count("devices", moved)
         for user in users:
             if not (self.is_wanted(user) and user.token_update):
@@ -312,6 +329,7 @@ def command_line():
     add("--url", type=web_address, help="a nanomdm-migration URL")
     add("--key", type=secret, metavar="SECRET",
         help="the API key: file:PATH, env:NAME, or the key itself")
+    add_storage_key(parser, "opens what the source has sealed")
     add("--ca-file", type=file_name, metavar="PEM",
         help="who vouches for the server, if not the system's CAs")
     add("--enabled-only", action="store_true",

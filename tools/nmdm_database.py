@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tools beside this file need to reach a database: its name as in
-DBDParams or in NanoMDM's -storage-dsn, and Python's driver for it."""
+DBDParams or in NanoMDM's -storage-dsn, Python's driver for it, and the keys of
+NanoMDMStorageKey."""
 
 import argparse
+import base64
 import contextlib
+import hashlib
 import importlib
 import os
 import pathlib
@@ -95,7 +98,93 @@ def encoded(value):
     return value.encode() if isinstance(value, str) else value
 
 
+# ---- Secrets that NanoMDMStorageKey has sealed (src/nmdm_seal.h) ----
+
+SEALED = "-----NANOMDM SEALED 1 "
+NONCE = 12                    # bytes
+
+
+class Unopened(Stopped):
+    """A value that was changed, or is of another row."""
+
+
+class StorageKeys:
+    """The first seals, each opens; with none, nothing is sealed."""
+
+    def __init__(self, keys):
+        self.keys = {hashlib.sha256(key).hexdigest()[:16]: key
+                     for key in keys or ()}
+
+    def __bool__(self):
+        return bool(self.keys)
+
+    def close(self, column, row, value):
+        if not self.keys or value is None:
+            return value
+        id_, key = next(iter(self.keys.items()))
+        nonce = os.urandom(NONCE)
+        sealed = nonce + cipher(key)[0].encrypt(nonce, encoded(value),
+                                                place(column, row))
+        sealed = f"{SEALED}{id_} {base64.b64encode(sealed).decode()}-----"
+        return sealed.encode() if isinstance(value, bytes) else sealed
+
+    def open(self, column, row, value):
+        """Bytes, if it was sealed."""
+        stored = text(bytes(value) if isinstance(value, memoryview)
+                      else value)
+        if not (isinstance(stored, str) and stored.startswith(SEALED)):
+            return value
+        id_, _, sealed = stored[len(SEALED):-5].partition(" ")
+        if id_ not in self.keys:
+            raise Stopped(f"{row}: {column} is sealed with the key {id_!a};"
+                          " name it by --storage-key, as NanoMDMStorageKey"
+                          " does")
+        aes, invalid_tag = cipher(self.keys[id_])
+        try:
+            sealed = base64.b64decode(sealed, validate=True)
+            return aes.decrypt(sealed[:NONCE], sealed[NONCE:],
+                               place(column, row))
+        except (ValueError, invalid_tag):
+            raise Unopened(f"{row}: {column} was changed, or is of another"
+                           " row") from None
+
+
+def cipher(key):
+    """AES-256-GCM, and what it raises."""
+    try:
+        aead = importlib.import_module(
+            "cryptography.hazmat.primitives.ciphers.aead")
+        exceptions = importlib.import_module("cryptography.exceptions")
+    except ImportError as error:
+        raise Stopped("--storage-key needs Python's cryptography: apt-get"
+                      f" install python3-cryptography ({error})") from None
+    return aead.AESGCM(key), exceptions.InvalidTag
+
+
+def place(column, row):
+    return f"{SEALED}{column} {row}".encode()
+
+
 # ---- Types of the command line ----
+
+def storage_key(value):
+    """32 bytes, from SECRET in hex or base64."""
+    written = secret(value)
+    with contextlib.suppress(ValueError):
+        key = (bytes.fromhex(written) if re.fullmatch("[0-9a-fA-F]{64}",
+                                                      written)
+               else base64.b64decode(written, validate=True))
+        if len(key) == 32:
+            return key
+    raise argparse.ArgumentTypeError("no key of 32 bytes in hex or base64")
+
+
+def add_storage_key(parser, use):
+    parser.add_argument(
+        "--storage-key", action="append", type=storage_key, metavar="SECRET",
+        help=f"{use}: a key of its NanoMDMStorageKey as file:PATH or env:NAME;"
+        " repeat it for each, in their order")
+
 
 def secret(value):
     """file:PATH, env:NAME, or the secret itself."""

@@ -3,6 +3,7 @@
 #   make bench                     all but "large", about ten minutes
 #   make bench BENCH=quick         the same in about three minutes
 #   make bench BENCH=large         does history or size cost anything?
+#   make bench BENCH=large ROWS=200000    the same with smaller tables
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone
 #
@@ -20,6 +21,7 @@ bench:
 	@$(MAKE) --no-print-directory -s all bench-tools
 	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
 	    $(if $(BASELINE),--baseline $(BASELINE)) \
+	    $(if $(ROWS),--rows $(ROWS)) \
 	    --json $(BENCH_BUILD)/bench.json
 
 bench-tools: $(BENCH_PROGS)

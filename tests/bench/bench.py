@@ -26,8 +26,8 @@ import h2.connection
 import h2.events
 
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
-                   PROXIED, THREADS, TOPIC, apns, certs, database_server,
-                   fresh, load, resident, timed, udid)
+                   PROXIED, STATUS, THREADS, TOPIC, apns, certs,
+                   database_server, fresh, load, resident, timed, udid)
 from device import Operator
 
 NAMES = {"sqlite3": "SQLite", "pgsql": "PostgreSQL", "mysql": "MariaDB"}
@@ -504,21 +504,22 @@ def five_in_flight(port, certificate, number):
 
 # ---- size ----
 
-ANSWERED = 1000                         # commands by each of MANY devices
-ENROLLED = 1_000_000
-QUEUED = 100_000                        # ids of one call
+QUEUED = 100_000                        # ids of one call, at most
+LOOKS = 60                              # at each page, in each world
+OF_ONE = 300                            # commands of the device looked at
+
 
 def large(report, stack, mode, kind, folder, devices):
     """Whether history and the number of devices cost anything."""
     bench = Bench(stack, mode, kind, folder, devices)
+    size = mode["rows"]
     say_head(f"{NAMES[kind]}: history and size")
     worlds = {"1,000 devices": small_world(bench)}
     for name, fill in (
-            ("1,000,000 answered commands",
-             lambda filler: filler.history("old", 0, MANY, ANSWERED)),
-            ("1,000,000 devices",
-             lambda filler: filler.enrollments(MANY,
-                                                         ENROLLED - MANY))):
+            (f"{size:,} answered commands",
+             lambda filler: filler.history("old", 0, MANY, size // MANY)),
+            (f"{size:,} devices",
+             lambda filler: filler.enrollments(MANY, size - MANY))):
         httpd = worlds[name] = small_world(bench)
         filler = Filler(httpd.database)
         fill(filler)
@@ -533,18 +534,86 @@ def large(report, stack, mode, kind, folder, devices):
         report.goal(kind, f"idle poll, {name}: CPU of that with 1,000 devices"
                     " and no history", (row["httpd_us"] + row["db_us"])
                     / (small["httpd_us"] + small["db_us"]), 1.2)
-    enqueue_meanwhile(report, bench, worlds["1,000,000 devices"])
+    few, _, big = worlds.values()
+    enqueue_meanwhile(report, bench, big, min(QUEUED, size - MANY))
+    look_around(report, bench, {few: MANY, big: size})
 
 
 def small_world(bench):
-    httpd = bench.httpd(fresh(bench.server))
+    httpd = bench.httpd(fresh(bench.server), extra_vhost=STATUS)
     bench.load(httpd, "enrol", count=MANY)
     Filler(httpd.database).settle()
     return httpd
 
 
-def enqueue_meanwhile(report, bench, httpd):
-    """Polls, unhurried, while one call queues for 100,000 devices."""
+# ---- size: what operators look at ----
+
+def look_around(report, bench, sizes):
+    """The pages of operators where few are enrolled and where many are, each
+    with a command that waits and one that is answered."""
+    for httpd, devices in sizes.items():
+        filler = Filler(httpd.database)
+        filler.fan_out("wait-", 0, devices)
+        filler.history("done-", 0, devices, 1)
+        filler.queues("own-", 5, 1, OF_ONE)
+        filler.history("own-done-", 5, 1, OF_ONE)
+        filler.settle()
+    print(f"\n{NAMES[bench.kind]}: what operators look at, in ms\n  {'':38}"
+          + "".join(f"{devices:>12,}" for devices in sizes.values())
+          + " enrollments", flush=True)
+    with contextlib.ExitStack() as stack:
+        asked = [pages(stack.enter_context(contextlib.closing(
+            Operator(httpd, plain=True, timeout=300))), devices)
+            for httpd, devices in sizes.items()]
+        for name in asked[0]:
+            took = [[], []]
+            for _ in range(1 if "anew" in name else LOOKS):
+                for times, pages_of in zip(took, asked):
+                    times.append(pages_of[name]())
+            compare_looks(report, bench.kind, name,
+                          *map(statistics.median, took))
+
+
+def compare_looks(report, kind, name, few, many):
+    report.note(kind, f"look: {name}", few_ms=few, many_ms=many)
+    print(f"  {name:38}{few:>12.2f}{many:>12.2f}", flush=True)
+    if "anew" not in name and "offset" not in name:
+        report.goal(kind, f"{name}: where many are enrolled, times that where"
+                    " few are", many / few, 2)
+
+
+def pages(operator, devices):
+    """What to look at, by name; each says how many milliseconds it took."""
+    def look(method, url):
+        def once():
+            began = time.perf_counter()
+            answer = operator.call(method, url, b"" if method == "POST"
+                                   else None)
+            took = (time.perf_counter() - began) * 1000
+            assert answer.status == 200, answer
+            once.answer = answer
+            return took
+        return once
+    query, late = "/v1/enrollments/query?limit=", devices * 9 // 10
+    before = look("POST", f"{query}1&offset={late - 1}")
+    before()
+    cursor = before.answer.json["next_cursor"]
+    return {
+        "status page, counted anew": look("GET", "/status"),
+        "status page": look("GET", "/status"),
+        "enrollments, first page": look("POST", f"{query}100"),
+        "enrollments, page at 90 % by cursor": look(
+            "POST", f"{query}100&cursor={cursor}"),
+        "enrollments, page at 90 % by offset": look(
+            "POST", f"{query}100&offset={late}"),
+        "one enrollment": look("GET", f"/v1/enrollments/{udid(5)}"),
+        "queue, a page": look("GET", f"/v1/queue/{udid(5)}"),
+        "results, a page": look("GET", f"/v1/results/{udid(5)}"),
+    }
+
+
+def enqueue_meanwhile(report, bench, httpd, number):
+    """Polls, unhurried, while one call queues for many devices."""
     def poll(seconds):
         return bench.load(httpd, "poll", seconds=seconds, threads=4, count=4,
                           pause=5)
@@ -557,7 +626,7 @@ def enqueue_meanwhile(report, bench, httpd):
                  "<key>Command</key><dict><key>RequestType</key>"
                  "<string>ProfileList</string></dict></dict></plist>")
         body = json.dumps({
-            "ids": [udid(MANY + i) for i in range(QUEUED)], "nopush": True,
+            "ids": [udid(MANY + i) for i in range(number)], "nopush": True,
             "command": base64.b64encode(plist.encode()).decode()}).encode()
         began = time.monotonic()
         with contextlib.closing(Operator(httpd, timeout=300)) as operator:
@@ -576,12 +645,12 @@ def enqueue_meanwhile(report, bench, httpd):
     thread.join()
     alone.append(poll(3))
     assert finished["status"] == 200, finished
-    report.note(bench.kind, "enqueue for 100,000",
+    report.note(bench.kind, f"enqueue for {number:,}",
                 seconds=finished["seconds"])
-    print(f"          100,000 ids queued in {finished['seconds']:.1f} s")
+    print(f"          {number:,} ids queued in {finished['seconds']:.1f} s")
     report.row(bench.kind, "slow polls, alone", alone)
     report.row(bench.kind, "slow polls, during it", meanwhile)
-    report.goal(bench.kind, "poll latency (p50) while 100,000 are queued,"
+    report.goal(bench.kind, f"poll latency (p50) while {number:,} are queued,"
                 " times that without", statistics.median(
                     run["p50_us"] for run in meanwhile)
                 / statistics.median(run["p50_us"] for run in alone), 2)
@@ -596,8 +665,10 @@ def main():
                            help="another build, to be compared with")
     arguments.add_argument("--json", type=pathlib.Path,
                            default=PROGRAMS / "bench.json")
+    arguments.add_argument("--rows", type=int, default=1_000_000,
+                           help="of the filled tables, with --mode large")
     chosen = arguments.parse_args()
-    mode, report = MODES[chosen.mode], Report()
+    mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)
     kinds = chosen.db or (["pgsql", "sqlite3"] if chosen.mode == "large"
                           else list(NAMES))

@@ -35,6 +35,11 @@ PROXIED = """\
     NanoMDMTrustedProxy 127.0.0.1
 </Location>
 """
+STATUS = """\
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
+"""
 
 
 # ---- servers ----

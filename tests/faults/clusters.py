@@ -8,47 +8,31 @@ import subprocess
 
 from databases import (PASSWORD, POSTGRES, USER, Database, MariaDB, Postgres,
                        Sqlite)
-from system import (as_user, free_port, remove_folder, run, temp_folder,
+from system import (SmallDisk, as_user, free_port, run, temp_folder,
                     wait_until)
 
 GALERA = pathlib.Path("/usr/lib/galera/libgalera_smm.so")
 
 
-class NotHere(Exception):
-    """This machine does not allow what a fault needs."""
+class SqliteOnSmallDisk(Sqlite):
+    """SQLite in a file system of its own."""
 
-
-class SmallDisk(Sqlite):
-    """SQLite in a file system of its own, of a few megabytes."""
-
-    megabytes = 24
+    disk = None
 
     def start(self):
         if not self.folder:
-            folder = temp_folder(self.kind)
-            try:
-                run("mount", "-t", "tmpfs", "-o",
-                    f"size={self.megabytes}m", "tmpfs", folder)
-            except RuntimeError as problem:
-                remove_folder(folder)
-                raise NotHere(problem) from problem
-            self.folder = folder
-            self.folder.chmod(0o755)
-            shutil.chown(self.folder, self.user, self.user)
+            self.folder = temp_folder(self.kind)
+            self.disk = SmallDisk(self.folder, self.user)
 
     def fill(self):
-        """Until nothing fits."""
-        with contextlib.suppress(OSError), open(self.folder / "filler",
-                                                "wb", 0) as filler:
-            while True:
-                filler.write(bytes(4096))
+        self.disk.fill()
 
     def free(self):
-        (self.folder / "filler").unlink()
+        self.disk.free()
 
     def remove(self):
-        if self.folder:
-            run("umount", "-l", self.folder)
+        if self.disk:
+            self.disk.remove()
         super().remove()
 
 

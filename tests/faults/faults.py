@@ -24,14 +24,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "http"))
 
 import ca as certs                      # noqa: E402
 from apns import Apns                   # noqa: E402
-from clusters import (Galera, NotHere, Primary,  # noqa: E402
-                      SmallDisk)
+from clusters import Galera, Primary, SqliteOnSmallDisk  # noqa: E402
 from databases import KINDS             # noqa: E402
 from device import Operator             # noqa: E402
 from fleet import Fleet                 # noqa: E402
 from receiver import Receiver           # noqa: E402
 from server import Httpd                # noqa: E402
-from system import ROOT, wait_until     # noqa: E402
+from system import ROOT, NotHere, wait_until  # noqa: E402
 import witness                          # noqa: E402
 
 NAMES = {"sqlite3": "SQLite", "pgsql": "PostgreSQL", "mysql": "MariaDB"}
@@ -176,7 +175,7 @@ def plain(kind):
 
 
 def small_disk(stack):
-    server = SmallDisk()
+    server = SqliteOnSmallDisk()
     stack.callback(server.remove)
     server.start()
     return [server.fresh()]

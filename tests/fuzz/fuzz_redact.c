@@ -29,9 +29,16 @@ static void check_harmless(nmdm_plist_t *plist, const char *key)
     }
 }
 
+static void check_gone(nmdm_plist_t *plist, const char *key)
+{
+    const char *text;
+
+    PROMISED(!nmdm_plist_string(&text, plist, key) && !text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    nmdm_bytes_t body, redacted, again, document;
+    nmdm_bytes_t body, redacted, again, without, document;
     nmdm_plist_t *plist;
     apr_pool_t *p;
     int i, readable;
@@ -43,10 +50,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PROMISED(redacted.data[redacted.len] == '\0');
     PROMISED(!redacted.len || nmdm_utf8_valid(redacted.data, redacted.len));
     PROMISED(redacted.len || !readable);
+    without = nmdm_plist_without(p, body, SECRETS);
+    PROMISED(without.data[without.len] == '\0');
+    PROMISED(!without.len == !redacted.len);
     if (readable) {
         PROMISED(!nmdm_plist_read(&plist, &document, p, redacted, SECRETS));
         for (i = 0; SECRETS[i]; i++) {
             check_harmless(plist, SECRETS[i]);
+        }
+        PROMISED(!nmdm_plist_read(&plist, &document, p, without, SECRETS));
+        for (i = 0; SECRETS[i]; i++) {
+            check_gone(plist, SECRETS[i]);
         }
         again = nmdm_plist_redact(p, redacted, SECRETS);
         PROMISED(again.len == redacted.len

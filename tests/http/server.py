@@ -165,6 +165,8 @@ class Httpd:
     asan_options  ASAN_OPTIONS
     """
 
+    patience = 60               # seconds until it must have started
+
     def __init__(self, database=None, ca=None, *, api_key="api-secret",
                  without=(), replace=None, extra_server="", extra_vhost="",
                  extra_mdm="", files=None, modules=(), mpm=None,
@@ -324,7 +326,7 @@ class Httpd:
             self.process = spawn(self.command("-DFOREGROUND"), stderr,
                                  env=self.environment())
         wait_until(lambda: self.process.poll() is not None
-                   or self.answers(), seconds=60)
+                   or self.answers(), seconds=self.patience)
         if self.process.poll() is not None or not self.answers():
             said = ((self.folder / "stderr").read_text(errors="replace")
                     + self.error_log())

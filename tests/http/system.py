@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the harness needs from this host: folders, ports, processes."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -23,6 +24,39 @@ def temp_folder(kind):
 
 def remove_folder(path):
     shutil.rmtree(path, ignore_errors=True)
+
+
+class NotHere(Exception):
+    """This machine does not allow what a test needs."""
+
+
+class SmallDisk:
+    """A file system of a few megabytes, mounted on a folder."""
+
+    megabytes = 24
+
+    def __init__(self, folder, user):
+        try:
+            run("mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m",
+                "tmpfs", folder)
+        except RuntimeError as problem:
+            raise NotHere(problem) from problem
+        self.folder = folder
+        folder.chmod(0o755)
+        shutil.chown(folder, user, user)
+
+    def fill(self):
+        """Until nothing fits."""
+        with contextlib.suppress(OSError), open(self.folder / "filler",
+                                                "wb", 0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def free(self):
+        (self.folder / "filler").unlink()
+
+    def remove(self):
+        run("umount", "-l", self.folder)
 
 
 def free_port(given=set()):

@@ -19,6 +19,7 @@ from wire import assert_empty
 pytestmark = pytest.mark.one_database
 
 SECRET = "s3cr3t-of-the-operator"
+STORAGE_KEY = "5a" * 32
 PGSQL = "host=127.0.0.1 dbname=n user=n password=p"
 MYSQL = "host=127.0.0.1,dbname=n,user=n,pass=p"
 POOL = """\
@@ -66,6 +67,12 @@ def api_key(value, **files):
              for name, content in files.items()}
     return {"replace": {"api_key": f"NanoMDMAPIKey {value}"},
             "files": files}
+
+
+def storage_key(value, **files):
+    files = {name.replace("_", "."): content
+             for name, content in files.items()}
+    return {"extra_server": f"NanoMDMStorageKey {value}", "files": files}
 
 
 def database(text):
@@ -176,6 +183,9 @@ WRONG = {
         ["NanoMDMTablePrefix", "n" * 64]),
     "MaxBody 0": (
         vhost("NanoMDMMaxBody 0"), ["NanoMDMMaxBody", r"\b0\b"]),
+    "another association": (
+        vhost("NanoMDMAssociation newest"),
+        ["NanoMDMAssociation", "newest", "write all or latest"]),
     "negative MaxBody": (
         vhost("NanoMDMMaxBody -1"), ["NanoMDMMaxBody", "-1"]),
     "MaxBody in words": (
@@ -185,6 +195,27 @@ WRONG = {
     "MaxBody beyond all numbers": (
         vhost("NanoMDMMaxBody 99999999999999999999"),
         ["NanoMDMMaxBody", "99999999999999999999"]),
+    "dump into a folder": (
+        vhost("NanoMDMDump {folder}"), ["NanoMDMDump", "folder", "a file"]),
+    "dump into a folder that is not there": (
+        vhost("NanoMDMDump {folder}/nowhere/dump"),
+        ["NanoMDMDump", "nowhere/dump", "make it"]),
+    "dump into a program": (
+        vhost('NanoMDMDump "|cat"'), ["NanoMDMDump", r"\|cat", "a file"]),
+    "dump with a word too many": (
+        vhost("NanoMDMDump {folder}/dump all"),
+        ["NanoMDMDump", '"all"', "secrets"]),
+    **{f"rate limit {words}": (
+        vhost(f"NanoMDMRateLimit {words}"),
+        ["NanoMDMRateLimit", re.escape(wrong), remedy])
+       for words, wrong, remedy in (
+           ("10", "10", "such as 10/s"), ("fast", "fast", "such as 10/s"),
+           ("0/s", "0/s", "from 1"), ("-1/s", "-1/s", "from 1"),
+           ("1001/s", "1001/s", "to 1000"), ("10/d", "10/d", "/h"),
+           ("99999999999999999999/s", "99999999999999999999/s", "to 1000"),
+           ("10/s 0", '"0"', "at once"), ("10/s all", "all", "at once"),
+           ("10/s 100001", "100001", "at once"),
+           ("10/s 5x", "5x", "at once"), ("Off 5", "5", "Off"))},
     "API key file that is not there": (
         api_key("file:{folder}/nowhere.key"),
         ["NanoMDMAPIKey", "nowhere.key"]),
@@ -196,6 +227,28 @@ WRONG = {
         ["NanoMDMAPIKey", "blank.key", "empty|no secret"]),
     "API key file without a name": (
         api_key("file:"), ["NanoMDMAPIKey", "file:"]),
+    "storage key that is no key": (
+        storage_key(SECRET), ["NanoMDMStorageKey", "openssl rand -hex 32"]),
+    "storage key of 31 bytes in a file": (
+        storage_key("file:{folder}/short.key", short_key="ab" * 31),
+        ["NanoMDMStorageKey", "short.key", "openssl rand -hex 32"]),
+    "storage key file that is not there": (
+        storage_key("off file:{folder}/nowhere.key"),
+        ["NanoMDMStorageKey", "nowhere.key"]),
+    "second storage key that is no key": (
+        storage_key(f"{STORAGE_KEY} secret"), ["NanoMDMStorageKey", "32"]),
+    "storage key without a word": (
+        storage_key(""), ["NanoMDMStorageKey", "file:PATH"]),
+    "off behind a storage key": (
+        storage_key(f"{STORAGE_KEY} off"), ["NanoMDMStorageKey", '"off"']),
+    "two lines of storage keys": (
+        {"extra_server": f"NanoMDMStorageKey {STORAGE_KEY}\n"
+         f"NanoMDMStorageKey {STORAGE_KEY}"},
+        ["NanoMDMStorageKey", "second line"]),
+    "storage keys that differ": (
+        {"extra_server": f"NanoMDMStorageKey {STORAGE_KEY}",
+         "replace": {"tls": TLS + "NanoMDMStorageKey off\n"}},
+        ["NMDM0016", "NanoMDMStorageKey", "virtual hosts"]),
     "API key from an unset variable": (
         api_key("env:NANOMDM_NO_SUCH_KEY"),
         ["NanoMDMAPIKey", "NANOMDM_NO_SUCH_KEY"]),
@@ -252,6 +305,7 @@ def test_k1_wrong_configuration_is_refused(httpd, options, patterns):
     assert "Syntax OK" not in said
     for pattern in patterns:
         assert re.search(pattern, said), (pattern, said)
+    assert SECRET not in said and STORAGE_KEY not in said
 
 
 def test_k1_refused_configuration_does_not_start(httpd):
@@ -356,19 +410,23 @@ NanoMDMIntermediateCertificateFile {folder}/middle.pem
 NanoMDMIdentity tls signature header:X-Client-Cert
 NanoMDMTrustedProxy 127.0.0.1 10.0.0.0/8 ::1 2001:db8::/32
 NanoMDMRetroactive On
+NanoMDMAssociation latest
 NanoMDMUserAuthenticate empty-challenge
 NanoMDMDeleteCommands On
 NanoMDMTablePrefix nano_
 NanoMDMSchema auto
 NanoMDMMaxBody 1048576
+NanoMDMRateLimit 60/m 600
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 EVERY_IN_LOCATION = """\
 NanoMDMIdentity header:X-Other
 NanoMDMTrustedProxy 192.0.2.0/24
 NanoMDMRetroactive Off
+NanoMDMAssociation all
 NanoMDMUserAuthenticate decline
 NanoMDMMaxBody 1
+NanoMDMRateLimit Off
 NanoMDMToken com.apple.maid {folder}/middle.pem
 """
 
@@ -387,6 +445,12 @@ RIGHT = {
         b"Subject: first\n" + certs.root("x").pem + b"\n# next\n"
         + certs.root("y").pem)),
     "literal key": api_key(SECRET),
+    "literal storage key": storage_key(STORAGE_KEY),
+    "storage keys of a file and a variable": storage_key(
+        "file:{folder}/my.key env:NANOMDM_TEST_STORAGE_KEY",
+        my_key="WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo=\n"),
+    "no storage key any more": storage_key(f"off {STORAGE_KEY}"),
+    "no storage key at all": storage_key("off"),
     "key of a variable": api_key("env:NANOMDM_TEST_KEY"),
     "key of a file": api_key("file:{folder}/my.key", my_key=SECRET),
     "no API at all": {"without": ["api", "api_key"]},
@@ -427,9 +491,10 @@ RIGHT = {
 @pytest.mark.parametrize("options", RIGHT.values(), ids=RIGHT)
 def test_right_configuration_passes(httpd, monkeypatch, options):
     monkeypatch.setenv("NANOMDM_TEST_KEY", SECRET)
+    monkeypatch.setenv("NANOMDM_TEST_STORAGE_KEY", STORAGE_KEY)
     status, said = httpd(start=False, **options).configtest()
     assert (status, said.splitlines()[-1]) == (0, "Syntax OK"), said
-    assert SECRET not in said
+    assert SECRET not in said and STORAGE_KEY not in said
 
 
 # -- secrets ----------------------------------------------------------

@@ -23,11 +23,13 @@ import ca as certs
 from apns import Answer as Refusal
 from apns import Apns
 from device import Device, Operator, command
-from documents import Reading, System, block
+from documents import Reading, System, block, blocks
 from filekv import FileKV
 from receiver import Answer, Receiver
-from server import server_authority, server_identity
+from server import TLS, server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
+from test_dump import RECORD
+from test_seal import Home
 
 one_database = pytest.mark.one_database
 
@@ -190,6 +192,8 @@ def test_readme(system, receiver, ca, expect_log):
 
     system.sh("a2enmod proxy proxy_http")
     system.add_to_site(read.apache("NanoMDMRetention"))
+    system.sh(read.sh("(umask 077; openssl rand -hex 32 > /etc/nanomdm/st"))
+    system.add_to_site(read.apache("NanoMDMStorageKey"))
     system.add_to_site(read.apache('<Location "/authproxy/">').replace(
         "http://127.0.0.1:9008", receiver.url))
     system.add_to_site(read.apache("NanoMDMToken"))
@@ -325,11 +329,14 @@ def test_importing_a_file_storage(httpd, fresh_db, ca, tmp_path):
 @one_database
 def test_operations(httpd, ca):
     read = Reading("docs/operations.md")
+    assert RECORD.fullmatch(read.next("==== ", "text").encode())
     query = read.next('{"filter"', "json")
+    ending = read.apache("CustomLog")
     port = free_port()
     tuned = httpd(
         extra_server="\n".join([
             "Define APACHE_RUN_DIR {folder}",
+            "Define APACHE_LOG_DIR {folder}", ending,
             read.apache("StartServers"), read.apache("KeepAlive On"),
             at_home(read.apache("Listen 127.0.0.1:8443")).replace(
                 "8443", str(port))]),
@@ -345,6 +352,9 @@ def test_operations(httpd, ca):
     found = inner.call("POST", "/v1/enrollments/query", query.encode(),
                        {"Content-Type": "application/json"})
     assert mac.id in [each["id"] for each in found.json["enrollments"]]
+    Device(tuned, ca.issue(days=3)).enroll().close()
+    log = (tuned.folder / "ending.log").read_text().splitlines()
+    assert len(log) == 2 and mac.id not in "".join(log)
     mac.close()
     inner.close()
 
@@ -352,9 +362,37 @@ def test_operations(httpd, ca):
     read.elsewhere("SSLVerifyClient", "apache", test_proxy)
     read.elsewhere("server {", "nginx", test_proxy)
     read.elsewhere("frontend devices", "haproxy", test_proxy)
+    read.elsewhere("(umask 077", "sh", test_changing_the_storage_key)
+    for _ in range(3):
+        read.elsewhere("NanoMDMStorageKey", "apache",
+                       test_changing_the_storage_key)
     read.elsewhere("sqlite3", "sh", test_backup)
     read.elsewhere("make && make install", "sh", test_quickstart)
     read.end()
+
+
+@one_database
+def test_changing_the_storage_key(httpd, fresh_db, device, apns):
+    """As the guide says, beginning with the line of README."""
+    def ours(text):
+        return (text.replace("/etc/nanomdm/storage-new.key", "{folder}/b.key")
+                .replace("/etc/nanomdm/storage.key", "{folder}/a.key"))
+    make, both, new, off = [
+        ours(each.text) for each in blocks("docs/operations.md")
+        if "storage-new.key" in each.text]
+    home = Home(httpd, fresh_db(), apns, ours(
+        block("README.md", "NanoMDMStorageKey").text)).move_in(device)
+    home.settled_with("a")
+    run("sh", "-c", make.format(folder=home.server.folder))
+    home.keys["b"] = (home.server.folder / "b.key").read_text().strip()
+    for line in both, new:
+        mark = home.configure(line.strip())
+        home.settled_with("b", mark)
+        home.assert_serves()
+    home.settled("NMDM0956", home.configure(off.strip()))
+    home.assert_clear()
+    home.assert_serves()
+    home.operator.close()
 
 
 def at_home(text):
@@ -580,7 +618,7 @@ def test_stuck(httpd, fresh_db, ca, apns, receiver, harness, expect_log):
 
     check_pushes(desk, mac, operator, apns, expect_log, one)
     check_commands(desk, mac, operator)
-    check_identities(desk, server, operator, ca, one)
+    check_identities(desk, server, operator, httpd, ca, one)
     check_events(desk, mac, receiver, expect_log)
     check_database(desk, harness, httpd, ca, expect_log)
     read.end()
@@ -656,7 +694,11 @@ def check_commands(desk, mac, operator):
     assert mac.idle().body == next_plist
 
 
-def check_identities(desk, server, operator, ca, one):
+STRICT_TLS = TLS.replace("optional_no_ca", """optional
+SSLCACertificateFile "{folder}/device-ca.pem\"""")
+
+
+def check_identities(desk, server, operator, httpd, ca, one):
     moved = Device(server, ca.issue())
     for message in (moved.message("Authenticate", Topic=moved.topic),
                     moved.message(
@@ -679,15 +721,17 @@ def check_identities(desk, server, operator, ca, one):
     assert stranger.token_update().status == 500
 
     grep = desk.read.sh("grep -E")
-    brief = Device(server, ca.issue(days=10 / 86400)).enroll()
+    old = Device(server, ca.issue(start=-9, days=-2))
     assert desk.ask(grep) == ""
-    assert wait_until(lambda: brief.idle().status == 400, pause=0.5)
+    assert old.authenticate().status == 400
     assert "NMDM0306" in desk.ask(grep)
-    brief.close()
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        assert brief.idle().status == 400
-    assert "AH02276" in desk.ask(grep)
-    for each in moved, changed, stranger, brief:
+    desk.server = httpd(replace={"tls": STRICT_TLS})
+    strict = Device(desk.server, old.identity)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        strict.authenticate()
+    assert wait_until(lambda: "AH02276" in desk.ask(grep))
+    desk.server = server
+    for each in moved, changed, stranger, old, strict:
         each.close()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nmdm-import.py: NanoMDM's file storage becomes rows."""
 
+import base64
 import os
 import plistlib
 import time
@@ -246,6 +247,53 @@ def test_again_changes_nothing(files, household, db):
     again = imported(files, db)
     assert everything(db) == before
     assert again.replace("and 0 cert", "and 5 cert") == first
+
+
+def test_what_arrives_is_sealed(files, device, httpd, fresh_db):
+    """As the server does it, and again changes nothing."""
+    key = "ab" * 32
+    server = httpd(fresh_db(), extra_server=f"NanoMDMStorageKey {key}")
+    household = Household(files, device, server)
+    words = files, server.database, "--storage-key", key
+    mac = household.mac
+    imported(*words)
+
+    def stored():
+        unlock, *others = device_columns(
+            server.database, mac, "unlock_token", "bootstrap_token_b64",
+            "token_update")
+        ((push_key,),) = server.database.query(
+            "SELECT key_pem FROM push_certs")
+        return bytes(unlock).decode(), push_key, *others
+    before = stored()
+    for value in before[:3]:
+        assert value.startswith("-----NANOMDM SEALED 1 ")
+    imported(*words)
+    assert stored() == before
+    line, = complained(files, server.database)
+    assert line.startswith("stopped: ") and "--storage-key" in line
+    assert stored() == before
+    assert mac.get_bootstrap_token().plist["BootstrapToken"] == TOKEN
+    operator = Operator(server)
+    one = operator.call("GET", f"/v1/enrollments/{mac.id}").json
+    assert base64.b64decode(one["device"]["unlock_token"]) == UNLOCK
+    assert operator.pushcert_get(household.topic).status == 200
+    operator.close()
+
+
+def test_an_unlock_token_is_not_stored_twice(files, device, httpd, fresh_db):
+    key = "ab" * 32
+    server = httpd(fresh_db(), extra_server=f"NanoMDMStorageKey {key}")
+    mac = device(server)
+    files.authenticate(mac)
+    files.token_update(mac, UnlockToken=UNLOCK)
+    imported(files, server.database, "--storage-key", key)
+    (update,) = device_columns(server.database, mac, "token_update")
+    assert "UnlockToken" not in update
+    assert plistlib.loads(update.encode())["PushMagic"] == mac.push_magic
+    assert mac.token_update(UnlockToken=UNLOCK).status == 200
+    (again,) = device_columns(server.database, mac, "token_update")
+    assert "UnlockToken" not in again
 
 
 def test_dry_run_writes_nothing(files, household, db):

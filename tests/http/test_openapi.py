@@ -145,7 +145,13 @@ SITE = """\
 <Location "/small/v1">
     SetHandler nanomdm-api
 </Location>
-<LocationMatch "^(/small)?/(migration|v1/)">
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
+<Location "/open/status">
+    SetHandler nanomdm-status
+</Location>
+<LocationMatch "^(/small)?/(migration|v1/|status)">
     AuthType Basic
     AuthName nanomdm
     AuthBasicProvider nanomdm
@@ -263,6 +269,8 @@ def good_requests(mac, pem):
                           of_device),
         ("PUT", "/migration"): ([checkin(mac, "TokenUpdate")], {}),
         ("GET", "/version"): ([], {"key": False}),
+        ("GET", "/status"): ([None, {"Via": "1.1 proxy"}],
+                             {"query": f"?json&id={mac.id}"}),
         ("GET", "/v1/escrowkeyunlock"): ([], {}),
     }
     for method in "PUT", "POST":
@@ -402,6 +410,14 @@ def messages(ask, mac, stranger):
     ask(500, "PUT", "/migration", checkin(stranger, "TokenUpdate"))
 
 
+def status(ask):
+    for query in "", "?json", "?prometheus":
+        ask(200, "GET", "/status", query=query)
+    for query in "?id=", "?json&id=":
+        ask(400, "GET", "/status", query=query + "%FF")
+        ask(404, "GET", "/status", query=query + "nobody")
+
+
 # What a test cannot have a server say at will.
 UNSEEN = {
     **{(path, method, "500"): "a statement would have to fail"
@@ -440,8 +456,10 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     push_certificates(ask)
     escrow(ask, mac, receiver)
     messages(ask, mac, stranger)
+    status(ask)
     everywhere(ask, mac, pem, 401, key=False)
     expect_log("NMDM1201")
+    expect_log("NMDM1902")
     everywhere(ask, mac, pem, 403, at="/open", key=False)
     everywhere(ask, mac, pem, 413, at="/small")
 
@@ -452,6 +470,8 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     ask.operator = Operator(lost)
     everywhere(ask, Device(lost, mac.identity, udid=mac.udid, topic=topic),
                pem, 503)
+    for query in "?json", "?id=X":
+        ask(200 if "json" in query else 503, "GET", "/status", query=query)
 
     assert ask.seen == {
         (path, method, status)

@@ -2,12 +2,15 @@
 """NanoMDMRetention: what is finished is not kept for ever."""
 
 import datetime
+import os
+import signal
+import time
 
 import pytest
 
 from device import Operator, command
 from system import wait_until
-from tables import count, result
+from tables import count, fill_queues, insert, result
 from test_storage import Owners, load_upgrades, nanomdm_database
 
 DAYS = "NanoMDMRetention 30"
@@ -147,6 +150,65 @@ def test_several_servers_share_the_work(house, httpd):
     ((next_at, position),) = home.db.query(
         "SELECT next_at, position FROM nanomdm_chores")
     assert position == ""
+
+
+def fill_history(db, macs, number, days):
+    """Commands that all of them answered so long ago."""
+    uuids = fill_queues(db, macs, number)
+    when = days_ago(days).strftime("%Y-%m-%d %H:%M:%S.000")
+    for mac in macs:
+        insert(db, "command_results",
+               ("id", "command_uuid", "status", "result", "updated_at"),
+               [(mac.id, uuid, "Acknowledged", "<?xml version='1.0'?>", when)
+                for uuid in uuids])
+
+
+@pytest.mark.parametrize("way", ["graceful", "kill"])
+def test_a_child_that_ends_in_the_middle(house, expect_log, way):
+    """Of a stride: what waits is still there, and the next child goes on
+    once the lease is over."""
+    home = house(DAYS)
+    db, server = home.db, home.server
+    macs = [home.enroll() for _ in range(10)]
+    waiting = home.order(macs, "DeviceInformation")
+    fill_history(db, macs, 3, 29)
+    fill_history(db, macs, 200, 31)
+
+    def left():
+        return count(db, "command_results", "status = 'Acknowledged'")
+
+    def is_leased():
+        return bool(db.query("SELECT name FROM nanomdm_chores"
+                             " WHERE next_at > %s", int(time.time()) + 20))
+    before, = server.children()
+    for _ in range(3):          # it may be over before we are ready
+        done = left()
+        hurry(db)
+        assert wait_until(lambda: left() < done, pause=0.001)
+        if way == "kill":
+            expect_log("AH00052.*Killed", server=server, optional=True)
+            os.kill(server.children()[0], signal.SIGKILL)
+            if is_leased():
+                break
+        else:
+            server.graceful()
+            break
+    else:
+        pytest.fail("no stride was interrupted")
+    assert wait_until(lambda: before not in server.children()
+                      and server.children())
+    assert left() > len(macs) * 3
+
+    def is_done():
+        hurry(db)               # the lease is over
+        return left() == len(macs) * 3
+    assert wait_until(is_done, seconds=60, pause=1)
+    for mac in macs:
+        mac.close()
+        answer = mac.idle()
+        assert waiting.encode() in answer.body
+        assert mac.acknowledge(waiting).body == b""
+    assert count(db, "commands", "1 = 1") == 1 + 3
 
 
 @pytest.mark.one_database

@@ -17,6 +17,7 @@ from device import Device, Operator, command
 from receiver import Answer, Receiver
 
 CONFIGURATION = """\
+NanoMDMStorageKey file:{folder}/storage.key
 LogLevel nanomdm:trace8 dbd:trace8
 LogFormat "%r %>s %U%q %{NANOMDM_ID}e %{NANOMDM_TYPE}e %{NANOMDM_MESSAGE}e \
 %{NANOMDM_COMMAND_UUID}e %{NANOMDM_NEXT_COMMAND_UUID}e \
@@ -72,7 +73,7 @@ def leaks(log, secrets):
 def new_secrets():
     names = ("unlock", "bootstrap", "api", "hook", "hook path", "further",
              "send", "receive", "maid", "return", "payload", "pin", "report",
-             "recovery", "digest", "escrow", "broken", "json")
+             "recovery", "digest", "escrow", "broken", "json", "storage")
     return {name: uuid4().hex.encode() for name in names}
 
 
@@ -99,7 +100,8 @@ def server(request, httpd, fresh_db, others):
     server = httpd(
         fresh_db(), api_key=secrets["api"].decode(),
         extra_server=fill(CONFIGURATION), extra_vhost=fill(SITE),
-        files={"hook.key": secrets["hook"], "send.key": secrets["send"],
+        files={"storage.key": secrets["storage"].hex(),
+               "hook.key": secrets["hook"], "send.key": secrets["send"],
                "maid.token": secrets["maid"],
                "return.plist": plistlib.dumps({"ReturnToService": {
                    "WiFiProfileData": secrets["return"]}})})

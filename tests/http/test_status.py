@@ -208,11 +208,19 @@ def test_beyond_the_bound_it_says_at_least(watched):
     for start in range(0, 10500, 500):
         insert(server.database, "enrollment_queue", ("id", "command_uuid"),
                [(f"D{i:05}", "U") for i in range(start, start + 500)])
+    if server.database.kind == "pgsql":
+        server.database.execute("ANALYZE enrollments")
+    elif server.database.kind == "mysql":
+        server.database.query("ANALYZE TABLE enrollments")
     out = figures(operator)
     assert out["enabled_enrollments"]["Device"] == {"number": 10000,
                                                     "or_more": True}
     assert out["pending_commands"] == {"number": 10000, "or_more": True}
-    assert "≥ 10000</b>enabled enrollments" in page(operator)
+    # What the database itself remembers may be out of date.
+    estimate = out["enrollments_estimate"]
+    assert 10000 <= estimate < 15000
+    assert f"≈ {estimate:,}</b>enrollments" in page(operator)
+    assert metrics(operator)["nanomdm_enrollments_estimate"] == estimate
 
 
 def test_refused_pushes(watched):
@@ -290,7 +298,67 @@ def test_who_was_seen(watched, device):
         mac.idle()
         mac.idle()
     assert wait_until(lambda: figures(operator)["seen_here"]
-                      == {"last_hour": 3, "last_day": 3}, seconds=10)
+                        == {"last_hour": 3, "last_day": 3,
+                          "identities_ending": 0}, seconds=10)
+
+
+@one_database
+def test_identities_that_end_soon(httpd, fresh_db, ca):
+    server = httpd(fresh_db(), extra_vhost=STATUS + 'CustomLog "{folder}/'
+                   'story.log" "%{NANOMDM_IDENTITY_ENDS}e"')
+    soon = ca.issue(days=29)
+    for identity in soon, ca.issue(days=10), ca.issue(days=31):
+        mac = Device(server, identity).enroll()
+        mac.idle()
+        mac.user().enroll().close()
+        mac.close()
+    operator = Operator(server)
+    assert wait_until(lambda: figures(operator)["seen_here"][
+        "identities_ending"] == 2)
+    assert metrics(operator)["nanomdm_identities_ending"] == 2
+    assert '<b class="warn">2</b>of these: identity ends' in page(operator)
+    lines = (server.folder / "story.log").read_text().splitlines()
+    end = soon.cert.not_valid_after.isoformat() + "Z"
+    assert lines.count(end) == 4
+    assert sum(line != "-" for line in lines) == 8
+    operator.close()
+
+
+# -- Who is slow ------------------------------------------------------
+
+def test_slow_devices(watched):
+    """Silent ones, and those that put commands off."""
+    server, operator = watched
+    database = server.database
+    ids = [f"S{i:02}" for i in range(12)]
+    fill(database, ids + ["N1", HOSTILE])
+    database.execute("UPDATE enrollments"
+                     " SET last_seen_at = '2026-01-02 00:00:00'")
+    insert(database, "nanomdm_pushes", ("id", "tries", "next_at"),
+           [(id_, 4 + (id_ != "S00"), "2036-01-01 00:00:00") for id_ in ids])
+    insert(database, "nanomdm_pushes", ("id", "tries", "next_at"),
+           [("N1", 2, "2036-01-01 00:00:00")])
+    insert(database, "commands", ("command_uuid", "request_type", "command"),
+           [("U", "Test", "<?xml")])
+    late = ["N1", HOSTILE]
+    insert(database, "enrollment_queue", ("id", "command_uuid"),
+           [(id_, "U") for id_ in late])
+    insert(database, "command_results",
+           ("id", "command_uuid", "status", "result", "not_now_at",
+            "not_now_tally"),
+           [(id_, "U", "NotNow", "<?xml", "2026-01-01 00:00:00", 1)
+            for id_ in late])
+    out = figures(operator)
+    assert out["silent_enrollments"] == {"number": 12, "or_more": False}
+    assert out["put_off_enrollments"] == {"number": 2, "or_more": False}
+    samples = metrics(operator)
+    assert samples["nanomdm_silent_enrollments"] == 12
+    assert samples["nanomdm_put_off_enrollments"] == 2
+    text = page(operator)
+    assert '<b class="warn">14</b>slow devices' in text
+    assert "Silent: 12" in text and "Not now: 2" in text
+    assert len(re.findall(r'href="\?id=S\d\d"', text)) == 10
+    assert "S00" in text and "&lt;script&gt;" in text
 
 
 @one_database
@@ -364,6 +432,54 @@ def test_one_enrollment_and_its_story(watched, device):
     assert "BEGIN CERTIFICATE" not in text
 
 
+def test_one_enrollment_as_json(watched, device):
+    server, operator = watched
+    mac = device(server)
+    mac.authenticate()
+    mac.token_update(UnlockToken=b"secret-unlock-token")
+    done, plist = command("DeviceInformation")
+    operator.enqueue(mac.id, plist)
+    mac.idle()
+    mac.acknowledge(done)
+    waits, plist = command("ProfileList")
+    operator.enqueue(mac.id, plist)
+    mac.idle()
+    mac.not_now(waits)
+    answer = get(operator, f"?json&id={mac.id}")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    one = answer.json
+    assert (one["id"], one["device_id"]) == (mac.id, mac.id)
+    assert one["enabled"] is True and one["type"] == "Device"
+    assert one["device"] == {"serial_number": mac.serial}
+    assert one["token_update_tally"] == 1
+    assert one["identity"]["not_after"]
+    assert one["queue"]["pending"] == one["queue"]["not_now"] == 1
+    (entry,) = one["queue"]["commands"]
+    assert entry["command_uuid"] == waits and entry["status"] == "NotNow"
+    whats = [moment["what"] for moment in one["moments"]]
+    assert "answered Acknowledged" in whats and "TokenUpdate" in whats
+    times = [moment["time"] for moment in one["moments"]]
+    assert times == sorted(times, reverse=True)
+    assert b"secret-unlock" not in answer.body
+    user = mac.user()
+    user.token_update()
+    one = get(operator, f"?id={user.id}&json").json
+    assert one["user"]["user_short_name"] == "alice"
+    assert one["device_id"] == mac.id and "device" not in one
+    user.close()
+
+
+@one_database
+def test_one_enrollment_as_json_that_nobody_has(watched):
+    _, operator = watched
+    for id_, status in (str(uuid4()), 404), ("%ff%fe", 400):
+        answer = get(operator, f"?json&id={id_}")
+        assert answer.status == status
+        assert answer.json["error"]
+
+
 def test_an_id_that_nobody_has(watched):
     _, operator = watched
     text = page(operator, "?id=" + urllib.parse.quote(HOSTILE), 404)
@@ -430,7 +546,7 @@ def test_a_section_of_mod_status(httpd, fresh_db):
     assert lines == {"NanoMDMCheckIns": "0", "NanoMDMReports": "0",
                      "NanoMDMCommandsDelivered": "0", "NanoMDMPushes": "0",
                      "NanoMDMWebhookEvents": "0",
-                     "NanoMDMDatabaseFailures": "0",
+                     "NanoMDMDatabaseFailures": "0", "NanoMDMLimited": "0",
                      "NanoMDMSeenLastHour": "0"}
     text = operator.raw("GET", "/server-status").body.decode()
     assert "<h2>mod_nanomdm " in text and "<dt>Check-ins: 0</dt>" in text
@@ -443,9 +559,12 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     server = httpd(
         fresh_db(), start=False, api_key="TOP-SECRET-1",
         files={"token": b"TOP-SECRET-2"},
-        extra_server="NanoMDMPushProxy http://proxy:3128",
+        extra_server="NanoMDMPushProxy http://proxy:3128\n"
+        f"NanoMDMStorageKey {'5a' * 32} {'5b' * 32}",
         extra_vhost="""
             NanoMDMMaxBody 4711
+            NanoMDMAssociation latest
+            NanoMDMRateLimit 60/m
             NanoMDMWebhookURL https://u:TOP-SECRET-4@hooks.example.com/x
             NanoMDMWebhookKey TOP-SECRET-5
             NanoMDMDeclarativeManagementURL https://u:TOP-SECRET-6@dm/a/?k=1
@@ -460,8 +579,10 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
                           stderr=subprocess.STDOUT, check=True)
     said = done.stdout.decode()
     assert "TOP-SECRET" not in said
+    assert "5a5a" not in said and "5b5b" not in said
     assert said.count("Server localhost:") == 2
     assert re.search(r"NanoMDMAPIKey +\(set; not shown\)", said)
+    assert re.search(r"NanoMDMStorageKey +2 keys, not shown$", said, re.M)
     assert re.search(r"NanoMDMPushProxy +http://proxy:3128", said)
     assert re.search(r"DeclarativeManagementURL +https://dm/a/$", said,
                      re.M)
@@ -472,5 +593,7 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
     assert re.search(r"NanoMDMRetroactive +On", mdm)
     assert re.search(r"NanoMDMMaxBody +4711", mdm)
+    assert re.search(r"NanoMDMAssociation +latest$", mdm, re.M)
+    assert re.search(r"NanoMDMRateLimit +60/m 60$", mdm, re.M)
     assert "Location /v1: nanomdm-api\n" in said
     assert "Location /status: nanomdm-status\n" in said

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command-line tools: nmdm-command.py and nmdm-migrate.py."""
 
+import base64
 import os
 import plistlib
 import re
@@ -255,6 +256,35 @@ def test_k08_migration(source, destination, device, options_of):
     assert count(new, "cert_auth_associations", "1 = 1") == 0
 
 
+def test_migration_of_what_is_sealed(httpd, fresh_db, destination, device):
+    """The second key opens as well; without it nothing is sent."""
+    new, old = "ab" * 32, "cd" * 32
+    source = httpd(fresh_db(), extra_server=f"NanoMDMStorageKey {old}")
+    devices, _ = fill(source, device)
+    words = *source_of(source.database), *destination.options()
+    (sealed,) = device_columns(source.database, devices[0],
+                               "bootstrap_token_b64")
+    assert sealed.startswith("-----NANOMDM SEALED 1 ")
+    for more in (), ("--storage-key", new):
+        done = migrate(*words, *more)
+        assert done.returncode == 1
+        assert b"name it by --storage-key" in done.stderr
+        assert b"Traceback" not in done.stderr
+    assert not device_columns(destination.httpd.database, devices[0], "id")
+    source.database.execute(
+        "UPDATE devices SET bootstrap_token_b64 = %s WHERE id = %s",
+        sealed, devices[2].id)
+    done = migrate(*words, "--storage-key", new, "--storage-key", old)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[0] == (
+        f"{devices[2].id}: devices.bootstrap_token_b64 was changed, or is of"
+        " another row")
+    assert b"moved 3 devices and 3 users; 2 failed" in done.stdout
+    mac = device_row(destination.httpd.database, devices[0])
+    assert mac[2]["UnlockToken"] == UNLOCK and mac[3] == UNLOCK
+    assert base64.b64decode(mac[4]) == TOKEN
+
+
 @one_database
 def test_migration_of_enabled_ones_only(source, destination, device):
     devices, users = fill(source, device)
@@ -429,6 +459,8 @@ URL = "--url https://localhost/migration"
     f"--driver sqlite3 --params x {URL} --key file:/nowhere/at/all",
     f"--driver sqlite3 --params x {URL} --key env:NO_SUCH_VARIABLE",
     f"--driver sqlite3 --params x {URL} --key k --ca-file /nowhere",
+    "--driver sqlite3 --params x --dry-run --storage-key abcd",
+    "--driver sqlite3 --params x --dry-run --storage-key file:/nowhere",
     "--driver pgsql --params env:NO_SUCH_VARIABLE --dry-run",
     "--driver sqlite3 --params x --dry-run --table-prefix x;",
     "--driver sqlite3 --params x --dry-run extra"])

@@ -45,12 +45,12 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, void *baton)
 static nmdm_err_t *get(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
-    const char *key_pem;
-    int found;
+    nmdm_stored_cert_t cert = { 0 };
 
     work->calls++;
-    return nmdm_store_get_push_cert(ctx, &found, &work->value, &key_pem,
-                                    work->topic);
+    NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert, work->topic));
+    work->value = cert.cert_pem;
+    return NULL;
 }
 
 static const char *topics(world_t *w)
@@ -194,6 +194,29 @@ static void an_unknown_failure_is_tried_three_times(void **state)
     assert_int_equal(w->borrows, 3);
     assert_int_equal(logged(w, "trying again"), 2);
     assert_false(w->is_lent);
+}
+
+static nmdm_err_t *grow(nmdm_ctx_t *ctx, void *baton)
+{
+    ++*(int *)baton;
+    return nmdm_db_run(ctx, "CREATE TABLE large AS"
+                            " SELECT HEX(ZEROBLOB(100000)) AS text");
+}
+
+static void a_full_disk_is_for_later(void **state)
+{
+    world_t *w = *state;
+    nmdm_ctx_t *ctx = request(w, NULL);
+    work_t work = { .topic = "t" };
+    int calls = 0;
+
+    ask(w, "PRAGMA max_page_count = 1");
+    REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, grow, &calls),
+            NMDM_UNAVAILABLE, "database or disk is full");
+    assert_int_equal(calls, 1);
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
+    ask(w, "PRAGMA max_page_count = 100000");
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, grow, &calls));
 }
 
 /* apr_dbd prepares statements so that SQLite does not renew them by itself. */
@@ -547,6 +570,7 @@ int main(void)
         DB_TEST(what_passes_is_repeated_from_its_start),
         DB_TEST(what_does_not_pass_is_unavailable),
         DB_TEST(an_unknown_failure_is_tried_three_times),
+        DB_TEST(a_full_disk_is_for_later),
         DB_TEST(a_changed_table_means_preparing_again),
         DB_TEST(a_transaction_is_all_or_nothing),
         DB_TEST(no_transaction_stays_open),

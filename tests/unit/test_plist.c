@@ -828,6 +828,37 @@ static void secrets_are_replaced_at_any_depth(void **state)
     }
 }
 
+static void what_breaks_off_is_redacted_up_to_there(void **state)
+{
+    static const char *const KEYS[] = { "Token", NULL };
+    static const struct { const char *text, *out; apr_size_t read; } ROWS[] = {
+        { "<dict><key>a</key><string>x",
+          "<dict><key>a</key><string>x\n", 27 },
+        { "<dict><key>Token</key><string>x",
+          "<dict><key>Token</key>\n", 22 },
+        { "<dict><key>Token</key>x", "<dict><key>Token</key>\n", 22 },
+        { "<dict><key>Token</key>x<string>y</string></dict>",
+          "<dict><key>Token</key><string>redacted</string></dict>\n", 48 },
+        { "<dict><key>Token</key><data>AA</data></string>",
+          "<dict><key>Token</key><data>cmVkYWN0ZWQ=</data></\n", 39 },
+        { "<dict/>more", "<dict/>\n", 7 },
+        { "bplist00", "\n", 0 },
+        { "", "\n", 0 },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        apr_size_t len;
+        nmdm_bytes_t out = nmdm_plist_redact_part(
+            &len, *state, exact_copy(*state, bytes_of(ROWS[i].text)), KEYS);
+
+        HOLDS(!strcmp(out.data, ROWS[i].out), "%s: %s", ROWS[i].text,
+              out.data);
+        HOLDS(len == ROWS[i].read, "%s: %d", ROWS[i].text, (int)len);
+        assert_int_equal(out.len, strlen(ROWS[i].out));
+    }
+}
+
 /* A property list has no such elements, but this is not for us to judge. */
 static void shortest_secrets_have_room_for_what_replaces_them(void **state)
 {
@@ -844,6 +875,33 @@ static void shortest_secrets_have_room_for_what_replaces_them(void **state)
     out = nmdm_plist_redact(*state, text_of(*state, "<b>%s</b>", many), KEYS);
     assert_string_equal(out.data,
                         apr_psprintf(*state, "<b>%s</b>\n", expected));
+}
+
+static void keys_are_removed_with_their_values(void **state)
+{
+    static const char *const KEYS[] = { "Token", NULL };
+    static const char *const ROWS[][2] = {
+        { "<dict><key>Token</key><data>AA</data></dict>", "<dict></dict>\n" },
+        { "<dict> <key>Tok&#101;n</key>\n<data/> <key>b</key><true/></dict>",
+          "<dict>  <key>b</key><true/></dict>\n" },
+        { "<dict><key>a</key><string>Token</string></dict>",
+          "<dict><key>a</key><string>Token</string></dict>\n" },
+        { "<dict><key>a</key><dict><key>Token</key><dict><key>Token</key>"
+          "<string>x</string></dict></dict></dict>",
+          "<dict><key>a</key><dict></dict></dict>\n" },
+        { "<dict><key>Token</key><key>Token</key><data>AA</data></dict>",
+          "<dict><data>AA</data></dict>\n" },
+        { "<dict><key>Token</key><data>AA", "" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        nmdm_bytes_t out = nmdm_plist_without(
+            *state, exact_copy(*state, bytes_of(ROWS[i][0])), KEYS);
+
+        HOLDS(!strcmp(out.data, ROWS[i][1]), "%s: %s", ROWS[i][0], out.data);
+        assert_int_equal(out.len, strlen(ROWS[i][1]));
+    }
 }
 
 #define TEST(name) \
@@ -893,7 +951,9 @@ int main(void)
         TEST(what_is_written_is_compact_and_ends_with_a_newline),
         TEST(what_is_written_can_be_read),
         TEST(secrets_are_replaced_at_any_depth),
+        TEST(what_breaks_off_is_redacted_up_to_there),
         TEST(shortest_secrets_have_room_for_what_replaces_them),
+        TEST(keys_are_removed_with_their_values),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);

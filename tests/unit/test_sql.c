@@ -324,6 +324,8 @@ static void figures_come_from_an_index(void **state)
         { STMT_FIGURE_EVENTS_DEAD,
           "COVERING INDEX idx_event_due (is_dead=?)" },
         { STMT_FIGURE_PENDING, "idx_queue_pending (id>?)" },
+        { STMT_FIGURE_SILENT, "idx_push_next (next_at>?)" },
+        { STMT_FIGURE_PUT_OFF, "idx_result_status (status=?)" },
     };
     apr_size_t i;
 

@@ -2,6 +2,7 @@
 #
 #   make check-unit    build and run them; build-unit/result is "PASSED FAILED"
 #   make pool-shim     build-unit/pool_shim.so, to be preloaded behind libasan
+#   make check-valgrind    a server of one process under valgrind, on SQLite
 
 UNIT_BUILD   := build-unit
 UNIT_RUNTIME := -fsanitize=address,undefined
@@ -15,7 +16,7 @@ UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
 # Linked in, so that a write beyond a piece of pool memory is found out.
 UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 
-.PHONY: check-unit pool-shim
+.PHONY: check-unit pool-shim check-valgrind
 .SECONDARY: $(UNIT_PROGS:=.o) $(UNIT_SHARED) $(UNIT_CORE)
 
 check-unit: $(UNIT_PROGS)
@@ -42,3 +43,6 @@ pool-shim: $(UNIT_BUILD)/pool_shim.so
 # With libapr, because what starts httpd is preloaded as well.
 $(UNIT_BUILD)/pool_shim.so: $(UNIT_BUILD)/pool_shim.o
 	$(CC) -shared -o $@ $< -lapr-1 -ldl -lpthread
+
+check-valgrind: all pool-shim
+	@/usr/bin/python3 tests/tools/valgrind.py

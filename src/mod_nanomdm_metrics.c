@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_metrics.c -- the figures of the status handler in the text format
+ * of Prometheus. */
+
+#include "mod_nanomdm.h"
+#include "nmdm_count.h"
+
+#include <apr_strings.h>
+
+#include <stdarg.h>
+#include <string.h>
+
+#define U64 "%" APR_UINT64_T_FMT
+#define I64 "%" APR_INT64_T_FMT
+
+typedef struct {
+    apr_pool_t *pool;
+    apr_array_header_t *lines;
+} sheet_t;
+
+static void put(sheet_t *sheet, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void put(sheet_t *sheet, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    APR_ARRAY_PUSH(sheet->lines, const char *) = apr_pvsprintf(
+        sheet->pool, fmt, args);
+    va_end(args);
+}
+
+static void put_head(sheet_t *sheet, const char *name, const char *type,
+                     const char *help)
+{
+    put(sheet, "# HELP nanomdm_%s %s\n# TYPE nanomdm_%s %s\n", name, help,
+        name, type);
+}
+
+static void put_gauge(sheet_t *sheet, const char *name, const char *help,
+                      apr_int64_t value)
+{
+    put_head(sheet, name, "gauge", help);
+    put(sheet, "nanomdm_%s " I64 "\n", name, value);
+}
+
+/* Of a label: topics come from certificates. */
+static const char *escaped(apr_pool_t *p, const char *text)
+{
+    char *to = apr_palloc(p, 2 * strlen(text) + 1), *at = to;
+
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\' || *text == '\n') {
+            *at++ = '\\';
+        }
+        *at++ = *text == '\n' ? 'n' : *text;
+    }
+    *at = '\0';
+    return to;
+}
+
+static void put_counters(sheet_t *sheet, const nanomdm_status_t *status,
+                         nmdm_count_e which)
+{
+    const nmdm_family_t *f = nmdm_count_family(which);
+    const char *name = apr_pstrcat(sheet->pool, f->name, "_total", NULL);
+    int i, k;
+
+    put_head(sheet, name, "counter", f->help);
+    for (i = 0; i < f->n; i++) {
+        for (k = 0; k < f->seconds; k++) {
+            put(sheet, "nanomdm_%s", name);
+            if (f->key) {
+                put(sheet, "{%s=\"%s\"", f->key, f->values[i]);
+                if (f->second_key) {
+                    put(sheet, ",%s=\"%s\"", f->second_key,
+                        f->second_values[k]);
+                }
+                put(sheet, "}");
+            }
+            put(sheet, " " U64 "\n", nmdm_counted(status->counters, which,
+                                                  i, k));
+        }
+    }
+}
+
+/* Buckets that hold those before them as well. */
+static void put_durations(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_DURATION);
+    int i, k;
+
+    put_head(sheet, f->name, "histogram", f->help);
+    for (i = 0; i < f->n; i++) {
+        apr_uint64_t sum = nmdm_counted(status->counters,
+                                        NMDM_COUNT_MICROSECONDS, i, 0);
+        apr_uint64_t below = 0;
+
+        for (k = 0; k < f->seconds; k++) {
+            below += nmdm_counted(status->counters, NMDM_COUNT_DURATION, i,
+                                  k);
+            put(sheet, "nanomdm_%s_bucket{%s=\"%s\",le=\"%s\"} " U64 "\n",
+                f->name, f->key, f->values[i], f->second_values[k], below);
+        }
+        put(sheet, "nanomdm_%s_sum{%s=\"%s\"} " U64 ".%06d\n", f->name,
+            f->key, f->values[i], sum / 1000000, (int)(sum % 1000000));
+        put(sheet, "nanomdm_%s_count{%s=\"%s\"} " U64 "\n", f->name, f->key,
+            f->values[i], below);
+    }
+}
+
+static void put_certificates(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    int i;
+
+    put_head(sheet, "push_certificate_not_after_seconds", "gauge",
+             "When a push certificate ends, in seconds since 1970.");
+    for (i = 0; i < status->db.topics->nelts; i++) {
+        const nmdm_topic_t *topic = &APR_ARRAY_IDX(status->db.topics, i,
+                                                   nmdm_topic_t);
+
+        put(sheet, "nanomdm_push_certificate_not_after_seconds{topic=\"%s\"}"
+            " " I64 "\n", escaped(sheet->pool, topic->topic),
+            apr_time_sec(topic->not_after));
+    }
+}
+
+static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    const nmdm_figures_t *db = &status->db;
+    apr_time_t oldest = db->counted.oldest_pending;
+    int i;
+
+    put_gauge(sheet, "database_up", "Whether the database answers.",
+              !status->trouble);
+    if (status->trouble) {
+        return;
+    }
+    put_head(sheet, "database_latency_seconds", "gauge",
+             "What a trivial statement took.");
+    put(sheet, "nanomdm_database_latency_seconds %d.%06d\n",
+        (int)apr_time_sec(db->latency), (int)apr_time_usec(db->latency));
+    put_head(sheet, "enrollments", "gauge", "Enabled enrollments, of the"
+             " first 10000 of each type.");
+    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
+        put(sheet, "nanomdm_enrollments{type=\"%s\"} " I64 "\n",
+            NMDM_FIGURES_NAMES[i], db->counted.enabled[i].number);
+    }
+    if (db->counted.estimate) {
+        put_gauge(sheet, "enrollments_estimate", "Enrollments of all types,"
+                  " by the database's own estimate.", db->counted.estimate);
+    }
+    if (db->counted.has_queue) {
+        put_gauge(sheet, "pending_commands", "Commands that wait, counted to"
+                  " 10000.", db->counted.pending.number);
+        put_gauge(sheet, "oldest_pending_seconds", "Age of the oldest of"
+                  " these.", oldest ? apr_time_sec(status->now - oldest) : 0);
+        put_gauge(sheet, "silent_enrollments", "Enrollments pushed to again"
+                  " and again without an answer, counted to 1000.",
+                  db->counted.silent.number);
+        put_gauge(sheet, "put_off_enrollments", "Enrollments that have put a"
+                  " command off for more than a day, counted to 1000.",
+                  db->counted.put_off.number);
+    }
+    put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
+              " refused, counted to 1000.", db->refused.number);
+    if (db->has_outbox) {
+        put_gauge(sheet, "webhook_events_pending", "Durable events that"
+                  " wait, counted to 1000.", db->events_pending.number);
+        put_gauge(sheet, "webhook_events_dead", "Durable events given up,"
+                  " counted to 1000.", db->events_dead.number);
+    }
+    put_certificates(sheet, status);
+}
+
+nmdm_bytes_t nanomdm_metrics(apr_pool_t *p, const nanomdm_status_t *status)
+{
+    sheet_t sheet = { p, apr_array_make(p, 256, sizeof(const char *)) };
+    nmdm_bytes_t bytes;
+    int i;
+
+    put_head(&sheet, "info", "gauge", "The version of mod_nanomdm.");
+    put(&sheet, "nanomdm_info{version=\"" NMDM_VERSION "\"} 1\n");
+    put_database(&sheet, status);
+    put_gauge(&sheet, "seen_last_hour", "Enrollments that this server heard"
+              " of in the last hour, within two percent.",
+              (apr_int64_t)nmdm_counters_seen(status->counters,
+                                              NMDM_LAST_HOUR, status->now));
+    put_gauge(&sheet, "seen_last_day", "The same of the last day.",
+              (apr_int64_t)nmdm_counters_seen(status->counters,
+                                              NMDM_LAST_DAY, status->now));
+    put_gauge(&sheet, "identities_ending", "Identity certificates seen in the"
+              " last day that end within 30 days, within two percent.",
+              (apr_int64_t)nmdm_counters_seen(
+                  status->counters, NMDM_ENDING_LAST_DAY, status->now));
+    for (i = 0; i < NMDM_COUNT_DURATION; i++) {
+        put_counters(&sheet, status, i);
+    }
+    put_durations(&sheet, status);
+    bytes.data = apr_array_pstrcat(p, sheet.lines, 0);
+    bytes.len = strlen(bytes.data);
+    return bytes;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_record.c -- NanoMDMDump: whole exchanges with devices, written
+ * into a file for whoever wants to know what was said.
+ *
+ * A record begins, ends and is divided by lines with the trace ID, which the
+ * client did not know when it sent its part. It is written at once, so that
+ * those of all threads and children stay apart. */
+
+#include "mod_nanomdm.h"
+#include "nmdm_plist.h"
+#include "nmdm_time.h"
+#include "nmdm_webhook.h"
+
+#include <apr_atomic.h>
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
+
+#define ALL_DUMPS "nanomdm:dumps"
+
+/* One NanoMDMDump. */
+struct nanomdm_dump_t {
+    const char *path;
+    int shows_secrets;
+    apr_file_t *file;           /* opened by the parent */
+    apr_uint32_t complained;    /* about a write: in this minute since 1970 */
+};
+
+/* ---- The directive ---- */
+
+static apr_array_header_t *all_dumps(apr_pool_t *pconf)
+{
+    void *found = NULL;
+
+    apr_pool_userdata_get(&found, ALL_DUMPS, pconf);
+    if (!found) {
+        found = apr_array_make(pconf, 1, sizeof(nanomdm_dump_t *));
+        apr_pool_userdata_setn(found, ALL_DUMPS, NULL, pconf);
+    }
+    return found;
+}
+
+static int is_folder(apr_pool_t *p, const char *path)
+{
+    apr_finfo_t info;
+
+    return apr_stat(&info, path, APR_FINFO_TYPE, p) == APR_SUCCESS
+        && info.filetype == APR_DIR;
+}
+
+const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
+                             const char *word)
+{
+    nanomdm_dump_t *dump = apr_pcalloc(cmd->pool, sizeof(*dump));
+    const char *wrong = NULL;
+
+    dump->path = ap_server_root_relative(cmd->pool, path);
+    dump->shows_secrets = word != NULL;
+    if (*path == '|') {
+        wrong = "programs are not written to, because records would mix in a"
+                " pipe; name a file";
+    }
+    else if (!dump->path || is_folder(cmd->temp_pool, dump->path)) {
+        wrong = "a folder; name a file";
+    }
+    else if (!is_folder(cmd->temp_pool,
+                        ap_make_dirstr_parent(cmd->temp_pool, dump->path))) {
+        wrong = "its folder does not exist; make it, for root alone";
+    }
+    else if (word && strcmp(word, "secrets")) {
+        return apr_psprintf(cmd->pool, "%s \"%s\": write nothing behind the"
+                            " path, or secrets to have them in it",
+                            cmd->cmd->name, word);
+    }
+    if (wrong) {
+        return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, path,
+                            wrong);
+    }
+    APR_ARRAY_PUSH(all_dumps(cmd->pool), nanomdm_dump_t *) = dump;
+    ((nanomdm_conf_t *)conf)->dump = dump;
+    return NULL;
+}
+
+const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump)
+{
+    return apr_pstrcat(p, dump->path, dump->shows_secrets ? " secrets" : "",
+                       NULL);
+}
+
+/* By root, like a log; a restart opens it anew. */
+static int open_dumps(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                      server_rec *s)
+{
+    apr_array_header_t *dumps = all_dumps(pconf);
+    int i;
+
+    (void)plog;
+    (void)ptemp;
+    for (i = 0; i < dumps->nelts; i++) {
+        nanomdm_dump_t *dump = APR_ARRAY_IDX(dumps, i, nanomdm_dump_t *);
+        apr_status_t rv = apr_file_open(
+            &dump->file, dump->path, APR_FOPEN_WRITE | APR_FOPEN_APPEND
+                                     | APR_FOPEN_CREATE | APR_FOPEN_LARGEFILE,
+            APR_FPROT_UREAD | APR_FPROT_UWRITE, pconf);
+
+        if (rv != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, rv, s,
+                         NMDMNO(2001) "NanoMDMDump \"%s\": cannot be opened;"
+                         " name a file that the user who starts httpd may"
+                         " write", dump->path);
+            return DONE;
+        }
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, NMDMNO(2002)
+                     "NanoMDMDump writes what devices and this server say to"
+                     " each other, %s secrets, into %s",
+                     dump->shows_secrets ? "with" : "without", dump->path);
+    }
+    return OK;
+}
+
+/* ---- While a request is served ---- */
+
+static const nanomdm_dump_t *dump_of(request_rec *r)
+{
+    const nanomdm_dump_t *dump = nanomdm_conf(r)->dump;
+    const char *handler = dump ? nanomdm_configured_handler(r) : NULL;
+
+    return nanomdm_is_device_handler(handler)
+        || (handler && !strcmp(handler, "nanomdm-migration")) ? dump : NULL;
+}
+
+int nanomdm_is_recorded(request_rec *r)
+{
+    return dump_of(r) != NULL;
+}
+
+/* Of the request that the client made: error documents are others. */
+static nanomdm_verdict_t *exchange(request_rec *r)
+{
+    while (r->prev) {
+        r = r->prev;
+    }
+    return nanomdm_verdict(r);
+}
+
+void nanomdm_record_body(request_rec *r, nmdm_bytes_t body)
+{
+    exchange(r)->body = body;
+}
+
+void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply)
+{
+    exchange(r)->reply = reply;
+}
+
+void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert)
+{
+    exchange(r)->cert_sha256 = cert->sha256;
+}
+
+/* ---- One record ---- */
+
+/* What commands and tokens carry, beside what devices send: passwords, and
+ * whole profiles. */
+static const char *const SECRETS_SENT[] = {
+    "BootstrapToken", "UnlockToken", "TokenData", "Payload",
+    "MDMProfileData", "WiFiProfileData", "PIN", "Password", "NewPassword",
+    "CurrentPassword", "passwordHash", NULL
+};
+
+typedef struct {
+    apr_pool_t *pool;
+    request_rec *r;
+    const nanomdm_dump_t *dump;
+    const char *trace_id;
+    apr_array_header_t *parts;  /* struct iovec */
+} record_t;
+
+static void put_bytes(record_t *record, nmdm_bytes_t bytes)
+{
+    APR_ARRAY_PUSH(record->parts, struct iovec)
+        = (struct iovec){ (void *)bytes.data, bytes.len };
+}
+
+static void put(record_t *record, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void put(record_t *record, const char *fmt, ...)
+{
+    nmdm_bytes_t bytes;
+    va_list args;
+
+    va_start(args, fmt);
+    bytes.data = apr_pvsprintf(record->pool, fmt, args);
+    va_end(args);
+    bytes.len = strlen(bytes.data);
+    put_bytes(record, bytes);
+}
+
+/* One line, whatever the client put into it. */
+static const char *on_one_line(const record_t *record, const char *text)
+{
+    return text ? ap_escape_logitem(record->pool, text) : "";
+}
+
+static void put_header(record_t *record, const char *name)
+{
+    static const char *const MASKED[] = { "Authorization", "Mdm-Signature" };
+    const char *value = apr_table_get(record->r->headers_in, name);
+    apr_size_t i;
+
+    if (!value) {
+        return;
+    }
+    for (i = 0; i < sizeof(MASKED) / sizeof(*MASKED); i++) {
+        if (!record->dump->shows_secrets && !strcasecmp(name, MASKED[i])) {
+            value = "redacted";
+        }
+    }
+    put(record, "%s: %s\n", name, on_one_line(record, value));
+}
+
+static void put_head(record_t *record, const nanomdm_verdict_t *exchange)
+{
+    static const char *const NAMES[] = {
+        "Host", "User-Agent", "Content-Type", "Content-Length",
+        "Transfer-Encoding", "Authorization", "Mdm-Signature",
+        "X-Forwarded-For", "Forwarded", "Via", "traceparent"
+    };
+    request_rec *r = record->r;
+    const apr_array_header_t *sources = nanomdm_identity_sources(
+        record->pool, nanomdm_conf(r));
+    const char *id = apr_table_get(r->notes, "NANOMDM_ID");
+    int i;
+
+    put(record, "==== %s %s %s %s\n%s\n", record->trace_id,
+        nmdm_time_rfc3339(record->pool, r->request_time),
+        r->useragent_ip, id ? on_one_line(record, id) : "-",
+        on_one_line(record, r->the_request));
+    for (i = 0; i < (int)(sizeof(NAMES) / sizeof(*NAMES)); i++) {
+        put_header(record, NAMES[i]);
+    }
+    for (i = 0; i < sources->nelts; i++) {
+        nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+                                                  nanomdm_source_t);
+
+        if (source->from == NANOMDM_FROM_HEADER) {
+            put_header(record, source->header);
+        }
+    }
+    put(record, "---- %s identity %s\n", record->trace_id,
+        exchange->cert_sha256 ? exchange->cert_sha256 : "-");
+}
+
+static void put_masked(record_t *record, nmdm_bytes_t body,
+                       const char *const *secrets)
+{
+    apr_size_t len;
+
+    put_bytes(record, nmdm_plist_redact_part(&len, record->pool, body,
+                                             secrets));
+    while (len < body.len && apr_isspace(body.data[len])) {
+        len++;
+    }
+    if (len < body.len) {
+        put(record, "---- %s %" APR_SIZE_T_FMT " more bytes, not shown\n",
+            record->trace_id, body.len - len);
+    }
+}
+
+static void put_body(record_t *record, const nanomdm_verdict_t *exchange)
+{
+    nmdm_bytes_t body = exchange->body;
+
+    if (!body.data) {
+        put(record, "---- %s body, not read\n", record->trace_id);
+        return;
+    }
+    put(record, "---- %s body of %" APR_SIZE_T_FMT " bytes\n",
+        record->trace_id, body.len);
+    if (record->dump->shows_secrets) {
+        put_bytes(record, body);
+        put(record, "\n");
+    }
+    else if (body.len) {
+        put_masked(record, body, NMDM_WEBHOOK_SECRETS);
+    }
+}
+
+/* An error's body is a phrase of ours. */
+static void put_reply(record_t *record, const nanomdm_verdict_t *exchange)
+{
+    nmdm_bytes_t reply = exchange->reply;
+    request_rec *last = record->r;
+
+    while (last->next) {
+        last = last->next;
+    }
+    put(record, "---- %s reply %s, %s, %" APR_SIZE_T_FMT " bytes\n",
+        record->trace_id, ap_get_status_line(last->status),
+        last->content_type ? last->content_type : "-", reply.len);
+    if (record->dump->shows_secrets || ap_is_HTTP_ERROR(last->status)) {
+        put_bytes(record, reply);
+        put(record, "\n");
+    }
+    else if (reply.len) {
+        put_masked(record, reply, SECRETS_SENT);
+    }
+    put(record, "==== %s end\n", record->trace_id);
+}
+
+/* ---- Writing ---- */
+
+/* At most once a minute. */
+static int may_complain(nanomdm_dump_t *dump)
+{
+    apr_uint32_t now = (apr_uint32_t)(apr_time_sec(apr_time_now()) / 60);
+    apr_uint32_t last = apr_atomic_read32(&dump->complained);
+
+    return now != last
+        && apr_atomic_cas32(&dump->complained, now, last) == last;
+}
+
+/* All at once: between two writes another could write. */
+static void append(record_t *record, nanomdm_dump_t *dump)
+{
+    const struct iovec *parts = (const void *)record->parts->elts;
+    apr_size_t all = 0, written = 0;
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < record->parts->nelts; i++) {
+        all += parts[i].iov_len;
+    }
+    rv = apr_file_writev(dump->file, parts, (apr_size_t)record->parts->nelts,
+                         &written);
+    if ((rv != APR_SUCCESS || written < all) && may_complain(dump)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, record->r, NMDMNO(2003)
+                      "NanoMDMDump \"%s\": %" APR_SIZE_T_FMT " of %"
+                      APR_SIZE_T_FMT " bytes written; the exchange %s is not"
+                      " in it, devices are served all the same", dump->path,
+                      written, all, record->trace_id);
+    }
+}
+
+/* At the end of a request, so that whatever refused it is in it as well. */
+static int write_record(request_rec *r)
+{
+    nanomdm_dump_t *dump = nanomdm_conf(r)->dump;
+    const nanomdm_verdict_t *exchange;
+    record_t record = { .r = r, .dump = dump };
+
+    if (!dump_of(r)) {
+        return DECLINED;
+    }
+    exchange = nanomdm_verdict(r);
+    apr_pool_create(&record.pool, r->pool);
+    record.parts = apr_array_make(record.pool, 32, sizeof(struct iovec));
+    record.trace_id = apr_table_get(r->notes, "NANOMDM_TRACE_ID");
+    if (!record.trace_id) {
+        record.trace_id = nanomdm_new_trace_id(record.pool);
+    }
+    put_head(&record, exchange);
+    put_body(&record, exchange);
+    put_reply(&record, exchange);
+    append(&record, dump);
+    apr_pool_destroy(record.pool);
+    return OK;
+}
+
+void nanomdm_record_hooks(void)
+{
+    ap_hook_open_logs(open_dumps, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(write_record, NULL, NULL, APR_HOOK_MIDDLE);
+}

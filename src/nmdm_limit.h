@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_limit.h -- how often a device may come: a bucket for each certificate.
+ *
+ * The buckets live in memory that children share, of a size that never
+ * changes. Whoever finds no free place takes that of the bucket that is
+ * nearest to full: the worst that can happen to anybody is to be forgiven. */
+
+#ifndef NMDM_LIMIT_H
+#define NMDM_LIMIT_H
+
+#include "nmdm.h"
+
+typedef struct nmdm_limit_t {
+    apr_interval_time_t each;   /* between requests in the long run; 0: none */
+    int burst;                  /* how many may come at once */
+    const char *text;           /* as an administrator writes it */
+} nmdm_limit_t;
+
+typedef struct nmdm_limits_t nmdm_limits_t;
+
+/* Memory for all buckets: a caller's, zeroed. */
+apr_size_t nmdm_limits_size(void);
+
+/* Counts a request of the certificate with this SHA-256. Returns whether it is
+ * within the limit; if not, *wait is how long until the next one will be, and
+ * *is_news whether that was not said of this bucket in this minute. What is
+ * refused is not counted. limits may be NULL: nobody counts. */
+int nmdm_limits_take(nmdm_limits_t *limits, apr_interval_time_t *wait,
+                     int *is_news, const char *sha256,
+                     const nmdm_limit_t *limit, apr_time_t now);
+
+#endif /* NMDM_LIMIT_H */

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk of the database is full: devices come again later."""
+
+import base64
+import contextlib
+import os
+
+import pytest
+
+from databases import MariaDB
+from device import Operator, command
+from system import NotHere, SmallDisk
+from tables import result
+
+
+class SmallMariaDB(MariaDB):
+    """All its tables in one file, which does not grow."""
+
+    files = "ibdata1:12M;ibdata2:8M"
+
+    def command(self):
+        return [*super().command(), "--innodb-file-per-table=0",
+                f"--innodb-data-file-path={self.files}"]
+
+    def fill(self):
+        """The reports will."""
+
+    def free(self):
+        self.files += ";ibdata3:64M"
+        self.restart()
+
+
+def on_small_disk(db, folder):
+    try:
+        return SmallDisk(folder, db.server.user)
+    except NotHere as problem:
+        pytest.skip(f"mount: {problem}")
+
+
+@pytest.fixture
+def small(db_server):
+    """A database, and what fills it and frees it."""
+    with contextlib.ExitStack() as stack:
+        if db_server.kind == "mysql":
+            server = SmallMariaDB()
+            stack.callback(server.remove)
+            server.start()
+            yield server.fresh(), server
+            return
+        db = db_server.fresh()
+        folder = (db_server.path(db.name).parent
+                  if db.kind == "sqlite3"
+                  else db_server.folder / f"disk-{db.name}")
+        folder.mkdir(exist_ok=True)
+        disk = on_small_disk(db, folder)
+        stack.callback(disk.remove)
+        if db.kind == "pgsql":
+            db_server.admin_execute(f"CREATE TABLESPACE small_{db.name}"
+                                    f" LOCATION '{folder}'")
+            db_server.admin_execute(f"ALTER DATABASE {db.name}"
+                                    f" SET TABLESPACE small_{db.name}")
+        yield db, disk
+
+
+def test_a_full_disk_is_503(small, httpd, device, expect_log):
+    """A report that is not stored is never 200, and comes again."""
+    db, disk = small
+    server = httpd(db, extra_server="NanoMDMSchema auto")
+    mac = device(server).enroll()
+    operator = Operator(server)
+    uuids = []
+    for _ in range(40):
+        uuid, plist = command()
+        uuids.append(uuid)
+        assert operator.enqueue(mac.id, plist).status == 200
+    expect_log("nanomdm:error", "NMDM0101")
+    expect_log("NMDM1502|NMDM0712|AH006\\d\\d|AH02655", optional=True)
+    disk.fill()
+    answers = {uuid: mac.acknowledge(uuid, Text=base64.b64encode(
+        os.urandom(250000)).decode()) for uuid in uuids}
+    refused = {uuid for uuid, answer in answers.items()
+               if answer.status != 200}
+    assert refused
+    for uuid in refused:
+        assert answers[uuid].status == 503, answers[uuid]
+        assert answers[uuid].headers["Retry-After"] == "5"
+        assert answers[uuid].body == b"Service Unavailable\n"
+    assert mac.idle().status == 200
+    disk.free()
+    for uuid in uuids:
+        stored = result(db, mac, uuid)
+        assert (stored is None) is (uuid in refused)
+    for uuid in refused:
+        assert mac.acknowledge(uuid).status == 200
+        assert result(db, mac, uuid).status == "Acknowledged"
+    operator.close()
