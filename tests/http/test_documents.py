@@ -694,7 +694,7 @@ def check_commands(desk, mac, operator):
     assert mac.idle().body == next_plist
 
 
-STRICT_TLS = TLS.replace("optional_no_ca", """optional
+STRICT_TLS = TLS.replace("optional_no_ca", """require
 SSLCACertificateFile "{folder}/device-ca.pem\"""")
 
 
