@@ -10,7 +10,7 @@ import pytest
 
 from device import Operator, command
 from system import wait_until
-from tables import count, fill_queues, insert, result
+from tables import count, fill_queues, insert, result, set_updated
 from test_storage import Owners, load_upgrades, nanomdm_database
 
 DAYS = "NanoMDMRetention 30"
@@ -20,19 +20,8 @@ def days_ago(days):
     return datetime.datetime.utcnow() - datetime.timedelta(days=days)
 
 
-def set_updated(db, table, days, device, uuid):
-    """As if a row had last been changed so long ago."""
-    text = days_ago(days).strftime("%Y-%m-%d %H:%M:%S.000")
-    if db.kind == "pgsql":    # a trigger there sets the time of any change
-        db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    db.execute(f"UPDATE {table} SET updated_at = %s"
-               " WHERE id = %s AND command_uuid = %s", text, device.id, uuid)
-    if db.kind == "pgsql":
-        db.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-
 def age(db, device, uuid, days):
-    set_updated(db, "command_results", days, device, uuid)
+    set_updated(db, "command_results", days_ago(days), device, uuid)
 
 
 def hurry(db):
@@ -120,7 +109,7 @@ def test_what_was_cancelled_goes(house):
     uuids = [home.order([mac], "DeviceInformation") for _ in range(2)]
     assert home.operator.call("DELETE", f"/v1/queue/{mac.id}").status == 204
     assert not count(home.db, "enrollment_queue", "active = TRUE")
-    set_updated(home.db, "enrollment_queue", 31, mac, uuids[0])
+    set_updated(home.db, "enrollment_queue", days_ago(31), mac, uuids[0])
     hurry(home.db)
     assert wait_until(lambda: is_gone(home.db, uuids[0]))
     assert not is_gone(home.db, uuids[1])

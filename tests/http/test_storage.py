@@ -5,6 +5,7 @@ import base64
 import datetime
 import pwd
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -397,7 +398,7 @@ def test_times_are_finer_than_a_second(enrolled, db):
 def test_s11_anything_round_trips(device, operator, db, evil):
     """S11: ids, names, serial, topic, UUID, status; no injection."""
     tables = table_names(db)
-    mac = device(udid=f"{evil} {time.time_ns()}", topic=evil)
+    mac = device(udid=f"{evil} {uuid4()}", topic=evil)
     mac.serial, mac.push_magic = evil, evil
     mac.enroll()
     user = mac.user(user_id=evil, short_name=evil,
@@ -408,7 +409,7 @@ def test_s11_anything_round_trips(device, operator, db, evil):
     assert user_columns(db, user, "user_short_name",
                         "user_long_name") == (evil, evil)
 
-    uuid, plist = command(evil, f"{evil} {time.time_ns()}")
+    uuid, plist = command(evil, f"{evil} {uuid4()}")
     answer = operator.enqueue([mac.id, user.id], plist)
     assert answer.status == 200, answer
     assert (answer.json["command_uuid"],
