@@ -153,9 +153,11 @@ def fill_history(db, macs, number, days):
 
 
 @pytest.mark.parametrize("way", ["graceful", "kill"])
-def test_a_child_that_ends_in_the_middle(house, expect_log, way):
+def test_a_child_that_ends_in_the_middle(house, expect_log, db_server, way):
     """Of a stride: what waits is still there, and the next child goes on
     once the lease is over."""
+    if way == "graceful" and db_server.kind != "sqlite3":
+        pytest.skip("ends in good order, whatever the database")
     home = house(DAYS)
     db, server = home.db, home.server
     macs = [home.enroll() for _ in range(10)]
