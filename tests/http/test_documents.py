@@ -5,7 +5,6 @@ What is not run says why, where a document is read.
 """
 
 import contextlib
-import http.client
 import json
 import os
 import plistlib
