@@ -5,6 +5,7 @@ What is not run says why, where a document is read.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import plistlib
@@ -720,17 +721,21 @@ def check_identities(desk, server, operator, httpd, ca, one):
     assert stranger.token_update().status == 500
 
     grep = desk.read.sh("grep -E")
-    old = Device(server, ca.issue(start=-9, days=-2))
+    brief = Device(server, ca.issue(days=8 / 86400)).enroll()
     assert desk.ask(grep) == ""
-    assert old.authenticate().status == 400
+    assert wait_until(lambda: brief.idle().status == 400, pause=0.5)
     assert "NMDM0306" in desk.ask(grep)
+    mark = server.mark()
+    brief.close()
+    assert brief.idle().status == 400
+    assert "NMDM0306" in server.log_since(mark)
     desk.server = httpd(replace={"tls": STRICT_TLS})
-    strict = Device(desk.server, old.identity)
+    strict = Device(desk.server, brief.identity)
     with pytest.raises((OSError, http.client.HTTPException)):
         strict.authenticate()
     assert wait_until(lambda: "AH02276" in desk.ask(grep))
     desk.server = server
-    for each in moved, changed, stranger, old, strict:
+    for each in moved, changed, stranger, brief, strict:
         each.close()
 
 
