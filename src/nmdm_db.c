@@ -267,8 +267,7 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     return NULL;
 }
 
-/* With a session, but perhaps without tables. */
-static nmdm_err_t *take_connection(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
@@ -297,7 +296,7 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
     if (ctx->db) {
         return NULL;
     }
-    NMDM_TRY(take_connection(ctx));
+    NMDM_TRY(nmdm_db_take(ctx));
     if (lender->check_schema
         && !apr_atomic_read32(&lender->schema->checked)) {
         NMDM_TRY(lender->check_schema(ctx));
@@ -369,7 +368,7 @@ static nmdm_err_t *work_alone(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                               nmdm_unit_fn work, void *baton,
                               const char **wal_path)
 {
-    NMDM_TRY(take_connection(ctx));
+    NMDM_TRY(nmdm_db_take(ctx));
     if (ctx->db->session->wal_path) {
         *wal_path = apr_pstrdup(ctx->pool, ctx->db->session->wal_path);
         NMDM_TRY(settle_doubt(ctx));

@@ -501,21 +501,35 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     return NULL;
 }
 
+/* Whoever writes to SQLite takes a connection during its turn, so whoever waits
+ * for one keeps none: the last of them would wait for ever. */
+static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
+{
+    int is_sqlite = ctx->db->dialect == NMDM_SQLITE3;
+    nmdm_err_t *err = NULL;
+
+    if (is_sqlite) {
+        nmdm_db_release(ctx);
+    }
+    apr_thread_mutex_lock(ctx->lender->writer);
+    if (is_sqlite) {
+        err = nmdm_db_take(ctx);
+    }
+    if (!err) {
+        err = check(ctx, 1);
+    }
+    apr_thread_mutex_unlock(ctx->lender->writer);
+    return err;
+}
+
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
 {
-    nmdm_err_t *err;
     int may_create = mode == NMDM_SCHEMA_AUTO
         || (mode == NMDM_SCHEMA_BY_DIALECT
             && ctx->db->dialect == NMDM_SQLITE3);
 
-    if (ctx->lender->writer && may_create) {
-        apr_thread_mutex_lock(ctx->lender->writer);
-    }
-    err = check(ctx, may_create);
-    if (ctx->lender->writer && may_create) {
-        apr_thread_mutex_unlock(ctx->lender->writer);
-    }
-    return err;
+    return ctx->lender->writer && may_create ? check_in_turn(ctx)
+                                             : check(ctx, may_create);
 }
 
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)

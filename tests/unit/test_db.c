@@ -7,6 +7,7 @@
 #include "nmdm_store.h"
 
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,40 @@ static void a_writer_holds_no_connection_while_it_waits(void **state)
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_true(w->is_lent);
     nmdm_db_release(ctx);
+}
+
+static void *APR_THREAD_FUNC read_once(apr_thread_t *thread, void *ctx)
+{
+    work_t work = { .topic = "t" };
+
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
+    nmdm_db_release(ctx);
+    (void)thread;
+    return NULL;
+}
+
+/* The only one may be what the writer waits for. */
+static void who_waits_to_check_the_tables_holds_no_connection(void **state)
+{
+    world_t *w = *state;
+    nmdm_ctx_t *ctx = request(w, NULL);
+    apr_thread_t *thread;
+    apr_status_t ended;
+    int was_lent = 1, i;
+
+    apr_thread_mutex_lock(w->lender.writer);
+    w->borrows = 0;
+    w->schema.checked = 0;
+    assert_int_equal(apr_thread_create(&thread, NULL, read_once, ctx,
+                                       w->pool), APR_SUCCESS);
+    for (i = 0; i < 500 && was_lent; i++) {
+        apr_sleep(apr_time_from_msec(10));
+        was_lent = !w->borrows || w->is_lent;
+    }
+    apr_thread_mutex_unlock(w->lender.writer);
+    apr_thread_join(&ended, thread);
+    assert_false(was_lent);
+    assert_int_equal(w->schema.checked, 1);
 }
 
 static void a_lender_without_a_connection_is_asked_again(void **state)
@@ -564,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DB_TEST(a_connection_is_borrowed_once_for_many_units),
         DB_TEST(a_writer_holds_no_connection_while_it_waits),
+        DB_TEST(who_waits_to_check_the_tables_holds_no_connection),
         DB_TEST(a_lender_without_a_connection_is_asked_again),
         DB_TEST(a_lender_without_a_connection_is_given_up_in_time),
         DB_TEST(a_refusal_is_not_repeated),
