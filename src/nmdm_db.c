@@ -226,19 +226,16 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
 {
     nmdm_db_t *db = ctx->db;
     session_t *session;
-    nmdm_err_t *err;
 
     session = apr_pcalloc(db->pool, sizeof(*session));
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
-    db->session = session;
-    err = settle(ctx);
-    if (err) {
-        db->session = NULL;
-        return err;
-    }
     apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
                  session);
+    db->session = session;
+    session->stale = 1;         /* until it is settled, now or by renew() */
+    NMDM_TRY(settle(ctx));
+    session->stale = 0;
     return NULL;
 }
 

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The sanitizers' header is not installed everywhere. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
 /* ---- Work to be done in a unit ---- */
 
 typedef struct {
@@ -451,6 +454,36 @@ static void a_new_database_gets_its_tables_once(void **state)
     world_end(w);
 }
 
+/* What is kept with the connection stays as long as that, which mod_dbd does not
+ * drop. */
+static void a_file_that_is_no_database_costs_no_memory(void **state)
+{
+    world_t *w = world_make_empty(*state);
+    size_t before = 0, after;
+    int i;
+
+    world_end(w);
+    assert_int_equal(apr_dbd_open_ex(
+        w->db.driver, *state, temp_file(*state, "neither a database nor empty,"
+                                        " and longer than a header of one is:"
+                                        " a hundred bytes and a few more"),
+        &w->db.handle, NULL), APR_SUCCESS);
+    for (i = 0; i < 12; i++) {
+        nmdm_ctx_t *ctx = request(w, NULL);
+
+        apr_pool_create(&ctx->pool, *state);
+        REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_READ, nothing, NULL),
+                NMDM_INTERNAL, "file is not a database");
+        apr_pool_destroy(ctx->pool);
+        if (i == 1) {
+            before = __sanitizer_get_current_allocated_bytes();
+        }
+    }
+    after = __sanitizer_get_current_allocated_bytes();
+    assert_in_range(after, 0, before + 16384);
+    world_end(w);
+}
+
 static void a_check_alone_makes_nothing(void **state)
 {
     world_t *w = world_make_empty(*state);
@@ -637,6 +670,7 @@ int main(void)
         DB_TEST(an_error_names_id_statement_and_reason_in_one_line),
         TEST(without_tables_nothing_works_and_the_error_says_how),
         TEST(a_new_database_gets_its_tables_once),
+        TEST(a_file_that_is_no_database_costs_no_memory),
         TEST(a_check_alone_makes_nothing),
         TEST(a_failed_creation_leaves_nothing),
         DB_TEST(a_missing_column_is_noticed),
