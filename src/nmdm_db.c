@@ -212,6 +212,11 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
         /* Short: the driver sleeps with a lock of the whole process held. */
         NMDM_TRY(nmdm_db_run(ctx, "PRAGMA busy_timeout = 20"));
         return settle_durability(ctx);
+    case NMDM_PGSQL:
+        /* Every statement has its index. A plan that was made while a table
+         * was small, and is kept, would read the whole of it until it is
+         * analyzed. */
+        return nmdm_db_run(ctx, "SET enable_seqscan = off");
     case NMDM_MYSQL:
         /* Without gap locks, devices that answer one command at the same
          * time do not lock each other out. */
