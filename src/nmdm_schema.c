@@ -213,8 +213,8 @@ static nmdm_err_t *look_for(nmdm_ctx_t *ctx, int *is_there, const char *name)
     static const char *const QUERIES[] = {
         "SELECT COUNT(*) FROM sqlite_master WHERE name = ('",
         "SELECT COUNT(to_regclass('",
-        "SELECT COUNT(*) FROM information_schema.tables"
-        " WHERE table_schema = DATABASE() AND table_name = ('"
+        ("SELECT COUNT(*) FROM information_schema.tables"
+         " WHERE table_schema = DATABASE() AND table_name = ('")
     };
     static const char *const ENDS[] = { "')", "'))", "')" };
     const char *count;

@@ -216,6 +216,7 @@ def measure(report, stack, mode, kind, folder, devices, baseline):
     count_trips(report, bench, new)
     weigh(report, bench, new)
     fan_out(report, bench, new)
+    tell(report, bench, new)
     push(report, bench)
 
 
@@ -395,6 +396,33 @@ def fan_out(report, bench, httpd):
         report.goal(bench.kind, f"one command for {MANY} devices{words},"
                     " errors", failed, 0)
     deleting.stop()
+
+
+# ---- webhooks ----
+
+def tell(report, bench, receiver):
+    """What an event costs that is kept until it is taken; its receiver is
+    httpd, with a rule for each."""
+    httpds = {
+        delivery: bench.httpd(fresh(bench.server), extra_vhost=(
+            f"NanoMDMWebhookURL http://127.0.0.1:{receiver.port}/taken\n"
+            f"NanoMDMWebhookDelivery {delivery}\n"))
+        for delivery in ("besteffort", "durable")}
+    for httpd in httpds.values():
+        bench.enrol(httpd, 0)
+    names = {delivery: f"round trip, webhook {delivery}"
+             for delivery in httpds}
+    runs = take_turns(bench.rounds, {
+        names[delivery]: lambda turn, httpd=httpd: bench.roundtrip(httpd)
+        for delivery, httpd in httpds.items()})
+    for name, each in runs.items():
+        report.row(bench.kind, name, each)
+    report.compare(bench.kind, f"{names['durable']}, requests/s of"
+                   " besteffort's", ratio(runs[names["durable"]],
+                                          runs[names["besteffort"]]))
+    for httpd in httpds.values():
+        httpd.stop()
+        assert "NMDM150" not in httpd.error_log(), httpd.error_log()
 
 
 # ---- push ----

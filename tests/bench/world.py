@@ -34,6 +34,7 @@ PROXIED = """\
     NanoMDMIdentity header:X-Client-Cert
     NanoMDMTrustedProxy 127.0.0.1
 </Location>
+Redirect 204 /taken
 """
 STATUS = """\
 <Location "/status">

@@ -125,7 +125,6 @@ def nobody_was_turned_away(verdict, fleet):
 
 def servers_stop_whole(verdict, nodes, killed):
     """No crash but the wanted ones, nothing hung, nothing left."""
-    time.sleep(0.2)             # no worker is busy: see Httpd.stop
     for node in nodes:
         if not node.process:
             continue

@@ -159,7 +159,7 @@ class Apns:
         return {**{name: getattr(self, name) for name in names},
                 "open": len(self._open)}
 
-    def wait_for(self, streams, seconds=15):
+    def wait_for(self, streams, seconds=30):
         """Until so many requests have come; whether they did."""
         end = time.monotonic() + seconds
         while self.streams < streams and time.monotonic() < end:

@@ -8,6 +8,7 @@ import pytest
 import ca as certs
 from databases import KINDS
 from device import Device, Operator
+import server as httpd_server
 from server import Announcement, Httpd
 from system import ROOT, wait_until
 
@@ -97,7 +98,7 @@ class Harness:
                          if not any(httpd.has_logged(announcement)
                                     for httpd in self.servers)]
             return not missed
-        wait_until(all_came, seconds=3)
+        wait_until(all_came, seconds=httpd_server.PATIENCE)
         return missed
 
 

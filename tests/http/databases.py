@@ -6,6 +6,7 @@ fresh() makes a new database in it, with what httpd and a test need to
 reach it.
 """
 
+import atexit
 import contextlib
 import itertools
 import pathlib
@@ -89,6 +90,7 @@ class Server:
 
     kind = None
     user = None
+    unused = {}                 # kind: where data nobody has used is kept
 
     def __init__(self, durable=False):
         """durable: write through to the disk.  Otherwise a commit still
@@ -109,11 +111,25 @@ class Server:
     def create(self):
         """Fill the new folder."""
 
+    def make_data(self, make):
+        """The folder "data", made for the first server of a kind and copied
+        for the others."""
+        data = self.folder / "data"
+        if self.kind in self.unused:
+            copy(self.unused[self.kind], data)
+            return
+        make()
+        kept = temp_folder(f"{self.kind}-data")
+        atexit.register(remove_folder, kept)
+        copy(data, kept / "data")
+        self.unused[self.kind] = kept / "data"
+
     def launch(self):
         with open(self.folder / "server.log", "ab") as log:
             self.process = spawn(self.command(), log, user=self.user,
                                  cwd=self.folder)
-        wait_until(lambda: self.process.poll() is not None or self.alive())
+        wait_until(lambda: self.process.poll() is not None or self.alive(),
+                   seconds=60)
         if not self.alive():
             raise RuntimeError(f"{self.kind} does not start:\n"
                                + self.log())
@@ -148,7 +164,10 @@ class Server:
         self.start()
 
     def remove(self):
-        self.stop()
+        if self.process:                  # what goes need not be tidy
+            self.process.send_signal(self.quit_signal)
+            self.process.wait()
+        self.process = None
         if self.folder:
             remove_folder(self.folder)
         self.folder = None
@@ -160,6 +179,10 @@ class Server:
         if schema:
             self.load(name, schema)
         return database
+
+
+def copy(source, target):
+    run("cp", "-a", "--sparse=always", source, target)
 
 
 class Sqlite(Server):
@@ -200,15 +223,23 @@ class Postgres(Server):
     kind = "pgsql"
     user = "postgres"
     stop_signal = signal.SIGINT           # "fast": waits for no client
+    quit_signal = signal.SIGQUIT          # "immediate"
 
     def create(self):
+        self.templates = {}               # SQL file: database made with it
+        self.make_data(self.initialise)
+
+    def initialise(self):
         run("setpriv", *as_user(self.user), POSTGRES / "initdb",
             "--no-sync", "--auth-local=trust", "--encoding=UTF8",
-            "--auth-host=scram-sha-256", "--locale=C.UTF-8",
+            "--auth-host=md5", "--locale=C.UTF-8",
             "--username=postgres", self.folder / "data",
             cwd=self.folder)
         self.launch()
-        self.admin_execute(f"CREATE ROLE {USER} LOGIN"
+        # With SCRAM a child's ten connections would cost more than all else
+        # in its start.
+        self.admin_execute("SET password_encryption = 'md5';"
+                           f"CREATE ROLE {USER} LOGIN"
                            f" PASSWORD '{PASSWORD}'")
         self.stop()
 
@@ -235,8 +266,18 @@ class Postgres(Server):
         connection.cursor().execute(sql)
         connection.close()
 
-    def create_database(self, name):
-        self.admin_execute(f"CREATE DATABASE {name} OWNER {USER}")
+    def fresh(self, schema=None):
+        """A script is run once: databases are copies of the first."""
+        if not schema:
+            return super().fresh()
+        if schema not in self.templates:
+            self.templates[schema] = super().fresh(schema).name
+        return self.create_database(f"nanomdm_{next(self.numbers)}",
+                                    self.templates[schema])
+
+    def create_database(self, name, template="template1"):
+        self.admin_execute(f"CREATE DATABASE {name} OWNER {USER}"
+                           f" TEMPLATE {template}")
         return Database(
             self, name,
             f"host=127.0.0.1 port={self.port} dbname={name} user={USER}"
@@ -253,8 +294,12 @@ class MariaDB(Server):
     kind = "mysql"
     user = "mysql"
     stop_signal = signal.SIGTERM
+    quit_signal = signal.SIGKILL
 
     def create(self):
+        self.make_data(self.initialise)
+
+    def initialise(self):
         run("setpriv", *as_user(self.user), "mariadb-install-db",
             "--no-defaults", f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
@@ -275,8 +320,9 @@ class MariaDB(Server):
                 "--max-connections=300", "--max-allowed-packet=64M",
                 "--character-set-server=utf8mb4",
                 "--innodb-buffer-pool-size=64M",
-                "--innodb-flush-log-at-trx-commit="
-                + ("1" if self.durable else "2")]
+                *(["--innodb-flush-log-at-trx-commit=1"] if self.durable
+                  else ["--innodb-flush-log-at-trx-commit=2",
+                        "--innodb-flush-method=nosync"])]
 
     @property
     def socket(self):

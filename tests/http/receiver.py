@@ -125,7 +125,7 @@ class Receiver:
     def __exit__(self, *_):
         self.stop()
 
-    def wait_for(self, n, *, path=None, timeout=10):
+    def wait_for(self, n, *, path=None, timeout=30):
         """The requests (of one path) when there are at least n of them."""
         def found():
             return [each for each in self.requests

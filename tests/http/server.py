@@ -13,8 +13,8 @@ import subprocess
 import time
 
 import ca as certs
-from system import (ROOT, children, free_port, kill_tree, remove_folder,
-                    run, spawn, temp_folder, wait_until)
+from system import (ROOT, children, free_port, half_closed, kill_tree,
+                    remove_folder, run, spawn, temp_folder, wait_until)
 
 APACHE = "/usr/sbin/apache2"
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
@@ -28,6 +28,9 @@ STANDARD_MODULES = (
 # the process: sanitizers, libc, assertions.
 ALARMING = re.compile(r"^\[[^]]*\] \[\w*:(emerg|alert|crit|error|warn)\]"
                       r"|^\[.*exit signal|^(?!\[)")
+
+# Seconds until a line that must come has come.
+PATIENCE = 15
 
 BASE = """\
 ServerRoot "{folder}"
@@ -162,7 +165,7 @@ class Httpd:
     asan_options  ASAN_OPTIONS
     """
 
-    patience = 30               # seconds, until it answers
+    patience = 60               # seconds until it must have started
 
     def __init__(self, database=None, ca=None, *, api_key="api-secret",
                  without=(), replace=None, extra_server="", extra_vhost="",
@@ -299,6 +302,10 @@ class Httpd:
 
     def environment(self):
         env = dict(os.environ)
+        # Debian's list of authorities takes longer to read than all the
+        # rest of a start.
+        env["SSL_CERT_FILE"] = str(self.write("trusted.pem",
+                                              server_authority().pem))
         if self.sanitize:
             libraries = [asan_library(), self.preload]
             env["LD_PRELOAD"] = " ".join(str(library) for library
@@ -345,15 +352,21 @@ class Httpd:
         if not self.process:
             return
         if self.process.poll() is None:
-            # mpm_event 2.4.71 now and then crashes when it is told to
-            # stop in the moment in which a connection ends.
-            time.sleep(0.02)
+            self.wait_for_ends()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 kill_tree(self.process)
         self.process = None
+
+    def wait_for_ends(self):
+        """Until httpd has closed what its clients have: mpm_event 2.4.71
+        now and then crashes when it is told to stop in the moment in which
+        a connection ends."""
+        wait_until(lambda: not half_closed({self.port, self.tls_port}),
+                   seconds=5)
+        time.sleep(0.02)        # the worker has a few steps to go
 
     def kill(self):
         kill_tree(self.process)
@@ -370,7 +383,7 @@ class Httpd:
         old = set(self.children())
         self.process.send_signal(signal.SIGUSR1)
         if not wait_until(lambda: set(self.children()) - old
-                          and self.answers()):
+                          and self.answers(), seconds=60):
             raise RuntimeError("no graceful restart:\n"
                                + self.log_since(mark))
 
@@ -417,7 +430,7 @@ class Httpd:
         return any(announcement.covers(self, line)
                    for line in self.log_since(mark).splitlines())
 
-    def wait_for_log(self, pattern, mark=0, seconds=10):
+    def wait_for_log(self, pattern, mark=0, seconds=30):
         """The first match of pattern in the log since mark."""
         match = wait_until(lambda: re.search(
             pattern, self.log_since(mark), re.MULTILINE), seconds)
@@ -439,7 +452,7 @@ class Httpd:
         if not optional:
             assert wait_until(
                 lambda: self.has_logged(announcement, mark),
-                seconds=3), f"not in the error log: {announcement}"
+                seconds=PATIENCE), f"not in the error log: {announcement}"
 
     def alarms(self, announcements=()):
         """Lines since the last call that nobody announced."""

@@ -78,7 +78,19 @@ def free_port(given=set()):
             return port
 
 
-def wait_until(condition, seconds=15.0, pause=0.02):
+def half_closed(ports):
+    """Whether connections to one of these ports were closed by their client
+    and not yet by us."""
+    close_wait = "08"
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if state == close_wait and int(local.rpartition(":")[2],
+                                       16) in ports:
+            return True
+    return False
+
+
+def wait_until(condition, seconds=30.0, pause=0.02):
     """Poll; the last answer is returned, so a caller can tell timeouts."""
     deadline = time.monotonic() + seconds
     while True:

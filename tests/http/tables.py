@@ -2,6 +2,7 @@
 """What tests ask NanoMDM's tables, and what they put into them."""
 
 import collections
+import datetime
 
 from device import command
 
@@ -69,6 +70,24 @@ def result(db, device, uuid):
                     " WHERE id = %s AND command_uuid = %s",
                     device.id, uuid)
     return Result(*rows[0]) if rows else None
+
+
+def set_updated(db, table, when, device, uuid):
+    """As if a row had last been changed then."""
+    text = when.strftime("%Y-%m-%d %H:%M:%S.000")
+    if db.kind == "pgsql":    # a trigger there sets the time of any change
+        db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    db.execute(f"UPDATE {table} SET updated_at = %s"
+               " WHERE id = %s AND command_uuid = %s", text, device.id, uuid)
+    if db.kind == "pgsql":
+        db.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def set_reported(db, device, uuid, hour):
+    """As if a report had come in that hour of a day long past: those of one
+    moment have no order."""
+    set_updated(db, "command_results", datetime.datetime(2024, 5, 6, hour),
+                device, uuid)
 
 
 def is_active(db, device, uuid):

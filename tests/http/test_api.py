@@ -320,7 +320,7 @@ BAD_PEMS = {
         MISMATCH),
     "mismatch of a kind": (
         lambda who: who.pem + key_pem(certs.push_certificate(
-            key="rsa4096")), MISMATCH),
+            key="rsa3072")), MISMATCH),
     "traditional encryption": (
         lambda who: who.pem + key_pem(who, "TraditionalOpenSSL", b"pw"),
         "private key PEM appears to be encrypted"),

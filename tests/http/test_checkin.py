@@ -593,7 +593,7 @@ def test_checkins_move_last_seen(device, db, message):
     mac = device().enroll()
     before = forget(db, mac)
     assert getattr(mac, message)().status == 200
-    assert wait_until(lambda: last_seen(db, mac) > before, seconds=4)
+    assert wait_until(lambda: last_seen(db, mac) > before)
 
 
 # -- All or nothing ---------------------------------------------------

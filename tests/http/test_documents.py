@@ -5,6 +5,7 @@ What is not run says why, where a document is read.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import plistlib
@@ -25,7 +26,7 @@ from device import Device, Operator, command
 from documents import Reading, System, block, blocks
 from filekv import FileKV
 from receiver import Answer, Receiver
-from server import server_authority, server_identity
+from server import TLS, server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
 from test_dump import RECORD
 from test_seal import Home
@@ -617,7 +618,7 @@ def test_stuck(httpd, fresh_db, ca, apns, receiver, harness, expect_log):
 
     check_pushes(desk, mac, operator, apns, expect_log, one)
     check_commands(desk, mac, operator)
-    check_identities(desk, server, operator, ca, one)
+    check_identities(desk, server, operator, httpd, ca, one)
     check_events(desk, mac, receiver, expect_log)
     check_database(desk, harness, httpd, ca, expect_log)
     read.end()
@@ -693,7 +694,11 @@ def check_commands(desk, mac, operator):
     assert mac.idle().body == next_plist
 
 
-def check_identities(desk, server, operator, ca, one):
+STRICT_TLS = TLS.replace("optional_no_ca", """require
+SSLCACertificateFile "{folder}/device-ca.pem\"""")
+
+
+def check_identities(desk, server, operator, httpd, ca, one):
     moved = Device(server, ca.issue())
     for message in (moved.message("Authenticate", Topic=moved.topic),
                     moved.message(
@@ -718,13 +723,19 @@ def check_identities(desk, server, operator, ca, one):
     grep = desk.read.sh("grep -E")
     brief = Device(server, ca.issue(days=8 / 86400)).enroll()
     assert desk.ask(grep) == ""
-    assert wait_until(lambda: brief.idle().status == 400, seconds=20)
+    assert wait_until(lambda: brief.idle().status == 400, pause=0.5)
     assert "NMDM0306" in desk.ask(grep)
     mark = server.mark()
     brief.close()
     assert brief.idle().status == 400
     assert "NMDM0306" in server.log_since(mark)
-    for each in moved, changed, stranger, brief:
+    desk.server = httpd(replace={"tls": STRICT_TLS})
+    strict = Device(desk.server, brief.identity)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        strict.authenticate()
+    assert wait_until(lambda: "AH02276" in desk.ask(grep))
+    desk.server = server
+    for each in moved, changed, stranger, brief, strict:
         each.close()
 
 

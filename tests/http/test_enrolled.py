@@ -708,7 +708,7 @@ def test_story_in_the_access_log(httpd, device):
     assert mac.raw("GET", "/x").status == 404
     assert wait_until(lambda: re.search(
         rf"^/x {mac.id} [0-9a-f]{{16}}$",
-        (server.folder / "story").read_text(), re.M), seconds=3)
+        (server.folder / "story").read_text(), re.M))
 
 
 def require(line, **options):

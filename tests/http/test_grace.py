@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from device import Operator, cms
+from system import wait_until
 from tables import associate, associations, is_enabled
 
 GRACE = 3 * 86400
@@ -72,7 +73,7 @@ def test_who_is_known_is_served(aged, patient, name):
     assert mac.token_update().status == 200
     assert len(associations(patient.database, mac)) == 2
     patient.wait_for_log(rf"nanomdm:info.*NMDM0726: {mac.udid}: ", mark)
-    assert patient.log_since(mark).count("NMDM0726") == 4
+    assert wait_until(lambda: patient.log_since(mark).count("NMDM0726") == 4)
     story = (patient.folder / "story.log").read_text()
     assert re.search(rf"^/{name} {mac.udid} 20\d\d-\d\d-\d\dT[\d:]*Z$",
                      story, re.MULTILINE)

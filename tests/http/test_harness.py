@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+import server
 from conftest import Harness
 from server import Announcement, Httpd
 
@@ -58,7 +59,12 @@ def test_announced_line_is_no_problem(watched):
     assert harness.problems() == []
 
 
-def test_announced_line_must_come(watched):
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(server, "PATIENCE", 0.2)
+
+
+def test_announced_line_must_come(watched, impatient):
     harness, httpd = watched
     harness.announced = [Announcement(("NMDM0002",)),
                          Announcement(("NMDM0003",), optional=True)]
@@ -66,7 +72,7 @@ def test_announced_line_must_come(watched):
         "announced, but not in the error log: NMDM0002"]
 
 
-def test_expect_covers_its_own_server_only(watched):
+def test_expect_covers_its_own_server_only(watched, impatient):
     harness, httpd = watched
     with httpd.expect("NMDM0001"):
         log(httpd, WARNING)

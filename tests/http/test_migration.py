@@ -354,5 +354,5 @@ def test_migration_tells_its_story(httpd):
     moved.authenticate()
     moved.close()
     assert wait_until(lambda: f"{moved.id} Device Authenticate\n"
-                      in (server.folder / "story").read_text(), seconds=3)
+                      in (server.folder / "story").read_text())
     server.wait_for_log(rf"nanomdm:info.*NMDM\d{{4}}: {moved.id}")

@@ -21,28 +21,28 @@ NAME = "libapache2-mod-nanomdm"
 DOCUMENTS = f"usr/share/doc/{NAME}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder():
     folder = temp_folder("package")
     yield folder
     remove_folder(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def archive(folder):
     run(ROOT / "tools/dist.sh", folder)
     archive, = folder.glob("mod_nanomdm-*.tar.gz")
     return archive
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def source(folder, archive):
     """The archive, unpacked; nothing of this checkout is near."""
     run("tar", "-xf", archive, "-C", folder)
     return folder / archive.name.removesuffix(".tar.gz")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def package(folder, source):
     """What the unpacked archive makes."""
     environment = {name: value for name, value in os.environ.items()
@@ -54,7 +54,7 @@ def package(folder, source):
     return package
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def root(folder, package):
     """Where it is unpacked, and its postinst has run."""
     root = folder / "root"
@@ -66,7 +66,7 @@ def root(folder, package):
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def version(source):
     header = (source / "src/nmdm.h").read_text()
     return re.search(r'#define NMDM_VERSION "(.*)"', header)[1]

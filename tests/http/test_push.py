@@ -20,7 +20,9 @@ from tables import count, insert
 
 one_database = pytest.mark.one_database
 
-TIMEOUT = 1                     # NanoMDMPushTimeout of most servers here
+TIMEOUT = 20                    # NanoMDMPushTimeout of most servers here
+HURRY = 2                       # of those at which it is waited for
+SOON = 15                       # seconds; less than any wait for ever
 WEEK = 604800                   # default of NanoMDMPushExpiration
 WARNING = r":warn\]"
 
@@ -54,8 +56,9 @@ def apns(apns_of_module):
 
 @pytest.fixture
 def own_apns():
-    """One that only this test's server pushes to."""
-    with Apns() as apns:
+    """One that only this test's server pushes to; on a port that nobody
+    takes while it is stopped."""
+    with Apns(port=free_port()) as apns:
         yield apns
 
 
@@ -65,9 +68,22 @@ def pushing(module_httpd, apns_of_module):
     return module_httpd(**options(apns_of_module))
 
 
+@pytest.fixture(scope="module")
+def hurried(module_httpd, apns_of_module):
+    """One that gives APNs up soon."""
+    return module_httpd(**options(apns_of_module, timeout=HURRY))
+
+
 @pytest.fixture
 def operator(pushing):
     operator = Operator(pushing)
+    yield operator
+    operator.close()
+
+
+@pytest.fixture
+def hurried_operator(hurried):
+    operator = Operator(hurried)
     yield operator
     operator.close()
 
@@ -171,8 +187,12 @@ def in_background(call, *args):
 
 # -- What APNs is asked (N1, N9) --------------------------------------
 
+def is_near(moment):
+    """Whether a time is now, as far as clocks go that are set meanwhile."""
+    return abs(int(moment) - time.time()) < 600
+
+
 def test_push_asks_what_apple_documents(operator, mac, apns):
-    before = int(time.time())
     answer = operator.push(mac.id)
     assert_pushed(answer, [mac.id])
     request, = apns.requests
@@ -183,8 +203,7 @@ def test_push_asks_what_apple_documents(operator, mac, apns):
     assert headers["apns-topic"] == mac.topic
     assert headers["apns-push-type"] == "mdm"
     assert headers["apns-priority"] == "10"
-    assert (before + WEEK <= int(headers["apns-expiration"])
-            <= time.time() + WEEK)
+    assert is_near(int(headers["apns-expiration"]) - WEEK)
     assert headers["content-type"] == "application/json"
 
 
@@ -202,17 +221,16 @@ def test_push_by_any_method(operator, mac, apns, method):
 
 
 @one_database
-@pytest.mark.parametrize("seconds", [0, 60])
+@pytest.mark.parametrize("seconds", [0, 86400])
 def test_expiration_as_configured(httpd, device, operator_at, apns,
                                   seconds):
     server = httpd(**options(apns, f"NanoMDMPushExpiration {seconds}"))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
-    before = int(time.time())
     assert_pushed(operator.push(mac.id), [mac.id])
     expiration = apns.requests[0].headers.get("apns-expiration")
     if seconds:
-        assert before <= int(expiration) - seconds <= time.time()
+        assert is_near(int(expiration) - seconds)
     else:
         assert expiration is None
 
@@ -360,21 +378,22 @@ def test_refusal_is_kept_until_a_push_succeeds(operator, mac, apns, db,
 
 
 @one_database
-def test_passing_faults_are_not_kept(operator, mac, apns, db, expect_log):
+def test_passing_faults_are_not_kept(hurried_operator, mac, apns, db,
+                                     expect_log):
     expect_log(WARNING, mac.id, "1 of 1 pushes failed")
     apns.default = Answer(503, "ServiceUnavailable")
-    assert operator.push(mac.id).status == 500
+    assert hurried_operator.push(mac.id).status == 500
     assert kept(db, mac) == []
 
 
 @one_database
 @pytest.mark.parametrize("start, days, text", [
-    (0, 20, "expires in 19 days"), (-9, -2, "has expired"),
-    (0, 31, None)])
+    (-1, 19.5, "expires in 19 days"), (-9, -2, "has expired"),
+    (-1, 31, None)])
 def test_expiring_certificate_is_said_once_a_day(
         httpd, device, apns, expect_log, operator_at, start, days, text):
     """By each child; this server has one."""
-    server = httpd(**options(apns))
+    server = httpd(**options(apns, timeout=1))
     operator = operator_at(server)
     topic = certs.push_topic()
     assert operator.pushcert_put(certs.push_certificate(
@@ -385,6 +404,8 @@ def test_expiring_certificate_is_said_once_a_day(
     expect_log(WARNING, mac.id, optional=True)
     for _ in range(3):
         operator.push(mac.id)
+    if text:
+        server.wait_for_log(f"NMDM0917.*{topic}")
     said = [line for line in server.error_log().splitlines()
             if "NMDM0917" in line and topic in line]
     assert len(said) == (1 if text else 0)
@@ -416,13 +437,13 @@ REFUSALS = {
 
 @one_database
 @pytest.mark.parametrize("name", REFUSALS)
-def test_refusal_is_told_with_the_apns_id(operator, mac, apns, expect_log,
-                                          name):
+def test_refusal_is_told_with_the_apns_id(hurried_operator, mac, apns,
+                                          expect_log, name):
     refusal, text = REFUSALS[name]
     refusal.apns_id = "id-of-the-refusal"
     apns.default = refusal
     expect_log(WARNING, r"NMDM\d{4}: ", mac.id)
-    answer = operator.push(mac.id)
+    answer = hurried_operator.push(mac.id)
     assert answer.status == 500
     result = answer.json["status"][mac.id]
     assert result["push_error"].startswith(text)
@@ -568,25 +589,25 @@ def test_topic_without_certificate_is_logged(pushing, device, operator,
 
 
 @one_database
-def test_certificate_that_apns_does_not_trust(pushing, device, operator,
-                                              apns, expect_log):
+def test_certificate_that_apns_does_not_trust(
+        hurried, device, hurried_operator, apns, expect_log):
     topic = certs.push_topic()
     stranger = certs.self_signed("x", uid=topic)
-    assert operator.pushcert_put(stranger).status == 200
-    mac = device(pushing, topic=topic).enroll()
+    assert hurried_operator.pushcert_put(stranger).status == 200
+    mac = device(hurried, topic=topic).enroll()
     expect_log(r":(warn|error)\]", f"{mac.id}|{topic}")
     started = time.monotonic()
-    answer = operator.push(mac.id)
+    answer = hurried_operator.push(mac.id)
     assert answer.status == 500
     assert "push_error" in answer.body.decode()
-    assert time.monotonic() - started < TIMEOUT + 2
+    assert time.monotonic() - started < SOON
     assert not apns.requests
 
 
 @one_database
 def test_wrong_server_certificate_is_refused(httpd, device, operator_at,
                                              own_apns, expect_log):
-    server = httpd(**options(own_apns, files={
+    server = httpd(**options(own_apns, timeout=HURRY, files={
         "apns-ca.pem": certs.root("Another CA").pem}))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
@@ -604,7 +625,8 @@ def test_server_certificate_of_another_name_is_refused(
     own_apns.stop()
     own_apns.host = "127.0.0.2"
     own_apns.start()
-    lines = push_lines(own_apns).replace("localhost", "127.0.0.2")
+    lines = push_lines(own_apns, timeout=HURRY).replace("localhost",
+                                                        "127.0.0.2")
     server = httpd(**{**options(own_apns), "extra_vhost": lines})
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
@@ -623,26 +645,26 @@ def test_apns_unreachable_is_an_error_in_time(httpd, device, operator_at,
     nowhere = types.SimpleNamespace(
         url=f"https://localhost:{free_port()}",
         authority=certs.root("Test APNs CA"))
-    server = httpd(**options(nowhere))
+    server = httpd(**options(nowhere, timeout=HURRY))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
     expect_log(r":(warn|error)\]", mac.id, server=server)
     started = time.monotonic()
     answer = operator.push(mac.id)
-    assert time.monotonic() - started < TIMEOUT + 1
+    assert time.monotonic() - started < SOON
     assert answer.status == 500
     assert error_of(answer, mac.id)
 
 
 @one_database
-def test_stalled_push_is_an_error_in_time(operator, macs, apns,
+def test_stalled_push_is_an_error_in_time(hurried_operator, macs, apns,
                                           expect_log):
     good, bad = macs(2)
     apns.answers[token_of(bad)] = Answer(stall=True)
     expect_log(WARNING, bad.id)
     started = time.monotonic()
-    answer = operator.push([good.id, bad.id])
-    assert TIMEOUT - 0.5 < time.monotonic() - started < TIMEOUT + 1
+    answer = hurried_operator.push([good.id, bad.id])
+    assert HURRY - 0.5 < time.monotonic() - started < SOON
     assert answer.status == 207
     assert list(answer.json["status"][good.id]) == ["push_result"]
     assert error_of(answer, bad.id)
@@ -652,13 +674,13 @@ def test_stalled_push_is_an_error_in_time(operator, macs, apns,
 def test_deaf_apns_is_an_error_in_time(httpd, device, operator_at,
                                        own_apns, expect_log):
     own_apns.rules.deaf = True
-    server = httpd(**options(own_apns))
+    server = httpd(**options(own_apns, timeout=HURRY))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
     expect_log(r":(warn|error)\]", mac.id, server=server)
     started = time.monotonic()
     answer = operator.push(mac.id)
-    assert time.monotonic() - started < TIMEOUT + 1
+    assert time.monotonic() - started < SOON
     assert answer.status == 500
     assert error_of(answer, mac.id)
 
@@ -669,13 +691,13 @@ def test_tcp_without_tls_is_an_error_in_time(httpd, device, operator_at,
     """Somebody accepts, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         own_apns.port = mute.getsockname()[1]
-        server = httpd(**options(own_apns))
+        server = httpd(**options(own_apns, timeout=HURRY))
         operator = operator_at(server)
         mac = device(server, topic=new_topic(operator)).enroll()
         expect_log(r":(warn|error)\]", mac.id, server=server)
         started = time.monotonic()
         answer = operator.push(mac.id)
-        assert time.monotonic() - started < TIMEOUT + 1
+        assert time.monotonic() - started < SOON
         assert answer.status == 500
         own_apns.port = 0
 
@@ -685,15 +707,15 @@ def test_others_are_served_while_apns_stalls(operator, operator_at, macs,
                                              apns, expect_log):
     good, bad = macs(2)
     apns.answers[token_of(bad)] = Answer(stall=True)
-    expect_log(WARNING, bad.id)
     stalled = [in_background(operator_at(operator.server).push, bad.id)
                for _ in range(4)]
     assert apns.wait_for(4)
-    started = time.monotonic()
     assert_pushed(operator.push(good.id), [good.id])
     assert good.idle().status == 200
-    assert time.monotonic() - started < 1
-    assert [each.result().status for each in stalled] == [500] * 4
+    assert not any(each.done() for each in stalled)
+    apns.answers.clear()
+    apns.drop_all()
+    assert [each.result().status for each in stalled] == [200] * 4
 
 
 @one_database
@@ -725,7 +747,7 @@ def test_connection_that_apns_closed_costs_no_push(operator, mac, apns,
 @one_database
 def test_apns_that_comes_back_is_used_again(httpd, device, operator_at,
                                             own_apns, expect_log):
-    server = httpd(**options(own_apns, timeout=2))
+    server = httpd(**options(own_apns, timeout=3))
     operator = operator_at(server)
     mac = device(server, topic=new_topic(operator)).enroll()
     assert_pushed(operator.push(mac.id), [mac.id])
@@ -738,18 +760,18 @@ def test_apns_that_comes_back_is_used_again(httpd, device, operator_at,
 
 @one_database
 @pytest.mark.parametrize("debug", ['{"reason":"BadCertificate"}', "{"])
-def test_goaway_instead_of_an_answer(operator, mac, apns, expect_log,
-                                     debug):
+def test_goaway_instead_of_an_answer(hurried_operator, mac, apns,
+                                     expect_log, debug):
     """Again and again: an error or, in the end, an answer; no crash."""
     apns.default = Answer(goaway=0, debug=debug)
     expect_log(WARNING, mac.id)
     started = time.monotonic()
-    answer = operator.push(mac.id)
-    assert time.monotonic() - started < TIMEOUT + 1
+    answer = hurried_operator.push(mac.id)
+    assert time.monotonic() - started < SOON
     assert answer.status == 500
     assert error_of(answer, mac.id)
     apns.default = Answer()
-    assert_pushed(operator.push(mac.id), [mac.id])
+    assert_pushed(hurried_operator.push(mac.id), [mac.id])
 
 
 # -- Enqueue with push (P7, P9) ---------------------------------------
@@ -940,13 +962,13 @@ def test_silent_device_is_pushed_to_again(httpd, device, apns, operator_at,
     db.execute("UPDATE enrollments SET last_seen_at = %s WHERE id = %s",
                "2020-01-01 00:00:00.000", mac.id)
     make_due(db, mac)
-    assert wait_until(lambda: len(apns.requests) == 2, 20)
+    assert wait_until(lambda: len(apns.requests) == 2)
     assert {each.token for each in apns.requests} == {token_of(mac)}
-    assert wait_until(lambda: pending(db, mac) == [1], 5)
+    assert wait_until(lambda: pending(db, mac) == [1])
     assert mac.idle().plist["CommandUUID"] == uuid
     assert mac.acknowledge(uuid).status == 200
     make_due(db, mac)
-    assert wait_until(lambda: pending(db, mac) == [], 20)
+    assert wait_until(lambda: pending(db, mac) == [])
     assert len(apns.requests) == 2
 
 
@@ -979,11 +1001,11 @@ def push_slowly(server, operator_at, device, apns, delay):
 @one_database
 def test_graceful_restart_waits_for_pushes(httpd, device, operator_at,
                                            own_apns):
-    server = httpd(**options(own_apns, timeout=5))
+    server = httpd(**options(own_apns))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 1)
     server.graceful()
     for mac, caller in zip(macs, callers):
-        assert_pushed(caller.result(10), [mac.id])
+        assert_pushed(caller.result(60), [mac.id])
     own_apns.default = Answer()
     assert_pushed(operator_at(server).push(macs[0].id), [macs[0].id])
 
@@ -991,12 +1013,12 @@ def test_graceful_restart_waits_for_pushes(httpd, device, operator_at,
 @one_database
 def test_graceful_stop_answers_every_caller(httpd, device, operator_at,
                                             own_apns):
-    server = httpd(**options(own_apns, timeout=5))
+    server = httpd(**options(own_apns))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 1)
     server.process.send_signal(signal.SIGWINCH)
     for mac, caller in zip(macs, callers):
-        assert_pushed(caller.result(10), [mac.id])
-    assert wait_until(lambda: server.process.poll() is not None, 10)
+        assert_pushed(caller.result(60), [mac.id])
+    assert wait_until(lambda: server.process.poll() is not None)
 
 
 @one_database
@@ -1009,9 +1031,9 @@ def test_stop_with_pushes_in_flight(httpd, device, operator_at, own_apns,
                optional=True)
     started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < SOON
     for caller in callers:
-        assert caller.exception(10) or caller.result().status in (500, 503)
+        assert caller.exception(60) or caller.result().status in (500, 503)
     assert "signal" not in server.error_log()
 
 
@@ -1028,7 +1050,7 @@ def test_end_with_a_thousand_pushes_in_flight(httpd, fresh_db, operator_at,
     """Every caller gets an answer and nothing crashes; this runs under
     AddressSanitizer as well."""
     db = fresh_db()
-    server = httpd(db, **options(own_apns, timeout=8))
+    server = httpd(db, **options(own_apns))
     ids = list(many(db, new_topic(operator := operator_at(server)), 1000))
     operator.close()
     own_apns.rules.max_streams = 1000
@@ -1042,15 +1064,15 @@ def test_end_with_a_thousand_pushes_in_flight(httpd, fresh_db, operator_at,
         expect_log(WARNING, r"pushes failed", server=server, optional=True)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < SOON
         for caller in callers.values():
-            assert caller.exception(10) or caller.result().status == 500
+            assert caller.exception(60) or caller.result().status == 500
     else:
         if way == "graceful":
             server.graceful()
         else:
             server.process.send_signal(signal.SIGWINCH)
         for first, caller in callers.items():
-            assert_pushed(caller.result(20), ids[first:first + 250])
+            assert_pushed(caller.result(60), ids[first:first + 250])
     assert "exit signal" not in server.error_log()
     assert own_apns.answered >= (0 if way == "stop" else 1000)

@@ -10,7 +10,7 @@ import pytest
 
 from device import Operator, command
 from system import wait_until
-from tables import count, fill_queues, insert, result
+from tables import count, fill_queues, insert, result, set_updated
 from test_storage import Owners, load_upgrades, nanomdm_database
 
 DAYS = "NanoMDMRetention 30"
@@ -20,19 +20,8 @@ def days_ago(days):
     return datetime.datetime.utcnow() - datetime.timedelta(days=days)
 
 
-def set_updated(db, table, days, device, uuid):
-    """As if a row had last been changed so long ago."""
-    text = days_ago(days).strftime("%Y-%m-%d %H:%M:%S.000")
-    if db.kind == "pgsql":    # a trigger there sets the time of any change
-        db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    db.execute(f"UPDATE {table} SET updated_at = %s"
-               " WHERE id = %s AND command_uuid = %s", text, device.id, uuid)
-    if db.kind == "pgsql":
-        db.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-
 def age(db, device, uuid, days):
-    set_updated(db, "command_results", days, device, uuid)
+    set_updated(db, "command_results", days_ago(days), device, uuid)
 
 
 def hurry(db):
@@ -101,7 +90,7 @@ def test_what_is_old_and_finished_goes(house):
     hurry(home.db)
     assert wait_until(lambda: is_gone(home.db, old)
                       and is_gone(home.db, lists[0])
-                      and result(home.db, mac, shared) is None, seconds=20)
+                      and result(home.db, mac, shared) is None)
     assert is_gone(home.db, lists[1])
     for uuid in (young, pin, lists[2], waits, put_off, shared):
         assert count(home.db, "commands", "command_uuid = %s", uuid) == 1
@@ -120,9 +109,9 @@ def test_what_was_cancelled_goes(house):
     uuids = [home.order([mac], "DeviceInformation") for _ in range(2)]
     assert home.operator.call("DELETE", f"/v1/queue/{mac.id}").status == 204
     assert not count(home.db, "enrollment_queue", "active = TRUE")
-    set_updated(home.db, "enrollment_queue", 31, mac, uuids[0])
+    set_updated(home.db, "enrollment_queue", days_ago(31), mac, uuids[0])
     hurry(home.db)
-    assert wait_until(lambda: is_gone(home.db, uuids[0]), seconds=20)
+    assert wait_until(lambda: is_gone(home.db, uuids[0]))
     assert not is_gone(home.db, uuids[1])
 
 
@@ -132,8 +121,7 @@ def test_a_dry_run_removes_nothing(house):
     uuid = home.past(mac, "DeviceInformation", 31)
     hurry(home.db)
     home.server.wait_for_log(
-        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$",
-        seconds=20)
+        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$")
     assert not is_gone(home.db, uuid)
 
 
@@ -146,8 +134,7 @@ def test_several_servers_share_the_work(house, httpd):
     uuids = [home.past(mac, "DeviceInformation", 40) for mac in macs]
     young = [home.past(mac, "DeviceInformation", 3) for mac in macs]
     hurry(home.db)
-    assert wait_until(lambda: all(is_gone(home.db, uuid) for uuid in uuids),
-                      seconds=20)
+    assert wait_until(lambda: all(is_gone(home.db, uuid) for uuid in uuids))
     assert not any(is_gone(home.db, uuid) for uuid in young)
     ((next_at, position),) = home.db.query(
         "SELECT next_at, position FROM nanomdm_chores")
@@ -166,9 +153,11 @@ def fill_history(db, macs, number, days):
 
 
 @pytest.mark.parametrize("way", ["graceful", "kill"])
-def test_a_child_that_ends_in_the_middle(house, expect_log, way):
+def test_a_child_that_ends_in_the_middle(house, expect_log, db_server, way):
     """Of a stride: what waits is still there, and the next child goes on
     once the lease is over."""
+    if way == "graceful" and db_server.kind != "sqlite3":
+        pytest.skip("ends in good order, whatever the database")
     home = house(DAYS)
     db, server = home.db, home.server
     macs = [home.enroll() for _ in range(10)]
@@ -213,6 +202,7 @@ def test_a_child_that_ends_in_the_middle(house, expect_log, way):
     assert count(db, "commands", "1 = 1") == 1 + 3
 
 
+@pytest.mark.one_database
 def test_without_the_directive_all_is_kept(house):
     home = house("")
     mac = home.enroll()
@@ -246,10 +236,10 @@ def test_a_database_of_nanomdm(db_server, httpd, device, expect_log, way):
     age(db, mac, uuid, 31)
     if way == "upgraded":
         hurry(db)
-        assert wait_until(lambda: is_gone(db, uuid), seconds=20)
+        assert wait_until(lambda: is_gone(db, uuid))
         assert count(db, "enrollment_queue", "active = TRUE") < waiting
     else:
-        server.wait_for_log("NMDM0943", seconds=20)
+        server.wait_for_log("NMDM0943")
         assert not is_gone(db, uuid)
         # Each of the two virtual hosts says it once.
         assert server.error_log().count("NMDM0943") <= 2

@@ -5,6 +5,7 @@ import base64
 import datetime
 import pwd
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -340,8 +341,7 @@ def test_s10_every_kind_of_report_moves_last_seen(enrolled, db):
                             (enrolled, lambda: enrolled.not_now("x"))):
         before = forget(db, channel)
         assert report().status == 200
-        assert wait_until(lambda: last_seen(db, channel) > before,
-                          seconds=3)
+        assert wait_until(lambda: last_seen(db, channel) > before)
 
 
 def test_s10_last_seen_is_written_in_batches(enrolled, db):
@@ -355,8 +355,7 @@ def test_s10_last_seen_is_written_in_batches(enrolled, db):
             writes += 1
             forget(db, enrolled)
     assert writes <= 2 + (time.monotonic() - start)
-    assert wait_until(lambda: last_seen(db, enrolled) > before,
-                      seconds=3)
+    assert wait_until(lambda: last_seen(db, enrolled) > before)
 
 
 def test_s10_last_seen_can_be_written_at_once(httpd, fresh_db, device):
@@ -379,7 +378,7 @@ def test_s10_last_seen_is_of_those_who_were_seen(device, enrolled, db):
     first = forget(db, enrolled)
     assert masked.idle().status == 500
     enrolled.idle()
-    assert wait_until(lambda: last_seen(db, enrolled) > first, seconds=3)
+    assert wait_until(lambda: last_seen(db, enrolled) > first)
     assert last_seen(db, silent) == before
 
 
@@ -399,7 +398,7 @@ def test_times_are_finer_than_a_second(enrolled, db):
 def test_s11_anything_round_trips(device, operator, db, evil):
     """S11: ids, names, serial, topic, UUID, status; no injection."""
     tables = table_names(db)
-    mac = device(udid=f"{evil} {time.time_ns()}", topic=evil)
+    mac = device(udid=f"{evil} {uuid4()}", topic=evil)
     mac.serial, mac.push_magic = evil, evil
     mac.enroll()
     user = mac.user(user_id=evil, short_name=evil,
@@ -410,7 +409,7 @@ def test_s11_anything_round_trips(device, operator, db, evil):
     assert user_columns(db, user, "user_short_name",
                         "user_long_name") == (evil, evil)
 
-    uuid, plist = command(evil, f"{evil} {time.time_ns()}")
+    uuid, plist = command(evil, f"{evil} {uuid4()}")
     answer = operator.enqueue([mac.id, user.id], plist)
     assert answer.status == 200, answer
     assert (answer.json["command_uuid"],
@@ -467,8 +466,7 @@ def test_schema_check_waits_for_the_tables(db_server, httpd, device,
                    operator.pushcert_get("com.apple.mgmt.x")):
         assert answer.status == 503, answer
     db_server.load(db.name, ROOT / "schema" / f"{db_server.kind}.sql")
-    assert wait_until(lambda: mac.authenticate().status == 200,
-                      seconds=5)
+    assert wait_until(lambda: mac.authenticate().status == 200)
     operator.close()
     serves(server, device)
 

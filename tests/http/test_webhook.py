@@ -8,6 +8,7 @@ import json
 import plistlib
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -23,8 +24,9 @@ one_database = pytest.mark.one_database
 KEY = "hook-secret"
 WARNING = r":warn\]"
 LOST = r"NMDM\d{4}: .*[Ww]ebhook"
-TIMEOUT = 1                     # NanoMDMUpstreamTimeout of all servers
-PROMPT = 0.7                    # seconds in which a device is answered
+TIMEOUT = 60                    # NanoMDMUpstreamTimeout of most servers
+HURRY = 1                       # of those at which it is waited for
+PROMPT = 20                     # seconds in which a device is answered
 NOBODY = "http://localhost:{port}/hook"
 LOCATIONS = """\
 NanoMDMToken com.apple.maid {folder}/maid.bin
@@ -48,10 +50,10 @@ CustomLog "{folder}/custom.log" "%%{NANOMDM_ID}e %%{NANOMDM_TRACE_ID}e"
 """
 
 
-def hook_lines(url, *more):
+def hook_lines(url, *more, timeout=TIMEOUT):
     """The directives that send events to a receiver's URL."""
     return "\n".join([f"NanoMDMWebhookURL {url}/hook",
-                      f"NanoMDMUpstreamTimeout {TIMEOUT}", *more])
+                      f"NanoMDMUpstreamTimeout {timeout}", *more])
 
 
 class Mover(Device):
@@ -118,7 +120,7 @@ def requests_of(receiver, channel, number, path="/hook"):
         return [each for each in list(receiver.requests)
                 if each.path.split("?")[0] == path
                 and is_about(each, channel)]
-    wait_until(lambda: len(found()) >= number, 10)
+    wait_until(lambda: len(found()) >= number)
     requests = found()
     assert len(requests) == number, [each.body for each in requests]
     return requests
@@ -136,7 +138,7 @@ def topics_of(receiver, channel, number):
 
 @contextlib.contextmanager
 def promptly():
-    """The block must not wait for a receiver."""
+    """The block must not wait for a receiver that lets it wait."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < PROMPT
@@ -145,7 +147,7 @@ def promptly():
 # -- The event (W1, W2, W12) ------------------------------------------
 
 def test_checkin_event(hooked, receiver, mac):
-    before = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.timezone.utc)
     body = plistlib.dumps(mac.message("Authenticate", Topic=mac.topic))
     assert mac.send(body, CHECKIN).status == 200
     request, = requests_of(receiver, mac, 1)
@@ -161,8 +163,7 @@ def test_checkin_event(hooked, receiver, mac):
                         r"(Z|[+-]\d\d:\d\d)", created_at)
     moment = datetime.datetime.fromisoformat(
         created_at.replace("Z", "+00:00"))
-    second = datetime.timedelta(seconds=1)
-    assert before - second < moment < before + 10 * second
+    assert abs((moment - now).total_seconds()) < 600
     assert event == {"topic": "mdm.Authenticate", "checkin_event": {
         "ids": {"id": mac.id, "type": "Device"},
         "raw_payload": base64.b64encode(body).decode(),
@@ -492,8 +493,27 @@ def test_query_of_the_url_is_kept_and_nothing_signed_without_key(
 # -- Receivers that fail (W6, W10, W11) -------------------------------
 
 @one_database
+def test_device_does_not_wait_for_the_receiver(httpd, device,
+                                               own_receiver):
+    """It answers when the device has its answers."""
+    answered = threading.Event()
+
+    def answer(_):
+        answered.wait(TIMEOUT)
+        return Answer()
+    own_receiver.answers["*"] = answer
+    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url)))
+    with promptly():
+        mac.enroll()
+    assert not answered.is_set()
+    answered.set()
+    assert topics_of(own_receiver, mac, 2) == ["mdm.Authenticate",
+                                               "mdm.TokenUpdate"]
+
+
+@one_database
 @pytest.mark.parametrize("answer, is_lost", [
-    (Answer(delay=0.8), False), (Answer(201), False), (Answer(204), False),
+    (Answer(201), False), (Answer(204), False),
     (Answer(500), True), (Answer(404, b"<html>"), True),
     (Answer(close="before"), True)])
 def test_device_does_not_notice_the_receiver(
@@ -510,7 +530,7 @@ def test_device_does_not_notice_the_receiver(
     mac.idle()
     assert wait_until(lambda: any(
         each.json()["topic"] == "mdm.Connect"
-        for each in own_receiver.requests), 10)
+        for each in own_receiver.requests))
 
 
 @one_database
@@ -541,28 +561,28 @@ def test_lost_event_is_logged_with_its_device(httpd, device, own_receiver,
 def test_hanging_receiver_costs_its_timeout(httpd, device, own_receiver,
                                             expect_log):
     own_receiver.answers["*"] = Answer(hang=True)
-    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    server = httpd(extra_vhost=hook_lines(own_receiver.url, timeout=HURRY))
     mac = device(server)
     expect_log(WARNING, LOST, server=server)
-    with promptly():
-        mac.authenticate()
+    assert mac.authenticate().status == 200
     own_receiver.wait_for(1)
     own_receiver.answers["*"] = Answer()
     assert mac.token_update().status == 200
     assert wait_until(lambda: any(
         each.json()["topic"] == "mdm.TokenUpdate"
-        for each in own_receiver.requests), 4 * TIMEOUT)
+        for each in own_receiver.requests))
 
 
 @one_database
 def test_waiting_in_line_does_not_count_as_time_of_the_receiver(
         httpd, device, own_receiver):
     """It answers each event in time, all of them take longer."""
-    own_receiver.answers["*"] = Answer(delay=0.4 * TIMEOUT)
-    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url))).enroll()
-    for _ in range(3):
+    own_receiver.answers["*"] = Answer(delay=0.5)
+    mac = device(httpd(extra_vhost=hook_lines(own_receiver.url,
+                                              timeout=4))).enroll()
+    for _ in range(8):
         mac.idle()
-    assert len(events_of(own_receiver, mac, 5)) == 5
+    assert len(events_of(own_receiver, mac, 10)) == 10
 
 
 @one_database
@@ -596,7 +616,7 @@ def test_many_hanging_events_do_not_slow_devices_down(
     assert own_receiver.connections <= 40
     started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < PROMPT - 5
     assert "signal" not in server.error_log()
 
 
@@ -640,7 +660,7 @@ def test_redirect_does_not_become_get(httpd, device, own_receiver,
     expect_log(WARNING, LOST, server=server, optional=True)
     mac.authenticate()
     own_receiver.wait_for(1)
-    time.sleep(0.2)
+    server.stop()               # gives what waits a moment to be sent
     assert {each.method for each in own_receiver.requests} == {"POST"}
 
 
@@ -650,14 +670,14 @@ def test_endless_reply_is_not_read_for_ever(httpd, device, own_receiver,
     own_receiver.answers["*"] = lambda request: Answer(
         body=b"x" * 65536,
         endless=request.json()["topic"] == "mdm.Authenticate")
-    server = httpd(extra_vhost=hook_lines(own_receiver.url))
+    server = httpd(extra_vhost=hook_lines(own_receiver.url, timeout=HURRY))
     mac = device(server)
     expect_log(WARNING, LOST, server=server, optional=True)
     with promptly():
         mac.enroll()
     assert wait_until(lambda: any(
         each.json()["topic"] == "mdm.TokenUpdate"
-        for each in own_receiver.requests), 4 * TIMEOUT)
+        for each in own_receiver.requests))
 
 
 @one_database
@@ -723,7 +743,7 @@ def test_event_id_is_the_trace_id_of_the_logs(hooked, receiver, mac):
     hooked.wait_for_log(f"{mac.id}.*{event_id}", mark)
     line = f"{mac.id} {event_id}\n"
     log = hooked.folder / "custom.log"
-    assert wait_until(lambda: line in log.read_text(), 3)
+    assert wait_until(lambda: line in log.read_text())
 
 
 @one_database
@@ -754,7 +774,7 @@ def test_stop_delivers_what_waits(httpd, device, own_receiver):
         mac.close()
     started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PROMPT - 5
     for mac in macs:
         assert topics_of(own_receiver, mac, 2) == ["mdm.Authenticate",
                                                    "mdm.TokenUpdate"]
@@ -780,14 +800,13 @@ def test_graceful_restart_delivers_what_waits(httpd, device,
 def test_lost_at_the_end_is_logged(httpd, device, own_receiver,
                                    expect_log):
     own_receiver.answers["*"] = Answer(hang=True)
-    server = httpd(extra_vhost=hook_lines(own_receiver.url)
-                   .replace(f"Timeout {TIMEOUT}", "Timeout 30"))
+    server = httpd(extra_vhost=hook_lines(own_receiver.url))
     device(server).enroll()
     own_receiver.wait_for(1)
     expect_log(WARNING, LOST, server=server)
     started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < PROMPT - 5
 
 
 # -- Configuration ----------------------------------------------------

@@ -45,7 +45,7 @@ def authenticate(mac, **keys):
                                       **keys))
 
 
-def tagged_errors(server, mark, seconds=3):
+def tagged_errors(server, mark, seconds=15):
     """Our own lines of level error since mark, at least one."""
     def lines():
         return [line for line in server.log_since(mark).splitlines()

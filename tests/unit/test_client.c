@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define MAX_REPLY "4096"
+/* What takes longer has hung: all deadlines but the short ones are 10 s. */
+#define HANGING apr_time_from_sec(9)
 
 static const char ANSWERS[] =
     "{\"/ok\": {\"body\": \"fine\","
@@ -41,7 +43,7 @@ int getaddrinfo(const char *node, const char *service,
     resolve_fn real = (resolve_fn)dlsym(RTLD_NEXT, "getaddrinfo");
 
     if (node && !strcmp(node, "slow.test")) {
-        apr_sleep(apr_time_from_msec(1500));
+        apr_sleep(apr_time_from_sec(4));
         return EAI_NONAME;
     }
     return real(node, service, hints, result);
@@ -232,6 +234,18 @@ static void read_counts(net_t *net, int *connections, int *most)
     *most = (int)strtol(rest, NULL, 10);
 }
 
+/* Until the receiver has one for that path: it waits in no queue any more. */
+static void wait_for_request(net_t *net, const char *path)
+{
+    int i;
+
+    for (i = 0; i < 1000
+                && !strstr(got(net, "/-/requests")->reply.data, path); i++) {
+        apr_sleep(apr_time_from_msec(10));
+    }
+    assert_non_null(strstr(got(net, "/-/requests")->reply.data, path));
+}
+
 /* ---- Waiting for an answer ---- */
 
 static void status_headers_and_body_come_back(void **state)
@@ -329,7 +343,7 @@ static void wait_ends_at_the_deadline(void **state)
     expect_failure(all[0], "no complete answer in time");
     expect(all[1], 200, "slow");
     assert_in_range(apr_time_now() - start, apr_time_from_msec(395),
-                    apr_time_from_msec(2000));
+                    HANGING);
 }
 
 static void wait_for_a_name_ends_at_the_deadline(void **state)
@@ -341,9 +355,9 @@ static void wait_for_a_name_ends_at_the_deadline(void **state)
     x->deadline = start + apr_time_from_msec(200);
     run(net, x);
     expect_failure(x, "no connection in time");
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(1000));
+    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(3000));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(1300));
+    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(3500));
 }
 
 static void deadline_holds_for_those_without_a_connection(void **state)
@@ -358,9 +372,9 @@ static void deadline_holds_for_those_without_a_connection(void **state)
         all[i]->deadline = start + apr_time_from_msec(i < 10 ? 1000 : 300);
     }
     nmdm_client_run(net->client, all + 10, 10, net->p);
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(900));
+    assert_in_range(apr_time_now() - start, 0, HANGING);
     nmdm_client_run(net->client, all, 10, net->p);
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(2500));
+    assert_in_range(apr_time_now() - start, 0, HANGING);
     for (i = 0; i < 20; i++) {
         expect_failure(all[i], "in time");
     }
@@ -536,7 +550,7 @@ static void what_hangs_leaves_room_for_who_waits(void **state)
     }
     apr_sleep(apr_time_from_msec(300));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_sec(3));
+    assert_in_range(apr_time_now() - start, 0, HANGING);
 }
 
 static void failures_of_posted_ones_are_told(void **state)
@@ -582,15 +596,16 @@ static void one_order_may_go_to_several_hosts(void **state)
 static void a_full_queue_takes_no_more(void **state)
 {
     net_t *net = *state;
-    nmdm_exchange_t *x = asking(net, "POST", "/slow");
+    nmdm_exchange_t *x = asking(net, "POST", "/hang");
     int i;
 
     stop_client(net, 0);
     start_client(net, NULL, 3);
-    post(net, "A", "/slow", "");
-    apr_sleep(apr_time_from_msec(100));
+    x->deadline = apr_time_now() + apr_time_from_sec(3);
+    OK(nmdm_client_post(net->client, "A", x, net->p));
+    wait_for_request(net, "/hang");
     for (i = 0; i < 3; i++) {
-        post(net, "A", "/slow", "");
+        post(net, "A", "/ok", "");
     }
     REFUSED(nmdm_client_post(net->client, "A", x, net->p), NMDM_UNAVAILABLE,
             "NMDM1705");
@@ -605,7 +620,7 @@ static void large_bodies_fill_the_queue_too(void **state)
     nmdm_exchange_t *x = asking(net, "POST", "/hang");
 
     OK(nmdm_client_post(net->client, "A", x, net->p));
-    apr_sleep(apr_time_from_msec(100));
+    wait_for_request(net, "/hang");
     x->body = bytes_of(repeat(net->p, 'x', 40 * 1024 * 1024));
     OK(nmdm_client_post(net->client, "A", x, net->p));
     REFUSED(nmdm_client_post(net->client, "A", x, net->p), NMDM_UNAVAILABLE,
@@ -640,7 +655,7 @@ static void patience_has_an_end(void **state)
     }
     stop_client(net, apr_time_from_msec(200));
     assert_in_range(apr_time_now() - start, apr_time_from_msec(195),
-                    apr_time_from_msec(1500));
+                    HANGING);
     assert_int_equal(net->n_ended, 100);
     for (i = 0; i < 100; i++) {
         assert_string_equal(net->ended[i], "0 the server is stopping ");
@@ -687,7 +702,7 @@ static void hurry_ends_waits_and_no_posted_ones(void **state)
     /* Also who comes after it. */
     run(net, x);
     assert_int_equal(x->status, 0);
-    assert_true(apr_time_now() - start < apr_time_from_sec(5));
+    assert_true(apr_time_now() - start < HANGING);
     stop_client(net, apr_time_from_sec(5));
     assert_string_equal(net->ended[0], "200 - slow");
 }

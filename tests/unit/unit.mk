@@ -1,22 +1,25 @@
 # Unit tests of the core with sanitizers; included by the Makefile.
 #
 #   make check-unit    build and run them; build-unit/result is "PASSED FAILED"
+#   make asan-module   mod_nanomdm-asan.so, of the same objects
 #   make pool-shim     build-unit/pool_shim.so, to be preloaded behind libasan
 #   make check-valgrind    a server of one process under valgrind, on SQLite
 
 UNIT_BUILD   := build-unit
 UNIT_RUNTIME := -fsanitize=address,undefined
-UNIT_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(UNIT_RUNTIME) \
+UNIT_CFLAGS  := -O1 -g -fPIC -fno-omit-frame-pointer $(UNIT_RUNTIME) \
                 -fno-sanitize-recover=undefined
 UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
 UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
                   $(sort $(wildcard src/nmdm*.c)))
+UNIT_EDGE    := $(patsubst %.c,$(UNIT_BUILD)/core/%.o, \
+                  mod_nanomdm.c $(notdir $(wildcard src/mod_nanomdm*.c)))
 UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
                   $(sort $(wildcard tests/unit/test_*.c)))
 # Linked in, so that a write beyond a piece of pool memory is found out.
 UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 
-.PHONY: check-unit pool-shim check-valgrind
+.PHONY: check-unit asan-module pool-shim check-valgrind
 .SECONDARY: $(UNIT_PROGS:=.o) $(UNIT_SHARED) $(UNIT_CORE)
 
 check-unit: $(UNIT_PROGS)
@@ -28,6 +31,15 @@ $(UNIT_BUILD)/test_%: $(UNIT_BUILD)/test_%.o $(UNIT_SHARED) $(UNIT_CORE)
 $(UNIT_BUILD)/core/%.o: src/%.c $(wildcard src/*.h) $(SCHEMA)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(UNIT_BUILD)/core/mod_nanomdm.o: mod_nanomdm.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+
+asan-module: mod_nanomdm-asan.so
+
+mod_nanomdm-asan.so: $(UNIT_CORE) $(UNIT_EDGE)
+	$(CC) -shared $(UNIT_RUNTIME) -o $@ $^ $(LIBS)
 
 $(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(wildcard src/*.h)
 	@mkdir -p $(@D)
