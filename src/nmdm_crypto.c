@@ -96,7 +96,8 @@ void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context)
     SSL_verify_cb present = SSL_CTX_get_verify_callback(context);
     int mode = SSL_CTX_get_verify_mode(context);
 
-    if (!present || mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) {
+    if (!present || present == verify_leniently
+        || mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) {
         return;         /* SSLVerifyClient require: let its log say why */
     }
     mod_ssl_verify = present;

@@ -231,19 +231,16 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
 {
     nmdm_db_t *db = ctx->db;
     session_t *session;
-    nmdm_err_t *err;
 
     session = apr_pcalloc(db->pool, sizeof(*session));
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
-    db->session = session;
-    err = settle(ctx);
-    if (err) {
-        db->session = NULL;
-        return err;
-    }
     apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
                  session);
+    db->session = session;
+    session->stale = 1;         /* until it is settled, now or by renew() */
+    NMDM_TRY(settle(ctx));
+    session->stale = 0;
     return NULL;
 }
 
@@ -272,8 +269,7 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     return NULL;
 }
 
-/* With a session, but perhaps without tables. */
-static nmdm_err_t *take_connection(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 {
     const nmdm_lender_t *lender = ctx->lender;
     const char *key;
@@ -302,7 +298,7 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
     if (ctx->db) {
         return NULL;
     }
-    NMDM_TRY(take_connection(ctx));
+    NMDM_TRY(nmdm_db_take(ctx));
     if (lender->check_schema
         && !apr_atomic_read32(&lender->schema->checked)) {
         NMDM_TRY(lender->check_schema(ctx));
@@ -374,7 +370,7 @@ static nmdm_err_t *work_alone(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                               nmdm_unit_fn work, void *baton,
                               const char **wal_path)
 {
-    NMDM_TRY(take_connection(ctx));
+    NMDM_TRY(nmdm_db_take(ctx));
     if (ctx->db->session->wal_path) {
         *wal_path = apr_pstrdup(ctx->pool, ctx->db->session->wal_path);
         NMDM_TRY(settle_doubt(ctx));

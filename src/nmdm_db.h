@@ -122,6 +122,10 @@ nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql);
  * for a writer. */
 nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx);
 
+/* A connection with a session, but perhaps without tables: a unit takes its
+ * own. */
+nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx);
+
 /* Gives the connection back, if one is held: before waiting for anybody else,
  * and at the end of the request. */
 void nmdm_db_release(nmdm_ctx_t *ctx);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_limit.c -- how often a device may come: a bucket for each certificate.
+/* nmdm_limit.c -- how often a device may come: a bucket for each certificate
+ * and limit.
  *
  * A bucket is one time, that at which it will be full again: each request
  * moves it on by what a request costs, and none may move it further ahead than
@@ -10,12 +11,12 @@
 
 #include <apr_atomic.h>
 
-/* A certificate's bucket is one of eight, in three cache lines. */
+/* A certificate's buckets are among eight, in three cache lines. */
 #define WAYS 8
 #define SETS 8192
 
 typedef struct {
-    apr_uint64_t key;           /* of the certificate; 0: free */
+    apr_uint64_t key;           /* of certificate and limit; 0: free */
     apr_uint64_t full_at;       /* apr_time_t */
     apr_uint32_t told;          /* the minute since 1970 of the last news */
 } bucket_t;
@@ -29,10 +30,13 @@ apr_size_t nmdm_limits_size(void)
     return sizeof(nmdm_limits_t);
 }
 
-/* The first 64 bits of a digest, of which nobody can choose even these. */
-static apr_uint64_t key_of(const char *sha256)
+/* The first 64 bits of a digest, of which nobody can choose even these. The
+ * limit changes those that do not tell the set: how far ahead a bucket may be
+ * means nothing to another limit. */
+static apr_uint64_t key_of(const char *sha256, const nmdm_limit_t *limit)
 {
-    apr_uint64_t key = 0;
+    apr_uint64_t key = 0, rate = (apr_uint64_t)limit->each << 17
+        | (apr_uint64_t)limit->burst;
     int i;
 
     for (i = 0; i < 16 && sha256[i]; i++) {
@@ -40,6 +44,7 @@ static apr_uint64_t key_of(const char *sha256)
 
         key = key << 4 | (apr_uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     }
+    key ^= rate * SETS;
     return key ? key : 1;
 }
 
@@ -85,7 +90,8 @@ int nmdm_limits_take(nmdm_limits_t *limits, apr_interval_time_t *wait,
                      int *is_news, const char *sha256,
                      const nmdm_limit_t *limit, apr_time_t now)
 {
-    apr_uint64_t key = key_of(sha256), each = (apr_uint64_t)limit->each;
+    apr_uint64_t key = key_of(sha256, limit);
+    apr_uint64_t each = (apr_uint64_t)limit->each;
     apr_uint64_t most = (apr_uint64_t)now + each * (apr_uint64_t)limit->burst;
     bucket_t *bucket = limits && each ? find(limits->sets[key % SETS], key)
                                       : NULL;

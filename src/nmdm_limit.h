@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_limit.h -- how often a device may come: a bucket for each certificate.
+/* nmdm_limit.h -- how often a device may come: a bucket for each certificate
+ * and limit.
  *
  * The buckets live in memory that children share, of a size that never
  * changes. Whoever finds no free place takes that of the bucket that is
@@ -21,10 +22,10 @@ typedef struct nmdm_limits_t nmdm_limits_t;
 /* Memory for all buckets: a caller's, zeroed. */
 apr_size_t nmdm_limits_size(void);
 
-/* Counts a request of the certificate with this SHA-256. Returns whether it is
- * within the limit; if not, *wait is how long until the next one will be, and
- * *is_news whether that was not said of this bucket in this minute. What is
- * refused is not counted. limits may be NULL: nobody counts. */
+/* Counts a request of the certificate with this SHA-256 against a limit.
+ * Returns whether it is within that; if not, *wait is how long until the next
+ * one will be, and *is_news whether that was not said of this bucket in this
+ * minute. What is refused is not counted. limits may be NULL: nobody counts. */
 int nmdm_limits_take(nmdm_limits_t *limits, apr_interval_time_t *wait,
                      int *is_news, const char *sha256,
                      const nmdm_limit_t *limit, apr_time_t now);

@@ -93,16 +93,24 @@ static nmdm_err_t *probe(nmdm_ctx_t *ctx)
     return nmdm_db_row(ctx, &found, NULL, 0, STMT_SCHEMA_PROBE, NULL, 0);
 }
 
+/* Whether a failure says that the connection works and the tables do not. When
+ * the connection is at fault, the caller tries another. */
+static int is_of_tables(const nmdm_err_t *err)
+{
+    return err->retry != NMDM_RETRY_WAIT && err->retry != NMDM_RETRY_LATER;
+}
+
 /* 0 also when there is no such table. Not prepared: a statement that was
  * would not survive the upgrade. */
-static int version_of(nmdm_ctx_t *ctx)
+static nmdm_err_t *read_version(nmdm_ctx_t *ctx, int *version)
 {
-    const char *version;
-    nmdm_err_t *err = nmdm_db_ask(ctx, &version, nmdm_sql_prefixed(
+    const char *text = "0";
+    nmdm_err_t *err = nmdm_db_ask(ctx, &text, nmdm_sql_prefixed(
         ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
         ctx->lender->prefix));
 
-    return err ? 0 : atoi(version);
+    *version = err ? 0 : atoi(text);
+    return err && !is_of_tables(err) ? err : NULL;
 }
 
 /* MySQL has no ADD COLUMN IF NOT EXISTS: a script for it puts either what is
@@ -331,14 +339,16 @@ static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int version)
 static nmdm_err_t *upgrade(nmdm_ctx_t *ctx)
 {
     nmdm_err_t *err = NULL;
-    int version;
+    int version = 0;
 
     NMDM_TRY(lock(ctx));
     if (ctx->db->dialect == NMDM_PGSQL) {
         /* A failed look would end the transaction. */
         err = nmdm_db_run(ctx, "SAVEPOINT look");
     }
-    version = err ? 0 : version_of(ctx);
+    if (!err) {
+        err = read_version(ctx, &version);
+    }
     if (!err && ctx->db->dialect == NMDM_PGSQL) {
         err = nmdm_db_run(ctx, "ROLLBACK TO SAVEPOINT look");
     }
@@ -429,15 +439,12 @@ static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
                     DIALECT_FILES[ctx->db->dialect]);
 }
 
-/* A failed look says that the connection works and the tables do not; when
- * the connection is at fault, the caller tries another. */
 static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_err_t *err = probe(ctx);
     int tables;
 
-    if (!err || err->retry == NMDM_RETRY_WAIT
-        || err->retry == NMDM_RETRY_LATER) {
+    if (!err || !is_of_tables(err)) {
         return err;
     }
     NMDM_TRY(count_tables(ctx, &tables));
@@ -480,7 +487,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
-    version = version_of(ctx);
+    NMDM_TRY(read_version(ctx, &version));
     if (version < NMDM_SCHEMA_VERSION
         && !UPGRADES[version][ctx->db->dialect]) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
@@ -491,7 +498,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     }
     if (version < NMDM_SCHEMA_VERSION && may_create) {
         NMDM_TRY(upgrade(ctx));
-        version = version_of(ctx);
+        NMDM_TRY(read_version(ctx, &version));
     }
     if (version < NMDM_SCHEMA_VERSION && is_first_to_tell(ctx)) {
         tell_what_is_missing(ctx, version);
@@ -501,21 +508,35 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     return NULL;
 }
 
+/* Whoever writes to SQLite takes a connection during its turn, so whoever waits
+ * for one keeps none: the last of them would wait for ever. */
+static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
+{
+    int is_sqlite = ctx->db->dialect == NMDM_SQLITE3;
+    nmdm_err_t *err = NULL;
+
+    if (is_sqlite) {
+        nmdm_db_release(ctx);
+    }
+    apr_thread_mutex_lock(ctx->lender->writer);
+    if (is_sqlite) {
+        err = nmdm_db_take(ctx);
+    }
+    if (!err) {
+        err = check(ctx, 1);
+    }
+    apr_thread_mutex_unlock(ctx->lender->writer);
+    return err;
+}
+
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
 {
-    nmdm_err_t *err;
     int may_create = mode == NMDM_SCHEMA_AUTO
         || (mode == NMDM_SCHEMA_BY_DIALECT
             && ctx->db->dialect == NMDM_SQLITE3);
 
-    if (ctx->lender->writer && may_create) {
-        apr_thread_mutex_lock(ctx->lender->writer);
-    }
-    err = check(ctx, may_create);
-    if (ctx->lender->writer && may_create) {
-        apr_thread_mutex_unlock(ctx->lender->writer);
-    }
-    return err;
+    return ctx->lender->writer && may_create ? check_in_turn(ctx)
+                                             : check(ctx, may_create);
 }
 
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)

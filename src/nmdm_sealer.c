@@ -66,31 +66,32 @@ nmdm_sealer_t *nmdm_sealer_create(apr_pool_t *p)
 
 /* ---- One value ---- */
 
-/* What a value is to become; *is_new is 0 when it stays, because it is
- * settled or because it cannot be opened. */
-static nmdm_err_t *resealed(nmdm_ctx_t *ctx, counts_t *counts,
-                            int *is_new, nmdm_bytes_t *value,
-                            const char *column, const char *row)
+/* Whether a value is to become another, in *value. It stays when it is settled
+ * and when it cannot be opened, or is such that it can only be kept sealed: one
+ * device must not keep the others from their turn. */
+static int is_resealed(nmdm_ctx_t *ctx, counts_t *counts,
+                       nmdm_bytes_t *value, const char *column,
+                       const char *row)
 {
     const nmdm_seal_t *keys = ctx->policy->seal;
     nmdm_bytes_t secret;
     nmdm_err_t *err;
 
-    *is_new = 0;
     if (nmdm_seal_is_settled(keys, *value)) {
         counts->settled++;
-        return NULL;
+        return 0;
     }
     err = nmdm_seal_open(&secret, ctx->pool, keys, column, row, *value);
+    if (!err) {
+        err = nmdm_seal_close(value, ctx->pool, keys, column, row, secret);
+    }
     if (err) {
         counts->failed++;
         counts->why = nmdm_err_text(err);
-        return NULL;
+        return 0;
     }
-    NMDM_TRY(nmdm_seal_close(value, ctx->pool, keys, column, row, secret));
-    *is_new = 1;
     counts->changed++;
-    return NULL;
+    return 1;
 }
 
 static nmdm_bytes_t bytes_of(const char *text)
@@ -103,13 +104,8 @@ static nmdm_err_t *reseal_text(nmdm_ctx_t *ctx, counts_t *counts,
                                const char *column, const char *row)
 {
     nmdm_bytes_t value = bytes_of(stored);
-    int is_new;
 
-    if (!stored) {
-        return NULL;
-    }
-    NMDM_TRY(resealed(ctx, counts, &is_new, &value, column, row));
-    return !is_new ? NULL
+    return !stored || !is_resealed(ctx, counts, &value, column, row) ? NULL
         : nmdm_db_exec(ctx, NULL, stmt, NMDM_ARGS(value.data, row, stored));
 }
 
@@ -117,15 +113,13 @@ static nmdm_err_t *reseal_unlock_token(nmdm_ctx_t *ctx, counts_t *counts,
                                        const char *hex, const char *row)
 {
     nmdm_bytes_t value;
-    int is_new;
 
     if (!hex) {
         return NULL;
     }
     value = nmdm_hex_decode(ctx->pool, hex);
-    NMDM_TRY(resealed(ctx, counts, &is_new, &value, NMDM_SEAL_UNLOCK_TOKEN,
-                      row));
-    return !is_new ? NULL
+    return !is_resealed(ctx, counts, &value, NMDM_SEAL_UNLOCK_TOKEN, row)
+        ? NULL
         : nmdm_db_exec(ctx, NULL, STMT_SEAL_UNLOCK_TOKEN,
                        NMDM_ARGS(value.data,
                                  apr_psprintf(ctx->pool, "%" APR_SIZE_T_FMT,

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct nmdm_wal_t {
@@ -26,15 +27,29 @@ struct nmdm_wal_t {
     apr_uint64_t flushed;       /* of these, on the disk */
     apr_uint64_t failed;        /* of these, in a flush that failed */
     apr_status_t failure;
+    int fd;                     /* of the log, or -1; its flusher's */
     int is_flushing;
     int is_in_doubt;
 };
+
+static apr_status_t close_log(void *data)
+{
+    nmdm_wal_t *wal = data;
+
+    if (wal->fd >= 0) {
+        close(wal->fd);
+        wal->fd = -1;
+    }
+    return APR_SUCCESS;
+}
 
 nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p)
 {
     nmdm_wal_t *wal = apr_pcalloc(p, sizeof(*wal));
     apr_status_t rv;
 
+    wal->fd = -1;
+    apr_pool_cleanup_register(p, wal, close_log, apr_pool_cleanup_null);
     rv = apr_thread_mutex_create(&wal->lock, APR_THREAD_MUTEX_DEFAULT, p);
     if (rv == APR_SUCCESS) {
         rv = apr_thread_cond_create(&wal->flushed_more, p);
@@ -45,23 +60,32 @@ nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p)
                    NMDMNO(0181) "no lock for SQLite's log");
 }
 
-/* Any descriptor will do: what is flushed are the pages of the file. A new one
- * each time is surely one of the log that is in use. */
-static apr_status_t flush_file(const char *path)
+/* The log is another file once the last connection was closed. */
+static int is_open(const nmdm_wal_t *wal, const struct stat *now)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    apr_status_t rv = APR_SUCCESS;
+    struct stat then;
 
-    if (fd < 0) {
+    return wal->fd >= 0 && !fstat(wal->fd, &then)
+        && then.st_dev == now->st_dev && then.st_ino == now->st_ino;
+}
+
+/* SQLite has descriptors of its own, but what is flushed are the pages of the
+ * file. This one stays open, because the system tells of a page that it could
+ * not write whoever has the file open then. */
+static apr_status_t flush_file(nmdm_wal_t *wal, const char *path)
+{
+    struct stat now;
+
+    if (stat(path, &now)) {
         /* Whoever closes the last connection writes the log back and removes
          * it. */
         return errno == ENOENT ? APR_SUCCESS : errno;
     }
-    if (fdatasync(fd)) {
-        rv = errno;
+    if (!is_open(wal, &now)) {
+        close_log(wal);
+        wal->fd = open(path, O_RDWR | O_CLOEXEC);
     }
-    close(fd);
-    return rv;
+    return wal->fd >= 0 && !fdatasync(wal->fd) ? APR_SUCCESS : errno;
 }
 
 /* With the lock held, which is free during the flush itself. */
@@ -72,7 +96,7 @@ static void flush_for_all(nmdm_wal_t *wal, const char *path)
 
     wal->is_flushing = 1;
     apr_thread_mutex_unlock(wal->lock);
-    rv = flush_file(path);
+    rv = flush_file(wal, path);
     apr_thread_mutex_lock(wal->lock);
     wal->is_flushing = 0;
     if (rv == APR_SUCCESS) {

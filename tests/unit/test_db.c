@@ -7,9 +7,13 @@
 #include "nmdm_store.h"
 
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The sanitizers' header is not installed everywhere. */
+size_t __sanitizer_get_current_allocated_bytes(void);
 
 /* ---- Work to be done in a unit ---- */
 
@@ -104,6 +108,40 @@ static void a_writer_holds_no_connection_while_it_waits(void **state)
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_true(w->is_lent);
     nmdm_db_release(ctx);
+}
+
+static void *APR_THREAD_FUNC read_once(apr_thread_t *thread, void *ctx)
+{
+    work_t work = { .topic = "t" };
+
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
+    nmdm_db_release(ctx);
+    (void)thread;
+    return NULL;
+}
+
+/* The only one may be what the writer waits for. */
+static void who_waits_to_check_the_tables_holds_no_connection(void **state)
+{
+    world_t *w = *state;
+    nmdm_ctx_t *ctx = request(w, NULL);
+    apr_thread_t *thread;
+    apr_status_t ended;
+    int was_lent = 1, i;
+
+    apr_thread_mutex_lock(w->lender.writer);
+    w->borrows = 0;
+    w->schema.checked = 0;
+    assert_int_equal(apr_thread_create(&thread, NULL, read_once, ctx,
+                                       w->pool), APR_SUCCESS);
+    for (i = 0; i < 500 && was_lent; i++) {
+        apr_sleep(apr_time_from_msec(10));
+        was_lent = !w->borrows || w->is_lent;
+    }
+    apr_thread_mutex_unlock(w->lender.writer);
+    apr_thread_join(&ended, thread);
+    assert_false(was_lent);
+    assert_int_equal(w->schema.checked, 1);
 }
 
 static void a_lender_without_a_connection_is_asked_again(void **state)
@@ -416,6 +454,36 @@ static void a_new_database_gets_its_tables_once(void **state)
     world_end(w);
 }
 
+/* What is kept with the connection stays as long as that, which mod_dbd does not
+ * drop. */
+static void a_file_that_is_no_database_costs_no_memory(void **state)
+{
+    world_t *w = world_make_empty(*state);
+    size_t before = 0, after;
+    int i;
+
+    world_end(w);
+    assert_int_equal(apr_dbd_open_ex(
+        w->db.driver, *state, temp_file(*state, "neither a database nor empty,"
+                                        " and longer than a header of one is:"
+                                        " a hundred bytes and a few more"),
+        &w->db.handle, NULL), APR_SUCCESS);
+    for (i = 0; i < 12; i++) {
+        nmdm_ctx_t *ctx = request(w, NULL);
+
+        apr_pool_create(&ctx->pool, *state);
+        REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_READ, nothing, NULL),
+                NMDM_INTERNAL, "file is not a database");
+        apr_pool_destroy(ctx->pool);
+        if (i == 1) {
+            before = __sanitizer_get_current_allocated_bytes();
+        }
+    }
+    after = __sanitizer_get_current_allocated_bytes();
+    assert_in_range(after, 0, before + 16384);
+    world_end(w);
+}
+
 static void a_check_alone_makes_nothing(void **state)
 {
     world_t *w = world_make_empty(*state);
@@ -471,6 +539,26 @@ static void a_database_of_version_1_is_upgraded(void **state)
     OK(check_as(request(w, NULL), NMDM_SCHEMA_AUTO));
     assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
     assert_int_equal(logged(w, "upgraded the schema to version 2"), 1);
+}
+
+/* SQLite's text for a table that is missing repeats its name: so this look fails
+ * as one does that comes while the table is locked. */
+static void a_look_that_fails_in_passing_is_no_older_version(void **state)
+{
+    world_t *w = *state;
+
+    tell(w, "ALTER TABLE nanomdm_schema RENAME TO elsewhere");
+    tell(w, "CREATE VIEW nanomdm_schema AS"
+            " SELECT version FROM \"what is locked\"");
+    w->schema.checked = 0;
+    REFUSED(check_as(request(w, NULL), NMDM_SCHEMA_CHECK), NMDM_UNAVAILABLE,
+            "what is locked");
+    assert_int_equal(w->schema.checked, 0);
+    assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
+    tell(w, "DROP VIEW nanomdm_schema");
+    tell(w, "ALTER TABLE elsewhere RENAME TO nanomdm_schema");
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
+    assert_int_equal(logged(w, "NMDM0804"), 0);
 }
 
 static void what_is_missing_is_told_once(void **state)
@@ -564,6 +652,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DB_TEST(a_connection_is_borrowed_once_for_many_units),
         DB_TEST(a_writer_holds_no_connection_while_it_waits),
+        DB_TEST(who_waits_to_check_the_tables_holds_no_connection),
         DB_TEST(a_lender_without_a_connection_is_asked_again),
         DB_TEST(a_lender_without_a_connection_is_given_up_in_time),
         DB_TEST(a_refusal_is_not_repeated),
@@ -581,10 +670,12 @@ int main(void)
         DB_TEST(an_error_names_id_statement_and_reason_in_one_line),
         TEST(without_tables_nothing_works_and_the_error_says_how),
         TEST(a_new_database_gets_its_tables_once),
+        TEST(a_file_that_is_no_database_costs_no_memory),
         TEST(a_check_alone_makes_nothing),
         TEST(a_failed_creation_leaves_nothing),
         DB_TEST(a_missing_column_is_noticed),
         DB_TEST(a_database_of_version_1_is_upgraded),
+        DB_TEST(a_look_that_fails_in_passing_is_no_older_version),
         DB_TEST(what_is_missing_is_told_once),
         DB_TEST(a_strange_sqlite_database_is_refused),
         DB_TEST(a_statement_larger_than_a_packet_is_refused),

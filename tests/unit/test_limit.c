@@ -91,6 +91,25 @@ static void everybody_has_a_bucket(void **state)
     }
 }
 
+/* Those of two Locations, of which neither lends to the other or takes from
+ * it. */
+static void each_limit_counts_by_itself(void **state)
+{
+    static const nmdm_limit_t ONE_AN_HOUR = { 60 * MINUTE, 1, "1/h 1" };
+    nmdm_limits_t *limits = made(*state);
+    const char *it = digest(*state, 7);
+    int i;
+
+    assert_int_equal(nmdm_limits_take(limits, &wait_said, &was_news, it,
+                                      &ONE_AN_HOUR, NOW), 1);
+    assert_int_equal(taken(limits, it, NOW), 3);
+    for (i = 1; i < 60; i++) {
+        assert_int_equal(nmdm_limits_take(limits, &wait_said, &was_news, it,
+                                          &ONE_AN_HOUR, NOW + i * MINUTE), 0);
+        assert_int_equal(taken(limits, it, NOW + i * MINUTE), 3);
+    }
+}
+
 /* The digests of these lead to one set of eight. */
 static void a_full_bucket_gives_way(void **state)
 {
@@ -232,6 +251,7 @@ int main(void)
         TEST(a_bucket_fills_again),
         TEST(what_is_refused_is_not_counted),
         TEST(everybody_has_a_bucket),
+        TEST(each_limit_counts_by_itself),
         TEST(a_full_bucket_gives_way),
         TEST(too_many_are_forgiven),
         TEST(a_clock_set_back_locks_nobody_out),

@@ -455,6 +455,31 @@ static void the_way_back_leaves_all_in_the_clear(void **state)
                           " clear"));
 }
 
+/* Its device sends as unlock token what begins as sealed text does. */
+static void one_device_keeps_nobody_from_the_way_back(void **state)
+{
+    world_t *w = *state;
+    device_t d = device(w, "A");
+
+    w->policy.seal = keys(w->pool, 0, ONE, NULL);
+    enroll(w, d);
+    OK(checkin(w, NULL, d, "TokenUpdate", "Topic", "com.apple.mgmt.x",
+               "PushMagic", "magic", "Token", "<data>q83v</data>",
+               "UnlockToken", "<data>LS0tLS1OQU5PTURNIFNFQUxFRCAxIA==</data>",
+               NULL));
+    fill(w);
+    w->policy.seal = keys(w->pool, 1, ONE, NULL);
+    stride(w, nmdm_sealer_create(w->pool));
+    is_all_clear(w);
+    assert_true(logged(w, "NMDM0952: A: a value for devices.unlock"));
+    assert_true(logged(w, "NMDM0953: -: 1 stored secrets"));
+    due(w);
+    forget(w);
+    stride(w, nmdm_sealer_create(w->pool));
+    assert_true(logged(w, "NMDM0953: -: 1 stored secrets"));
+    assert_false(logged(w, "NMDM0956"));
+}
+
 static void what_cannot_be_opened_stays_and_is_told(void **state)
 {
     world_t *w = *state;
@@ -553,6 +578,7 @@ int main(void)
         DB_TEST(what_was_in_the_clear_is_sealed),
         DB_TEST(another_key_is_due_at_once),
         DB_TEST(the_way_back_leaves_all_in_the_clear),
+        DB_TEST(one_device_keeps_nobody_from_the_way_back),
         DB_TEST(what_cannot_be_opened_stays_and_is_told),
         DB_TEST(all_pages_are_gone_through),
         DB_TEST(one_child_at_a_time_seals),
