@@ -455,8 +455,11 @@ class Httpd:
                 seconds=PATIENCE), f"not in the error log: {announcement}"
 
     def alarms(self, announcements=()):
-        """Lines since the last call that nobody announced."""
+        """Lines since the last call that nobody announced. While httpd
+        runs, the last may be half of one."""
         text = self.bytes_since(self.checked)
+        if self.process:
+            text = text[:text.rfind(b"\n") + 1]
         self.checked += len(text)
         announcements = (*self.announced, *announcements)
         self.announced = []

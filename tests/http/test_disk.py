@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from databases import MariaDB
+from databases import MariaDB, Postgres
 from device import Operator, command
 from system import NotHere, SmallDisk
 from tables import result
@@ -41,24 +41,27 @@ def on_small_disk(db, folder):
 def small(db_server):
     """A database, and what fills it and frees it."""
     with contextlib.ExitStack() as stack:
-        if db_server.kind == "mysql":
-            server = SmallMariaDB()
-            stack.callback(server.remove)
-            server.start()
-            yield server.fresh(), server
+        if db_server.kind == "sqlite3":
+            db = db_server.fresh()
+            disk = on_small_disk(db, db_server.path(db.name).parent)
+            stack.callback(disk.remove)
+            yield db, disk
             return
-        db = db_server.fresh()
-        folder = (db_server.path(db.name).parent
-                  if db.kind == "sqlite3"
-                  else db_server.folder / f"disk-{db.name}")
-        folder.mkdir(exist_ok=True)
+        # A server of its own: it would not get over what it loses.
+        server = {"mysql": SmallMariaDB, "pgsql": Postgres}[db_server.kind]()
+        stack.callback(server.remove)
+        server.start()
+        db = server.fresh()
+        if db_server.kind == "mysql":
+            yield db, server
+            return
+        folder = server.folder / "disk"
+        folder.mkdir()
         disk = on_small_disk(db, folder)
         stack.callback(disk.remove)
-        if db.kind == "pgsql":
-            db_server.admin_execute(f"CREATE TABLESPACE small_{db.name}"
-                                    f" LOCATION '{folder}'")
-            db_server.admin_execute(f"ALTER DATABASE {db.name}"
-                                    f" SET TABLESPACE small_{db.name}")
+        stack.callback(server.stop)
+        server.admin_execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        server.admin_execute(f"ALTER DATABASE {db.name} SET TABLESPACE small")
         yield db, disk
 
 
