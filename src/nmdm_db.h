@@ -48,7 +48,8 @@ struct nmdm_lender_t {
     const char *prefix;         /* of table names, "" for none */
     nmdm_schema_state_t *schema;
     /* sqlite3: one writer at a time in this child, so that no writer sleeps
-     * inside the driver while another waits to commit. */
+     * inside the driver while another waits to commit. Who has it takes a
+     * connection, so nobody may hold one while waiting for it. */
     apr_thread_mutex_t *writer;
     nmdm_wal_t *wal;            /* sqlite3: whose commits share a flush; NULL:
                                  * each commit flushes */
