@@ -63,6 +63,7 @@ class Database:
             return len(self.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database()"
+                " AND usename = current_user"    # autovacuum is another's
                 " AND pid <> pg_backend_pid()"))
         threads = self.query(
             "SELECT id FROM information_schema.processlist"
