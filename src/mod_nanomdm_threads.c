@@ -199,11 +199,19 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 
 /* ---- Start and end ---- */
 
+static void join(apr_thread_t *thread)
+{
+    apr_status_t ended;
+
+    if (thread) {
+        apr_thread_join(&ended, thread);
+    }
+}
+
 /* A pre-cleanup: afterwards mod_dbd's connections are gone. */
 static apr_status_t stop(void *data)
 {
     nanomdm_threads_t *threads = data;
-    apr_status_t ended;
     int i;
 
     apr_thread_mutex_lock(threads->lock);
@@ -215,13 +223,24 @@ static apr_status_t stop(void *data)
         nmdm_apns_stop(APR_ARRAY_IDX(threads->sites, i,
                                      nanomdm_site_t *)->apns);
     }
-    apr_thread_join(&ended, threads->sweeper);
-    apr_thread_join(&ended, threads->writer);
+    join(threads->sweeper);
+    join(threads->writer);
     for (i = 0; i < threads->sites->nelts; i++) {
         nanomdm_shelf_shut(APR_ARRAY_IDX(threads->sites, i,
                                          nanomdm_site_t *)->shelf);
     }
     return APR_SUCCESS;
+}
+
+static apr_status_t start(apr_thread_t **thread, apr_thread_start_t work,
+                          nanomdm_threads_t *threads, apr_pool_t *pchild)
+{
+    apr_status_t rv = apr_thread_create(thread, NULL, work, threads, pchild);
+
+    if (rv != APR_SUCCESS) {
+        *thread = NULL;         /* APR leaves what cannot be joined */
+    }
+    return rv;
 }
 
 nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
@@ -238,12 +257,12 @@ nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
         rv = apr_thread_cond_create(&threads->wake, pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_create(&threads->writer, NULL, write_behind, threads,
-                               pchild);
+        /* One of them may start alone. */
+        apr_pool_pre_cleanup_register(pchild, threads, stop);
+        rv = start(&threads->writer, write_behind, threads, pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_create(&threads->sweeper, NULL, sweep, threads,
-                               pchild);
+        rv = start(&threads->sweeper, sweep, threads, pchild);
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, NMDMNO(1504)
@@ -251,7 +270,6 @@ nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
                      " push again");
         return NULL;
     }
-    apr_pool_pre_cleanup_register(pchild, threads, stop);
     return threads;
 }
 

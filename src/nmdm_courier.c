@@ -619,9 +619,12 @@ nmdm_err_t *nmdm_courier_start(nmdm_courier_t *courier, apr_pool_t *pchild)
     apr_status_t rv = apr_thread_create(&courier->thread, NULL, carry,
                                         courier, pchild);
 
-    return rv == APR_SUCCESS ? NULL
-        : nmdm_err(pchild, NMDM_INTERNAL, rv,
-                   NMDMNO(1819) "cannot start the thread for webhook events");
+    if (rv != APR_SUCCESS) {
+        courier->thread = NULL; /* APR leaves what cannot be joined */
+        return nmdm_err(pchild, NMDM_INTERNAL, rv, NMDMNO(1819)
+                        "cannot start the thread for webhook events");
+    }
+    return NULL;
 }
 
 void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
