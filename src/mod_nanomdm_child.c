@@ -281,13 +281,16 @@ static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
 /* ---- The child ---- */
 
 /* A graceful stop leaves requests their time; any other ends connections in
- * seconds, and children that still wait then are killed. */
+ * seconds, and children that still wait then are killed. A child that is told
+ * to stop in the moment in which it is forked has no pool yet. */
 void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
 {
     child_t *child = NULL;
     int i;
 
-    apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
+    if (pchild) {
+        apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
+    }
     if (child && child->threads) {
         nanomdm_threads_leave(child->threads);
     }

@@ -161,7 +161,8 @@ class Httpd:
                   event, worker or prefork, and its size
     sanitize      run the AddressSanitizer build; the default is whether
                   NANOMDM_MODULE_ASAN names one
-    preload       a library to preload behind libasan (NANOMDM_PRELOAD)
+    preload       a library to preload; behind libasan the default is
+                  NANOMDM_PRELOAD
     asan_options  ASAN_OPTIONS
     """
 
@@ -188,7 +189,8 @@ class Httpd:
                      "workers": (children + 1) * threads}
         self.sanitize = ("NANOMDM_MODULE_ASAN" in os.environ
                          if sanitize is None else sanitize)
-        self.preload = preload or os.environ.get("NANOMDM_PRELOAD")
+        self.preload = preload or (self.sanitize and os.environ.get(
+            "NANOMDM_PRELOAD"))
         self.asan_options = asan_options or os.environ.get(
             "ASAN_OPTIONS", "detect_leaks=0")
         self.process = None
@@ -306,10 +308,12 @@ class Httpd:
         # rest of a start.
         env["SSL_CERT_FILE"] = str(self.write("trusted.pem",
                                               server_authority().pem))
+        libraries = [asan_library()] if self.sanitize else []
+        if self.preload:
+            libraries.append(self.preload)
+        if libraries:
+            env["LD_PRELOAD"] = " ".join(map(str, libraries))
         if self.sanitize:
-            libraries = [asan_library(), self.preload]
-            env["LD_PRELOAD"] = " ".join(str(library) for library
-                                         in libraries if library)
             env["ASAN_OPTIONS"] = self.asan_options
         return env
 

@@ -11,7 +11,7 @@ import pytest
 
 from device import REPORT, Operator, command, rfc9440
 from load import Load, serves
-from system import wait_until
+from system import ROOT, run, wait_until
 from tables import forget, last_seen, result
 
 PATIENCE = 10                 # a request's, when the database is away
@@ -268,6 +268,46 @@ def test_stop_writes_last_seen(httpd, device, db, way):
     getattr(stopped, way)()
     assert wait_until(lambda: last_seen(db, mac) > before,
                       seconds=0 if way == "stop" else 30)
+
+
+@pytest.fixture
+def unlucky(httpd, monkeypatch, tmp_path):
+    """httpd(), whose children meet with what the environment says."""
+    library = tmp_path / "misfortune.so"
+    run("gcc", "-shared", "-fPIC", "-o", library,
+        ROOT / "tests/tools/misfortune.c", "-ldl")
+
+    def launch(name, value, **options):
+        monkeypatch.setenv(name, str(value))
+        return httpd(preload=library, **options)
+    return launch
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("mpm", ["event", "worker"])
+def test_a_child_that_is_stopped_before_it_has_begun(unlucky, tmp_path, mpm):
+    """An httpd that is told to stop amid a graceful restart forks the
+    children that it still lacks and stops them at once."""
+    file = tmp_path / "stop-one"
+    server = unlucky("EARLY_STOP", file, mpm=mpm)
+    file.touch()
+    server.graceful()
+    assert not file.exists()
+    assert "exit signal" not in server.error_log()
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_child_that_lacks_a_thread_stops_like_others(unlucky, expect_log,
+                                                       number):
+    """Two for pushes, two for other outbound HTTP, one that writes, one
+    that sweeps, one for webhook events."""
+    expect_log("nanomdm:crit", "cannot")
+    server = unlucky("FAILING_THREAD", number, extra_vhost=(
+        "NanoMDMWebhookURL http://127.0.0.1:9/\n"
+        "NanoMDMWebhookDelivery durable"))
+    server.stop()
+    assert "exit signal" not in server.error_log()
 
 
 def test_worker_mpm(httpd, device, db):
