@@ -8,6 +8,7 @@ import http.client
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -29,6 +30,9 @@ STANDARD_MODULES = (
 ALARMING = re.compile(r"^\[[^]]*\] \[\w*:(emerg|alert|crit|error|warn)\]"
                       r"|^\[.*exit signal|^(?!\[)")
 
+# Of ours, in a stack that gdb shows.
+OUR_FRAME = re.compile(r"\bat src/|mod_nanomdm")
+
 # Seconds until a line that must come has come.
 PATIENCE = 15
 
@@ -36,6 +40,7 @@ BASE = """\
 ServerRoot "{folder}"
 DefaultRuntimeDir "{folder}"
 PidFile "{folder}/httpd.pid"
+CoreDumpDirectory "{folder}/cores"
 Mutex file:{folder}
 ServerName localhost
 DocumentRoot "{folder}/htdocs"
@@ -199,6 +204,8 @@ class Httpd:
         self.folder = temp_folder("httpd")
         self.conf = self.folder / "httpd.conf"
         (self.folder / "htdocs").mkdir()
+        (self.folder / "cores").mkdir()
+        (self.folder / "cores").chmod(0o777)
         for name, content in (files or {}).items():
             self.write(name, content)
         self.configure()
@@ -327,7 +334,8 @@ class Httpd:
     def start(self):
         """Run, and wait until a request is answered."""
         with open(self.folder / "stderr", "wb") as stderr:
-            self.process = spawn(self.command("-DFOREGROUND"), stderr,
+            self.process = spawn(["prlimit", "--core=unlimited",
+                                  *self.command("-DFOREGROUND")], stderr,
                                  env=self.environment())
         wait_until(lambda: self.process.poll() is not None
                    or self.answers(), seconds=self.patience)
@@ -458,16 +466,35 @@ class Httpd:
                 lambda: self.has_logged(announcement, mark),
                 seconds=PATIENCE), f"not in the error log: {announcement}"
 
+    def stack(self):
+        """Where the child crashed that left a core, if gdb is there."""
+        said = ""
+        for core in (self.folder / "cores").iterdir():
+            if shutil.which("gdb"):
+                said = subprocess.run(
+                    ["gdb", "-batch", "-ex", "backtrace", APACHE, core],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL).stdout.decode()
+            core.unlink()
+        return "\n".join(re.findall("^#.*", said, re.MULTILINE))
+
     def alarms(self, announcements=()):
-        """Lines since the last call that nobody announced. While httpd
-        runs, the last may be half of one."""
+        """Lines since the last call that nobody announced; a crash in code
+        of ours is not to be announced. While httpd runs, the last may be
+        half of one."""
         text = self.bytes_since(self.checked)
         if self.process:
             text = text[:text.rfind(b"\n") + 1]
         self.checked += len(text)
         announcements = (*self.announced, *announcements)
         self.announced = []
-        return [line for line in text.decode(errors="replace").splitlines()
-                if ALARMING.search(line)
-                and not any(announcement.covers(self, line)
-                            for announcement in announcements)]
+        stack = self.stack() if b"exit signal" in text else ""
+        alarms = []
+        for line in text.decode(errors="replace").splitlines():
+            crashed = stack and "exit signal" in line
+            forgiven = (any(announcement.covers(self, line)
+                            for announcement in announcements)
+                        and not (crashed and OUR_FRAME.search(stack)))
+            if ALARMING.search(line) and not forgiven:
+                alarms.append(f"{line}\n{stack}" if crashed else line)
+        return alarms

@@ -2,6 +2,8 @@
 """The watch on error logs does bite: without it all tests prove less."""
 
 import os
+import pathlib
+import shutil
 import signal
 
 import pytest
@@ -50,6 +52,20 @@ def test_crashed_child_is_a_problem(watched):
     httpd.wait_for_log("exit signal")
     problem, = harness.problems()
     assert "Segmentation fault" in problem
+    pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
+    leaves_core = pattern == "core\n" and not httpd.sanitize
+    if leaves_core and shutil.which("gdb"):
+        assert "ap_run_mpm" in problem
+
+
+def test_a_crash_of_ours_is_not_forgiven(watched, monkeypatch):
+    harness, httpd = watched
+    monkeypatch.setattr(httpd, "stack", lambda: "#0 f () at src/nmdm.c:1")
+    harness.announced = [Announcement(("exit signal",))]
+    os.kill(httpd.children()[0], signal.SIGSEGV)
+    httpd.wait_for_log("exit signal")
+    problem, = harness.problems()
+    assert "src/nmdm.c" in problem
 
 
 def test_announced_line_is_no_problem(watched):
