@@ -282,7 +282,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
         return err;
     }
     db = ctx->db;
-    db->dialect = (nmdm_dialect_e)nmdm_sql_dialect(apr_dbd_name(db->driver));
+    db->dialect = (nmdm_dialect_e)nmdm_dialect_of(apr_dbd_name(db->driver));
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
     db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
     if (!db->session) {

@@ -13,8 +13,8 @@ const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t);
  * 0 when text is something else. */
 int nmdm_time_read(apr_time_t *out, const char *text);
 
-/* Reads the seconds since 1970, with a fraction or without, that TIME_FROM of
- * nmdm_sql.c selects; 0 for anything else. */
+/* Reads the seconds since 1970, with a fraction or without, that SECONDS of
+ * nmdm_dialect.h selects; 0 for anything else. */
 apr_time_t nmdm_time_of_seconds(const char *text);
 
 #endif /* NMDM_TIME_H */
