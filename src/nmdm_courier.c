@@ -11,6 +11,7 @@
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
 #include "nmdm_outbox.h"
+#include "nmdm_time.h"
 #include "nmdm_webhook.h"
 
 #include <apr_atomic.h>
@@ -21,7 +22,6 @@
 #include <apr_thread_proc.h>
 
 #include <string.h>
-#include <time.h>
 
 /* How often what others left is looked for, leases are renewed and the
  * backlog is counted. */
@@ -83,14 +83,6 @@ struct nmdm_courier_t {
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
 };
-
-static apr_time_t steady_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
 
 /* ---- Writing outcomes down ---- */
 
@@ -172,7 +164,7 @@ static nmdm_err_t *settle_failure(way_t *way, nmdm_ctx_t *ctx,
     work.why = reason(ctx->pool, parcel);
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_failed, &work));
     way->failures++;
-    way->probe_at = steady_now() + PROBING;
+    way->probe_at = nmdm_time_steady() + PROBING;
     tell_failure(ctx, way, &work);
     forget(parcel);
     return NULL;
@@ -303,7 +295,7 @@ static void post(way_t *way, nmdm_ctx_t *ctx, const nmdm_event_t *event)
 static int room(const way_t *way, int number)
 {
     if (way->failures >= AWAY) {
-        return !number && steady_now() >= way->probe_at;
+        return !number && nmdm_time_steady() >= way->probe_at;
     }
     return NMDM_OUTBOX_MOST - number;
 }
@@ -458,7 +450,7 @@ static nmdm_err_t *find_outbox(way_t *way, nmdm_ctx_t *ctx, int *found)
 /* A stopping courier takes in what comes back and sends no more. */
 static nmdm_err_t *go_round(way_t *way, nmdm_ctx_t *ctx, int is_stopping)
 {
-    apr_time_t now = steady_now();
+    apr_time_t now = nmdm_time_steady();
     int found;
 
     NMDM_TRY(find_outbox(way, ctx, &found));
@@ -528,7 +520,7 @@ int nmdm_courier_turn(nmdm_courier_t *courier)
 /* Returns whether it is to stop. */
 static int wait_for_news(nmdm_courier_t *courier, apr_time_t last_turn)
 {
-    apr_time_t since = steady_now() - last_turn;
+    apr_time_t since = nmdm_time_steady() - last_turn;
     int is_stopping;
 
     if (since < BREATH) {
@@ -553,10 +545,10 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 
     do {
         is_stopping = wait_for_news(courier, last_turn);
-        last_turn = steady_now();
+        last_turn = nmdm_time_steady();
         under_way = turn(courier, is_stopping);
     } while (!is_stopping
-             || (under_way && steady_now() < courier->stop_at));
+             || (under_way && nmdm_time_steady() < courier->stop_at));
     (void)thread;
     return NULL;
 }
@@ -630,7 +622,7 @@ void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
 
     apr_thread_mutex_lock(courier->lock);
     courier->is_stopping = 1;
-    courier->stop_at = steady_now() + patience;
+    courier->stop_at = nmdm_time_steady() + patience;
     apr_thread_cond_signal(courier->wake);
     apr_thread_mutex_unlock(courier->lock);
     if (courier->thread) {
