@@ -23,7 +23,8 @@ printf '%s\n' "$includes" | awk '
               "nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox nmdm_renewal", l2)
-        split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
+        split("nmdm_push nmdm_webhook nmdm_courier nmdm_receiver nmdm_dm " \
+              "nmdm_order", l3)
         split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
               "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
               "nmdm_figures nmdm_sealer", l4)
