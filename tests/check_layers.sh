@@ -20,7 +20,7 @@ printf '%s\n' "$includes" | awk '
               "nmdm_cms nmdm_trust nmdm_x509", l0)
         split("nmdm_exchange nmdm_sql nmdm_dialect nmdm_db nmdm_wal nmdm_seen " \
               "nmdm_daily nmdm_breaker nmdm_client nmdm_transfer nmdm_apns " \
-              "nmdm_link nmdm_wire", l1)
+              "nmdm_dest nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox nmdm_renewal", l2)
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_receiver nmdm_dm " \
