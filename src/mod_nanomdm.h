@@ -170,6 +170,13 @@ const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
 const char *nanomdm_all_webhooks(apr_array_header_t **out, apr_pool_t *p,
                                  const server_rec *s);
 
+/* ---- mod_nanomdm_tokens.c: files that devices are answered with ---- */
+
+const char *nanomdm_add_token(cmd_parms *cmd, void *conf, const char *type,
+                              const char *path);
+const char *nanomdm_add_return_to_service(cmd_parms *cmd, void *conf,
+                                          const char *path, const char *type);
+
 /* ---- mod_nanomdm_retention.c: what is not kept for ever ---- */
 
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod_nanomdm_config.c -- directives: create, merge, table, setters.
  *
- * What one directive can get wrong by itself is said here, with its line;
- * what several get wrong together is said in mod_nanomdm_check.c. */
+ * What one directive can get wrong by itself is said by its setter, with its
+ * line; what several get wrong together is said in mod_nanomdm_check.c. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_plist.h"
 
 #include <apr_lib.h>
 #include <apr_network_io.h>
@@ -24,9 +23,6 @@ APLOG_USE_MODULE(nanomdm);
 /* The longest prefix that leaves room for our own longest name within the 63
  * bytes of a PostgreSQL identifier. */
 #define MAX_PREFIX 32
-
-/* What a GetToken answer may hold; no service needs nearly as much. */
-#define MAX_TOKEN 1048576
 
 /* ---- Create, merge ---- */
 
@@ -400,83 +396,6 @@ static const char *set_max_body(cmd_parms *cmd, void *conf, const char *word)
     return NULL;
 }
 
-static const char *add_token(cmd_parms *cmd, void *conf_, const char *type,
-                             const char *path)
-{
-    nanomdm_conf_t *conf = conf_;
-    const char *problem;
-    nmdm_bytes_t token;
-    char *text;
-
-    problem = nanomdm_read_file(cmd, &text, &token.len, path, path, MAX_TOKEN);
-    if (problem) {
-        return problem;
-    }
-    if (!token.len || token.len == MAX_TOKEN) {
-        return nanomdm_wrong(cmd, path,
-                             token.len ? "larger than 1 MiB: no token"
-                                       : "empty; write the bytes of the token"
-                                         " into it");
-    }
-    token.data = text;
-    if (!conf->tokens) {
-        conf->tokens = apr_hash_make(cmd->pool);
-    }
-    apr_hash_set(conf->tokens, type, APR_HASH_KEY_STRING,
-                 nmdm_base64_encode(cmd->pool, token));
-    return NULL;
-}
-
-static int is_enrollment_type(const char *word)
-{
-    return !strcmp(word, NMDM_DEVICE) || !strcmp(word, NMDM_USER)
-        || !strcmp(word, NMDM_SHARED_IPAD)
-        || !strcmp(word, NMDM_USER_ENROLLMENT_DEVICE)
-        || !strcmp(word, NMDM_USER_ENROLLMENT);
-}
-
-static const char *add_return_to_service(cmd_parms *cmd, void *conf_,
-                                         const char *path, const char *type)
-{
-    static const char *const KEYS[] = { "ReturnToService", NULL };
-    nanomdm_conf_t *conf = conf_;
-    nmdm_bytes_t document;
-    nmdm_plist_t *plist;
-    const char *problem;
-    nmdm_err_t *err;
-    int is_there = 0;
-    char *text;
-
-    if (type && !is_enrollment_type(type)) {
-        return nanomdm_wrong(cmd, type,
-                             "no type of enrollment; write Device, User,"
-                             " \"Shared iPad\", \"User Enrollment (Device)\" or"
-                             " \"User Enrollment\"");
-    }
-    problem = nanomdm_read_file(cmd, &text, &document.len, path, path,
-                                MAX_TOKEN);
-    if (problem) {
-        return problem;
-    }
-    document.data = text;
-    err = nmdm_plist_read(&plist, &document, cmd->temp_pool, document, KEYS);
-    if (!err) {
-        err = nmdm_plist_dict(&is_there, plist, KEYS[0]);
-    }
-    if (err || !is_there) {
-        return nanomdm_wrong(cmd, path,
-                             err ? nmdm_err_text(err)
-                                 : "its dict lacks the key ReturnToService,"
-                                   " itself a dict");
-    }
-    if (!conf->return_to_service) {
-        conf->return_to_service = apr_hash_make(cmd->pool);
-    }
-    apr_hash_set(conf->return_to_service, type ? type : "",
-                 APR_HASH_KEY_STRING, text);
-    return NULL;
-}
-
 static const char *set_push_url(cmd_parms *cmd, void *conf, const char *url)
 {
     return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push_url, url,
@@ -569,11 +488,11 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
                    "how often a device may come, such as 10/s, and how many"
                    " requests at once; or Off"),
-    AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
+    AP_INIT_TAKE2("NanoMDMToken", nanomdm_add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
-    AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,
-                   "the property list that answers ReturnToService, and for"
-                   " which type of enrollment"),
+    AP_INIT_TAKE12("NanoMDMReturnToService", nanomdm_add_return_to_service,
+                   NULL, L, "the property list that answers ReturnToService,"
+                   " and for which type of enrollment"),
     AP_INIT_TAKE1("NanoMDMPushURL", set_push_url, NULL, S,
                   "https URL of APNs"),
     AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,
