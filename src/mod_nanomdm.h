@@ -122,6 +122,37 @@ nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf);
 const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
                                                    const nanomdm_conf_t *c);
 
+/* ---- mod_nanomdm_values.c: values that several directives take ---- */
+
+/* Each returns NULL, or what httpd is to say about the line; what it sets and
+ * what it reads lives as long as the configuration. */
+
+/* What to say: the directive, the value and the remedy. */
+const char *nanomdm_wrong(cmd_parms *cmd, const char *value,
+                          const char *remedy);
+/* Up to `most` bytes of a file, and NUL; `said` is how the administrator named
+ * it. */
+const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
+                              const char *path, const char *said,
+                              apr_size_t most);
+/* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
+ * in a message. */
+const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+                               const char *value);
+/* The path of a PEM file with certificates; `problem` is how NanoMDM calls a
+ * bad one. */
+const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
+                                     const char *path, const char *problem);
+/* Their text, because a child may not be allowed to read it later. */
+const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
+                                      const char *path, const char *problem);
+/* scheme://host[:port], with nothing but a slash behind it. */
+const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
+                               const char *url, const char *scheme);
+/* http or https, with a host and whatever path and query. */
+const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
+                            const char *url);
+
 /* ---- mod_nanomdm_webhooks.c: directives about webhooks ---- */
 
 const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
@@ -139,11 +170,12 @@ const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
 const char *nanomdm_all_webhooks(apr_array_header_t **out, apr_pool_t *p,
                                  const server_rec *s);
 
-/* mod_nanomdm_config.c's, for more setters. */
-const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
-                            const char *url);
-const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
-                               const char *value);
+/* ---- mod_nanomdm_tokens.c: files that devices are answered with ---- */
+
+const char *nanomdm_add_token(cmd_parms *cmd, void *conf, const char *type,
+                              const char *path);
+const char *nanomdm_add_return_to_service(cmd_parms *cmd, void *conf,
+                                          const char *path, const char *type);
 
 /* ---- mod_nanomdm_retention.c: what is not kept for ever ---- */
 

@@ -7,7 +7,7 @@
  * write. It all runs in check_config, hence for apachectl configtest too. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_sql.h"
+#include "nmdm_dialect.h"
 
 #include <apr_cstr.h>
 #include <apr_strings.h>
@@ -322,7 +322,7 @@ static void check_database(check_t *check, const site_t *site)
         return;
     }
     driver = first_word(check->pool, site->driver);
-    if (nmdm_sql_dialect(driver) < 0) {
+    if (nmdm_dialect_of(driver) < 0) {
         complain(check, site->driver, site->server, NMDMNO(0005)
                  "DBDriver \"%s\" is not supported; write: DBDriver sqlite3,"
                  " pgsql or mysql", driver);

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mod_nanomdm_config.c -- directives: create, merge, table, setters.
  *
- * What one directive can get wrong by itself is said here, with its line;
- * what several get wrong together is said in mod_nanomdm_check.c. */
+ * What one directive can get wrong by itself is said by its setter, with its
+ * line; what several get wrong together is said in mod_nanomdm_check.c. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_plist.h"
 
-#include <apr_file_io.h>
 #include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
-#include <apr_uri.h>
-#include <http_core.h>
 
 #include <string.h>
 
@@ -27,15 +23,6 @@ APLOG_USE_MODULE(nanomdm);
 /* The longest prefix that leaves room for our own longest name within the 63
  * bytes of a PostgreSQL identifier. */
 #define MAX_PREFIX 32
-
-/* A secret file holds one line. */
-#define MAX_SECRET 4096
-
-/* What a GetToken answer may hold; no service needs nearly as much. */
-#define MAX_TOKEN 1048576
-
-/* The certificates that a system trusts take a quarter of this. */
-#define MAX_PEM 1048576
 
 /* ---- Create, merge ---- */
 
@@ -235,13 +222,6 @@ const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
 
 /* ---- Setters ---- */
 
-static const char *wrong(cmd_parms *cmd, const char *value,
-                         const char *remedy)
-{
-    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
-                        remedy);
-}
-
 /* Members of nanomdm_conf_t, as the rows of the table name them to setters that
  * several directives share: cmd->info. */
 #define SLOT(member) APR_OFFSETOF(nanomdm_conf_t, member)
@@ -283,9 +263,10 @@ static const char *set_choice(cmd_parms *cmd, void *conf, const char *word)
             return NULL;
         }
     }
-    return wrong(cmd, word, apr_psprintf(cmd->pool, "write %s or %s",
-                                         choice->words[0].word,
-                                         choice->words[1].word));
+    return nanomdm_wrong(cmd, word,
+                         apr_psprintf(cmd->pool, "write %s or %s",
+                                      choice->words[0].word,
+                                      choice->words[1].word));
 }
 
 /* A number of seconds, and its bounds. */
@@ -309,7 +290,7 @@ static const char *set_seconds(cmd_parms *cmd, void *conf, const char *word)
     if (apr_strtoff(&seconds, word, &end, 10) != APR_SUCCESS || *end
         || !apr_isdigit(*word) || seconds < bounds->least
         || seconds > bounds->most) {
-        return wrong(cmd, word, apr_psprintf(
+        return nanomdm_wrong(cmd, word, apr_psprintf(
             cmd->pool, "not a time; write a number of seconds from %"
             APR_INT64_T_FMT " to %" APR_INT64_T_FMT, bounds->least,
             bounds->most));
@@ -318,39 +299,18 @@ static const char *set_seconds(cmd_parms *cmd, void *conf, const char *word)
     return NULL;
 }
 
-/* A PEM file with certificates; `problem` is how NanoMDM calls a bad one. */
-static const char *set_certificates(cmd_parms *cmd, const char **slot,
-                                    const char *path, const char *problem)
-{
-    const char *file = ap_server_root_relative(cmd->pool, path);
-    nmdm_err_t *err;
-    int count;
-
-    if (!file) {
-        return wrong(cmd, path, "not a path; name a PEM file");
-    }
-    err = nmdm_trust_count_pem(&count, cmd->temp_pool, file);
-    if (err) {
-        return wrong(cmd, path, apr_psprintf(
-            cmd->pool, "%s: %s; name a readable PEM file with at least one"
-            " certificate", problem, nmdm_err_text(err)));
-    }
-    *slot = file;
-    return NULL;
-}
-
 static const char *set_ca(cmd_parms *cmd, void *conf, const char *path)
 {
-    return set_certificates(cmd, &((nanomdm_conf_t *)conf)->ca_file, path,
-                            "could not append root CA(s)");
+    return nanomdm_set_certificates(cmd, &((nanomdm_conf_t *)conf)->ca_file,
+                                    path, "could not append root CA(s)");
 }
 
 static const char *set_intermediate(cmd_parms *cmd, void *conf,
                                     const char *path)
 {
-    return set_certificates(cmd,
-                            &((nanomdm_conf_t *)conf)->intermediate_file,
-                            path, "could not append intermediate CA(s)");
+    return nanomdm_set_certificates(
+        cmd, &((nanomdm_conf_t *)conf)->intermediate_file, path,
+        "could not append intermediate CA(s)");
 }
 
 static int is_token(const char *name)
@@ -373,8 +333,8 @@ static const char *add_identity(cmd_parms *cmd, void *conf_, const char *word)
         source.header = apr_pstrdup(cmd->pool, word + 7);
     }
     else if (strcmp(word, "tls")) {
-        return wrong(cmd, word, "not a source of identities; write tls,"
-                                " signature or header:NAME");
+        return nanomdm_wrong(cmd, word, "not a source of identities; write tls,"
+                                        " signature or header:NAME");
     }
     if (!conf->identity) {
         conf->identity = apr_array_make(cmd->pool, 3,
@@ -397,94 +357,14 @@ static const char *add_trusted_proxy(cmd_parms *cmd, void *conf_,
     }
     if (apr_ipsubnet_create(&subnet, address, mask, cmd->pool)
         != APR_SUCCESS) {
-        return wrong(cmd, word, "not a network; write an address or"
-                                " ADDRESS/BITS, such as 192.0.2.0/24");
+        return nanomdm_wrong(cmd, word, "not a network; write an address or"
+                                        " ADDRESS/BITS, such as 192.0.2.0/24");
     }
     if (!conf->trusted_proxies) {
         conf->trusted_proxies = apr_array_make(cmd->pool, 2,
                                                sizeof(apr_ipsubnet_t *));
     }
     APR_ARRAY_PUSH(conf->trusted_proxies, apr_ipsubnet_t *) = subnet;
-    return NULL;
-}
-
-/* Up to `most` bytes of a file; `said` is how the administrator named it. */
-static const char *read_file(cmd_parms *cmd, char **text, apr_size_t *len,
-                             const char *path, const char *said,
-                             apr_size_t most)
-{
-    const char *file = ap_server_root_relative(cmd->pool, path);
-    apr_file_t *f;
-    apr_status_t rv;
-    char why[120];
-
-    *text = apr_palloc(cmd->pool, most + 1);
-    *len = 0;
-    rv = apr_file_open(&f, file ? file : path, APR_READ, APR_OS_DEFAULT,
-                       cmd->temp_pool);
-    if (rv == APR_SUCCESS) {
-        rv = apr_file_read_full(f, *text, most, len);
-        apr_file_close(f);
-    }
-    if (rv != APR_SUCCESS && rv != APR_EOF) {
-        return wrong(cmd, said,
-                     apr_psprintf(cmd->pool, "%s; name a file that the user"
-                                  " who starts httpd can read",
-                                  apr_strerror(rv, why, sizeof(why))));
-    }
-    (*text)[*len] = '\0';
-    return NULL;
-}
-
-static const char *read_secret_file(cmd_parms *cmd, const char **secret,
-                                    const char *path)
-{
-    const char *said = apr_pstrcat(cmd->pool, "file:", path, NULL);
-    const char *problem;
-    apr_size_t len;
-    char *text;
-
-    problem = read_file(cmd, &text, &len, path, said, MAX_SECRET);
-    if (problem) {
-        return problem;
-    }
-    while (len && apr_isspace(text[len - 1])) {
-        len--;
-    }
-    text[len] = '\0';
-    if (!len || strlen(text) != len) {
-        return wrong(cmd, said, "no secret in it; write one line of text"
-                                " into the file");
-    }
-    *secret = text;
-    return NULL;
-}
-
-/* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
- * in a message. */
-const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
-                               const char *value)
-{
-    const char *found;
-
-    if (!strncmp(value, "file:", 5)) {
-        return read_secret_file(cmd, slot, value + 5);
-    }
-    if (!strncmp(value, "env:", 4)) {
-        found = getenv(value + 4);
-        if (!found || !*found) {
-            return wrong(cmd, value, "the environment has no such variable,"
-                                     " or an empty one; set it, or use"
-                                     " file:PATH");
-        }
-        *slot = apr_pstrdup(cmd->pool, found);
-        return NULL;
-    }
-    if (!*value) {
-        return wrong(cmd, value, "empty; write file:PATH, env:NAME or the"
-                                 " secret");
-    }
-    *slot = value;
     return NULL;
 }
 
@@ -495,8 +375,8 @@ static const char *set_table_prefix(cmd_parms *cmd, void *conf,
         || prefix[strspn(prefix, "abcdefghijklmnopqrstuvwxyz"
                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")]
         || apr_isdigit(*prefix)) {
-        return wrong(cmd, prefix, "use up to 32 letters, digits and"
-                                  " underscores, not a digit first");
+        return nanomdm_wrong(cmd, prefix, "use up to 32 letters, digits and"
+                                          " underscores, not a digit first");
     }
     ((nanomdm_conf_t *)conf)->table_prefix = prefix;
     return NULL;
@@ -509,174 +389,39 @@ static const char *set_max_body(cmd_parms *cmd, void *conf, const char *word)
 
     if (apr_strtoff(&bytes, word, &end, 10) != APR_SUCCESS || *end
         || !apr_isdigit(*word) || bytes < 1 || bytes > APR_INT32_MAX) {
-        return wrong(cmd, word, "not a size; write a number of bytes from 1"
-                                " to 2147483647");
+        return nanomdm_wrong(cmd, word, "not a size; write a number of bytes"
+                                        " from 1 to 2147483647");
     }
     ((nanomdm_conf_t *)conf)->max_body = bytes;
     return NULL;
 }
 
-static const char *add_token(cmd_parms *cmd, void *conf_, const char *type,
-                             const char *path)
-{
-    nanomdm_conf_t *conf = conf_;
-    const char *problem;
-    nmdm_bytes_t token;
-    char *text;
-
-    problem = read_file(cmd, &text, &token.len, path, path, MAX_TOKEN);
-    if (problem) {
-        return problem;
-    }
-    if (!token.len || token.len == MAX_TOKEN) {
-        return wrong(cmd, path, token.len ? "larger than 1 MiB: no token"
-                                          : "empty; write the bytes of the"
-                                            " token into it");
-    }
-    token.data = text;
-    if (!conf->tokens) {
-        conf->tokens = apr_hash_make(cmd->pool);
-    }
-    apr_hash_set(conf->tokens, type, APR_HASH_KEY_STRING,
-                 nmdm_base64_encode(cmd->pool, token));
-    return NULL;
-}
-
-static int is_enrollment_type(const char *word)
-{
-    return !strcmp(word, NMDM_DEVICE) || !strcmp(word, NMDM_USER)
-        || !strcmp(word, NMDM_SHARED_IPAD)
-        || !strcmp(word, NMDM_USER_ENROLLMENT_DEVICE)
-        || !strcmp(word, NMDM_USER_ENROLLMENT);
-}
-
-static const char *add_return_to_service(cmd_parms *cmd, void *conf_,
-                                         const char *path, const char *type)
-{
-    static const char *const KEYS[] = { "ReturnToService", NULL };
-    nanomdm_conf_t *conf = conf_;
-    nmdm_bytes_t document;
-    nmdm_plist_t *plist;
-    const char *problem;
-    nmdm_err_t *err;
-    int is_there = 0;
-    char *text;
-
-    if (type && !is_enrollment_type(type)) {
-        return wrong(cmd, type, "no type of enrollment; write Device, User,"
-                                " \"Shared iPad\", \"User Enrollment"
-                                " (Device)\" or \"User Enrollment\"");
-    }
-    problem = read_file(cmd, &text, &document.len, path, path, MAX_TOKEN);
-    if (problem) {
-        return problem;
-    }
-    document.data = text;
-    err = nmdm_plist_read(&plist, &document, cmd->temp_pool, document, KEYS);
-    if (!err) {
-        err = nmdm_plist_dict(&is_there, plist, KEYS[0]);
-    }
-    if (err || !is_there) {
-        return wrong(cmd, path, err ? nmdm_err_text(err)
-                     : "its dict lacks the key ReturnToService, itself a"
-                       " dict");
-    }
-    if (!conf->return_to_service) {
-        conf->return_to_service = apr_hash_make(cmd->pool);
-    }
-    apr_hash_set(conf->return_to_service, type ? type : "",
-                 APR_HASH_KEY_STRING, text);
-    return NULL;
-}
-
-/* apr_uri_parse takes any number for one. */
-static int has_bad_port(const apr_uri_t *uri)
-{
-    apr_int64_t port = uri->port_str && *uri->port_str
-        ? apr_atoi64(uri->port_str) : 1;
-
-    return port < 1 || port > 65535;
-}
-
-/* scheme://host[:port], with nothing but a slash behind it. */
-static const char *set_origin(cmd_parms *cmd, const char **slot,
-                              const char *url, const char *scheme)
-{
-    apr_uri_t uri;
-
-    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
-        || !uri.scheme || strcmp(uri.scheme, scheme) || !uri.hostname
-        || !*uri.hostname || has_bad_port(&uri) || uri.user
-        || uri.password || uri.query
-        || uri.fragment || (uri.path && strcmp(uri.path, "/"))) {
-        return wrong(cmd, url, apr_psprintf(cmd->pool, "not a URL of this"
-                                            " kind; write %s://HOST or"
-                                            " %s://HOST:PORT", scheme,
-                                            scheme));
-    }
-    *slot = apr_pstrcat(cmd->pool, scheme, "://", uri.hostinfo, NULL);
-    return NULL;
-}
-
 static const char *set_push_url(cmd_parms *cmd, void *conf, const char *url)
 {
-    return set_origin(cmd, &((nanomdm_conf_t *)conf)->push_url, url, "https");
+    return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push_url, url,
+                              "https");
 }
 
 static const char *set_push_proxy(cmd_parms *cmd, void *conf,
                                   const char *url)
 {
-    return set_origin(cmd, &((nanomdm_conf_t *)conf)->push_proxy, url,
-                      "http");
-}
-
-/* Their text is read now, because a child may not be allowed to later. */
-static const char *read_certificates(cmd_parms *cmd, const char **pem,
-                                     const char *path, const char *problem)
-{
-    const char *file, *wrong_file;
-    apr_size_t len;
-    char *text;
-
-    wrong_file = set_certificates(cmd, &file, path, problem);
-    if (!wrong_file) {
-        wrong_file = read_file(cmd, &text, &len, path, path, MAX_PEM);
-    }
-    if (!wrong_file) {
-        *pem = text;
-    }
-    return wrong_file;
+    return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push_proxy, url,
+                              "http");
 }
 
 static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)
 {
-    return read_certificates(cmd, &((nanomdm_conf_t *)conf)->push_ca_pem,
-                             path, "no CA for the push server");
-}
-
-/* http or https, with a host and whatever path and query. */
-const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
-                            const char *url)
-{
-    apr_uri_t uri;
-
-    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
-        || !uri.scheme || (strcmp(uri.scheme, "http")
-                           && strcmp(uri.scheme, "https"))
-        || !uri.hostname || !*uri.hostname || has_bad_port(&uri)
-        || uri.fragment || url[strcspn(url, " \t\r\n")]) {
-        return wrong(cmd, url, "not a URL of this kind; write"
-                               " https://HOST/PATH or http://HOST/PATH");
-    }
-    *slot = url;
-    return NULL;
+    return nanomdm_read_certificates(cmd,
+                                     &((nanomdm_conf_t *)conf)->push_ca_pem,
+                                     path, "no CA for the push server");
 }
 
 static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
                                    const char *path)
 {
-    return read_certificates(cmd, &((nanomdm_conf_t *)conf)->upstream_ca_pem,
-                             path, "no CA for webhook and DM servers");
+    return nanomdm_read_certificates(
+        cmd, &((nanomdm_conf_t *)conf)->upstream_ca_pem, path,
+        "no CA for webhook and DM servers");
 }
 
 static const char *set_secret(cmd_parms *cmd, void *conf, const char *value)
@@ -743,11 +488,11 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
                    "how often a device may come, such as 10/s, and how many"
                    " requests at once; or Off"),
-    AP_INIT_TAKE2("NanoMDMToken", add_token, NULL, L,
+    AP_INIT_TAKE2("NanoMDMToken", nanomdm_add_token, NULL, L,
                   "a TokenServiceType and the file that answers it"),
-    AP_INIT_TAKE12("NanoMDMReturnToService", add_return_to_service, NULL, L,
-                   "the property list that answers ReturnToService, and for"
-                   " which type of enrollment"),
+    AP_INIT_TAKE12("NanoMDMReturnToService", nanomdm_add_return_to_service,
+                   NULL, L, "the property list that answers ReturnToService,"
+                   " and for which type of enrollment"),
     AP_INIT_TAKE1("NanoMDMPushURL", set_push_url, NULL, S,
                   "https URL of APNs"),
     AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,

@@ -20,13 +20,6 @@ static nmdm_limits_t *shared;
 
 /* ---- The directive ---- */
 
-static const char *wrong(cmd_parms *cmd, const char *value,
-                         const char *remedy)
-{
-    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
-                        remedy);
-}
-
 static apr_interval_time_t unit_of(const char *name)
 {
     return !strcmp(name, "/s") ? APR_USEC_PER_SEC
@@ -53,21 +46,24 @@ const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
     ((nanomdm_conf_t *)conf)->rate_limit = limit;
     limit->text = "Off";
     if (!strcasecmp(rate, "Off")) {
-        return burst ? wrong(cmd, burst, "Off takes no BURST; leave that out")
+        return burst ? nanomdm_wrong(cmd, burst,
+                                     "Off takes no BURST; leave that out")
                      : NULL;
     }
     if (!unit) {
-        return wrong(cmd, rate, "write Off, or requests per second, minute or"
-                                " hour, such as 10/s or 60/m: a number from 1"
-                                " to 1000, then /s, /m or /h");
+        return nanomdm_wrong(cmd, rate,
+                             "write Off, or requests per second, minute or"
+                             " hour, such as 10/s or 60/m: a number from 1 to"
+                             " 1000, then /s, /m or /h");
     }
     limit->each = unit / number;
     limit->burst = number;
     if (burst) {
         limit->burst = number_of(burst, &end, MAX_BURST);
         if (!limit->burst || *end) {
-            return wrong(cmd, burst, "write how many requests may come at"
-                                     " once, from 1 to 100000");
+            return nanomdm_wrong(cmd, burst,
+                                 "write how many requests may come at once,"
+                                 " from 1 to 100000");
         }
     }
     limit->text = apr_psprintf(cmd->pool, "%s %d", rate, limit->burst);

@@ -75,13 +75,11 @@ const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
         wrong = "its folder does not exist; make it, for root alone";
     }
     else if (word && strcmp(word, "secrets")) {
-        return apr_psprintf(cmd->pool, "%s \"%s\": write nothing behind the"
-                            " path, or secrets to have them in it",
-                            cmd->cmd->name, word);
+        return nanomdm_wrong(cmd, word, "write nothing behind the path, or"
+                                        " secrets to have them in it");
     }
     if (wrong) {
-        return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, path,
-                            wrong);
+        return nanomdm_wrong(cmd, path, wrong);
     }
     APR_ARRAY_PUSH(all_dumps(cmd->pool), nanomdm_dump_t *) = dump;
     ((nanomdm_conf_t *)conf)->dump = dump;

@@ -14,13 +14,6 @@
 /* The column's width. */
 #define MAX_TYPE 63
 
-static const char *wrong(cmd_parms *cmd, const char *value,
-                         const char *remedy)
-{
-    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
-                        remedy);
-}
-
 static int read_number(int *out, const char *word, int most)
 {
     apr_off_t number;
@@ -47,8 +40,9 @@ static const char *set_option(cmd_parms *cmd, nmdm_retention_rule_t *rule,
 {
     if (!strncmp(word, "keep=", 5)) {
         return read_number(&rule->keep, word + 5, MAX_KEEP) && rule->keep
-            ? NULL : wrong(cmd, word, "write keep= and a number from 1 to"
-                                      " 1000000");
+            ? NULL : nanomdm_wrong(cmd, word,
+                                   "write keep= and a number from 1 to"
+                                   " 1000000");
     }
     if (!strncmp(word, "types=", 6)) {
         *types = word + 6;
@@ -58,8 +52,8 @@ static const char *set_option(cmd_parms *cmd, nmdm_retention_rule_t *rule,
         rule->is_dry = 1;
         return NULL;
     }
-    return wrong(cmd, word, "no option; write keep=N, types=NAME,NAME or"
-                            " dry-run behind the days");
+    return nanomdm_wrong(cmd, word, "no option; write keep=N, types=NAME,NAME"
+                                    " or dry-run behind the days");
 }
 
 static const char *add_types(cmd_parms *cmd, nmdm_retention_t *all,
@@ -72,19 +66,21 @@ static const char *add_types(cmd_parms *cmd, nmdm_retention_t *all,
     type = apr_strtok(apr_pstrdup(cmd->pool, list), ",", &rest);
     for (; type; type = apr_strtok(NULL, ",", &rest)) {
         if (!is_type(type)) {
-            return wrong(cmd, type, "no RequestType; write names such as"
-                                    " DeviceInformation, with commas"
-                                    " between them");
+            return nanomdm_wrong(cmd, type,
+                                 "no RequestType; write names such as"
+                                 " DeviceInformation, with commas between"
+                                 " them");
         }
         if (apr_hash_get(all->by_type, type, APR_HASH_KEY_STRING)) {
-            return wrong(cmd, type, "named twice; leave it in one of the"
-                                    " lines");
+            return nanomdm_wrong(cmd, type,
+                                 "named twice; leave it in one of the lines");
         }
         apr_hash_set(all->by_type, type, APR_HASH_KEY_STRING, rule);
         n++;
     }
-    return n ? NULL : wrong(cmd, "types=", "names no RequestType; write some,"
-                                           " or leave the option out");
+    return n ? NULL : nanomdm_wrong(cmd, "types=",
+                                    "names no RequestType; write some, or leave"
+                                    " the option out");
 }
 
 static const char *add_rule(cmd_parms *cmd, nmdm_retention_t *all,
@@ -95,9 +91,9 @@ static const char *add_rule(cmd_parms *cmd, nmdm_retention_t *all,
         return add_types(cmd, all, rule, types);
     }
     if (all->others) {
-        return wrong(cmd, apr_itoa(cmd->pool, rule->days),
-                     "a second line without types=; give one of them types=,"
-                     " or leave it out");
+        return nanomdm_wrong(cmd, apr_itoa(cmd->pool, rule->days),
+                             "a second line without types=; give one of them"
+                             " types=, or leave it out");
     }
     all->others = rule;
     return NULL;
@@ -112,8 +108,8 @@ const char *nanomdm_add_retention(cmd_parms *cmd, void *conf_, int argc,
     int i;
 
     if (!argc || !read_number(&rule->days, argv[0], MAX_DAYS)) {
-        return wrong(cmd, argc ? argv[0] : "", "write a number of days from"
-                                               " 0 to 36500 first");
+        return nanomdm_wrong(cmd, argc ? argv[0] : "",
+                             "write a number of days from 0 to 36500 first");
     }
     for (i = 1; i < argc; i++) {
         problem = set_option(cmd, rule, &types, argv[i]);
@@ -122,9 +118,10 @@ const char *nanomdm_add_retention(cmd_parms *cmd, void *conf_, int argc,
         }
     }
     if (!rule->days && !rule->keep) {
-        return wrong(cmd, argv[0], "would remove a result as soon as it is"
-                                   " there; add keep=N, or write"
-                                   " NanoMDMDeleteCommands On instead");
+        return nanomdm_wrong(cmd, argv[0],
+                             "would remove a result as soon as it is there; add"
+                             " keep=N, or write NanoMDMDeleteCommands On"
+                             " instead");
     }
     if (!conf->retention) {
         conf->retention = apr_pcalloc(cmd->pool, sizeof(*conf->retention));

@@ -16,8 +16,7 @@ static const char *wrong(cmd_parms *cmd, const char *word,
     int is_name = !strncmp(word, "file:", 5) || !strncmp(word, "env:", 4)
         || !strcmp(word, "off") || !*word;
 
-    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name,
-                        is_name ? word : "(not shown)", remedy);
+    return nanomdm_wrong(cmd, is_name ? word : "(not shown)", remedy);
 }
 
 static const char *add_key(cmd_parms *cmd, nmdm_seal_t *keys,

@@ -11,13 +11,6 @@
 
 /* ---- Setters ---- */
 
-static const char *wrong(cmd_parms *cmd, const char *value,
-                         const char *remedy)
-{
-    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
-                        remedy);
-}
-
 const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
                                     const char *url)
 {
@@ -39,14 +32,14 @@ static const char *add_topic(cmd_parms *cmd, unsigned *topics,
     unsigned topic = nmdm_webhook_topic(word + (*word == '-'));
 
     if (!topic) {
-        return wrong(cmd, word, "no topic; write all, mdm.Authenticate,"
-                                " mdm.TokenUpdate, mdm.CheckOut,"
-                                " mdm.UserAuthenticate,"
-                                " mdm.SetBootstrapToken,"
-                                " mdm.GetBootstrapToken,"
-                                " mdm.DeclarativeManagement, mdm.GetToken,"
-                                " mdm.Connect or mdm.Connect:Idle, or one"
-                                " of them with a minus in front");
+        return nanomdm_wrong(cmd, word,
+                             "no topic; write all, mdm.Authenticate,"
+                             " mdm.TokenUpdate, mdm.CheckOut,"
+                             " mdm.UserAuthenticate, mdm.SetBootstrapToken,"
+                             " mdm.GetBootstrapToken,"
+                             " mdm.DeclarativeManagement, mdm.GetToken,"
+                             " mdm.Connect or mdm.Connect:Idle, or one of them"
+                             " with a minus in front");
     }
     if (*word != '-') {
         *topics |= topic;
@@ -73,8 +66,8 @@ const char *nanomdm_set_webhook_topics(cmd_parms *cmd, void *conf, int argc,
         }
     }
     if (!topics) {
-        return wrong(cmd, argc ? argv[argc - 1] : "",
-                     "leaves no topic; write all or some of them");
+        return nanomdm_wrong(cmd, argc ? argv[argc - 1] : "",
+                             "leaves no topic; write all or some of them");
     }
     ((nanomdm_conf_t *)conf)->webhook_topics = (int)topics;
     return NULL;
@@ -95,8 +88,9 @@ static const char *set_topic_list(cmd_parms *cmd, unsigned *topics,
         }
         is_first = 0;
     }
-    return *topics ? NULL : wrong(cmd, list, "leaves no topic; write all or"
-                                             " some of them");
+    return *topics ? NULL : nanomdm_wrong(cmd, list,
+                                          "leaves no topic; write all or some"
+                                          " of them");
 }
 
 /* What follows the URL. The word itself may hold a secret. */
@@ -114,9 +108,10 @@ static const char *set_option(cmd_parms *cmd, nanomdm_webhook_t *webhook,
         webhook->redacts = !strcasecmp(word, "redact=on");
         return NULL;
     }
-    return wrong(cmd, apr_pstrmemdup(cmd->pool, word, strcspn(word, "=")),
-                 "no option; write topics=NAME,NAME, key=SECRET or"
-                 " redact=on|off behind the URL");
+    return nanomdm_wrong(cmd,
+                         apr_pstrmemdup(cmd->pool, word, strcspn(word, "=")),
+                         "no option; write topics=NAME,NAME, key=SECRET or"
+                         " redact=on|off behind the URL");
 }
 
 const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,
@@ -151,7 +146,7 @@ const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
                                          const char *word)
 {
     if (strcmp(word, "durable") && strcmp(word, "besteffort")) {
-        return wrong(cmd, word, "write durable or besteffort");
+        return nanomdm_wrong(cmd, word, "write durable or besteffort");
     }
     ((nanomdm_conf_t *)conf)->webhook_durable = !strcmp(word, "durable");
     return NULL;

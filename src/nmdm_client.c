@@ -9,6 +9,7 @@
  * deadline of what it asked for. */
 
 #include "nmdm_client.h"
+#include "nmdm_time.h"
 #include "nmdm_transfer.h"
 
 #include <apr_hash.h>
@@ -19,7 +20,6 @@
 #include <apr_thread_proc.h>
 
 #include <string.h>
-#include <time.h>
 
 enum {
     MAX_POSTED = 50,            /* posted exchanges in flight */
@@ -85,15 +85,6 @@ struct nmdm_client_t {
     apr_hash_t *orders;         /* order -> the first of its chain */
     apr_hash_t *hosts;          /* scheme and authority -> host_t */
 };
-
-/* Deadlines do not move when somebody sets the clock. */
-static apr_time_t steady_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
-}
 
 /* ---- Outcomes ---- */
 
@@ -394,7 +385,7 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
     for (;;) {
         nmdm_transfers_work(client->transfers);
         take_outcomes(client);
-        now = steady_now();
+        now = nmdm_time_steady();
         stop_at = take_mail(client, now);
         end_late_ones(client, now);
         launch_posted(client, now);
@@ -466,7 +457,7 @@ void nmdm_client_hurry(nmdm_client_t *client, apr_interval_time_t patience)
 {
     apr_thread_mutex_lock(client->lock);
     if (!client->is_stopping) {
-        client->hurry_at = steady_now() + patience;
+        client->hurry_at = nmdm_time_steady() + patience;
         nmdm_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
@@ -481,7 +472,7 @@ void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience)
     was_stopping = client->is_stopping;
     if (!was_stopping) {
         client->is_stopping = 1;
-        client->stop_at = steady_now() + patience;
+        client->stop_at = nmdm_time_steady() + patience;
         nmdm_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
@@ -502,7 +493,7 @@ static job_t *make_job(nmdm_client_t *client, nmdm_exchange_t *x,
     APR_RING_ELEM_INIT(job, link);
     job->client = client;
     job->patience = x->deadline - apr_time_now();
-    job->until = steady_now() + job->patience;
+    job->until = nmdm_time_steady() + job->patience;
     job->transfer.x = x;
     job->transfer.pool = p;
     job->transfer.owner = job;

@@ -7,6 +7,7 @@
 
 #include "nmdm_db.h"
 #include "nmdm_count.h"
+#include "nmdm_fault.h"
 #include "nmdm_wal.h"
 
 #include <apr_atomic.h>
@@ -29,102 +30,6 @@ typedef struct nmdm_session_t {
     apr_dbd_prepared_t *prepared[STMT_MAX];
 } session_t;
 
-/* ---- Errors of the database ---- */
-
-static int contains(const char *text, const char *const *parts)
-{
-    for (; *parts && !strstr(text, *parts); parts++) {
-    }
-    return *parts != NULL;
-}
-
-/* The disk of a database is full, or gives way. Nothing that is done at once
- * makes room, and each try would cost others what little there is. */
-static int lacks_room(const char *text)
-{
-    static const char *const SAID[] = {
-        "disk is full", "disk I/O error", "No space left on device",
-        "could not extend file", "Disk quota exceeded", NULL
-    };
-
-    return contains(text, SAID);
-}
-
-/* libmariadb hands on the server's error numbers. */
-static nmdm_retry_e classify_mysql(int rv, const char *text)
-{
-    switch (rv) {
-    case 1021:                  /* disk full */
-    case 1114:                  /* table full */
-        return NMDM_RETRY_LATER;
-    case 1064:                  /* MariaDB: somebody else's table cache was
-                                 * made while its connection was killed */
-        return strstr(text, "trigger has an error") ? NMDM_RETRY_WAIT
-                                                    : NMDM_RETRY_FEW;
-    case 1047:                  /* Galera: node not ready */
-    case 1053:                  /* shutdown in progress */
-    case 1180:                  /* Galera: commit lost to another node */
-    case 1205:                  /* lock wait timeout */
-    case 1213:                  /* deadlock */
-    case 1412:                  /* table definition changed */
-    case 1615:                  /* prepare again */
-    case 1927:                  /* connection killed */
-    case 2006:                  /* server has gone away */
-    case 2013:                  /* lost connection */
-    case 2014:                  /* commands out of sync */
-    case 2055:                  /* lost connection, with system error */
-        return NMDM_RETRY_WAIT;
-    }
-    return NMDM_RETRY_FEW;
-}
-
-/* The other two drivers tell no more than the text, which PostgreSQL may
- * translate: what is not recognised here is tried a few times anyway. */
-static nmdm_retry_e classify_text(const char *text)
-{
-    static const char *const PASSING[] = {
-        "is locked", "schema has changed", "deadlock detected",
-        "could not serialize", "server closed the connection",
-        "terminating connection", "connection to server", "no connection",
-        "SSL connection", "prepared statement", "cached plan",
-        "shutting down", "starting up", "read-only transaction", NULL
-    };
-
-    return contains(text, PASSING) ? NMDM_RETRY_WAIT : NMDM_RETRY_FEW;
-}
-
-/* One line, without the line breaks that libpq's texts end with. */
-static const char *one_line(apr_pool_t *p, const char *text)
-{
-    char *line = apr_pstrdup(p, text ? text : "no reason given"), *at;
-
-    for (at = line; *at; at++) {
-        if (*at == '\n' || *at == '\r') {
-            *at = ' ';
-        }
-    }
-    while (at > line && at[-1] == ' ') {
-        *--at = '\0';
-    }
-    return line;
-}
-
-static nmdm_err_t *failed(nmdm_ctx_t *ctx, const char *what, int rv)
-{
-    nmdm_db_t *db = ctx->db;
-    const char *text = one_line(ctx->pool, apr_dbd_error(db->driver,
-                                                         db->handle, rv));
-    nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
-                               NMDMNO(0101) "%s: database: %s (%d): %s",
-                               *ctx->story.id ? ctx->story.id : "-", what, rv,
-                               text);
-
-    err->retry = lacks_room(text) ? NMDM_RETRY_LATER
-        : ctx->db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)
-                                         : classify_text(text);
-    return err;
-}
-
 /* ---- The session on a connection ---- */
 
 nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
@@ -137,11 +42,11 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     returns_rows = !strncmp(sql, "SELECT", 6) || !strncmp(sql, "PRAGMA", 6);
     if (!returns_rows) {
         rv = apr_dbd_query(db->driver, db->handle, &affected, sql);
-        return rv ? failed(ctx, sql, rv) : NULL;
+        return rv ? nmdm_fault_err(ctx, sql, rv) : NULL;
     }
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 0);
     if (rv) {
-        return failed(ctx, sql, rv);
+        return nmdm_fault_err(ctx, sql, rv);
     }
     while (!apr_dbd_get_row(db->driver, ctx->pool, results, &row, -1)) {
         /* to its end, or the connection cannot be used again */
@@ -160,7 +65,7 @@ static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
 
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
     if (rv) {
-        return failed(ctx, sql, rv);
+        return nmdm_fault_err(ctx, sql, rv);
     }
     if (apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
@@ -282,7 +187,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
         return err;
     }
     db = ctx->db;
-    db->dialect = (nmdm_dialect_e)nmdm_sql_dialect(apr_dbd_name(db->driver));
+    db->dialect = (nmdm_dialect_e)nmdm_dialect_of(apr_dbd_name(db->driver));
     key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
     db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
     if (!db->session) {
@@ -472,7 +377,7 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
                                            ctx->lender->prefix),
                              label, out);
         if (rv) {
-            return failed(ctx, nmdm_sql_name(stmt), rv);
+            return nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv);
         }
         session->prepared[stmt] = *out;
     }
@@ -531,7 +436,7 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
     rv = apr_dbd_pquery(db->driver, ctx->pool, db->handle, &rows, prepared,
                         nargs, args);
     if (rv) {
-        return failed(ctx, nmdm_sql_name(stmt), rv);
+        return nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv);
     }
     if (affected) {
         *affected = rows;
@@ -562,7 +467,7 @@ static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
         rv = apr_brigade_pflatten(brigade, &text, &len, p);
     }
     if (rv != APR_SUCCESS) {
-        return failed(ctx, "reading a column", rv);
+        return nmdm_fault_err(ctx, "reading a column", rv);
     }
     *out = apr_pstrmemdup(p, text, len);
     apr_brigade_destroy(brigade);
@@ -586,7 +491,7 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
         *out = NULL;
         return NULL;
     }
-    return rv ? failed(ctx, "reading a column", rv) : NULL;
+    return rv ? nmdm_fault_err(ctx, "reading a column", rv) : NULL;
 }
 
 static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
@@ -601,7 +506,7 @@ static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
      * an empty result, and sleeps. */
     rv = apr_dbd_pselect(db->driver, ctx->pool, db->handle, results, prepared,
                          1, nargs, args);
-    return rv ? failed(ctx, nmdm_sql_name(stmt), rv) : NULL;
+    return rv ? nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv) : NULL;
 }
 
 nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,

@@ -68,8 +68,8 @@ static apr_array_header_t *split(apr_pool_t *p, const char *script)
 
 static apr_array_header_t *statements_of(nmdm_ctx_t *ctx, const char *script)
 {
-    return split(ctx->pool, nmdm_sql_prefixed(ctx->pool, script,
-                                              ctx->lender->prefix));
+    return split(ctx->pool, nmdm_dialect_prefixed(ctx->pool, script,
+                                                  ctx->lender->prefix));
 }
 
 static nmdm_err_t *run_script(nmdm_ctx_t *ctx, const char *script)
@@ -105,7 +105,7 @@ static int is_of_tables(const nmdm_err_t *err)
 static nmdm_err_t *read_version(nmdm_ctx_t *ctx, int *version)
 {
     const char *text = "0";
-    nmdm_err_t *err = nmdm_db_ask(ctx, &text, nmdm_sql_prefixed(
+    nmdm_err_t *err = nmdm_db_ask(ctx, &text, nmdm_dialect_prefixed(
         ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
         ctx->lender->prefix));
 
@@ -153,7 +153,7 @@ static nmdm_err_t *count_tables(nmdm_ctx_t *ctx, int *count)
     const char *number = "0";
 
     if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(nmdm_db_ask(ctx, &number, nmdm_sql_prefixed(
+        NMDM_TRY(nmdm_db_ask(ctx, &number, nmdm_dialect_prefixed(
             ctx->pool,
             "SELECT COUNT(*) FROM information_schema.tables"
             " WHERE table_schema = DATABASE()"
@@ -231,7 +231,7 @@ static nmdm_err_t *are_ours(nmdm_ctx_t *ctx, int *yes)
 {
     const char *count;
 
-    NMDM_TRY(nmdm_db_ask(ctx, &count, nmdm_sql_prefixed(
+    NMDM_TRY(nmdm_db_ask(ctx, &count, nmdm_dialect_prefixed(
         ctx->pool,
         "SELECT COUNT(*) FROM information_schema.columns"
         " WHERE table_schema = DATABASE() AND table_name = 'devices'"
@@ -273,7 +273,7 @@ static nmdm_err_t *create_all(nmdm_ctx_t *ctx)
 {
     int is_there;
 
-    NMDM_TRY(look_for(ctx, &is_there, nmdm_sql_prefixed(
+    NMDM_TRY(look_for(ctx, &is_there, nmdm_dialect_prefixed(
         ctx->pool, "devices", ctx->lender->prefix)));
     if (!is_there) {
         NMDM_TRY(run_script(ctx, FULL[ctx->db->dialect]));

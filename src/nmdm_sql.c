@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sql.c -- every statement, by name, for three dialects.
+/* nmdm_sql.c -- every statement, by name.
  *
- * Marks: %s is text, %pDb binary. %IDS stands for a list of NMDM_SQL_IDS
- * marks, %SEQS for one of numbers, CURRENT_TIMESTAMP for the time with
- * fractions of a second, EPOCH_SECONDS for that since 1970, whatever the
- * database calls that. INTEGER_OF(%s) is the number that a text parameter
- * writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so many
- * seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a time as
- * the database writes it, to be given to TIME_OF_TEXT(%s) again. A second text
- * is there only where one needs it, and NULL as the first where only one
- * dialect has the statement.
- * Reading a statement, think of its parameters in the order of the marks. */
+ * Marks: %s is text, %pDb binary; the words for what databases call
+ * differently are those of nmdm_dialect.h. A second text is there only where
+ * one of them needs it, and NULL as the first where only one dialect has the
+ * statement.
+ * Reading a statement, think of its parameters in the order of the marks.
+ * Subjects come in the order of nmdm_sql.h, each with what its statements are
+ * made of. */
 
 #include "nmdm_sql.h"
-
-#include <apr_lib.h>
-#include <apr_strings.h>
-#include <apr_tables.h>
-
-#include <string.h>
 
 typedef struct {
     const char *name;
@@ -34,25 +25,7 @@ typedef struct {
 /* Columns of a type above VARCHAR(255), as bits. */
 #define LONG_COLUMNS .long_columns =
 
-/* Admission and answer in one round trip: no row means that the certificate
- * is not associated with the device, a row of NULLs that nothing waits. The
- * second and third parameter are both the one status that does not keep a
- * command back: NotNow, or "" right after a NotNow (behaviour specification
- * 3.4). The inner SELECT picks one UUID from an index and is written so that
- * each of the planners stays with that index; only then is a command read. */
-#define NEXT(first, pending, order, whose) \
-    "SELECT " first ", c.command_uuid, c.request_type, c.command" \
-    "  FROM cert_auth_associations a" \
-    "  LEFT JOIN commands c ON c.command_uuid = (" \
-    "       SELECT q.command_uuid FROM enrollment_queue q" \
-    "        WHERE q.id = %s AND q.active = TRUE" pending \
-    "          AND COALESCE((SELECT r.status FROM command_results r" \
-    "                         WHERE r.id = q.id" \
-    "                           AND r.command_uuid = q.command_uuid), %s)" \
-    "              = %s" \
-    "        ORDER BY q.priority DESC, q.created_at" order \
-    "        LIMIT 1)" \
-    " WHERE a.id = %s AND a.sha256 = %s" whose
+/* ---- What statements of several subjects have in common ---- */
 
 /* NanoMDMAssociation latest: of the associated certificates the one that the
  * last Authenticate came with, which its text tells where two times of one
@@ -78,15 +51,6 @@ typedef struct {
 #define UNEXPIRED \
     " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
 
-/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
- * again each time it runs. This one takes them a third of the time. */
-#define WAITS(whose) \
-    "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
-    "  LEFT JOIN enrollment_queue q" \
-    "    ON q.id = %s AND q.active = TRUE" UNANSWERED \
-    " WHERE a.id = %s AND a.sha256 = %s" whose \
-    " LIMIT 1"
-
 /* What waits for a device and its users is delivered no more; what was
  * answered stays as it is. */
 #define CLEAR(pending) \
@@ -108,96 +72,8 @@ typedef struct {
     " WHERE e.device_id = %s AND q.active = TRUE" pending \
     "   AND (r.status IS NULL OR r.status = 'NotNow')"
 
-/* What was queued since the renewal began is for the device as it is now. */
-#define BEFORE_RENEWAL(queue) \
-    " AND " queue ".created_at <= (SELECT n.staged_at" \
-    "                                FROM nanomdm_renewals n" \
-    "                               WHERE n.id = %s)"
-
-#define CLEAR_RENEWED \
-    CLEAR_JOINED(UNANSWERED BEFORE_RENEWAL("q"))
-
-/* What Authenticate said, now that the device has gone through with it; `more`
- * is what it forgets besides. */
-#define RENEW(more) \
-    "UPDATE devices" \
-    "   SET identity_cert = n.identity_cert," \
-    "       serial_number = n.serial_number," \
-    "       authenticate = n.authenticate," \
-    "       authenticate_at = n.staged_at" more \
-    "  FROM nanomdm_renewals n WHERE n.id = %s AND devices.id = %s"
-
-#define RENEW_JOINED(more) \
-    "UPDATE nanomdm_renewals n JOIN devices" \
-    "   SET devices.identity_cert = n.identity_cert," \
-    "       devices.serial_number = n.serial_number," \
-    "       devices.authenticate = n.authenticate," \
-    "       devices.authenticate_at = n.staged_at" more \
-    " WHERE n.id = %s AND devices.id = %s"
-
-/* A bootstrap token that came since is one of the device as it is now. */
-#define FORGOTTEN \
-    ", unlock_token = NULL, unlock_token_at = NULL," \
-    " bootstrap_token_b64" \
-    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
-    "            THEN devices.bootstrap_token_b64 END," \
-    " bootstrap_token_at" \
-    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
-    "            THEN devices.bootstrap_token_at END"
-
-/* Admission joins the write: nothing is stored for a stranger, nor for a
- * command or an enrollment that does not exist. */
-#define RESULT_FROM \
-    "  FROM cert_auth_associations a, enrollments e, commands c" \
-    " WHERE e.id = %s AND c.command_uuid = %s" \
-    "   AND a.id = %s AND a.sha256 = %s"
-
-#define RESULT_PUT(whose) \
-    "INSERT INTO command_results (id, command_uuid, status, result)" \
-    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM whose
-
-#define RESULT_NOT_NOW(whose) \
-    "INSERT INTO command_results (id, command_uuid, status, result," \
-    "                             not_now_at, not_now_tally)" \
-    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" \
-    RESULT_FROM whose
-
-#define ON_RESULT_PUT \
-    " ON CONFLICT (id, command_uuid) DO UPDATE" \
-    "   SET status = excluded.status, result = excluded.result"
-
-#define ON_RESULT_NOT_NOW \
-    ON_RESULT_PUT "," \
-    "       not_now_tally = command_results.not_now_tally + 1"
-
-#define ON_RESULT_PUT_MYSQL \
-    " ON DUPLICATE KEY UPDATE" \
-    "   status = VALUES(status), result = VALUES(result)"
-
-#define ON_RESULT_NOT_NOW_MYSQL \
-    ON_RESULT_PUT_MYSQL "," \
-    "   not_now_tally = command_results.not_now_tally + 1"
-
-#define PUT_AND_NEXT(put) \
-    "WITH stored AS (" put " RETURNING id)" \
-    NEXT("(SELECT COUNT(s.id) FROM stored s)", \
-         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
-
-#define NOT_ANSWERED(queue) \
-    "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
-    "                    WHERE r.id = " queue ".id" \
-    "                      AND r.command_uuid = " queue ".command_uuid" \
-    "                      AND r.status <> 'NotNow')"
-
-/* ---- Pages: NMDM_SQL_IDS rows, so that planners know how many. ---- */
-
+/* A page has NMDM_SQL_IDS rows, so that planners know how many. */
 #define PAGE " LIMIT 100"
-
-#define KEYS "SELECT e.id, e.type, e.enabled"
-
-#define KEYS_OF_TYPE \
-    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
-    " ORDER BY e.id" PAGE
 
 /* So many enrollments of a type beyond an id. Where nearly all are of one type,
  * PostgreSQL would look for those of another along the primary key, to the end
@@ -211,130 +87,9 @@ typedef struct {
     "           AND w.type <= place.type" \
     "         ORDER BY w.type, w.id LIMIT " most ")"
 
-#define ROSTER_ROWS(hex_of_token) \
-    "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
-    "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
-    "       d.serial_number," \
-    "       CASE WHEN %s = '1' THEN d.identity_cert END," \
-    "       CASE WHEN LENGTH(d.unlock_token) <= INTEGER_OF(%s)" \
-    "            THEN " hex_of_token " END," \
-    "       SECONDS(d.token_update_at), u.user_short_name," \
-    "       u.user_long_name, SECONDS(u.token_update_at)" \
-    "  FROM enrollments e" \
-    "  LEFT JOIN devices d ON d.id = e.device_id" \
-    "  LEFT JOIN users u ON u.id = e.user_id AND u.device_id = e.device_id" \
-    " WHERE e.id IN (%IDS)"
-
-#define WITH_RESULT \
-    "  LEFT JOIN command_results r" \
-    "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
-
-/* One list of what waits, counted to its bound. */
-#define PENDING(pending) \
-    "SELECT COUNT(bounded.id), COUNT(bounded.status)," \
-    "       SECONDS(MIN(bounded.not_now_at))" \
-    "  FROM (SELECT q.id, r.status, r.not_now_at" \
-    "          FROM enrollment_queue q" WITH_RESULT \
-    "         WHERE q.id = %s AND q.active = TRUE" pending \
-    "         LIMIT 1000) bounded"
-
-/* In the order of delivery, from the entry on that the cursor names by
- * priority, time and, for commands of one time, `tie`. */
-#define QUEUE_PAGE(pending, expires_at, tie, tie_mark) \
-    "SELECT q.command_uuid, c.request_type, DIGITS(q.priority)," \
-    "       TEXT_OF_TIME(q.created_at), " tie "," \
-    "       SECONDS(q.created_at), " expires_at ", r.status," \
-    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
-    "  FROM enrollment_queue q" \
-    "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid" \
-    WITH_RESULT \
-    " WHERE q.id = %s AND q.active = TRUE" pending \
-    "   AND q.priority <= INTEGER_OF(%s)" \
-    "   AND (q.priority < INTEGER_OF(%s)" \
-    "        OR q.created_at > TIME_OF_TEXT(%s)" \
-    "        OR (q.created_at = TIME_OF_TEXT(%s) AND " tie " > " tie_mark "))"\
-    " ORDER BY q.priority DESC, q.created_at, " tie PAGE
-
-#define NOT_FINAL " AND COALESCE(r.status, 'NotNow') = 'NotNow'"
-
-#define RESULTS \
-    "SELECT r.command_uuid, c.request_type, r.status," \
-    "       TEXT_OF_TIME(r.updated_at), SECONDS(r.updated_at)," \
-    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
-    "  FROM command_results r" \
-    "  LEFT JOIN commands c ON c.command_uuid = r.command_uuid"
-
-#define COMMAND_PAGE(expires_at, is_expired) \
-    "SELECT q.id, q.active, DIGITS(q.priority), SECONDS(q.created_at)," \
-    "       " expires_at ", " is_expired \
-    "  FROM enrollment_queue q" \
-    " WHERE q.command_uuid = %s AND q.id > %s" \
-    " ORDER BY q.id" PAGE
-
-#define DUE \
-    "SELECT id FROM nanomdm_pushes WHERE next_at <= TIME_OF(%s)" \
-    " ORDER BY next_at LIMIT 100"
-
-/* How long a lease of events holds and how long they are tried, in seconds:
- * NMDM_OUTBOX_LEASE and NMDM_OUTBOX_AGE. */
-#define LEASE "20"
-#define AGE "86400"
-
-#define EVENT_LIST(state) \
-    "SELECT seq, event_id, topic, device_id, target, tries, next_at," \
-    "       last_error, created_at" \
-    "  FROM nanomdm_events" \
-    " WHERE is_dead = " state " AND seq > %lld ORDER BY seq LIMIT 100"
-
-#define EVENT_REPLAY(which) \
-    "UPDATE nanomdm_events" \
-    "   SET is_dead = FALSE, tries = 0, next_at = 0," \
-    "       dies_at = EPOCH_SECONDS + " AGE \
-    " WHERE is_dead = TRUE AND " which
-
-/* Those that were not pushed to with success stay without a next time. */
-#define REFUSED_PUSHES \
-    "  FROM (SELECT p.id, p.status, p.reason, p.pushed_at" \
-    "          FROM nanomdm_pushes p" \
-    "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
-
-/* Pushed to four times and more, which takes three quarters of an hour, and not
- * heard of since. Such a push is repeated a day later, others earlier, so the
- * last of the index are looked at. */
-#define NEXT_PUSHES \
-    "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
-    "         WHERE p.next_at IS NOT NULL" \
-    "         ORDER BY p.next_at DESC LIMIT 1000) bounded" \
-    "  JOIN enrollments e ON e.id = bounded.id"
-#define IS_SILENT \
-    "bounded.tries >= 4 AND e.last_seen_at <= bounded.pushed_at"
-
-/* With a command that waits, is NotNow, and was so a day ago. */
-#define NOT_NOW \
-    "  FROM (SELECT r.id, r.command_uuid, r.not_now_at" \
-    "          FROM command_results r" \
-    "         WHERE r.status = 'NotNow' LIMIT 1000) bounded" \
-    "  LEFT JOIN enrollment_queue q" \
-    "    ON q.id = bounded.id AND q.command_uuid = bounded.command_uuid"
-#define IS_PUT_OFF \
-    "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
-    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
-
-#define FIGURES \
-    "SELECT COUNT(bounded.id)," \
-    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
-    "       MAX(bounded.id)"
-#define FIGURE_ENROLLED FIGURES \
-    "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
-    "         WHERE e.type = %s AND e.id > %s" \
-    "         ORDER BY e.id LIMIT 1000) bounded"
-
-#define FIGURE_EVENTS(state) \
-    "SELECT COUNT(bounded.seq)" \
-    "  FROM (SELECT e.seq FROM nanomdm_events e" \
-    "         WHERE e.is_dead = " state " LIMIT 1000) bounded"
-
 static const statement_t STATEMENTS[STMT_MAX] = {
+
+/* ---- Certificate associations ---- */
 
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
     "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
@@ -366,6 +121,8 @@ ROW(STMT_DEVICE_OF_LATEST, "device_of_latest",
 
 ROW(STMT_DEVICE_CERT, "device_cert",
     "UPDATE devices SET identity_cert = %s WHERE id = %s"),
+
+/* ---- Enrollments ---- */
 
 ROW(STMT_DEVICE_PUT, "device_put",
     "INSERT INTO devices (id, identity_cert, serial_number, authenticate,"
@@ -530,6 +287,45 @@ ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "SELECT bootstrap_token_b64, id FROM devices WHERE id = %s",
     LONG_COLUMNS 1),
 
+/* ---- Renewals ---- */
+
+/* What was queued since the renewal began is for the device as it is now. */
+#define BEFORE_RENEWAL(queue) \
+    " AND " queue ".created_at <= (SELECT n.staged_at" \
+    "                                FROM nanomdm_renewals n" \
+    "                               WHERE n.id = %s)"
+
+#define CLEAR_RENEWED \
+    CLEAR_JOINED(UNANSWERED BEFORE_RENEWAL("q"))
+
+/* What Authenticate said, now that the device has gone through with it; `more`
+ * is what it forgets besides. */
+#define RENEW(more) \
+    "UPDATE devices" \
+    "   SET identity_cert = n.identity_cert," \
+    "       serial_number = n.serial_number," \
+    "       authenticate = n.authenticate," \
+    "       authenticate_at = n.staged_at" more \
+    "  FROM nanomdm_renewals n WHERE n.id = %s AND devices.id = %s"
+
+#define RENEW_JOINED(more) \
+    "UPDATE nanomdm_renewals n JOIN devices" \
+    "   SET devices.identity_cert = n.identity_cert," \
+    "       devices.serial_number = n.serial_number," \
+    "       devices.authenticate = n.authenticate," \
+    "       devices.authenticate_at = n.staged_at" more \
+    " WHERE n.id = %s AND devices.id = %s"
+
+/* A bootstrap token that came since is one of the device as it is now. */
+#define FORGOTTEN \
+    ", unlock_token = NULL, unlock_token_at = NULL," \
+    " bootstrap_token_b64" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_b64 END," \
+    " bootstrap_token_at" \
+    "     = CASE WHEN devices.bootstrap_token_at > n.staged_at" \
+    "            THEN devices.bootstrap_token_at END"
+
 /* Only who is enrolled has something to keep. */
 ROW(STMT_RENEWAL_SUITS, "renewal_suits",
     "SELECT d.id FROM devices d, enrollments e"
@@ -573,6 +369,75 @@ ROW(STMT_RENEWAL_CLEAR, "renewal_clear",
 
 ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "DELETE FROM nanomdm_renewals WHERE id = %s"),
+
+/* ---- The command queue ---- */
+
+/* Admission and answer in one round trip: no row means that the certificate
+ * is not associated with the device, a row of NULLs that nothing waits. The
+ * second and third parameter are both the one status that does not keep a
+ * command back: NotNow, or "" right after a NotNow (behaviour specification
+ * 3.4). The inner SELECT picks one UUID from an index and is written so that
+ * each of the planners stays with that index; only then is a command read. */
+#define NEXT(first, pending, order, whose) \
+    "SELECT " first ", c.command_uuid, c.request_type, c.command" \
+    "  FROM cert_auth_associations a" \
+    "  LEFT JOIN commands c ON c.command_uuid = (" \
+    "       SELECT q.command_uuid FROM enrollment_queue q" \
+    "        WHERE q.id = %s AND q.active = TRUE" pending \
+    "          AND COALESCE((SELECT r.status FROM command_results r" \
+    "                         WHERE r.id = q.id" \
+    "                           AND r.command_uuid = q.command_uuid), %s)" \
+    "              = %s" \
+    "        ORDER BY q.priority DESC, q.created_at" order \
+    "        LIMIT 1)" \
+    " WHERE a.id = %s AND a.sha256 = %s" whose
+
+/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
+ * again each time it runs. This one takes them a third of the time. */
+#define WAITS(whose) \
+    "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = %s AND q.active = TRUE" UNANSWERED \
+    " WHERE a.id = %s AND a.sha256 = %s" whose \
+    " LIMIT 1"
+
+/* Admission joins the write: nothing is stored for a stranger, nor for a
+ * command or an enrollment that does not exist. */
+#define RESULT_FROM \
+    "  FROM cert_auth_associations a, enrollments e, commands c" \
+    " WHERE e.id = %s AND c.command_uuid = %s" \
+    "   AND a.id = %s AND a.sha256 = %s"
+
+#define RESULT_PUT(whose) \
+    "INSERT INTO command_results (id, command_uuid, status, result)" \
+    " SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM whose
+
+#define RESULT_NOT_NOW(whose) \
+    "INSERT INTO command_results (id, command_uuid, status, result," \
+    "                             not_now_at, not_now_tally)" \
+    " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" \
+    RESULT_FROM whose
+
+#define ON_RESULT_PUT \
+    " ON CONFLICT (id, command_uuid) DO UPDATE" \
+    "   SET status = excluded.status, result = excluded.result"
+
+#define ON_RESULT_NOT_NOW \
+    ON_RESULT_PUT "," \
+    "       not_now_tally = command_results.not_now_tally + 1"
+
+#define ON_RESULT_PUT_MYSQL \
+    " ON DUPLICATE KEY UPDATE" \
+    "   status = VALUES(status), result = VALUES(result)"
+
+#define ON_RESULT_NOT_NOW_MYSQL \
+    ON_RESULT_PUT_MYSQL "," \
+    "   not_now_tally = command_results.not_now_tally + 1"
+
+#define PUT_AND_NEXT(put) \
+    "WITH stored AS (" put " RETURNING id)" \
+    NEXT("(SELECT COUNT(s.id) FROM stored s)", \
+         UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
 ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 
@@ -671,6 +536,12 @@ ROW(STMT_RESULT_REMOVE, "result_remove",
 
 ROW(STMT_ENROLLED_IDS, "enrolled_ids",
     "SELECT id FROM enrollments WHERE id IN (%IDS)"),
+
+/* ---- Push ---- */
+
+#define DUE \
+    "SELECT id FROM nanomdm_pushes WHERE next_at <= TIME_OF(%s)" \
+    " ORDER BY next_at LIMIT 100"
 
 ROW(STMT_PUSH_INFO, "push_info",
     "SELECT e.id, e.topic, e.push_magic, e.token_hex, COALESCE(p.status, 0)"
@@ -777,6 +648,28 @@ ROW(STMT_PUSH_CERT_GET, "push_cert_get",
     "SELECT cert_pem, key_pem, topic FROM push_certs WHERE topic = %s",
     LONG_COLUMNS 1 << 0 | 1 << 1),
 
+/* ---- What operators see: enrollments ---- */
+
+#define KEYS "SELECT e.id, e.type, e.enabled"
+
+#define KEYS_OF_TYPE \
+    KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
+    " ORDER BY e.id" PAGE
+
+#define ROSTER_ROWS(hex_of_token) \
+    "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
+    "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
+    "       d.serial_number," \
+    "       CASE WHEN %s = '1' THEN d.identity_cert END," \
+    "       CASE WHEN LENGTH(d.unlock_token) <= INTEGER_OF(%s)" \
+    "            THEN " hex_of_token " END," \
+    "       SECONDS(d.token_update_at), u.user_short_name," \
+    "       u.user_long_name, SECONDS(u.token_update_at)" \
+    "  FROM enrollments e" \
+    "  LEFT JOIN devices d ON d.id = e.device_id" \
+    "  LEFT JOIN users u ON u.id = e.user_id AND u.device_id = e.device_id" \
+    " WHERE e.id IN (%IDS)"
+
 ROW(STMT_ROSTER_WALK, "roster_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
@@ -823,6 +716,60 @@ ROW(STMT_LAST_PUSH, "last_push",
     "SELECT DIGITS(p.status), p.reason, DIGITS(p.tries), SECONDS(p.next_at),"
     "       SECONDS(p.pushed_at)"
     "  FROM nanomdm_pushes p WHERE p.id = %s"),
+
+/* ---- What operators see and cancel: queues and results ---- */
+
+#define WITH_RESULT \
+    "  LEFT JOIN command_results r" \
+    "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
+
+/* One list of what waits, counted to its bound. */
+#define PENDING(pending) \
+    "SELECT COUNT(bounded.id), COUNT(bounded.status)," \
+    "       SECONDS(MIN(bounded.not_now_at))" \
+    "  FROM (SELECT q.id, r.status, r.not_now_at" \
+    "          FROM enrollment_queue q" WITH_RESULT \
+    "         WHERE q.id = %s AND q.active = TRUE" pending \
+    "         LIMIT 1000) bounded"
+
+/* In the order of delivery, from the entry on that the cursor names by
+ * priority, time and, for commands of one time, `tie`. */
+#define QUEUE_PAGE(pending, expires_at, tie, tie_mark) \
+    "SELECT q.command_uuid, c.request_type, DIGITS(q.priority)," \
+    "       TEXT_OF_TIME(q.created_at), " tie "," \
+    "       SECONDS(q.created_at), " expires_at ", r.status," \
+    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
+    "  FROM enrollment_queue q" \
+    "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid" \
+    WITH_RESULT \
+    " WHERE q.id = %s AND q.active = TRUE" pending \
+    "   AND q.priority <= INTEGER_OF(%s)" \
+    "   AND (q.priority < INTEGER_OF(%s)" \
+    "        OR q.created_at > TIME_OF_TEXT(%s)" \
+    "        OR (q.created_at = TIME_OF_TEXT(%s) AND " tie " > " tie_mark "))"\
+    " ORDER BY q.priority DESC, q.created_at, " tie PAGE
+
+#define NOT_FINAL " AND COALESCE(r.status, 'NotNow') = 'NotNow'"
+
+#define RESULTS \
+    "SELECT r.command_uuid, c.request_type, r.status," \
+    "       TEXT_OF_TIME(r.updated_at), SECONDS(r.updated_at)," \
+    "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
+    "  FROM command_results r" \
+    "  LEFT JOIN commands c ON c.command_uuid = r.command_uuid"
+
+#define COMMAND_PAGE(expires_at, is_expired) \
+    "SELECT q.id, q.active, DIGITS(q.priority), SECONDS(q.created_at)," \
+    "       " expires_at ", " is_expired \
+    "  FROM enrollment_queue q" \
+    " WHERE q.command_uuid = %s AND q.id > %s" \
+    " ORDER BY q.id" PAGE
+
+#define NOT_ANSWERED(queue) \
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r" \
+    "                    WHERE r.id = " queue ".id" \
+    "                      AND r.command_uuid = " queue ".command_uuid" \
+    "                      AND r.status <> 'NotNow')"
 
 ROW(STMT_PENDING, "pending",
     PENDING(UNANSWERED UNEXPIRED)),
@@ -902,6 +849,25 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
     "UPDATE enrollment_queue SET active = FALSE"
     " WHERE command_uuid = %s AND id > %s AND id <= %s AND active = TRUE"
     NOT_ANSWERED("enrollment_queue")),
+
+/* ---- The outbox of webhooks ---- */
+
+/* How long a lease of events holds and how long they are tried, in seconds:
+ * NMDM_OUTBOX_LEASE and NMDM_OUTBOX_AGE. */
+#define LEASE "20"
+#define AGE "86400"
+
+#define EVENT_LIST(state) \
+    "SELECT seq, event_id, topic, device_id, target, tries, next_at," \
+    "       last_error, created_at" \
+    "  FROM nanomdm_events" \
+    " WHERE is_dead = " state " AND seq > %lld ORDER BY seq LIMIT 100"
+
+#define EVENT_REPLAY(which) \
+    "UPDATE nanomdm_events" \
+    "   SET is_dead = FALSE, tries = 0, next_at = 0," \
+    "       dies_at = EPOCH_SECONDS + " AGE \
+    " WHERE is_dead = TRUE AND " which
 
 /* An event waits as long as those of its device that stand before it. The
  * addition keeps planners from looking for the greatest next_at of all in an
@@ -987,6 +953,8 @@ ROW(STMT_EVENT_REPLAY_TARGET, "event_replay_target",
 ROW(STMT_EVENT_DROP, "event_drop",
     "DELETE FROM nanomdm_events WHERE seq = %lld"),
 
+/* ---- Retention ---- */
+
 ROW(STMT_CHORE_DUE, "chore_due",
     "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
     " WHERE name = %s AND next_at <= EPOCH_SECONDS"),
@@ -1035,6 +1003,15 @@ ROW(STMT_FORGET_COMMANDS, "forget_commands",
     "                    WHERE q.command_uuid = commands.command_uuid)"
     "   AND NOT EXISTS (SELECT 1 FROM command_results r"
     "                    WHERE r.command_uuid = commands.command_uuid)"),
+
+ROW(STMT_EVENT_OLD, "event_old",
+    "SELECT seq FROM nanomdm_events"
+    " WHERE is_dead = TRUE AND created_at <= %lld" PAGE),
+
+ROW(STMT_EVENT_FORGET, "event_forget",
+    "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
+
+/* ---- Secrets that are to be sealed ---- */
 
 /* Secrets that are to be sealed, of devices as yet by what they begin with.
  * NMDM_SEAL_HEAD is 39. A TokenUpdate is searched for the name of a key. HEX
@@ -1100,12 +1077,49 @@ ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
     "   SET next_at = EPOCH_SECONDS + 300, position = %s"
     " WHERE name = 'seal' AND position = %s"),
 
-ROW(STMT_EVENT_OLD, "event_old",
-    "SELECT seq FROM nanomdm_events"
-    " WHERE is_dead = TRUE AND created_at <= %lld" PAGE),
+/* ---- Figures, each read to a bound ---- */
 
-ROW(STMT_EVENT_FORGET, "event_forget",
-    "DELETE FROM nanomdm_events WHERE is_dead = TRUE AND seq IN (%SEQS)"),
+#define FIGURES \
+    "SELECT COUNT(bounded.id)," \
+    "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
+    "       MAX(bounded.id)"
+#define FIGURE_ENROLLED FIGURES \
+    "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
+    "         WHERE e.type = %s AND e.id > %s" \
+    "         ORDER BY e.id LIMIT 1000) bounded"
+
+#define FIGURE_EVENTS(state) \
+    "SELECT COUNT(bounded.seq)" \
+    "  FROM (SELECT e.seq FROM nanomdm_events e" \
+    "         WHERE e.is_dead = " state " LIMIT 1000) bounded"
+
+/* Pushed to four times and more, which takes three quarters of an hour, and not
+ * heard of since. Such a push is repeated a day later, others earlier, so the
+ * last of the index are looked at. */
+#define NEXT_PUSHES \
+    "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NOT NULL" \
+    "         ORDER BY p.next_at DESC LIMIT 1000) bounded" \
+    "  JOIN enrollments e ON e.id = bounded.id"
+#define IS_SILENT \
+    "bounded.tries >= 4 AND e.last_seen_at <= bounded.pushed_at"
+
+/* With a command that waits, is NotNow, and was so a day ago. */
+#define NOT_NOW \
+    "  FROM (SELECT r.id, r.command_uuid, r.not_now_at" \
+    "          FROM command_results r" \
+    "         WHERE r.status = 'NotNow' LIMIT 1000) bounded" \
+    "  LEFT JOIN enrollment_queue q" \
+    "    ON q.id = bounded.id AND q.command_uuid = bounded.command_uuid"
+#define IS_PUT_OFF \
+    "bounded.not_now_at <= TIME_OF(%s) AND q.active = TRUE" \
+    " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
+
+/* Those that were not pushed to with success stay without a next time. */
+#define REFUSED_PUSHES \
+    "  FROM (SELECT p.id, p.status, p.reason, p.pushed_at" \
+    "          FROM nanomdm_pushes p" \
+    "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
 
 /* A stride of the enrollments of a type: how many, how many of them enabled,
  * and where the next begins. */
@@ -1185,6 +1199,8 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
     " ORDER BY topic" PAGE,
     LONG_COLUMNS 1 << 1),
 
+/* ---- The schema ---- */
+
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",
     "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"
@@ -1206,175 +1222,6 @@ int nmdm_sql_is_long(nmdm_stmt_e stmt, int column)
     return STATEMENTS[stmt].long_columns >> column & 1;
 }
 
-int nmdm_sql_dialect(const char *driver)
-{
-    static const char *const NAMES[] = { "sqlite3", "pgsql", "mysql" };
-    int i;
-
-    for (i = 0; i < NMDM_DIALECTS; i++) {
-        if (!strcmp(driver, NAMES[i])) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* ---- Table names ---- */
-
-static int is_word_char(char c)
-{
-    return apr_isalnum(c) || c == '_';
-}
-
-static int is_ours(const char *word, apr_size_t len)
-{
-    static const char *const TABLES[] = {
-        "devices", "users", "enrollments", "commands", "command_results",
-        "enrollment_queue", "push_certs", "cert_auth_associations",
-        "view_queue", NULL
-    };
-    int i;
-
-    if ((len > 8 && !strncmp(word, "nanomdm_", 8))
-        || (len > 4 && !strncmp(word, "idx_", 4))) {
-        return 1;
-    }
-    for (i = 0; TABLES[i]; i++) {
-        if (strlen(TABLES[i]) == len && !strncmp(word, TABLES[i], len)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-const char *nmdm_sql_prefixed(apr_pool_t *p, const char *sql,
-                              const char *prefix)
-{
-    apr_array_header_t *parts;
-
-    if (!prefix || !*prefix) {
-        return sql;
-    }
-    parts = apr_array_make(p, 64, sizeof(const char *));
-    while (*sql) {
-        apr_size_t len = 1;
-
-        if (is_word_char(*sql)) {
-            while (is_word_char(sql[len])) {
-                len++;
-            }
-            if (is_ours(sql, len)) {
-                APR_ARRAY_PUSH(parts, const char *) = prefix;
-            }
-        }
-        APR_ARRAY_PUSH(parts, const char *) = apr_pstrndup(p, sql, len);
-        sql += len;
-    }
-    return apr_array_pstrcat(p, parts, 0);
-}
-
-/* ---- Abbreviations ---- */
-
-static const char *replace_all(apr_pool_t *p, const char *sql,
-                               const char *word, const char *text)
-{
-    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
-    const char *at;
-
-    while ((at = strstr(sql, word))) {
-        APR_ARRAY_PUSH(parts, const char *)
-            = apr_pstrmemdup(p, sql, (apr_size_t)(at - sql));
-        APR_ARRAY_PUSH(parts, const char *) = text;
-        sql = at + strlen(word);
-    }
-    APR_ARRAY_PUSH(parts, const char *) = sql;
-    return apr_array_pstrcat(p, parts, 0);
-}
-
-/* What stands round the argument of each, by dialect. */
-static const struct {
-    const char *call;
-    const char *before[NMDM_DIALECTS], *after[NMDM_DIALECTS];
-} CALLS[] = {
-    /* To the millisecond, which is what the tables hold: julianday is a day
-     * and its fraction. */
-    { "SECONDS(",
-      { "ROUND((julianday(", "EXTRACT(EPOCH FROM CAST(", "UNIX_TIMESTAMP(" },
-      { ") - 2440587.5) * 86400, 3)", " AS TIMESTAMPTZ))", ")" } },
-    /* As text, because in buckets the mysql driver may cut a number to the
-     * length of the one in the row before. */
-    { "DIGITS(", { "(", "(", "CAST(" }, { ")", ")", " AS CHAR)" } },
-    { "INTEGER_OF(",
-      { "CAST(", "CAST(", "CAST(" },
-      { " AS INTEGER)", " AS INTEGER)", " AS SIGNED)" } },
-    { "TIME_OF(",
-      { "strftime('%%Y-%%m-%%d %%H:%%M:%%f', CAST(",
-        "CAST(TO_TIMESTAMP(CAST(", "FROM_UNIXTIME(CAST(" },
-      { " AS INTEGER), 'unixepoch')",
-        " AS DOUBLE PRECISION)) AS TIMESTAMP)", " AS SIGNED))" } },
-    { "TEXT_OF_TIME(",
-      { "(", "CAST(", "CAST(" },
-      { ")", " AS TEXT)", " AS CHAR(26))" } },
-    { "TIME_OF_TEXT(",
-      { "(", "CAST(", "CAST(" },
-      { ")", " AS TIMESTAMP)", " AS DATETIME(6))" } },
-};
-
-static const char *end_of_call(const char *at)
-{
-    int depth;
-
-    for (depth = 1; *at; at++) {
-        depth += (*at == '(') - (*at == ')');
-        if (!depth) {
-            break;
-        }
-    }
-    return at;
-}
-
-/* Calls do not nest. */
-static const char *replace_calls(apr_pool_t *p, const char *sql,
-                                 nmdm_dialect_e dialect, int which)
-{
-    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
-    const char *at, *end, *call = CALLS[which].call;
-
-    while ((at = strstr(sql, call))) {
-        /* Not the tail of a longer name. */
-        int is_whole = at == sql || !is_word_char(at[-1]);
-
-        end = is_whole ? end_of_call(at + strlen(call)) : at + 1;
-        APR_ARRAY_PUSH(parts, const char *)
-            = apr_pstrmemdup(p, sql, (apr_size_t)((is_whole ? at : end)
-                                                  - sql));
-        if (is_whole) {
-            APR_ARRAY_PUSH(parts, const char *)
-                = CALLS[which].before[dialect];
-            APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(
-                p, at + strlen(call),
-                (apr_size_t)(end - at) - strlen(call));
-            APR_ARRAY_PUSH(parts, const char *) = CALLS[which].after[dialect];
-            end++;
-        }
-        sql = end;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = sql;
-    return apr_array_pstrcat(p, parts, 0);
-}
-
-static const char *marks_of(apr_pool_t *p, const char *mark)
-{
-    apr_array_header_t *marks = apr_array_make(p, NMDM_SQL_IDS,
-                                               sizeof(const char *));
-    int i;
-
-    for (i = 0; i < NMDM_SQL_IDS; i++) {
-        APR_ARRAY_PUSH(marks, const char *) = mark;
-    }
-    return apr_array_pstrcat(p, marks, ',');
-}
-
 int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
 {
     return STATEMENTS[stmt].sql || STATEMENTS[stmt].other[dialect];
@@ -1383,27 +1230,8 @@ int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
 const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
                           nmdm_dialect_e dialect, const char *prefix)
 {
-    static const char *const NOW[] = {
-        [NMDM_SQLITE3] = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-        [NMDM_PGSQL] = "CURRENT_TIMESTAMP",
-        [NMDM_MYSQL] = "CURRENT_TIMESTAMP(6)",
-    };
-    static const char *const EPOCH[] = {
-        [NMDM_SQLITE3] = "CAST(strftime('%%s', 'now') AS INTEGER)",
-        [NMDM_PGSQL]
-            = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
-        [NMDM_MYSQL] = "UNIX_TIMESTAMP()",
-    };
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
-    int i;
 
-    sql = nmdm_sql_prefixed(p, sql, prefix);
-    for (i = 0; i < (int)(sizeof(CALLS) / sizeof(*CALLS)); i++) {
-        sql = replace_calls(p, sql, dialect, i);
-    }
-    sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
-    sql = replace_all(p, sql, "EPOCH_SECONDS", EPOCH[dialect]);
-    sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld"));
-    return replace_all(p, sql, "%IDS", marks_of(p, "%s"));
+    return nmdm_dialect_text(p, sql, dialect, prefix);
 }

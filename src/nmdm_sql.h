@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sql.h -- every statement, by name, for three dialects. */
+/* nmdm_sql.h -- every statement, by name. */
 
 #ifndef NMDM_SQL_H
 #define NMDM_SQL_H
 
-#include <apr_pools.h>
-
-typedef enum {
-    NMDM_SQLITE3,
-    NMDM_PGSQL,
-    NMDM_MYSQL,                 /* and MariaDB */
-    NMDM_DIALECTS
-} nmdm_dialect_e;
+#include "nmdm_dialect.h"
 
 typedef enum {
     /* certificate associations */
@@ -171,10 +164,6 @@ typedef enum {
     STMT_MAX
 } nmdm_stmt_e;
 
-/* How many ids a statement with a list takes at once; fewer are padded by
- * repeating one. */
-#define NMDM_SQL_IDS 100
-
 /* The name of a statement, for logs and labels. */
 const char *nmdm_sql_name(nmdm_stmt_e stmt);
 
@@ -189,13 +178,5 @@ int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect);
  * put before every table name. */
 const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
                           nmdm_dialect_e dialect, const char *prefix);
-
-/* SQL text with `prefix` before every name that is ours: the tables and view
- * of the schema, and whatever begins with nanomdm_ or idx_. */
-const char *nmdm_sql_prefixed(apr_pool_t *p, const char *sql,
-                              const char *prefix);
-
-/* The dialect of an apr_dbd driver, or -1. */
-int nmdm_sql_dialect(const char *driver);
 
 #endif /* NMDM_SQL_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_time.c -- times as operators and databases write them. */
+/* nmdm_time.c -- times as operators and databases write them; the clock that
+ * nobody sets. */
 
 #include "nmdm_time.h"
 
@@ -7,6 +8,15 @@
 #include <apr_strings.h>
 
 #include <stdlib.h>
+#include <time.h>
+
+apr_time_t nmdm_time_steady(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
 
 const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t)
 {

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_time.h -- times as operators and databases write them. */
+/* nmdm_time.h -- times as operators and databases write them; the clock that
+ * nobody sets. */
 
 #ifndef NMDM_TIME_H
 #define NMDM_TIME_H
 
 #include "nmdm.h"
+
+/* A time to compare with others of this clock alone: it does not move when
+ * somebody sets that of the machine. */
+apr_time_t nmdm_time_steady(void);
 
 /* RFC 3339 in UTC, to the second: 2026-06-01T12:00:00Z. */
 const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t);
@@ -13,8 +18,8 @@ const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t);
  * 0 when text is something else. */
 int nmdm_time_read(apr_time_t *out, const char *text);
 
-/* Reads the seconds since 1970, with a fraction or without, that TIME_FROM of
- * nmdm_sql.c selects; 0 for anything else. */
+/* Reads the seconds since 1970, with a fraction or without, that SECONDS of
+ * nmdm_dialect.h selects; 0 for anything else. */
 apr_time_t nmdm_time_of_seconds(const char *text);
 
 #endif /* NMDM_TIME_H */

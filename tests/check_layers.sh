@@ -18,11 +18,13 @@ printf '%s\n' "$includes" | awk '
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
               "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact " \
               "nmdm_cms nmdm_trust nmdm_x509", l0)
-        split("nmdm_exchange nmdm_sql nmdm_db nmdm_wal nmdm_seen nmdm_daily " \
-              "nmdm_breaker nmdm_client nmdm_transfer nmdm_apns nmdm_link nmdm_wire", l1)
+        split("nmdm_exchange nmdm_sql nmdm_dialect nmdm_db nmdm_fault " \
+              "nmdm_wal nmdm_seen nmdm_daily nmdm_breaker nmdm_client " \
+              "nmdm_transfer nmdm_apns nmdm_dest nmdm_link nmdm_wire", l1)
         split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
               "nmdm_outbox nmdm_renewal", l2)
-        split("nmdm_push nmdm_webhook nmdm_courier nmdm_dm nmdm_order", l3)
+        split("nmdm_push nmdm_webhook nmdm_courier nmdm_receiver nmdm_dm " \
+              "nmdm_order", l3)
         split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
               "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
               "nmdm_figures nmdm_sealer", l4)

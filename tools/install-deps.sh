@@ -12,7 +12,8 @@ DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
       python3-psycopg2 python3-pymysql python3-h2"
 CHECK="$DEMO $DEB lintian
        libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
-       clang libclang-rt-14-dev curl postgresql mariadb-server python3-pytest sqlite3 procps
+       clang libclang-rt-14-dev curl postgresql mariadb-server python3-pytest python3-pytest-xdist
+       sqlite3 procps
        valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"

@@ -36,7 +36,8 @@ $(BENCH_BUILD)/apns_server: tests/bench/apns_server.c
 
 # With the module's own statements.
 $(BENCH_BUILD)/client_library: tests/bench/client_library.c src/nmdm_sql.c \
-                               src/nmdm_sql.h
+                               src/nmdm_dialect.c src/nmdm_sql.h \
+                               src/nmdm_dialect.h
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(BENCH_CFLAGS) \
 	    -isystem $(shell pg_config --includedir) \

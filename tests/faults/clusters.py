@@ -54,7 +54,7 @@ class GaleraNode(MariaDB):
             run("setpriv", *as_user(self.user), "mariadb-install-db",
                 "--no-defaults", f"--datadir={self.folder / 'data'}",
                 "--auth-root-authentication-method=normal",
-                "--skip-test-db", cwd=self.folder)
+                "--skip-test-db", cwd=self.folder, env=self.environment())
 
     def command(self):
         words = super().command()

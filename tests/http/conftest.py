@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: databases, servers, clients, and the watch on error logs."""
 
+import collections
 import contextlib
 
 import pytest
@@ -32,6 +33,27 @@ def pytest_generate_tests(metafunc):
             kinds = kinds[:1]
         metafunc.parametrize("db_server", kinds, indirect=True,
                              scope="session")
+
+
+def pytest_itemcollected(item):
+    """For pytest-xdist: a database program runs in one process, so that it
+    is started once; SQLite's tests go, a file at a time, to whichever has
+    time."""
+    parameters = getattr(item, "callspec", None)
+    kind = parameters and parameters.params.get("db_server")
+    item.add_marker(pytest.mark.xdist_group(
+        kind if kind in ("pgsql", "mysql") else item.module.__name__))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """The large groups first: in the end all processes have work."""
+    sizes = collections.Counter(map(group, items))
+    items.sort(key=lambda item: -sizes[group(item)])
+
+
+def group(item):
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 class Harness:

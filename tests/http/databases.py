@@ -9,6 +9,7 @@ reach it.
 import atexit
 import contextlib
 import itertools
+import os
 import pathlib
 import shutil
 import signal
@@ -18,8 +19,9 @@ import subprocess
 import psycopg2
 import pymysql
 
-from system import (as_user, free_port, kill_tree, remove_folder, run,
-                    spawn, temp_folder, wait_until)
+from system import (as_user, free_port, kill_tree, remove_folder,
+                    remove_large_folder, run, spawn, temp_folder,
+                    wait_until)
 
 POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
 USER = "nanomdm"
@@ -170,7 +172,7 @@ class Server:
             self.process.wait()
         self.process = None
         if self.folder:
-            remove_folder(self.folder)
+            remove_large_folder(self.folder)
         self.folder = None
 
     def fresh(self, schema=None):
@@ -304,7 +306,7 @@ class MariaDB(Server):
         run("setpriv", *as_user(self.user), "mariadb-install-db",
             "--no-defaults", f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
-            "--skip-test-db", cwd=self.folder)
+            "--skip-test-db", cwd=self.folder, env=self.environment())
         self.launch()
         self.admin_execute(f"CREATE USER {USER}@'127.0.0.1'"
                            f" IDENTIFIED BY '{PASSWORD}'")
@@ -312,11 +314,16 @@ class MariaDB(Server):
                            f" TO {USER}@'127.0.0.1'")
         self.stop()
 
+    def environment(self):
+        """At its start each removes what others have in the same TMPDIR."""
+        return {**os.environ, "TMPDIR": str(self.folder)}
+
     def command(self):
         return ["mariadbd", "--no-defaults",
                 f"--datadir={self.folder / 'data'}",
                 f"--socket={self.socket}", f"--port={self.port}",
                 f"--pid-file={self.folder / 'pid'}",
+                f"--tmpdir={self.folder}",
                 "--bind-address=127.0.0.1", "--skip-name-resolve",
                 "--max-connections=300", "--max-allowed-packet=64M",
                 "--character-set-server=utf8mb4",

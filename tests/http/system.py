@@ -26,6 +26,11 @@ def remove_folder(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+def remove_large_folder(path):
+    """Not waited for: the hundreds of databases of a server take minutes."""
+    subprocess.Popen(["nice", "rm", "-rf", path], start_new_session=True)
+
+
 class NotHere(Exception):
     """This machine does not allow what a test needs."""
 
@@ -60,14 +65,16 @@ class SmallDisk:
 
 
 def free_port(given=set()):
-    """A TCP port that nobody listens on and no earlier caller was given.
+    """A TCP port that nobody listens on and no earlier caller was given,
+    nor one of another process of pytest-xdist.
 
     Below the range from which the kernel serves port 0: there the tests'
     own connections would now and then take a port that a stopped server
     comes back for.
     """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
     while True:
-        port = random.randrange(12000, 32000)
+        port = 12000 + 5000 * process + random.randrange(5000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -189,14 +189,10 @@ def test_endpoint_below_the_base(mac, upstream, endpoint):
 
 
 @one_database
-def test_base_without_slash_loses_its_last_segment(mac, upstream):
+def test_base_without_slash_loses_its_last_segment(managing, mac, upstream):
     mac.path = "/no-slash"
     assert_passed(mac.declarative_management("tokens"))
     assert upstream.requests[0].path == "/base/tokens"
-
-
-@one_database
-def test_base_without_slash_is_warned_of(managing, mac):
     managing.wait_for_log("base/dropped")
 
 

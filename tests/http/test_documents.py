@@ -353,8 +353,9 @@ def test_operations(httpd, ca):
                        {"Content-Type": "application/json"})
     assert mac.id in [each["id"] for each in found.json["enrollments"]]
     Device(tuned, ca.issue(days=3)).enroll().close()
-    log = (tuned.folder / "ending.log").read_text().splitlines()
-    assert len(log) == 2 and mac.id not in "".join(log)
+    ending_log = tuned.folder / "ending.log"
+    assert wait_until(lambda: ending_log.read_text().count("\n") == 2)
+    assert mac.id not in ending_log.read_text()
     mac.close()
     inner.close()
 

@@ -39,6 +39,12 @@ class Relay:
                 threading.Thread(target=self.serve, args=(client,),
                                  daemon=True).start()
 
+    def close(self):
+        # close() alone leaves accept() waiting on a number that the next
+        # socket of this process is given.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
     def serve(self, client):
         with contextlib.suppress(OSError), client, socket.create_connection(
                 self.target) as server, selectors.DefaultSelector() as ready:
@@ -71,7 +77,7 @@ def mortal(harness, db_server):
 def relay(mortal):
     made = Relay(mortal.port)
     yield made
-    made.listener.close()
+    made.close()
 
 
 @contextlib.contextmanager

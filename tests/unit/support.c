@@ -719,7 +719,42 @@ const char *encrypted_key_pem(apr_pool_t *p, EVP_PKEY *key)
     return text_of_bio(p, bio);
 }
 
+void is_cert_of(apr_pool_t *p, const nmdm_cert_t *cert,
+                const identity_t *identity)
+{
+    const nmdm_cert_t *expected = cert_of(p, identity);
+
+    assert_int_equal(cert->der.len, expected->der.len);
+    assert_memory_equal(cert->der.data, expected->der.data, cert->der.len);
+    assert_string_equal(cert->sha256, expected->sha256);
+}
+
+nmdm_trust_t *trust_in(apr_pool_t *p, const char *anchors,
+                       const char *intermediates)
+{
+    nmdm_trust_t *trust = NULL;
+
+    OK(nmdm_trust_read(&trust, p, temp_file(p, anchors),
+                       intermediates ? temp_file(p, intermediates)
+                                     : NULL));
+    return trust;
+}
+
+house_t house(apr_pool_t *p)
+{
+    house_t made;
+
+    made.ca = IDENTITY(p, .name = "CA", .is_ca = 1);
+    made.trust = trust_in(p, pem_of(p, made.ca->x509), NULL);
+    return made;
+}
+
 /* ---- CMS signatures ---- */
+
+const identity_t *rsa_signer(apr_pool_t *p)
+{
+    return IDENTITY(p, .name = "signer", .key = KEY_RSA);
+}
 
 static void date_signature(CMS_SignerInfo *si, apr_time_t when)
 {

@@ -15,6 +15,7 @@
 
 #include "nmdm.h"
 #include "nmdm_db.h"
+#include "nmdm_trust.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -186,6 +187,9 @@ const identity_t *make_identity(apr_pool_t *p, wish_t wish);
 
 nmdm_bytes_t der_of(apr_pool_t *p, const X509 *x509);
 nmdm_cert_t *cert_of(apr_pool_t *p, const identity_t *identity);
+/* Fails the test if cert is another than the identity's. */
+void is_cert_of(apr_pool_t *p, const nmdm_cert_t *cert,
+                const identity_t *identity);
 const char *pem_of(apr_pool_t *p, const X509 *x509);
 /* PKCS#8; `traditional` is the older form of the key's own kind. */
 const char *key_pem(apr_pool_t *p, EVP_PKEY *key);
@@ -195,6 +199,18 @@ const char *encrypted_key_pem(apr_pool_t *p, EVP_PKEY *key);
 
 /* Writes text to a temporary file that goes with p; its name. */
 const char *temp_file(apr_pool_t *p, const char *text);
+
+/* Trust as two files say it; intermediates may be NULL. */
+nmdm_trust_t *trust_in(apr_pool_t *p, const char *anchors,
+                       const char *intermediates);
+
+/* A CA, and trust in it alone. */
+typedef struct {
+    const identity_t *ca;
+    nmdm_trust_t *trust;
+} house_t;
+
+house_t house(apr_pool_t *p);
 
 /* ---- CMS signatures ---- */
 
@@ -216,6 +232,9 @@ typedef struct {
     apr_time_t signing_time;    /* 0: NOW, if there are attributes */
     int how;                    /* of sign_e */
 } signature_t;
+
+/* Who signs as devices do: with an RSA key. */
+const identity_t *rsa_signer(apr_pool_t *p);
 
 /* The value of a Mdm-Signature header. */
 const char *sign(apr_pool_t *p, nmdm_bytes_t body, signature_t how);

@@ -422,7 +422,7 @@ static void a_prefix_is_for_whole_words(void **state)
 
     for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
         const char *expected = ROWS[i][1] ? ROWS[i][1] : ROWS[i][0];
-        const char *sql = nmdm_sql_prefixed(*state, ROWS[i][0], "p_");
+        const char *sql = nmdm_dialect_prefixed(*state, ROWS[i][0], "p_");
 
         HOLDS(!strcmp(sql, expected), "%s: %s", ROWS[i][0], sql);
     }
@@ -430,9 +430,9 @@ static void a_prefix_is_for_whole_words(void **state)
 
 static void no_prefix_changes_nothing(void **state)
 {
-    assert_string_equal(nmdm_sql_prefixed(*state, "devices users", ""),
+    assert_string_equal(nmdm_dialect_prefixed(*state, "devices users", ""),
                         "devices users");
-    assert_string_equal(nmdm_sql_prefixed(*state, "devices users", NULL),
+    assert_string_equal(nmdm_dialect_prefixed(*state, "devices users", NULL),
                         "devices users");
 }
 
@@ -441,12 +441,12 @@ static void no_prefix_changes_nothing(void **state)
 static void drivers_are_known_by_name(void **state)
 {
     (void)state;
-    assert_int_equal(nmdm_sql_dialect("sqlite3"), NMDM_SQLITE3);
-    assert_int_equal(nmdm_sql_dialect("pgsql"), NMDM_PGSQL);
-    assert_int_equal(nmdm_sql_dialect("mysql"), NMDM_MYSQL);
-    assert_int_equal(nmdm_sql_dialect("sqlite2"), -1);
-    assert_int_equal(nmdm_sql_dialect("freetds"), -1);
-    assert_int_equal(nmdm_sql_dialect(""), -1);
+    assert_int_equal(nmdm_dialect_of("sqlite3"), NMDM_SQLITE3);
+    assert_int_equal(nmdm_dialect_of("pgsql"), NMDM_PGSQL);
+    assert_int_equal(nmdm_dialect_of("mysql"), NMDM_MYSQL);
+    assert_int_equal(nmdm_dialect_of("sqlite2"), -1);
+    assert_int_equal(nmdm_dialect_of("freetds"), -1);
+    assert_int_equal(nmdm_dialect_of(""), -1);
 }
 
 #define TEST(name) \

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mod_nanomdm_values.c -- values that several directives take: files, secrets,
+ * certificates, URLs. */
+
+#include "mod_nanomdm.h"
+
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <apr_uri.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A secret file holds one line. */
+#define MAX_SECRET 4096
+
+/* The certificates that a system trusts take a quarter of this. */
+#define MAX_PEM 1048576
+
+const char *nanomdm_wrong(cmd_parms *cmd, const char *value,
+                          const char *remedy)
+{
+    return apr_psprintf(cmd->pool, "%s \"%s\": %s", cmd->cmd->name, value,
+                        remedy);
+}
+
+/* ---- Files and secrets ---- */
+
+const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
+                              const char *path, const char *said,
+                              apr_size_t most)
+{
+    const char *file = ap_server_root_relative(cmd->pool, path);
+    apr_file_t *f;
+    apr_status_t rv;
+    char why[120];
+
+    *text = apr_palloc(cmd->pool, most + 1);
+    *len = 0;
+    rv = apr_file_open(&f, file ? file : path, APR_READ, APR_OS_DEFAULT,
+                       cmd->temp_pool);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_read_full(f, *text, most, len);
+        apr_file_close(f);
+    }
+    if (rv != APR_SUCCESS && rv != APR_EOF) {
+        return nanomdm_wrong(cmd, said,
+                             apr_psprintf(cmd->pool, "%s; name a file that the"
+                                          " user who starts httpd can read",
+                                          apr_strerror(rv, why, sizeof(why))));
+    }
+    (*text)[*len] = '\0';
+    return NULL;
+}
+
+static const char *read_secret_file(cmd_parms *cmd, const char **secret,
+                                    const char *path)
+{
+    const char *said = apr_pstrcat(cmd->pool, "file:", path, NULL);
+    const char *problem;
+    apr_size_t len;
+    char *text;
+
+    problem = nanomdm_read_file(cmd, &text, &len, path, said, MAX_SECRET);
+    if (problem) {
+        return problem;
+    }
+    while (len && apr_isspace(text[len - 1])) {
+        len--;
+    }
+    text[len] = '\0';
+    if (!len || strlen(text) != len) {
+        return nanomdm_wrong(cmd, said, "no secret in it; write one line of"
+                                        " text into the file");
+    }
+    *secret = text;
+    return NULL;
+}
+
+const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+                               const char *value)
+{
+    const char *found;
+
+    if (!strncmp(value, "file:", 5)) {
+        return read_secret_file(cmd, slot, value + 5);
+    }
+    if (!strncmp(value, "env:", 4)) {
+        found = getenv(value + 4);
+        if (!found || !*found) {
+            return nanomdm_wrong(cmd, value,
+                                 "the environment has no such variable, or an"
+                                 " empty one; set it, or use file:PATH");
+        }
+        *slot = apr_pstrdup(cmd->pool, found);
+        return NULL;
+    }
+    if (!*value) {
+        return nanomdm_wrong(cmd, value,
+                             "empty; write file:PATH, env:NAME or the secret");
+    }
+    *slot = value;
+    return NULL;
+}
+
+/* ---- Certificates ---- */
+
+const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
+                                     const char *path, const char *problem)
+{
+    const char *file = ap_server_root_relative(cmd->pool, path);
+    nmdm_err_t *err;
+    int count;
+
+    if (!file) {
+        return nanomdm_wrong(cmd, path, "not a path; name a PEM file");
+    }
+    err = nmdm_trust_count_pem(&count, cmd->temp_pool, file);
+    if (err) {
+        return nanomdm_wrong(cmd, path, apr_psprintf(
+            cmd->pool, "%s: %s; name a readable PEM file with at least one"
+            " certificate", problem, nmdm_err_text(err)));
+    }
+    *slot = file;
+    return NULL;
+}
+
+const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
+                                      const char *path, const char *problem)
+{
+    const char *file, *wrong_file;
+    apr_size_t len;
+    char *text;
+
+    wrong_file = nanomdm_set_certificates(cmd, &file, path, problem);
+    if (!wrong_file) {
+        wrong_file = nanomdm_read_file(cmd, &text, &len, path, path, MAX_PEM);
+    }
+    if (!wrong_file) {
+        *pem = text;
+    }
+    return wrong_file;
+}
+
+/* ---- URLs ---- */
+
+/* apr_uri_parse takes any number for one. */
+static int has_bad_port(const apr_uri_t *uri)
+{
+    apr_int64_t port = uri->port_str && *uri->port_str
+        ? apr_atoi64(uri->port_str) : 1;
+
+    return port < 1 || port > 65535;
+}
+
+const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
+                               const char *url, const char *scheme)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
+        || !uri.scheme || strcmp(uri.scheme, scheme) || !uri.hostname
+        || !*uri.hostname || has_bad_port(&uri) || uri.user
+        || uri.password || uri.query
+        || uri.fragment || (uri.path && strcmp(uri.path, "/"))) {
+        return nanomdm_wrong(cmd, url, apr_psprintf(
+            cmd->pool, "not a URL of this kind; write %s://HOST or"
+            " %s://HOST:PORT", scheme, scheme));
+    }
+    *slot = apr_pstrcat(cmd->pool, scheme, "://", uri.hostinfo, NULL);
+    return NULL;
+}
+
+const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
+                            const char *url)
+{
+    apr_uri_t uri;
+
+    if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
+        || !uri.scheme || (strcmp(uri.scheme, "http")
+                           && strcmp(uri.scheme, "https"))
+        || !uri.hostname || !*uri.hostname || has_bad_port(&uri)
+        || uri.fragment || url[strcspn(url, " \t\r\n")]) {
+        return nanomdm_wrong(cmd, url,
+                             "not a URL of this kind; write https://HOST/PATH"
+                             " or http://HOST/PATH");
+    }
+    *slot = url;
+    return NULL;
+}

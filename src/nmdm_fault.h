@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_fault.h -- what a database said that failed, and what it means: whether
+ * it is worth another try. */
+
+#ifndef NMDM_FAULT_H
+#define NMDM_FAULT_H
+
+#include "nmdm.h"
+
+/* The last error of the connection that ctx holds, with its `retry`. what:
+ * the name or the text of what failed; rv: what apr_dbd returned for it. */
+nmdm_err_t *nmdm_fault_err(nmdm_ctx_t *ctx, const char *what, int rv);
+
+#endif /* NMDM_FAULT_H */

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_receiver.c -- one receiver of the outbox's events: what is leased and
+ * posted to it, and what becomes of that.
+ *
+ * Leases are renewed while events are under way, so one that is over means
+ * that its child is gone, and any other child or server goes on. */
+
+#include "nmdm_receiver.h"
+#include "nmdm_client.h"
+#include "nmdm_crypto.h"
+#include "nmdm_db.h"
+#include "nmdm_time.h"
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* How often leases are renewed and the backlog is counted. */
+#define RENEWAL apr_time_from_sec(NMDM_OUTBOX_LEASE / 4)
+#define COUNTING apr_time_from_sec(60)
+
+/* After so many failures without a success between them a receiver is taken to
+ * be away: then one event at a time, so often, finds out whether it is back,
+ * and the others are spared. */
+#define AWAY 10
+#define PROBING apr_time_from_sec(5)
+
+/* A backlog from which on it is worth a warning; then at each doubling. */
+#define WORTH_A_WARNING 100
+
+/* But for is_full it is the thread's own. */
+struct nmdm_receiver_t {
+    apr_pool_t *pool;           /* the thread's */
+    nmdm_courier_t *courier;
+    const char *lease;          /* names the courier in the outbox */
+    nmdm_route_t route;
+    const nmdm_webhook_conf_t *webhook;
+    apr_hash_t *under_way;      /* seq -> nmdm_parcel_t */
+    nmdm_parcels_t ended;       /* with an outcome, not yet written down */
+    apr_uint32_t is_full;       /* atomic */
+    int failures;               /* since the last success */
+    apr_time_t probe_at, renew_at, count_at;    /* on the steady clock */
+    apr_int64_t warn_at;        /* backlog */
+    int is_database_away;
+    int has_complained;
+};
+
+/* ---- Writing outcomes down ---- */
+
+static int was_taken(const nmdm_parcel_t *parcel)
+{
+    return parcel->status >= 200 && parcel->status <= 299;
+}
+
+typedef struct {
+    nmdm_receiver_t *receiver;
+    const apr_array_header_t *taken, *seqs;
+    apr_array_header_t *events;
+    const nmdm_parcel_t *parcel;
+    const char *why;
+    int delay, most;
+    apr_int64_t number;
+} work_t;
+
+static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
+{
+    const work_t *work = baton;
+
+    return nmdm_outbox_failed(ctx, &work->parcel->event, work->why,
+                              work->delay, work->receiver->lease);
+}
+
+static nmdm_err_t *do_hurry(nmdm_ctx_t *ctx, void *baton)
+{
+    const work_t *work = baton;
+
+    return nmdm_outbox_hurry(ctx, work->receiver->webhook->target);
+}
+
+static void forget(nmdm_parcel_t *parcel)
+{
+    APR_RING_REMOVE(parcel, link);
+    apr_hash_set(parcel->receiver->under_way, parcel->event.seq,
+                 APR_HASH_KEY_STRING, NULL);
+    apr_pool_destroy(parcel->pool);
+}
+
+static const char *reason(apr_pool_t *p, const nmdm_parcel_t *parcel)
+{
+    return parcel->status
+        ? apr_psprintf(p, "the receiver answered %d", parcel->status)
+        : apr_pstrdup(p, parcel->failure);
+}
+
+/* A receiver that fails is told of at each doubling of its failures. */
+static void tell_failure(nmdm_ctx_t *ctx, const nmdm_receiver_t *receiver,
+                         const work_t *work)
+{
+    const nmdm_event_t *event = &work->parcel->event;
+    int is_power_of_two = !(receiver->failures & (receiver->failures - 1));
+
+    if (event->is_last_try) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1811)
+                 "%s: event %s (%s) for webhook %s is dead after %d tries:"
+                 " %s; see GET .../events?state=dead", event->device_id,
+                 event->event_id, event->topic, event->target,
+                 event->tries + 1, work->why);
+        return;
+    }
+    nmdm_log(ctx, is_power_of_two ? NMDM_LOG_WARNING : NMDM_LOG_DEBUG,
+             NMDMNO(1812) "%s: event %s (%s) for webhook %s is tried again in"
+             " %d s: %s (failure %d in a row)", event->device_id,
+             event->event_id, event->topic, event->target, work->delay,
+             work->why, receiver->failures);
+}
+
+static nmdm_err_t *settle_failure(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                                  nmdm_parcel_t *parcel)
+{
+    work_t work = { .receiver = receiver, .parcel = parcel };
+    unsigned char chance = 128;
+
+    (void)nmdm_crypto_random((char *)&chance, 1);
+    work.delay = nmdm_outbox_delay(parcel->event.tries, chance);
+    work.why = reason(ctx->pool, parcel);
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_failed, &work));
+    receiver->failures++;
+    receiver->probe_at = nmdm_time_steady() + PROBING;
+    tell_failure(ctx, receiver, &work);
+    forget(parcel);
+    return NULL;
+}
+
+/* What waited because the receiver was away waits no longer. */
+static nmdm_err_t *note_success(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx)
+{
+    work_t work = { .receiver = receiver };
+
+    if (receiver->failures >= AWAY) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_hurry, &work));
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(1813)
+                 "webhook %s takes events again after %d failures",
+                 receiver->webhook->target, receiver->failures);
+    }
+    receiver->failures = 0;
+    return NULL;
+}
+
+static nmdm_err_t *settle_failures(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx)
+{
+    nmdm_parcel_t *parcel, *next;
+
+    APR_RING_FOREACH_SAFE(parcel, next, &receiver->ended, nmdm_parcel_t, link) {
+        if (!was_taken(parcel)) {
+            NMDM_TRY(settle_failure(receiver, ctx, parcel));
+        }
+    }
+    return NULL;
+}
+
+/* ---- Sending ---- */
+
+/* What is under way here is left out, whatever became of its lease. */
+static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
+{
+    work_t *work = baton;
+    apr_array_header_t *due = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
+                                             sizeof(const char *));
+    apr_array_header_t *seqs = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
+                                              sizeof(const char *));
+    int i;
+
+    work->seqs = seqs;
+    NMDM_TRY(nmdm_outbox_look(ctx, due, work->receiver->webhook->target,
+                              work->most));
+    for (i = 0; i < due->nelts; i++) {
+        const char *seq = APR_ARRAY_IDX(due, i, const char *);
+
+        if (!apr_hash_get(work->receiver->under_way, seq,
+                          APR_HASH_KEY_STRING)) {
+            APR_ARRAY_PUSH(seqs, const char *) = seq;
+        }
+    }
+    return NULL;
+}
+
+/* What was taken goes and what comes next is leased, in one commit: each of
+ * them costs a write to the disk. */
+static nmdm_err_t *do_exchange(nmdm_ctx_t *ctx, void *baton)
+{
+    work_t *work = baton;
+    const char *lease = work->receiver->lease;
+
+    work->events = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
+                                  sizeof(nmdm_event_t *));
+    NMDM_TRY(nmdm_outbox_done(ctx, work->taken, lease));
+    if (!work->most) {
+        return NULL;
+    }
+    NMDM_TRY(do_look(ctx, work));
+    if (!work->seqs->nelts) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_outbox_lease(ctx, work->seqs, lease));
+    return nmdm_outbox_read(ctx, work->events, work->seqs,
+                            work->receiver->webhook->target, lease);
+}
+
+static nmdm_parcel_t *make_parcel(nmdm_receiver_t *receiver,
+                                  const nmdm_event_t *event)
+{
+    apr_pool_t *p = NULL;
+    nmdm_parcel_t *parcel;
+
+    apr_pool_create_unmanaged_ex(&p, NULL, NULL);
+    parcel = apr_pcalloc(p, sizeof(*parcel));
+    APR_RING_ELEM_INIT(parcel, link);
+    parcel->pool = p;
+    parcel->courier = receiver->courier;
+    parcel->receiver = receiver;
+    parcel->event = *event;
+    parcel->event.seq = apr_pstrdup(p, event->seq);
+    parcel->event.device_id = apr_pstrdup(p, event->device_id);
+    parcel->event.event_id = apr_pstrdup(p, event->event_id);
+    parcel->event.topic = apr_pstrdup(p, event->topic);
+    parcel->event.body = NULL;
+    return parcel;
+}
+
+/* A client that takes no more has made no try of it: once its lease is over
+ * the event is found again. */
+static void post(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                 const nmdm_event_t *event)
+{
+    nmdm_bytes_t body = { event->body, strlen(event->body) };
+    nmdm_parcel_t *parcel = make_parcel(receiver, event);
+    nmdm_exchange_t x;
+    nmdm_err_t *err;
+
+    nmdm_webhook_request(&x, ctx->pool, receiver->webhook, body,
+                         event->traceparent,
+                         apr_time_now() + receiver->route.timeout);
+    x.baton = parcel;
+    x.about = event->event_id;
+    apr_hash_set(receiver->under_way, parcel->event.seq, APR_HASH_KEY_STRING,
+                 parcel);
+    err = nmdm_client_post(receiver->route.peers,
+                           apr_pstrcat(ctx->pool, event->target, " ",
+                                       event->device_id, NULL),
+                           &x, ctx->pool);
+    if (err) {
+        nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(1814)
+                 "%s: event %s is not sent yet: %s", event->device_id,
+                 event->event_id, nmdm_err_text(err));
+        forget(parcel);
+    }
+}
+
+/* How many more this receiver may be sent now, beside so many. */
+static int room(const nmdm_receiver_t *receiver, int number)
+{
+    if (receiver->failures >= AWAY) {
+        return !number && nmdm_time_steady() >= receiver->probe_at;
+    }
+    return NMDM_OUTBOX_MOST - number;
+}
+
+static apr_array_header_t *taken_ones(const nmdm_receiver_t *receiver,
+                                      apr_pool_t *p)
+{
+    apr_array_header_t *seqs = apr_array_make(p, NMDM_OUTBOX_MOST,
+                                              sizeof(const char *));
+    const nmdm_parcel_t *parcel;
+
+    APR_RING_FOREACH(parcel, &receiver->ended, nmdm_parcel_t, link) {
+        if (was_taken(parcel)) {
+            APR_ARRAY_PUSH(seqs, const char *) = parcel->event.seq;
+        }
+    }
+    return seqs;
+}
+
+/* Where nothing was taken, a look that finds nothing is all it costs. */
+static nmdm_err_t *send_more(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                             int is_stopping)
+{
+    work_t work = { .receiver = receiver,
+                    .taken = taken_ones(receiver, ctx->pool) };
+    int number = (int)apr_hash_count(receiver->under_way)
+                 - work.taken->nelts;
+    int i;
+
+    if (work.taken->nelts) {
+        NMDM_TRY(note_success(receiver, ctx));
+    }
+    work.most = is_stopping ? 0 : room(receiver, number);
+    if (!work.taken->nelts) {
+        if (!work.most) {
+            return NULL;
+        }
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &work));
+        if (!work.seqs->nelts) {
+            return NULL;
+        }
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_exchange, &work));
+    nmdm_db_release(ctx);
+    while (!APR_RING_EMPTY(&receiver->ended, nmdm_parcel_t, link)) {
+        forget(APR_RING_FIRST(&receiver->ended));
+    }
+    for (i = 0; i < work.events->nelts; i++) {
+        post(receiver, ctx, APR_ARRAY_IDX(work.events, i, nmdm_event_t *));
+    }
+    return NULL;
+}
+
+/* ---- Now and then ---- */
+
+static nmdm_err_t *do_renew(nmdm_ctx_t *ctx, void *baton)
+{
+    const work_t *work = baton;
+
+    return nmdm_outbox_renew(ctx, work->seqs, work->receiver->lease);
+}
+
+static nmdm_err_t *renew(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                         apr_time_t now)
+{
+    apr_array_header_t *seqs = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
+                                              sizeof(const char *));
+    work_t work = { .receiver = receiver, .seqs = seqs };
+    apr_hash_index_t *hi;
+
+    if (now < receiver->renew_at) {
+        return NULL;
+    }
+    for (hi = apr_hash_first(ctx->pool, receiver->under_way); hi;
+         hi = apr_hash_next(hi)) {
+        APR_ARRAY_PUSH(seqs, const char *) = apr_hash_this_key(hi);
+    }
+    if (seqs->nelts) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_renew, &work));
+    }
+    receiver->renew_at = now + RENEWAL;
+    return NULL;
+}
+
+static nmdm_err_t *do_backlog(nmdm_ctx_t *ctx, void *baton)
+{
+    work_t *work = baton;
+
+    return nmdm_outbox_backlog(ctx, &work->number,
+                               work->receiver->webhook->target);
+}
+
+static void judge_backlog(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                          apr_int64_t number)
+{
+    int is_full = number >= NMDM_COURIER_BACKLOG;
+
+    if (is_full && !apr_atomic_read32(&receiver->is_full)) {
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1815)
+                 "%" APR_INT64_T_FMT " events wait for webhook %s: no more"
+                 " are written, and so lost, until there are fewer",
+                 number, receiver->webhook->target);
+    }
+    else if (number >= receiver->warn_at) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1816)
+                 "%" APR_INT64_T_FMT " events wait for webhook %s", number,
+                 receiver->webhook->target);
+    }
+    apr_atomic_set32(&receiver->is_full, (apr_uint32_t)is_full);
+    if (number < WORTH_A_WARNING) {
+        receiver->warn_at = WORTH_A_WARNING;
+    }
+    else if (number >= receiver->warn_at) {
+        receiver->warn_at = 2 * number;
+    }
+}
+
+static nmdm_err_t *count(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                         apr_time_t now)
+{
+    work_t work = { .receiver = receiver };
+
+    if (now < receiver->count_at) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_backlog, &work));
+    judge_backlog(receiver, ctx, work.number);
+    receiver->count_at = now + COUNTING;
+    return NULL;
+}
+
+/* ---- A turn ---- */
+
+static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
+{
+    (void)ctx;
+    (void)baton;
+    return NULL;
+}
+
+/* Whether the database has an outbox: borrowing looks, where nobody has. */
+static nmdm_err_t *find_outbox(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                               int *found)
+{
+    if (!apr_atomic_read32(&ctx->lender->schema->checked)) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL));
+    }
+    *found = nmdm_outbox_takes(ctx, 0);
+    if (!*found && !receiver->has_complained) {
+        receiver->has_complained = 1;
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1820)
+                 "NanoMDMWebhookDelivery durable: the database has no table"
+                 " nanomdm_events, so events for webhook %s are not kept but"
+                 " sent once (besteffort); run the scripts of schema/upgrade,"
+                 " or write \"NanoMDMSchema auto\"; then restart gracefully",
+                 receiver->webhook->target);
+    }
+    return NULL;
+}
+
+/* A stopping courier takes in what comes back and sends no more. */
+static nmdm_err_t *go_round(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                            int is_stopping)
+{
+    apr_time_t now = nmdm_time_steady();
+    int found;
+
+    NMDM_TRY(find_outbox(receiver, ctx, &found));
+    if (!found) {
+        return NULL;
+    }
+    NMDM_TRY(settle_failures(receiver, ctx));
+    if (!is_stopping) {
+        NMDM_TRY(renew(receiver, ctx, now));
+        NMDM_TRY(count(receiver, ctx, now));
+    }
+    return send_more(receiver, ctx, is_stopping);
+}
+
+/* That the database is away is told once. */
+static void tell_trouble(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+                         const nmdm_err_t *err)
+{
+    if (err && !receiver->is_database_away) {
+        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1817)
+                 "events for webhook %s wait for the database: %s",
+                 receiver->webhook->target, nmdm_err_text(err));
+    }
+    receiver->is_database_away = err != NULL;
+}
+
+int nmdm_receiver_turn(nmdm_receiver_t *receiver, int is_stopping)
+{
+    apr_pool_t *p;
+    nmdm_ctx_t *ctx;
+
+    apr_pool_create(&p, receiver->pool);
+    ctx = receiver->route.context(receiver->route.baton, p);
+    tell_trouble(receiver, ctx, go_round(receiver, ctx, is_stopping));
+    nmdm_db_release(ctx);
+    apr_pool_destroy(p);
+    return (int)apr_hash_count(receiver->under_way);
+}
+
+void nmdm_receiver_take(nmdm_parcel_t *parcel)
+{
+    APR_RING_INSERT_TAIL(&parcel->receiver->ended, parcel, nmdm_parcel_t,
+                         link);
+}
+
+nmdm_receiver_t *nmdm_receiver_create(apr_pool_t *p, nmdm_courier_t *courier,
+                                      const char *lease,
+                                      const nmdm_route_t *route,
+                                      const nmdm_webhook_conf_t *webhook)
+{
+    nmdm_receiver_t *receiver = apr_pcalloc(p, sizeof(*receiver));
+
+    receiver->pool = p;
+    receiver->courier = courier;
+    receiver->lease = lease;
+    receiver->route = *route;
+    receiver->webhook = webhook;
+    receiver->under_way = apr_hash_make(p);
+    APR_RING_INIT(&receiver->ended, nmdm_parcel_t, link);
+    receiver->warn_at = WORTH_A_WARNING;
+    return receiver;
+}
+
+int nmdm_receiver_is_full(nmdm_receiver_t *receiver, const char *target)
+{
+    return !strcmp(receiver->webhook->target, target)
+           && apr_atomic_read32(&receiver->is_full);
+}
