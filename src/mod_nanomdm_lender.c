@@ -3,6 +3,7 @@
  * statements to run; how long they wait while the database is away. */
 
 #include "mod_nanomdm_child.h"
+#include "nmdm_time.h"
 
 /* mod_dbd.h does not include what it needs; nmdm_db.h did. */
 #include <mod_dbd.h>
@@ -24,6 +25,7 @@ typedef struct {
     nanomdm_shelf_t *shelf;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
+    /* on the steady clock */
     apr_time_t away_since;      /* 0 while the database answers */
     apr_time_t refused_at;      /* by the database, last */
     apr_time_t next_probe;
@@ -47,7 +49,7 @@ int nanomdm_lender_init(void)
  * each attempt leaves an error in the log. */
 static int may_ask(source_t *source, int *is_away)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = nmdm_time_steady();
     int yes = 1;
 
     apr_thread_mutex_lock(source->lock);
@@ -62,7 +64,7 @@ static int may_ask(source_t *source, int *is_away)
 
 static void note_answer(source_t *source, int answered)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = nmdm_time_steady();
 
     apr_thread_mutex_lock(source->lock);
     source->probing = 0;
@@ -85,7 +87,7 @@ static void note_answer(source_t *source, int answered)
  * look for it: who comes when it is back is not turned away. */
 static int is_given_up(source_t *source, apr_time_t waiting_since)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = nmdm_time_steady();
     int yes;
 
     apr_thread_mutex_lock(source->lock);
@@ -102,12 +104,12 @@ static int is_given_up(source_t *source, apr_time_t waiting_since)
  * them are gone, one try is enough to know. */
 static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
 {
-    apr_time_t started = apr_time_now();
+    apr_time_t started = nmdm_time_steady();
     int tries = is_away ? 1 : nanomdm_server(source->server)->pool_size + 1;
     ap_dbd_t *dbd = NULL;
 
     while (!dbd && tries--
-           && apr_time_now() - started < PROBE_INTERVAL) {
+           && nmdm_time_steady() - started < PROBE_INTERVAL) {
         dbd = dbd_open(p, source->server);
     }
     note_answer(source, dbd != NULL);
@@ -117,7 +119,7 @@ static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
 /* From mod_dbd, waiting while the database is away; NULL for none. */
 static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
 {
-    apr_time_t started = apr_time_now();
+    apr_time_t started = nmdm_time_steady();
     ap_dbd_t *dbd = NULL;
     int is_away;
 
@@ -126,7 +128,7 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
             dbd = ask(source, p, is_away);
         }
         if (dbd || is_given_up(source, started)
-            || apr_time_now() - started >= NMDM_DB_PATIENCE) {
+            || nmdm_time_steady() - started >= NMDM_DB_PATIENCE) {
             return dbd;
         }
         apr_sleep(PROBE_INTERVAL / 2);

@@ -7,6 +7,7 @@
  * and only after a second without one it goes back to mod_dbd. */
 
 #include "mod_nanomdm.h"
+#include "nmdm_time.h"
 
 #include <apr_thread_mutex.h>
 
@@ -17,7 +18,7 @@
 
 typedef struct {
     nanomdm_loan_t loan;
-    apr_time_t since;
+    apr_time_t since;           /* on the steady clock */
 } place_t;
 
 struct nanomdm_shelf_t {
@@ -50,7 +51,7 @@ nanomdm_shelf_t *nanomdm_shelf_create(apr_pool_t *p, int size,
 
 int nanomdm_shelf_take(nanomdm_shelf_t *shelf, nanomdm_loan_t *loan)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = nmdm_time_steady();
     int found;
 
     apr_thread_mutex_lock(shelf->lock);
@@ -86,7 +87,7 @@ void nanomdm_shelf_put(nanomdm_shelf_t *shelf, nanomdm_loan_t loan)
     apr_thread_mutex_lock(shelf->lock);
     fits = shelf->n < shelf->most && !somebody_waits(shelf);
     if (fits) {
-        shelf->places[shelf->n++] = (place_t){ loan, apr_time_now() };
+        shelf->places[shelf->n++] = (place_t){ loan, nmdm_time_steady() };
     }
     apr_thread_mutex_unlock(shelf->lock);
     if (!fits) {
@@ -127,7 +128,7 @@ static void clear(nanomdm_shelf_t *shelf, apr_time_t before)
 
 void nanomdm_shelf_tidy(nanomdm_shelf_t *shelf)
 {
-    clear(shelf, apr_time_now() - FRESH);
+    clear(shelf, nmdm_time_steady() - FRESH);
 }
 
 void nanomdm_shelf_empty(nanomdm_shelf_t *shelf)

@@ -4,11 +4,11 @@
  * seals what is not sealed yet. */
 
 #include "mod_nanomdm_child.h"
+#include "nmdm_bell.h"
 #include "nmdm_retention.h"
 #include "nmdm_store.h"
 #include "nmdm_sweep.h"
 
-#include <apr_thread_cond.h>
 #include <apr_thread_proc.h>
 
 APLOG_USE_MODULE(nanomdm);
@@ -21,8 +21,7 @@ APLOG_USE_MODULE(nanomdm);
 struct nanomdm_threads_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
     apr_thread_t *writer, *sweeper;
-    apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_thread_cond_t *wake;
+    nmdm_bell_t *bell;          /* guards the rest; rings when it changes */
     int leaving;                /* others have the configuration now */
     int stopping;
 };
@@ -32,12 +31,12 @@ static int wait_for(nanomdm_threads_t *threads, apr_interval_time_t interval)
 {
     int stopping;
 
-    apr_thread_mutex_lock(threads->lock);
+    nmdm_bell_lock(threads->bell);
     if (!threads->stopping) {
-        apr_thread_cond_timedwait(threads->wake, threads->lock, interval);
+        nmdm_bell_wait(threads->bell, interval);
     }
     stopping = threads->stopping;
-    apr_thread_mutex_unlock(threads->lock);
+    nmdm_bell_unlock(threads->bell);
     return !stopping;
 }
 
@@ -163,9 +162,9 @@ static int may_seal(nanomdm_threads_t *threads)
 {
     int yes;
 
-    apr_thread_mutex_lock(threads->lock);
+    nmdm_bell_lock(threads->bell);
     yes = !threads->leaving;
-    apr_thread_mutex_unlock(threads->lock);
+    nmdm_bell_unlock(threads->bell);
     return yes;
 }
 
@@ -214,10 +213,10 @@ static apr_status_t stop(void *data)
     nanomdm_threads_t *threads = data;
     int i;
 
-    apr_thread_mutex_lock(threads->lock);
+    nmdm_bell_lock(threads->bell);
     threads->stopping = 1;
-    apr_thread_cond_broadcast(threads->wake);
-    apr_thread_mutex_unlock(threads->lock);
+    nmdm_bell_ring(threads->bell);
+    nmdm_bell_unlock(threads->bell);
     for (i = 0; i < threads->sites->nelts; i++) {
         /* Or the sweeper would wait for pushes to their end. */
         nmdm_apns_stop(APR_ARRAY_IDX(threads->sites, i,
@@ -251,11 +250,7 @@ nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
     apr_status_t rv;
 
     threads->sites = sites;
-    rv = apr_thread_mutex_create(&threads->lock, APR_THREAD_MUTEX_DEFAULT,
-                                 pchild);
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&threads->wake, pchild);
-    }
+    rv = nmdm_bell_create(&threads->bell, pchild);
     if (rv == APR_SUCCESS) {
         /* One of them may start alone. */
         apr_pool_pre_cleanup_register(pchild, threads, stop);
@@ -275,7 +270,7 @@ nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
 
 void nanomdm_threads_leave(nanomdm_threads_t *threads)
 {
-    apr_thread_mutex_lock(threads->lock);
+    nmdm_bell_lock(threads->bell);
     threads->leaving = 1;
-    apr_thread_mutex_unlock(threads->lock);
+    nmdm_bell_unlock(threads->bell);
 }

@@ -8,6 +8,7 @@
 #include "nmdm_order.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
+#include "nmdm_time.h"
 #include "nmdm_wake.h"
 
 #include <apr_hash.h>
@@ -261,7 +262,7 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
                                 const apr_array_header_t *ids, int done,
                                 void *baton)
 {
-    apr_time_t started = apr_time_now();
+    apr_time_t started = nmdm_time_steady();
     call_t *call = baton;
     part_t part = { .call = call, .ids = ids, .is_first = !done };
 
@@ -271,7 +272,7 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
         /* Its driver has one lock for all connections of a process: devices
          * get it for as long as this part had it. */
         nmdm_db_release(ctx);
-        apr_sleep(apr_time_now() - started);
+        apr_sleep(nmdm_time_steady() - started);
     }
     if (call->queued % ENQUEUE_NEWS == 0 || call->queued == call->ids->nelts) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)

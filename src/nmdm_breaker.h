@@ -11,7 +11,8 @@
 nmdm_err_t *nmdm_breaker_create(nmdm_breaker_t **out, apr_pool_t *p);
 
 /* Whether name is not to be asked now. When the pause is over, one caller is
- * let through to try. Names are remembered for ever, so they must be few. */
+ * let through to try. Names are remembered for ever, so they must be few; now
+ * is of the steady clock. */
 int nmdm_breaker_is_open(nmdm_breaker_t *breaker, const char *name,
                          apr_time_t now);
 

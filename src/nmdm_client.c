@@ -189,7 +189,7 @@ static void launch(job_t *job, apr_time_t now)
     if (!job->caller) {
         /* Time spent in line behind others is not the receiver's. */
         job->until = now + job->patience;
-        job->transfer.x->deadline = apr_time_now() + job->patience;
+        job->transfer.x->deadline = job->until;
     }
     if (job->until <= now) {
         settle(job, "not sent in time");
@@ -492,8 +492,8 @@ static job_t *make_job(nmdm_client_t *client, nmdm_exchange_t *x,
 
     APR_RING_ELEM_INIT(job, link);
     job->client = client;
-    job->patience = x->deadline - apr_time_now();
-    job->until = nmdm_time_steady() + job->patience;
+    job->patience = x->deadline - nmdm_time_steady();
+    job->until = x->deadline;
     job->transfer.x = x;
     job->transfer.pool = p;
     job->transfer.owner = job;

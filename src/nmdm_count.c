@@ -273,7 +273,8 @@ void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now)
         return;
     }
     last = apr_atomic_read32(&counters->minute);
-    if (last >= minute
+    /* Further ahead than a minute it is of a clock that has been set back. */
+    if (last == minute || last == minute + 1
         || apr_atomic_cas32(&counters->minute, minute, last) != last) {
         return;                 /* somebody has, or does */
     }

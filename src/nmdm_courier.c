@@ -6,14 +6,13 @@
  * and gives every receiver its turn. It holds no connection while it waits. */
 
 #include "nmdm_courier.h"
+#include "nmdm_bell.h"
 #include "nmdm_crypto.h"
 #include "nmdm_receiver.h"
 #include "nmdm_time.h"
 
 #include <apr_ring.h>
 #include <apr_strings.h>
-#include <apr_thread_cond.h>
-#include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 
 /* How often what others left is looked for. */
@@ -29,8 +28,7 @@ struct nmdm_courier_t {
     const char *lease;          /* names this courier in the outbox */
     apr_thread_t *thread;
 
-    apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_thread_cond_t *wake;
+    nmdm_bell_t *bell;          /* guards the rest; rings for the thread */
     nmdm_parcels_t mail;        /* with outcomes */
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
@@ -43,9 +41,9 @@ static void take_mail(nmdm_courier_t *courier)
     nmdm_parcels_t mail;
 
     APR_RING_INIT(&mail, nmdm_parcel_t, link);
-    apr_thread_mutex_lock(courier->lock);
+    nmdm_bell_lock(courier->bell);
     APR_RING_CONCAT(&mail, &courier->mail, nmdm_parcel_t, link);
-    apr_thread_mutex_unlock(courier->lock);
+    nmdm_bell_unlock(courier->bell);
     while (!APR_RING_EMPTY(&mail, nmdm_parcel_t, link)) {
         nmdm_parcel_t *parcel = APR_RING_FIRST(&mail);
 
@@ -81,14 +79,14 @@ static int wait_for_news(nmdm_courier_t *courier, apr_time_t last_turn)
     if (since < BREATH) {
         apr_sleep(BREATH - since);
     }
-    apr_thread_mutex_lock(courier->lock);
+    nmdm_bell_lock(courier->bell);
     if (!courier->is_woken) {
-        apr_thread_cond_timedwait(courier->wake, courier->lock,
-                                  courier->is_stopping ? POLL / 10 : POLL);
+        nmdm_bell_wait(courier->bell,
+                       courier->is_stopping ? POLL / 10 : POLL);
     }
     courier->is_woken = 0;
     is_stopping = courier->is_stopping;
-    apr_thread_mutex_unlock(courier->lock);
+    nmdm_bell_unlock(courier->bell);
     return is_stopping;
 }
 
@@ -119,11 +117,7 @@ nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild)
     apr_status_t rv;
 
     APR_RING_INIT(&courier->mail, nmdm_parcel_t, link);
-    rv = apr_thread_mutex_create(&courier->lock, APR_THREAD_MUTEX_DEFAULT,
-                                 pchild);
-    if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&courier->wake, pchild);
-    }
+    rv = nmdm_bell_create(&courier->bell, pchild);
     if (rv == APR_SUCCESS) {
         rv = apr_allocator_create(&allocator);
     }
@@ -175,11 +169,11 @@ void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
 {
     apr_status_t ended;
 
-    apr_thread_mutex_lock(courier->lock);
+    nmdm_bell_lock(courier->bell);
     courier->is_stopping = 1;
     courier->stop_at = nmdm_time_steady() + patience;
-    apr_thread_cond_signal(courier->wake);
-    apr_thread_mutex_unlock(courier->lock);
+    nmdm_bell_ring(courier->bell);
+    nmdm_bell_unlock(courier->bell);
     if (courier->thread) {
         apr_thread_join(&ended, courier->thread);
     }
@@ -189,10 +183,10 @@ void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
 
 void nmdm_courier_wake(nmdm_courier_t *courier)
 {
-    apr_thread_mutex_lock(courier->lock);
+    nmdm_bell_lock(courier->bell);
     courier->is_woken = 1;
-    apr_thread_cond_signal(courier->wake);
-    apr_thread_mutex_unlock(courier->lock);
+    nmdm_bell_ring(courier->bell);
+    nmdm_bell_unlock(courier->bell);
 }
 
 int nmdm_courier_is_full(nmdm_courier_t *courier, const char *target)
@@ -218,9 +212,9 @@ void nmdm_courier_ended(const nmdm_exchange_t *x)
     parcel->status = x->status;
     apr_cpystrn(parcel->failure, x->failure ? x->failure : "no answer",
                 sizeof(parcel->failure));
-    apr_thread_mutex_lock(courier->lock);
+    nmdm_bell_lock(courier->bell);
     APR_RING_INSERT_TAIL(&courier->mail, parcel, nmdm_parcel_t, link);
     courier->is_woken = 1;
-    apr_thread_cond_signal(courier->wake);
-    apr_thread_mutex_unlock(courier->lock);
+    nmdm_bell_ring(courier->bell);
+    nmdm_bell_unlock(courier->bell);
 }

@@ -40,7 +40,8 @@ int nmdm_daily_is_due(nmdm_daily_t *daily, const char *name, apr_time_t now)
 
     apr_thread_mutex_lock(daily->lock);
     last = apr_hash_get(daily->last, name, APR_HASH_KEY_STRING);
-    is_due = !last || now - *last >= A_DAY;
+    /* Or the clock was ahead by years, and has been set right. */
+    is_due = !last || now - *last >= A_DAY || *last - now >= A_DAY;
     if (!last) {
         last = apr_palloc(daily->pool, sizeof(*last));
         apr_hash_set(daily->last, apr_pstrdup(daily->pool, name),

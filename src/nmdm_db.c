@@ -8,6 +8,7 @@
 #include "nmdm_db.h"
 #include "nmdm_count.h"
 #include "nmdm_fault.h"
+#include "nmdm_time.h"
 #include "nmdm_wal.h"
 
 #include <apr_atomic.h>
@@ -321,7 +322,7 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
                          void *baton)
 {
-    apr_time_t deadline = apr_time_now() + NMDM_DB_PATIENCE;
+    apr_time_t deadline = nmdm_time_steady() + NMDM_DB_PATIENCE;
     nmdm_err_t *err;
     int tries;
 
@@ -337,7 +338,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
         }
         distrust(ctx, err);
         nmdm_db_release(ctx);
-        if (apr_time_now() >= deadline
+        if (nmdm_time_steady() >= deadline
             || err->retry == NMDM_RETRY_LATER
             || (err->retry == NMDM_RETRY_FEW && tries == FEW)) {
             break;
@@ -392,7 +393,7 @@ static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
         nmdm_log(ctx, NMDM_LOG_DEBUG,
                  NMDMNO(0103) "%s: %s: %d rows, %" APR_TIME_T_FMT " us",
                  *ctx->story.id ? ctx->story.id : "-", nmdm_sql_name(stmt),
-                 rows, apr_time_now() - started);
+                 rows, nmdm_time_steady() - started);
     }
 }
 
@@ -427,7 +428,7 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
                          const char **args, int nargs)
 {
     nmdm_db_t *db = ctx->db;
-    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
     apr_dbd_prepared_t *prepared = NULL;
     int rows = 0, rv;
 
@@ -513,7 +514,7 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
                         int ncols, nmdm_stmt_e stmt, const char **args,
                         int nargs)
 {
-    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     int i;
@@ -531,7 +532,7 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
                          int ncols, nmdm_stmt_e stmt, const char **args,
                          int nargs)
 {
-    apr_time_t started = ctx->wants_debug ? apr_time_now() : 0;
+    apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     const char *value;

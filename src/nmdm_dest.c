@@ -7,6 +7,7 @@
  * tried again. A push that has an outcome is in none. */
 
 #include "nmdm_dest.h"
+#include "nmdm_time.h"
 
 #include <apr_date.h>
 #include <apr_general.h>
@@ -45,7 +46,7 @@ struct nmdm_dests_t {
     nmdm_links_t *links;
     APR_RING_HEAD(dest_ring_t, nmdm_dest_t) all;
     int nlinks;
-    apr_time_t now;             /* read once a turn */
+    apr_time_t now;             /* on the steady clock; read once a turn */
     apr_time_t round_at;        /* last round through all pushes */
     apr_time_t alarm;           /* of the next one */
 };
@@ -99,11 +100,10 @@ static apr_interval_time_t pause_after(int failures)
 }
 
 /* What Retry-After says: seconds or a date. 0 if it says nothing. */
-static apr_interval_time_t asked_pause(const nmdm_dest_push_t *push,
-                                       apr_time_t now)
+static apr_interval_time_t asked_pause(const nmdm_dest_push_t *push)
 {
     const char *value = push->stream.kept[NMDM_KEPT_RETRY_AFTER];
-    apr_time_t date;
+    apr_time_t now = apr_time_now(), date;
 
     if (apr_isdigit(*value) && strlen(value) < 9) {
         return apr_time_from_sec(apr_atoi64(value));
@@ -141,7 +141,7 @@ static void answered(nmdm_dest_push_t *push)
     case 429:
     case 500:
     case 503:
-        try_later(push, asked_pause(push, push->dest->dests->now));
+        try_later(push, asked_pause(push));
         break;
     default:
         finish(push->dest->dests, push, NULL);
@@ -437,7 +437,7 @@ void nmdm_dests_serve(nmdm_dests_t *dests)
 {
     nmdm_dest_t *dest;
 
-    dests->now = apr_time_now();
+    dests->now = nmdm_time_steady();
     if (dests->now >= dests->alarm) {
         make_round(dests);
     }
@@ -461,7 +461,7 @@ void nmdm_dests_wait(nmdm_dests_t *dests)
         != APR_SUCCESS) {
         return;                 /* time is up, or woken */
     }
-    dests->now = apr_time_now();
+    dests->now = nmdm_time_steady();
     for (i = 0; i < n; i++) {
         dest = ready[i].client_data;
         if (dest->conn) {

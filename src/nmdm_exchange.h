@@ -13,7 +13,8 @@ typedef struct {
     const apr_table_t *headers;         /* or NULL */
     nmdm_bytes_t body;
     const char *cert_pem, *key_pem;     /* TLS identity, or NULL */
-    apr_time_t deadline;                /* retries included */
+    apr_time_t deadline;                /* on the steady clock; retries
+                                         * included */
     const char *about;                  /* whose it is, for logs, or NULL */
     void *baton;                        /* the caller's own */
 

@@ -269,11 +269,11 @@ static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_figures_t *out)
     int i, found;
 
     for (i = 0; i < 2; i++) {
-        started = apr_time_now();
+        started = nmdm_time_steady();
         NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_DEVICE_EXISTS,
                              NMDM_ARGS("")));
     }
-    out->latency = apr_time_now() - started;
+    out->latency = nmdm_time_steady() - started;
     return NULL;
 }
 

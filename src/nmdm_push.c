@@ -3,6 +3,7 @@
 
 #include "nmdm_push.h"
 #include "nmdm_json.h"
+#include "nmdm_time.h"
 
 #include <apr_strings.h>
 
@@ -45,7 +46,7 @@ void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
         .body = payload(p, info->push_magic),
         .cert_pem = topic->cert_pem,
         .key_pem = topic->key_pem,
-        .deadline = apr_time_now() + conf->timeout,
+        .deadline = nmdm_time_steady() + conf->timeout,
     };
 }
 

@@ -233,7 +233,7 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
         .headers = headers,
         .cert_pem = cert.stored.cert_pem,
         .key_pem = key_pem,
-        .deadline = apr_time_now() + ctx->policy->upstream_timeout,
+        .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);
     x->body.len = strlen(x->body.data);

@@ -240,7 +240,7 @@ static void post(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
 
     nmdm_webhook_request(&x, ctx->pool, receiver->webhook, body,
                          event->traceparent,
-                         apr_time_now() + receiver->route.timeout);
+                         nmdm_time_steady() + receiver->route.timeout);
     x.baton = parcel;
     x.about = event->event_id;
     apr_hash_set(receiver->under_way, parcel->event.seq, APR_HASH_KEY_STRING,

@@ -157,7 +157,7 @@ static int goes_on(walk_t *walk)
     run_t *run = walk->run;
 
     run->is_over |= run->removed >= MAX_REMOVED
-        || apr_time_now() - run->started > MAX_TIME;
+        || nmdm_time_steady() - run->started > MAX_TIME;
     return ++walk->pages < MAX_PAGES && !(run->is_over && walk->removed);
 }
 
@@ -487,7 +487,7 @@ static void tell_that_nothing_is_removed(nmdm_ctx_t *ctx)
 nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
 {
     run_t run = { .ctx = ctx, .rules = ctx->policy->retention,
-                  .started = apr_time_now() };
+                  .started = nmdm_time_steady() };
 
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */

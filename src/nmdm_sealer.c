@@ -17,6 +17,7 @@
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
 #include "nmdm_store.h"
+#include "nmdm_time.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>
@@ -262,7 +263,7 @@ static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
             NMDM_TRY(seal_row(ctx, sealer, id));
         }
         apr_cpystrn(sealer->after, id, sizeof(sealer->after));
-        if (apr_time_now() > until) {
+        if (nmdm_time_steady() > until) {
             return NULL;
         }
     }
@@ -276,14 +277,14 @@ static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
 /* A page has memory of its own. */
 static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer)
 {
-    apr_time_t until = apr_time_now() + MAX_TIME;
+    apr_time_t until = nmdm_time_steady() + MAX_TIME;
     nmdm_ctx_t part = *ctx;
     nmdm_err_t *err = NULL;
 
     nmdm_db_release(ctx);
     part.db = NULL;
     apr_pool_create(&part.pool, ctx->pool);
-    while (!err && sealer->phase != DONE && apr_time_now() < until) {
+    while (!err && sealer->phase != DONE && nmdm_time_steady() < until) {
         err = seal_page(&part, sealer, until);
         nmdm_db_release(&part);
         err = err ? nmdm_err_copy(ctx->pool, err) : NULL;

@@ -303,7 +303,7 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
     nmdm_db_release(ctx);
     remark_on_url(ctx, in->msg->who.id, conf->url);
     NMDM_TRY(nmdm_dm_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
-    x.deadline = apr_time_now() + ctx->policy->upstream_timeout;
+    x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
     nmdm_client_run(ctx->peers, &one, 1, ctx->pool);
     return nmdm_dm_answer(in->reply, ctx->pool, conf, in->msg, &x);
 }

@@ -10,6 +10,7 @@
 #include "nmdm_courier.h"
 #include "nmdm_db.h"
 #include "nmdm_outbox.h"
+#include "nmdm_time.h"
 #include "nmdm_webhook.h"
 
 #include <apr_strings.h>
@@ -46,11 +47,10 @@ static int is_durable(const nmdm_ctx_t *ctx)
 
 static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx, const nmdm_told_t *told)
 {
-    apr_time_t now = apr_time_now();
     nmdm_webhook_facts_t facts = {
         .event_id = ctx->trace_id,
-        .created_at = now,
-        .deadline = now + ctx->policy->upstream_timeout,
+        .created_at = apr_time_now(),
+        .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
         .tally = told->tally,
         .params = nmdm_webhook_params(ctx->pool, ctx->query),
         .traceparent = ctx->traceparent,

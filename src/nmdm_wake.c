@@ -10,6 +10,7 @@
 #include "nmdm_db.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
+#include "nmdm_time.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
@@ -186,7 +187,7 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
             warn_of_expiry(ctx, cert);
             cert->is_open = slice->when == NMDM_WAKE_AGAIN && ctx->breaker
                 && nmdm_breaker_is_open(ctx->breaker, cert->topic,
-                                        apr_time_now());
+                                        nmdm_time_steady());
         }
     }
 }
@@ -259,7 +260,7 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
     if (ctx->breaker) {
         nmdm_breaker_note(ctx->breaker, info->topic,
                           x->status && x->status < 500 && x->status != 429,
-                          apr_time_now());
+                          nmdm_time_steady());
     }
     tell(slice, info->id, outcome.apns_id, outcome.error,
          outcome.is_refusal);

@@ -17,7 +17,7 @@ printf '%s\n' "$includes" | awk '
     BEGIN {
         split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
               "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact " \
-              "nmdm_cms nmdm_trust nmdm_x509", l0)
+              "nmdm_cms nmdm_trust nmdm_x509 nmdm_bell", l0)
         split("nmdm_exchange nmdm_sql nmdm_dialect nmdm_db nmdm_fault " \
               "nmdm_wal nmdm_seen nmdm_daily nmdm_breaker nmdm_client " \
               "nmdm_transfer nmdm_apns nmdm_dest nmdm_link nmdm_wire", l1)

@@ -3,6 +3,7 @@
 
 #include "support.h"
 #include "nmdm_apns.h"
+#include "nmdm_time.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>
@@ -186,7 +187,7 @@ static nmdm_exchange_t *push(apr_pool_t *p, int token,
     x->body = bytes_of("{\"mdm\":\"magic\"}");
     x->cert_pem = apple.cert[0];
     x->key_pem = apple.key[0];
-    x->deadline = apr_time_now() + within;
+    x->deadline = nmdm_time_steady() + within;
     return x;
 }
 

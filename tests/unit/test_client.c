@@ -3,6 +3,7 @@
 
 #include "support.h"
 #include "nmdm_client.h"
+#include "nmdm_time.h"
 
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
@@ -161,7 +162,7 @@ static nmdm_exchange_t *asking(net_t *net, const char *method,
 
     x->method = method;
     x->url = *path == '/' ? apr_pstrcat(net->p, net->url, path, NULL) : path;
-    x->deadline = apr_time_now() + apr_time_from_sec(10);
+    x->deadline = nmdm_time_steady() + apr_time_from_sec(10);
     return x;
 }
 
@@ -336,13 +337,13 @@ static void wait_ends_at_the_deadline(void **state)
     net_t *net = *state;
     nmdm_exchange_t *all[2] = { asking(net, "GET", "/hang"),
                                 asking(net, "GET", "/slow") };
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
 
     all[0]->deadline = start + apr_time_from_msec(400);
     nmdm_client_run(net->client, all, 2, net->p);
     expect_failure(all[0], "no complete answer in time");
     expect(all[1], 200, "slow");
-    assert_in_range(apr_time_now() - start, apr_time_from_msec(395),
+    assert_in_range(nmdm_time_steady() - start, apr_time_from_msec(395),
                     HANGING);
 }
 
@@ -350,21 +351,21 @@ static void wait_for_a_name_ends_at_the_deadline(void **state)
 {
     net_t *net = *state;
     nmdm_exchange_t *x = asking(net, "GET", "http://slow.test/");
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
 
     x->deadline = start + apr_time_from_msec(200);
     run(net, x);
     expect_failure(x, "no connection in time");
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(3000));
+    assert_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3000));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(apr_time_now() - start, 0, apr_time_from_msec(3500));
+    assert_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3500));
 }
 
 static void deadline_holds_for_those_without_a_connection(void **state)
 {
     net_t *net = *state;
     nmdm_exchange_t *all[20];
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
     int i;
 
     for (i = 0; i < 20; i++) {
@@ -372,9 +373,9 @@ static void deadline_holds_for_those_without_a_connection(void **state)
         all[i]->deadline = start + apr_time_from_msec(i < 10 ? 1000 : 300);
     }
     nmdm_client_run(net->client, all + 10, 10, net->p);
-    assert_in_range(apr_time_now() - start, 0, HANGING);
+    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
     nmdm_client_run(net->client, all, 10, net->p);
-    assert_in_range(apr_time_now() - start, 0, HANGING);
+    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
     for (i = 0; i < 20; i++) {
         expect_failure(all[i], "in time");
     }
@@ -385,7 +386,7 @@ static void nothing_is_sent_after_the_deadline(void **state)
     net_t *net = *state;
     nmdm_exchange_t *x = asking(net, "GET", "/ok");
 
-    x->deadline = apr_time_now() - 1;
+    x->deadline = nmdm_time_steady() - 1;
     run(net, x);
     expect_failure(x, "not sent in time");
     expect(got(net, "/-/requests"), 200, "");
@@ -542,7 +543,7 @@ static void orders_do_not_wait_for_each_other(void **state)
 static void what_hangs_leaves_room_for_who_waits(void **state)
 {
     net_t *net = *state;
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
     int i;
 
     for (i = 0; i < 100; i++) {
@@ -550,7 +551,7 @@ static void what_hangs_leaves_room_for_who_waits(void **state)
     }
     apr_sleep(apr_time_from_msec(300));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(apr_time_now() - start, 0, HANGING);
+    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
 }
 
 static void failures_of_posted_ones_are_told(void **state)
@@ -561,7 +562,7 @@ static void failures_of_posted_ones_are_told(void **state)
     post(net, "A", "/missing", "");
     wait_for_ended(net, 1);
     assert_string_equal(net->ended[0], "404 - no");
-    x->deadline = apr_time_now() + apr_time_from_msec(100);
+    x->deadline = nmdm_time_steady() + apr_time_from_msec(100);
     OK(nmdm_client_post(net->client, "A", x, net->p));
     OK(nmdm_client_post(net->client, "A", x, net->p));
     wait_for_ended(net, 3);
@@ -581,7 +582,7 @@ static void one_order_may_go_to_several_hosts(void **state)
         nmdm_exchange_t *x = asking(net, "POST", i % 2 ? "http://y.test/"
                                                        : "http://x.test/");
 
-        x->deadline = apr_time_now();
+        x->deadline = nmdm_time_steady();
         OK(nmdm_client_post(net->client, "A", x, net->p));
     }
     post(net, "A", "/ok", "");
@@ -601,7 +602,7 @@ static void a_full_queue_takes_no_more(void **state)
 
     stop_client(net, 0);
     start_client(net, NULL, 3);
-    x->deadline = apr_time_now() + apr_time_from_sec(3);
+    x->deadline = nmdm_time_steady() + apr_time_from_sec(3);
     OK(nmdm_client_post(net->client, "A", x, net->p));
     wait_for_request(net, "/hang");
     for (i = 0; i < 3; i++) {
@@ -647,14 +648,14 @@ static void stop_lets_posted_ones_finish(void **state)
 static void patience_has_an_end(void **state)
 {
     net_t *net = *state;
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
     int i;
 
     for (i = 0; i < 100; i++) {
         post(net, apr_itoa(net->p, i % 30), "/hang", "");
     }
     stop_client(net, apr_time_from_msec(200));
-    assert_in_range(apr_time_now() - start, apr_time_from_msec(195),
+    assert_in_range(nmdm_time_steady() - start, apr_time_from_msec(195),
                     HANGING);
     assert_int_equal(net->n_ended, 100);
     for (i = 0; i < 100; i++) {
@@ -689,7 +690,7 @@ static void hurry_ends_waits_and_no_posted_ones(void **state)
     net_t *net = *state;
     nmdm_exchange_t *x = asking(net, "GET", "/hang");
     void *both[] = { net, x };
-    apr_time_t start = apr_time_now();
+    apr_time_t start = nmdm_time_steady();
     apr_thread_t *thread;
     apr_status_t rv;
 
@@ -702,7 +703,7 @@ static void hurry_ends_waits_and_no_posted_ones(void **state)
     /* Also who comes after it. */
     run(net, x);
     assert_int_equal(x->status, 0);
-    assert_true(apr_time_now() - start < HANGING);
+    assert_true(nmdm_time_steady() - start < HANGING);
     stop_client(net, apr_time_from_sec(5));
     assert_string_equal(net->ended[0], "200 - slow");
 }
@@ -834,7 +835,7 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
 
     for (i = 0; i < EACH; i++) {
         nmdm_exchange_t x = { .method = "POST",
-                              .deadline = apr_time_now()
+                              .deadline = nmdm_time_steady()
                                           + apr_time_from_sec(20) };
         nmdm_exchange_t *all = &x;
 

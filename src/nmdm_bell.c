@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nmdm_bell.c -- a lock and a condition, on the steady clock. */
+
+#include "nmdm_bell.h"
+#include "nmdm_time.h"
+
+#include <pthread.h>
+#include <time.h>
+
+struct nmdm_bell_t {
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
+};
+
+static apr_status_t remove_bell(void *data)
+{
+    nmdm_bell_t *bell = data;
+
+    pthread_cond_destroy(&bell->rung);
+    pthread_mutex_destroy(&bell->lock);
+    return APR_SUCCESS;
+}
+
+apr_status_t nmdm_bell_create(nmdm_bell_t **out, apr_pool_t *p)
+{
+    nmdm_bell_t *bell = apr_pcalloc(p, sizeof(*bell));
+    pthread_condattr_t attr;
+    int rv = pthread_condattr_init(&attr);
+
+    if (rv) {
+        return rv;
+    }
+    rv = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (!rv) {
+        rv = pthread_cond_init(&bell->rung, &attr);
+    }
+    pthread_condattr_destroy(&attr);
+    if (rv) {
+        return rv;
+    }
+    rv = pthread_mutex_init(&bell->lock, NULL);
+    if (rv) {
+        pthread_cond_destroy(&bell->rung);
+        return rv;
+    }
+    apr_pool_cleanup_register(p, bell, remove_bell, apr_pool_cleanup_null);
+    *out = bell;
+    return APR_SUCCESS;
+}
+
+void nmdm_bell_lock(nmdm_bell_t *bell)
+{
+    pthread_mutex_lock(&bell->lock);
+}
+
+void nmdm_bell_unlock(nmdm_bell_t *bell)
+{
+    pthread_mutex_unlock(&bell->lock);
+}
+
+void nmdm_bell_ring(nmdm_bell_t *bell)
+{
+    pthread_cond_broadcast(&bell->rung);
+}
+
+void nmdm_bell_wait(nmdm_bell_t *bell, apr_interval_time_t patience)
+{
+    apr_time_t until = nmdm_time_steady() + patience;
+    struct timespec end = { .tv_sec = apr_time_sec(until),
+                            .tv_nsec = apr_time_usec(until) * 1000 };
+
+    pthread_cond_timedwait(&bell->rung, &bell->lock, &end);
+}
