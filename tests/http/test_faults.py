@@ -11,7 +11,7 @@ import pytest
 
 from device import REPORT, Operator, command, rfc9440
 from load import Load, serves
-from system import ROOT, run, wait_until
+from system import ROOT, remove_folder, run, temp_folder, wait_until
 from tables import forget, last_seen, result
 
 PATIENCE = 10                 # a request's, when the database is away
@@ -308,6 +308,34 @@ def test_a_child_that_lacks_a_thread_stops_like_others(unlucky, expect_log,
         "NanoMDMWebhookDelivery durable"))
     server.stop()
     assert "exit signal" not in server.error_log()
+
+
+@pytest.fixture
+def clock_ahead():
+    """What is to be removed, so that the clock is right."""
+    folder = temp_folder("clock")
+    (folder / "ahead").touch()
+    yield folder / "ahead"
+    remove_folder(folder)
+
+
+def test_a_clock_that_is_set_back(unlucky, clock_ahead, private_db_server,
+                                  fresh_db, device, trouble):
+    """By an hour, while the database is away: once it is back, devices are
+    served and last_seen_at is written, and not an hour later."""
+    mortal = private_db_server()
+    db = fresh_db(mortal)
+    server = unlucky("CLOCK_AHEAD", clock_ahead, database=db)
+    mac = device(server).enroll()
+    mortal.kill()
+    assert mac.idle().status == (200 if db.kind == "sqlite3" else 503)
+    clock_ahead.unlink()
+    mortal.restart()
+    assert wait_until(lambda: mac.idle().status == 200)
+    before = forget(db, mac)
+    assert mac.idle().status == 200
+    assert wait_until(lambda: last_seen(db, mac) > before)
+    server.stop()
 
 
 def test_worker_mpm(httpd, device, db):

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 #define MSEC(n) apr_time_from_msec(n)
 #define LONG apr_time_from_sec(60)      /* no test comes to it */
@@ -542,6 +544,37 @@ static void a_stalled_server_fails_at_the_deadline(void **state)
     assert_in_range(count(c->pool, "resets"), 100, 150);
 }
 
+/* So many seconds. */
+static _Atomic int clock_is_ahead;
+
+/* What APR asks, here and in the thread. */
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+    struct timespec real;
+
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &real);
+    now->tv_sec = real.tv_sec + clock_is_ahead;
+    now->tv_usec = real.tv_nsec / 1000;
+    return 0;
+}
+
+static void a_clock_that_is_set_back_moves_no_deadline(void **state)
+{
+    client_t *c = *state;
+    nmdm_exchange_t *x;
+    apr_interval_time_t took;
+
+    clock_is_ahead = 40;        /* beyond what has hung */
+    assert_int_equal(run_one(c, push(c->pool, 1, LONG))->status, 200);
+    clock_is_ahead = 0;
+    order(c->pool, "{\"default\": {\"stall\": true}}");
+    x = push(c->pool, 2, MSEC(300));
+    took = run(c->apns, &x, 1, c->pool);
+    failed_with(x, "no answer before the deadline");
+    HOLDS(took < HANGING, "%d ms", (int)apr_time_as_msec(took));
+}
+
 static void a_silent_connection_is_replaced(void **state)
 {
     client_t *c = *state;
@@ -856,6 +889,7 @@ int main(void)
         APNS_TEST(an_idle_connection_that_was_lost_is_replaced),
         APNS_TEST(a_refused_connection_fails_at_the_deadline),
         APNS_TEST(a_stalled_server_fails_at_the_deadline),
+        APNS_TEST(a_clock_that_is_set_back_moves_no_deadline),
         APNS_TEST(a_silent_connection_is_replaced),
         APNS_TEST(a_deadline_in_the_past_is_an_outcome),
         APNS_TEST(urls_of_no_use_fail_at_once),

@@ -126,6 +126,20 @@ static void the_last_hour_is_what_came_since(void **state)
     assert_int_equal(nmdm_counted(counters, NMDM_COUNT_PUSHES, 0, 0), 200);
 }
 
+static void a_clock_that_is_set_back_ends_no_hour(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+    int minute;
+
+    nmdm_counters_tick(counters, NOW + 100000 * MINUTE);
+    for (minute = 0; minute < 200; minute++) {
+        nmdm_counters_tick(counters, NOW + minute * MINUTE);
+        nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 1);
+    }
+    assert_int_equal(nmdm_counted_lately(counters, NMDM_COUNT_PUSHES, 0, 0,
+                                         NOW + 199 * MINUTE), 61);
+}
+
 /* ---- Devices ---- */
 
 static void see(apr_pool_t *p, nmdm_counters_t *counters, int from, int to,
@@ -207,6 +221,7 @@ int main(void)
         TEST(nobody_counts_without_counters),
         TEST(a_duration_falls_below_its_bound),
         TEST(the_last_hour_is_what_came_since),
+        TEST(a_clock_that_is_set_back_ends_no_hour),
         TEST(few_devices_are_counted_exactly),
         TEST(many_devices_are_counted_nearly),
         TEST(hours_and_days_end),

@@ -29,6 +29,16 @@ static void each_name_is_due_once_a_day(void **state)
     assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(47)), 0);
 }
 
+static void a_clock_that_was_ahead_by_years_keeps_nothing_back(void **state)
+{
+    nmdm_daily_t *daily = made(*state);
+
+    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(10000)), 1);
+    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(9990)), 0);
+    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 1);
+    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 0);
+}
+
 static void the_callers_memory_is_not_kept(void **state)
 {
     nmdm_daily_t *daily = made(*state);
@@ -86,6 +96,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_name_is_due_once_a_day,
                                         support_pool, support_pool_done),
+        cmocka_unit_test_setup_teardown(
+            a_clock_that_was_ahead_by_years_keeps_nothing_back, support_pool,
+            support_pool_done),
         cmocka_unit_test_setup_teardown(the_callers_memory_is_not_kept,
                                         support_pool, support_pool_done),
         cmocka_unit_test_setup_teardown(of_many_threads_one_is_told,
