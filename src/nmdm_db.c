@@ -161,6 +161,31 @@ static void distrust(nmdm_ctx_t *ctx, const nmdm_err_t *err)
     }
 }
 
+/* What the server still has of this session. Another prefix, and modules like
+ * mod_authn_dbd, have theirs on the same connection and do not look. */
+static nmdm_err_t *deallocate(nmdm_ctx_t *ctx, const session_t *session)
+{
+    nmdm_db_t *db = ctx->db;
+    const char *sql = apr_psprintf(
+        ctx->pool, "SELECT name FROM pg_prepared_statements"
+        " WHERE starts_with(name, 'nmdm%d_')", session->number);
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    int n, rv;
+
+    rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
+    if (rv) {
+        return nmdm_fault_err(ctx, sql, rv);
+    }
+    for (n = 1; !apr_dbd_get_row(db->driver, ctx->pool, results, &row, n);
+         n++) {
+        NMDM_TRY(nmdm_db_run(ctx, apr_pstrcat(
+            ctx->pool, "DEALLOCATE ", apr_dbd_get_entry(db->driver, row, 0),
+            NULL)));
+    }
+    return NULL;
+}
+
 static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
 {
     /* Of a transaction that could not be ended; most often there is none. */
@@ -168,7 +193,7 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
     memset(session->prepared, 0, sizeof(session->prepared));
     apr_pool_clear(session->pool);
     if (ctx->db->dialect == NMDM_PGSQL) {
-        NMDM_TRY(nmdm_db_run(ctx, "DEALLOCATE ALL"));
+        NMDM_TRY(deallocate(ctx, session));
     }
     NMDM_TRY(settle(ctx));
     session->stale = 0;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things break: databases die, connections are cut, servers restart."""
 
+import base64
 import concurrent.futures
 import contextlib
+import hashlib
 import re
 import subprocess
 import time
@@ -308,6 +310,45 @@ def test_a_child_that_lacks_a_thread_stops_like_others(unlucky, expect_log,
         "NanoMDMWebhookDelivery durable"))
     server.stop()
     assert "exit signal" not in server.error_log()
+
+
+def test_statements_of_other_modules_stay(httpd, device, fresh_db, trouble):
+    """Ours are made anew after a failure; mod_authn_dbd, on the same
+    connections, makes its own once."""
+    db = fresh_db()
+    if db.kind != "pgsql":
+        pytest.skip("elsewhere a statement has its own handle")
+    db.execute("CREATE TABLE people (name VARCHAR(9), password VARCHAR(99))")
+    digest = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
+    db.execute("INSERT INTO people VALUES ('ann', %s)", "{SHA}" + digest)
+    server = httpd(db, threads=3, modules=("authn_dbd",), extra_vhost=r"""
+<Location "/people">
+    SetHandler nanomdm-version
+    AuthType Basic
+    AuthName people
+    AuthBasicProvider dbd
+    AuthDBDUserPWQuery "SELECT password FROM people, pg_sleep(0.5) \
+                        WHERE name = %s"
+    Require valid-user
+</Location>
+""")
+    def ask(_):
+        ann = Operator(server, user="ann", key="secret")
+        with contextlib.closing(ann):
+            return ann.call("GET", "/people").status
+
+    def ask_on_several_connections():
+        with concurrent.futures.ThreadPoolExecutor(3) as threads:
+            return set(threads.map(ask, range(3)))
+
+    mac = device(server).enroll()
+    assert ask_on_several_connections() == {200}
+    db.execute("ALTER TABLE enrollment_queue RENAME TO elsewhere")
+    assert mac.idle().status in (500, 503)
+    db.execute("ALTER TABLE elsewhere RENAME TO enrollment_queue")
+    assert mac.idle().status == 200
+    time.sleep(SURELY)          # connections of ours go back to mod_dbd
+    assert ask_on_several_connections() == {200}
 
 
 @pytest.fixture
