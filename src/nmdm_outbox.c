@@ -193,14 +193,15 @@ nmdm_err_t *nmdm_outbox_hurry(nmdm_ctx_t *ctx, const char *target)
 }
 
 nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
-                                const char *target)
+                                int *waits_in_vain, const char *target)
 {
-    const char *count = NULL;
+    const char *counts[2] = { NULL };
     int found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, &count, 1, STMT_EVENT_BACKLOG,
+    NMDM_TRY(nmdm_db_row(ctx, &found, counts, 2, STMT_EVENT_BACKLOG,
                          NMDM_ARGS(target)));
-    *number = found && count ? apr_atoi64(count) : 0;
+    *number = found && counts[0] ? apr_atoi64(counts[0]) : 0;
+    *waits_in_vain = found && counts[1] && apr_atoi64(counts[1]) > 0;
     return NULL;
 }
 

@@ -61,6 +61,7 @@ typedef struct {
     const char *why;
     int delay, most;
     apr_int64_t number;
+    int waits_in_vain;
 } work_t;
 
 static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
@@ -350,7 +351,7 @@ static nmdm_err_t *do_backlog(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
 
-    return nmdm_outbox_backlog(ctx, &work->number,
+    return nmdm_outbox_backlog(ctx, &work->number, &work->waits_in_vain,
                                work->receiver->webhook->target);
 }
 
@@ -388,6 +389,9 @@ static nmdm_err_t *count(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
         return NULL;
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_backlog, &work));
+    if (work.waits_in_vain) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_hurry, &work));
+    }
     judge_backlog(receiver, ctx, work.number);
     receiver->count_at = now + COUNTING;
     return NULL;

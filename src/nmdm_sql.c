@@ -857,6 +857,12 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
 #define LEASE "20"
 #define AGE "86400"
 
+/* Nobody has it. A lease for longer than there are is of a clock that was
+ * ahead and has been set back. */
+#define UNLEASED \
+    " (leased_until <= EPOCH_SECONDS" \
+    "  OR leased_until > EPOCH_SECONDS + 3600)"
+
 #define EVENT_LIST(state) \
     "SELECT seq, event_id, topic, device_id, target, tries, next_at," \
     "       last_error, created_at" \
@@ -887,7 +893,7 @@ ROW(STMT_EVENT_LOOK, "event_look",
     "SELECT e.seq, LENGTH(e.body)"
     "  FROM nanomdm_events e"
     " WHERE e.is_dead = FALSE AND e.target = %s"
-    "   AND e.next_at <= EPOCH_SECONDS AND e.leased_until <= EPOCH_SECONDS"
+    "   AND e.next_at <= EPOCH_SECONDS AND" UNLEASED
     "   AND NOT EXISTS (SELECT 1 FROM nanomdm_events p"
     "                    WHERE p.device_id = e.device_id"
     "                      AND p.target = e.target AND p.is_dead = FALSE"
@@ -897,8 +903,7 @@ ROW(STMT_EVENT_LOOK, "event_look",
 ROW(STMT_EVENT_LEASE, "event_lease",
     "UPDATE nanomdm_events"
     "   SET lease = %s, leased_until = EPOCH_SECONDS + " LEASE
-    " WHERE seq IN (%SEQS) AND is_dead = FALSE"
-    "   AND leased_until <= EPOCH_SECONDS"),
+    " WHERE seq IN (%SEQS) AND is_dead = FALSE AND" UNLEASED),
 
 ROW(STMT_EVENT_READ, "event_read",
     "SELECT seq, device_id, event_id, topic, traceparent, tries,"
@@ -937,8 +942,11 @@ ROW(STMT_EVENT_HURRY, "event_hurry",
     "UPDATE nanomdm_events SET next_at = 0"
     " WHERE is_dead = FALSE AND target = %s AND next_at > EPOCH_SECONDS"),
 
+/* And those that are put off for longer than anything ever is. */
 ROW(STMT_EVENT_BACKLOG, "event_backlog",
-    "SELECT COUNT(seq) FROM nanomdm_events"
+    "SELECT COUNT(seq),"
+    "       COUNT(CASE WHEN next_at > EPOCH_SECONDS + 7200 THEN 1 END)"
+    "  FROM nanomdm_events"
     " WHERE is_dead = FALSE AND target = %s"),
 
 ROW(STMT_EVENT_LIST_PENDING, "event_list_pending", EVENT_LIST("FALSE")),
@@ -955,14 +963,18 @@ ROW(STMT_EVENT_DROP, "event_drop",
 
 /* ---- Retention ---- */
 
+/* Or put off for longer than any is, by a clock that was ahead. */
+#define CHORE_IS_DUE \
+    " (next_at <= EPOCH_SECONDS OR next_at > EPOCH_SECONDS + 86400)"
+
 ROW(STMT_CHORE_DUE, "chore_due",
     "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
-    " WHERE name = %s AND next_at <= EPOCH_SECONDS"),
+    " WHERE name = %s AND" CHORE_IS_DUE),
 
 /* Whoever changes the row has it, for a minute or until it is done. */
 ROW(STMT_CHORE_TAKE, "chore_take",
     "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
-    " WHERE name = %s AND next_at <= EPOCH_SECONDS AND position = %s"),
+    " WHERE name = %s AND" CHORE_IS_DUE " AND position = %s"),
 
 ROW(STMT_CHORE_DONE, "chore_done",
     "UPDATE nanomdm_chores"
@@ -1069,7 +1081,7 @@ ROW(STMT_SEAL_CHORE_ADD, "seal_chore_add",
     " ON DUPLICATE KEY UPDATE name = VALUES(name)"),
 
 ROW(STMT_SEAL_CHORE_LOOK, "seal_chore_look",
-    "SELECT position, CASE WHEN next_at <= EPOCH_SECONDS THEN '1' END"
+    "SELECT position, CASE WHEN" CHORE_IS_DUE " THEN '1' END"
     "  FROM nanomdm_chores WHERE name = 'seal'"),
 
 ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",

@@ -238,6 +238,17 @@ static void a_lease_that_is_over_is_anybodys(void **state)
     assert_string_equal(due(w, "you"), "a2");
 }
 
+static void a_lease_by_a_clock_that_was_ahead_is_over(void **state)
+{
+    world_t *w = *state;
+
+    put(w, "A", "a1");
+    assert_string_equal(due(w, "me"), "a1");
+    tell(w, "UPDATE nanomdm_events"
+            "   SET leased_until = strftime('%%s', 'now') + 86400");
+    assert_string_equal(due(w, "you"), "a1");
+}
+
 static void a_lease_is_renewed(void **state)
 {
     world_t *w = *state;
@@ -387,10 +398,10 @@ static nmdm_webhook_conf_t HOOK = { "http://localhost:9/", NULL,
                                     NMDM_WEBHOOK_DURABLE, 0,
                                     "http://localhost:9#1" };
 
-static nmdm_ctx_t *no_context(void *baton, apr_pool_t *p)
+static nmdm_ctx_t *any_context(void *world, apr_pool_t *p)
 {
     (void)p;
-    return baton;
+    return request(world, NULL);
 }
 
 /* Requests that keep their events; nobody brings these anywhere. */
@@ -398,7 +409,7 @@ static nmdm_courier_t *keep_events(world_t *w)
 {
     apr_array_header_t *hooks = apr_array_make(w->pool, 1, sizeof(void *));
     nmdm_courier_t *courier;
-    nmdm_route_t route = { hooks, NULL, 0, no_context, NULL };
+    nmdm_route_t route = { hooks, NULL, 0, any_context, w };
 
     APR_ARRAY_PUSH(hooks, nmdm_webhook_conf_t *) = &HOOK;
     OK(nmdm_courier_create(&courier, w->pool));
@@ -441,6 +452,26 @@ static void a_report_costs_one_row_and_one_statement(void **state)
     assert_string_equal(topics(w), "mdm.Connect");
     assert_int_equal(logged(w, "NMDM0103"), 3);
     assert_int_equal(logged(w, "event_put"), 1);
+}
+
+/* It is leased, so that it is not sent. */
+static void what_a_clock_that_was_ahead_put_off_is_due(void **state)
+{
+    world_t *w = *state;
+    nmdm_courier_t *courier = keep_events(w);
+    int i;
+
+    put_for(w, "A", HOOK.target, "a1");
+    for (i = 0; i < 2; i++) {
+        tell(w, "UPDATE nanomdm_events"
+                "   SET next_at = strftime('%%s', 'now') + %s,"
+                "       leased_until = strftime('%%s', 'now') + 20",
+             i ? "90000" : "4000");
+        nmdm_courier_turn(courier);
+        assert_string_equal(ask(w, "SELECT next_at = 0 FROM nanomdm_events"),
+                            i ? "1" : "0");
+        courier = keep_events(w);       /* which looks at once */
+    }
 }
 
 static void a_poll_writes_nothing(void **state)
@@ -508,6 +539,7 @@ int main(void)
         DB_TEST(an_event_has_all_that_was_put),
         DB_TEST(of_two_couriers_one_gets_the_lease),
         DB_TEST(a_lease_that_is_over_is_anybodys),
+        DB_TEST(a_lease_by_a_clock_that_was_ahead_is_over),
         DB_TEST(a_lease_is_renewed),
         DB_TEST(what_is_leased_at_once_is_bounded),
         DB_TEST(a_failure_keeps_its_device_waiting),
@@ -518,6 +550,7 @@ int main(void)
         DB_TEST(a_long_reason_is_shortened),
         DB_TEST(a_check_in_is_written_with_its_event),
         DB_TEST(a_report_costs_one_row_and_one_statement),
+        DB_TEST(what_a_clock_that_was_ahead_put_off_is_due),
         DB_TEST(a_poll_writes_nothing),
         DB_TEST(what_is_rolled_back_has_one_event_of_its_own),
         DB_TEST(a_stranger_leaves_no_event),

@@ -318,6 +318,13 @@ static void one_at_a_time_does_it(void **state)
     OK(nmdm_retention_run(ctx));
     nmdm_db_release(ctx);
     left(w, "C1");
+    /* A clock that was ahead is right again. */
+    tell(w, "UPDATE nanomdm_chores"
+            "   SET next_at = strftime('%%s', 'now') + 100000");
+    OK(nmdm_retention_run(request(w, NULL)));
+    IS(ask(w, "SELECT next_at - strftime('%%s', 'now') < 86400"
+              "  FROM nanomdm_chores"), "1");
+    past(w, "C2", "ProfileList", 11);
     /* Somebody died; its minute is over. */
     tell(w, "UPDATE nanomdm_chores SET position = 'A',"
             "       next_at = strftime('%%s', 'now') - 1");
