@@ -615,6 +615,10 @@ ROW(STMT_PUSH_POSTPONE, "push_postpone",
     "       next_at = TIME_OF(%s)"
     " WHERE next_at IS NOT NULL AND id IN (%IDS)"),
 
+ROW(STMT_PUSH_RECALL, "push_recall",
+    "UPDATE nanomdm_pushes SET next_at = TIME_OF(%s)"
+    " WHERE next_at > TIME_OF(%s)"),
+
 ROW(STMT_PUSH_FORGET, "push_forget",
     "DELETE FROM nanomdm_pushes WHERE id IN (%IDS)"),
 

@@ -407,6 +407,13 @@ nmdm_err_t *nmdm_store_pushes_postpone(nmdm_ctx_t *ctx,
     return for_ids(ctx, STMT_PUSH_POSTPONE, seconds(ctx, next), ids);
 }
 
+nmdm_err_t *nmdm_store_pushes_recall(nmdm_ctx_t *ctx, apr_time_t last)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_PUSH_RECALL,
+                        NMDM_ARGS(seconds(ctx, ctx->now),
+                                  seconds(ctx, last)));
+}
+
 nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
                                      const apr_array_header_t *ids)
 {

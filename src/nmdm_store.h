@@ -121,6 +121,8 @@ nmdm_err_t *nmdm_store_push_again(nmdm_ctx_t *ctx, const char *id, int tries,
 nmdm_err_t *nmdm_store_pushes_postpone(nmdm_ctx_t *ctx,
                                        const apr_array_header_t *ids,
                                        apr_time_t next);
+/* What is put off until after `last` is due now. */
+nmdm_err_t *nmdm_store_pushes_recall(nmdm_ctx_t *ctx, apr_time_t last);
 nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
                                      const apr_array_header_t *ids);
 

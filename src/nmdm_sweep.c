@@ -8,6 +8,7 @@
 
 #include "nmdm_sweep.h"
 #include "nmdm_crypto.h"
+#include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_store.h"
@@ -105,6 +106,14 @@ static nmdm_err_t *do_postpone(nmdm_ctx_t *ctx, void *baton)
                                       in_about(ctx, PAUSE_OF_FAILURE));
 }
 
+/* What is put off for longer than anything ever is. */
+static nmdm_err_t *do_recall(nmdm_ctx_t *ctx, void *baton)
+{
+    (void)baton;
+    return nmdm_store_pushes_recall(
+        ctx, ctx->now + 2 * apr_time_from_sec(PAUSES[PAUSES_MOST]));
+}
+
 nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more)
 {
     sweep_t sweep = {
@@ -117,6 +126,11 @@ nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more)
     *more = 0;
     if (!nmdm_schema_is_complete(ctx)) {
         return NULL;
+    }
+    /* A clock that was ahead has been set back, here or elsewhere. */
+    if (ctx->daily
+        && nmdm_daily_is_due(ctx->daily, "NanoMDMPushRepeat", ctx->now)) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_recall, NULL));
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_take, &sweep));
     *more = sweep.due->nelts == NMDM_SQL_IDS;

@@ -5,6 +5,7 @@
 #include "support.h"
 #include "nmdm_admin.h"
 #include "nmdm_breaker.h"
+#include "nmdm_daily.h"
 #include "nmdm_push.h"
 #include "nmdm_sweep.h"
 
@@ -19,6 +20,8 @@
 static const nmdm_push_conf_t REPEATS = {
     "https://localhost", 0, apr_time_from_sec(1), 1
 };
+
+static nmdm_daily_t *daily;
 
 /* A command for these, which are pushed to. */
 static void order(world_t *w, const char *ids, const char *uuid)
@@ -41,6 +44,7 @@ static void sweep_at(world_t *w, apr_time_t now)
 
     w->now = now;
     ctx = request(w, NULL);
+    ctx->daily = daily;
     OK(nmdm_sweep_pushes(ctx, &more));
     nmdm_db_release(ctx);
     assert_int_equal(more, 0);
@@ -66,6 +70,7 @@ static int setup(void **state)
     world_t *w = *state;
 
     w->policy.push = &REPEATS;
+    OK(nmdm_daily_create(&daily, w->pool));
     enroll(w, device(w, "D"));
     /* Long ago by the database's clock, too. */
     tell(w, "UPDATE enrollments SET last_seen_at = '2001-01-01 00:00:00.000'");
@@ -102,6 +107,18 @@ static void who_is_silent_is_pushed_to_at_growing_intervals(void **state)
                         (unsigned long)(at + PAUSES[i] * 1.1));
         at = next_of(w, "D") + 1;
     }
+}
+
+static void what_a_clock_that_was_ahead_put_off_is_pushed(void **state)
+{
+    world_t *w = *state;
+
+    order(w, "D", "C1");
+    sweep_at(w, NOW);
+    sweep_at(w, NOW + SECONDS(400L * 86400));
+    forget(w);
+    sweep_at(w, NOW + SECONDS(60));
+    assert_int_equal(pushed_to(w, "D"), 1);
 }
 
 static void who_was_seen_is_left_alone(void **state)
@@ -196,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SWEEP_TEST(who_answers_is_forgotten),
         SWEEP_TEST(who_is_silent_is_pushed_to_at_growing_intervals),
+        SWEEP_TEST(what_a_clock_that_was_ahead_put_off_is_pushed),
         SWEEP_TEST(who_was_seen_is_left_alone),
         SWEEP_TEST(what_is_taken_back_is_not_pushed_for),
         SWEEP_TEST(a_new_order_starts_anew),
