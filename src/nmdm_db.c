@@ -131,13 +131,10 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
         NMDM_TRY(nmdm_db_run(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL"
                                   " READ COMMITTED"));
         /* A server may begin sessions otherwise for the sake of another
-         * program. Its tables hold UTC, and in other zones there is an hour
-         * that comes twice; without autocommit an answered report would not
-         * be stored, and in another mode it would be cut. */
+         * program. Without autocommit an answered report would not be stored;
+         * tables hold UTC, and in other zones an hour comes twice. */
         return nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
-                                " time_zone = '+00:00',"
-                                " sql_mode = 'STRICT_ALL_TABLES,"
-                                "NO_ENGINE_SUBSTITUTION'");
+                                " time_zone = '+00:00'");
     default:
         return NULL;
     }

@@ -10,7 +10,7 @@ import pytest
 from conftest import Harness, new_database
 from device import Operator, command
 from system import run
-from tables import device_columns, result
+from tables import result
 
 NAME = "Zoë 💻 日本"
 ZONE = "Europe/Berlin"
@@ -124,15 +124,3 @@ def test_queues_are_read_page_by_page(owner, steward):
         created = datetime.datetime.fromisoformat(
             entry["created_at"].replace("Z", "+00:00"))
         assert abs(now - created) < datetime.timedelta(minutes=5)
-
-
-def test_what_does_not_fit_is_not_cut(program, httpd, device, expect_log):
-    if program.kind != "mysql":
-        pytest.skip("its columns hold any length")
-    database = new_database(program)
-    with changed(program, "sql_mode = ''"):
-        owner = device(httpd(database)).enroll()
-        expect_log("NMDM0101", "bootstrap_token_put", "too long")
-        assert owner.set_bootstrap_token(b"x" * 65536).status == 500
-        assert device_columns(database, owner, "bootstrap_token_b64") \
-            == (None,)
