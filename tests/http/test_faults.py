@@ -194,6 +194,33 @@ def test_c23_require_enrolled_while_the_database_is_away(
     assert wait_until(lambda: mac.raw("GET", "/x").status == 404)
 
 
+READ_ONLY = {
+    "pgsql": ["ALTER SYSTEM SET default_transaction_read_only = on",
+              "SELECT pg_reload_conf()"],
+    "mysql": ["SET GLOBAL read_only = 1"],
+}
+WRITABLE = {
+    "pgsql": ["ALTER SYSTEM RESET default_transaction_read_only",
+              "SELECT pg_reload_conf()"],
+    "mysql": ["SET GLOBAL read_only = 0"],
+}
+
+
+def test_a_database_that_only_reads_is_503(mortal, mortal_httpd, device,
+                                           trouble):
+    """As one is that became a standby, and keeps its connections."""
+    mac = device(mortal_httpd).enroll()
+    try:
+        for sql in READ_ONLY[mortal.kind]:
+            mortal.admin_execute(sql)
+        assert wait_until(lambda: mac.token_update().status == 503,
+                          seconds=10)
+    finally:
+        for sql in WRITABLE[mortal.kind]:
+            mortal.admin_execute(sql)
+    assert wait_until(lambda: mac.token_update().status == 200, seconds=10)
+
+
 def test_httpd_started_before_its_database(mortal, fresh_db, httpd,
                                            device, trouble):
     """Works as soon as the database is there."""
