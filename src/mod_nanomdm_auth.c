@@ -5,6 +5,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
+#include "nmdm_message.h"
 #include "nmdm_service.h"
 
 #include <ap_provider.h>
@@ -136,6 +137,19 @@ static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
     }
 }
 
+static nmdm_err_t *find_device(const char **id, nmdm_ctx_t *ctx,
+                               request_rec *r)
+{
+    NMDM_TRY(identify(ctx, r));
+    NMDM_TRY(nmdm_service_device_of_cert(ctx, id));
+    if (!nmdm_message_id_fits_header(*id)) {
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1302)
+                        "%s: this id cannot be told in X-Enrollment-ID: white"
+                        " space at an end, or control characters", *id);
+    }
+    return NULL;
+}
+
 /* httpd can only say 401 or 403 here; the firewall makes of it what the
  * verdict says. */
 static authz_status admit(request_rec *r, const char *line,
@@ -153,10 +167,7 @@ static authz_status admit(request_rec *r, const char *line,
     }
     err = nanomdm_context(&ctx, r);
     if (!err) {
-        err = identify(ctx, r);
-    }
-    if (!err) {
-        err = nmdm_service_device_of_cert(ctx, &id);
+        err = find_device(&id, ctx, r);
     }
     nmdm_db_release(ctx);
     nanomdm_leave_story(r, ctx);

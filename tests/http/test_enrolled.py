@@ -13,11 +13,11 @@ import re
 import pytest
 
 import ca as certs
-from device import Client, escaped_pem, rfc9440, sign
+from device import CHECKIN, Client, escaped_pem, rfc9440, sign
 from http2 import Http2
 from receiver import Answer, Receiver
 from system import free_port, wait_until
-from wire import PROTOCOLS, ask, assert_error
+from wire import PROTOCOLS, ask, assert_error, authenticate
 
 pytestmark = pytest.mark.one_database
 
@@ -360,6 +360,24 @@ def test_x4_id_with_odd_characters(guarded, device, target):
     assert mac.raw("GET", "/authproxy/x").status == 200
     raw = target.requests[-1].headers["X-Enrollment-ID"]
     assert raw.encode("latin-1").decode() == mac.udid
+
+
+@pytest.mark.parametrize("udid", [
+    "{}\nX-Admin: yes", "{}\rX-Admin: yes", "{}\t", " {}", "{} "])
+def test_x4_id_that_no_header_can_hold(guarded, device, target, refusal,
+                                       udid):
+    """It would be another's, or another header."""
+    known = device(guarded).enroll()
+    mac = device(guarded, udid=udid.format(known.udid))
+    # A plist has no line feed but as a line's end, which is one.
+    body = authenticate(mac).replace(b"\r", b"&#13;")
+    assert ask(guarded, "/mdm", identity=mac.identity, body=body,
+               headers=[("Content-Type", CHECKIN)]).status == 200
+    asked = len(target.requests)
+    mark = guarded.mark()
+    assert_error(mac.raw("GET", "/authproxy/x"), 400)
+    assert len(target.requests) == asked
+    assert "NMDM1302" in guarded.log_since(mark)
 
 
 def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
