@@ -119,7 +119,8 @@ static int prepare_device_url(request_rec *r)
 
 /* Our URLs are no files. Looking for them in the file system costs time, fails
  * for long lists of ids, and lets a Directory that denies deny them too. The
- * second hook sees no Location, so the first leaves it a sign. */
+ * second hook sees no Location, so the first leaves it a sign. Nor has what an
+ * id ends with anything to say about the answer, such as .gz and .de. */
 static int claim_url(request_rec *r)
 {
     if (!nanomdm_is_our_handler(nanomdm_configured_handler(r))) {
@@ -136,6 +137,12 @@ static int skip_file_system(request_rec *r)
         = ap_get_module_config(r->request_config, &nanomdm_module);
 
     return verdict && verdict->is_ours ? OK : DECLINED;
+}
+
+static int skip_file_types(request_rec *r)
+{
+    return nanomdm_is_our_handler(nanomdm_configured_handler(r)) ? OK
+                                                                 : DECLINED;
 }
 
 /* ---- After: the status ---- */
@@ -305,6 +312,7 @@ void nanomdm_firewall_hooks(void)
     ap_hook_translate_name(claim_url, NULL, NULL, APR_HOOK_LAST);
     ap_hook_map_to_storage(skip_file_system, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
+    ap_hook_type_checker(skip_file_types, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(stand_before_errors, NULL, NULL,
                                 APR_HOOK_REALLY_LAST);
     ap_hook_insert_filter(stand_before_refusals, NULL, NULL,
