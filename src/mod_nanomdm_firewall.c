@@ -157,10 +157,10 @@ static void loudly(request_rec *r, int status)
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1401)
                   "-: %s: something in this server refused a device with"
                   " %d, which would end its enrollment; it got 500. Look for"
-                  " Require, AuthType, Allow, Deny, SSLRequire, RewriteRule"
-                  " or a security module that covers this URL; write for its"
-                  " Location: AuthType None, Require all granted", r->uri,
-                  status);
+                  " Require, AuthType, Allow, Deny, SSLRequire, RewriteRule,"
+                  " ProxyPass or a security module that covers this URL; write"
+                  " for its Location: AuthType None, Require all granted",
+                  r->uri, status);
 }
 
 /* Our own verdict is known already; what a proxied server or a CGI refused is
@@ -292,11 +292,12 @@ static void stand_before_errors(request_rec *r)
     }
 }
 
-/* On the way of every error document, and of whatever is made for a device
- * that Require nanomdm-enrolled let in: a proxied server may refuse it yet. */
+/* On the way of every error document, and of whatever is made for a device: a
+ * proxied server may refuse it yet, the one behind Require nanomdm-enrolled or
+ * one to which a ProxyPass led what was ours to answer. */
 static void stand_before_refusals(request_rec *r)
 {
-    if (verdict_of_device(r)
+    if (verdict_of_device(r) || is_device_url(r)
         || (is_refusal(r) && (is_device_url_at_last(r) || is_guarded(r)))) {
         stand_in_the_way(r, 0);
     }
