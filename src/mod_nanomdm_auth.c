@@ -92,8 +92,27 @@ static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
     }
     body = apr_palloc(r->pool, sizeof(*body));
     NMDM_TRY(nanomdm_body(body, r));
+    nanomdm_verdict(r)->unread = body;
     ap_add_input_filter_handle(replay_filter, body, r, r->connection);
     return nanomdm_identity(ctx, r, body);
+}
+
+/* An internal redirect has input filters of its own, and reads on where the
+ * request before it stopped. */
+static void replay_after_redirect(request_rec *r)
+{
+    const request_rec *before;
+
+    for (before = r->prev; before; before = before->prev) {
+        const nanomdm_verdict_t *verdict
+            = ap_get_module_config(before->request_config, &nanomdm_module);
+
+        if (verdict && verdict->unread) {
+            ap_add_input_filter_handle(replay_filter, verdict->unread, r,
+                                       r->connection);
+            return;
+        }
+    }
 }
 
 /* A subrequest or an internal redirect of a request that was let in, or the
@@ -108,10 +127,11 @@ static int was_let_in(request_rec *r)
     return 0;
 }
 
-/* Whoever is let in by another Require has no enrollment to speak for. */
+/* Whoever is let in by another Require has no enrollment to speak for. What an
+ * internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
-    if (nanomdm_conf(r)->guards_devices == 1) {
+    if (nanomdm_conf(r)->guards_devices == 1 && !was_let_in(r)) {
         apr_table_unset(r->headers_in, "X-Enrollment-ID");
         apr_table_unset(r->headers_in, "X-Trace-ID");
     }
@@ -215,6 +235,8 @@ void nanomdm_auth_hooks(apr_pool_t *p)
                               AUTHN_PROVIDER_VERSION, &PROVIDER,
                               AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_header_parser(forget_claims, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_insert_filter(replay_after_redirect, NULL, NULL,
+                          APR_HOOK_REALLY_FIRST);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
                               AUTHZ_PROVIDER_VERSION, &ENROLLED,
                               AP_AUTH_INTERNAL_PER_CONF);

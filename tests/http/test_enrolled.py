@@ -22,7 +22,7 @@ from wire import PROTOCOLS, ask, assert_error, authenticate
 pytestmark = pytest.mark.one_database
 
 MODULES = ("proxy", "proxy_http", "cgid", "http2", "dir",
-           "access_compat")
+           "access_compat", "actions")
 SPOOFED = [("X-Enrollment-ID", "somebody"), ("x-enrollment-id", "else"),
            ("X-Trace-ID", "0000000000000000")]
 BODY = b"\0binary\xff\r\n" * 17
@@ -126,6 +126,10 @@ SOURCES = """\
     </RequireAny>
     ProxyPass "{target}/"
 </Location>
+<Directory "{folder}/htdocs/files/signed">
+    AddHandler by-script .script
+    Action by-script /cgi/env
+</Directory>
 DirectoryIndex index.html
 <Files "index.html">
     AddDefaultCharset Off
@@ -209,7 +213,7 @@ def guarded(module_httpd, target):
     pages = server.folder / "htdocs"
     for folder in ("", "signed", "header"):
         (pages / "files" / folder).mkdir(parents=True, exist_ok=True)
-        for name in ("a.txt", "index.html"):
+        for name in ("a.txt", "a.script", "index.html"):
             (pages / "files" / folder / name).write_text("a guarded file")
     (pages / "gone.html").write_text("gone")
     (server.folder / "cgi").mkdir()
@@ -529,6 +533,20 @@ def test_signature_with_expect(guarded, signer, target):
         *signature(signer.identity, BODY), ("Expect", "100-continue")])
     assert answer.status == 200
     assert target.requests[-1].body == BODY
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("body", [BODY, LARGE], ids=["small", "large"])
+def test_signed_body_after_an_internal_redirect(guarded, signer, protocol,
+                                                body):
+    """As by mod_actions or a RewriteRule of a Directory."""
+    answer = ask(guarded, "/files/signed/a.script", protocol, method="POST",
+                 body=body, headers=signature(signer.identity, body))
+    assert answer.status == 200, answer
+    assert answer.body.endswith(b"\n\n" + body)
+    environment = lines_of(answer)
+    assert environment["HTTP_X_ENROLLMENT_ID"] == signer.id
+    assert environment["CONTENT_LENGTH"] == str(len(body))
 
 
 @pytest.mark.parametrize("path", ["/cgi/signed", "/files/signed/a.txt"])
