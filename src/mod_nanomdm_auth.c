@@ -117,14 +117,26 @@ static void replay_after_redirect(request_rec *r)
 
 /* A subrequest or an internal redirect of a request that was let in, or the
  * same Require once more: the signature is gone by now. */
-static int was_let_in(request_rec *r)
+static int was_let_in(const request_rec *r)
 {
     for (; r; r = r->main ? r->main : r->prev) {
-        if (nanomdm_verdict(r)->granted) {
+        const nanomdm_verdict_t *verdict
+            = ap_get_module_config(r->request_config, &nanomdm_module);
+
+        if (verdict && verdict->granted) {
             return 1;
         }
     }
     return 0;
+}
+
+/* mod_cache would give it to the next, whoever that is, before Require is
+ * asked. */
+static void keep_out_of_cache(request_rec *r)
+{
+    if (was_let_in(r)) {
+        apr_table_setn(r->subprocess_env, "no-cache", "1");
+    }
 }
 
 /* Whoever is let in by another Require has no enrollment to speak for. What an
@@ -236,6 +248,8 @@ void nanomdm_auth_hooks(apr_pool_t *p)
                               AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_header_parser(forget_claims, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_insert_filter(replay_after_redirect, NULL, NULL,
+                          APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_filter(keep_out_of_cache, NULL, NULL,
                           APR_HOOK_REALLY_FIRST);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
                               AUTHZ_PROVIDER_VERSION, &ENROLLED,

@@ -703,6 +703,14 @@ def test_an_id_is_no_file_name(slash_operator, encoded, device, end):
     assert "Content-Language" not in answer.headers
 
 
+def test_no_answer_is_kept_by_a_cache(operator, mac):
+    """They may hold keys of devices."""
+    for path in (f"/v1/enrollments/{mac.id}", f"/v1/results/{mac.id}",
+                 "/v1/enrollments/nobody"):
+        answer = operator.call("GET", path)
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
 @one_database
 def test_p14_html_is_escaped(operator, mac):
     """P14"""

@@ -735,6 +735,38 @@ def test_x6_enrolled_device_does_not_leave_its_location(guarded, mac,
 
 # -- The access log, configtest ---------------------------------------
 
+CACHE = """\
+CacheRoot "{folder}/cache"
+CacheEnable disk "/"
+CacheMinExpire 3600
+CacheHeader On
+<Location "/files">
+    Require nanomdm-enrolled
+</Location>
+"""
+
+
+@pytest.mark.parametrize("path", ["/files/a.txt", "/files/"])
+def test_mod_cache_keeps_no_guarded_file(httpd, device, refusal, path):
+    """It would answer anybody, before Require is asked."""
+    server = httpd(start=False, extra_vhost=CACHE,
+                   modules=("cache", "cache_disk", "dir"))
+    (server.folder / "cache").mkdir()
+    (server.folder / "cache").chmod(0o777)
+    files = server.folder / "htdocs" / "files"
+    files.mkdir()
+    for name in ("a.txt", "index.html", "../open.txt"):
+        (files / name).write_text("a file")
+    mac = device(server.start()).enroll()
+    for _ in range(2):
+        answer = ask(server, path, method="GET", identity=mac.identity)
+        assert (answer.status, answer.body) == (200, b"a file")
+        assert_error(ask(server, path, method="GET"), 400)
+    for seen in ("MISS", "HIT"):        # and it does keep others
+        answer = ask(server, "/open.txt", method="GET")
+        assert answer.headers["X-Cache"].startswith(seen)
+
+
 def test_story_in_the_access_log(httpd, device):
     server = httpd(modules=["dir"], extra_vhost='CustomLog "{folder}/story"'
                    ' "%U %{NANOMDM_ID}e %{NANOMDM_TRACE_ID}e"\n'
