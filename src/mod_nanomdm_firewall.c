@@ -108,11 +108,29 @@ void nanomdm_keep_error_documents_out(request_rec *r)
     ap_custom_response(r, HTTP_FORBIDDEN, "\"Refused\n");
 }
 
+/* Those of other errors too: a device that follows one to another site finds
+ * a page there, and takes its 200 for ours. */
+static void keep_all_error_documents_out(request_rec *r)
+{
+    const core_dir_config *core
+        = ap_get_core_module_config(r->per_dir_config);
+    int status;
+
+    nanomdm_keep_error_documents_out(r);
+    if (!core->response_code_exprs) {
+        return;                 /* no ErrorDocument anywhere */
+    }
+    for (status = HTTP_BAD_REQUEST;
+         status <= HTTP_NETWORK_AUTHENTICATION_REQUIRED; status++) {
+        ap_custom_response(r, status, "\"Refused\n");
+    }
+}
+
 static int prepare_device_url(request_rec *r)
 {
     if (!r->prev && !r->main
         && nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
-        nanomdm_keep_error_documents_out(r);
+        keep_all_error_documents_out(r);
     }
     return DECLINED;
 }

@@ -14,7 +14,7 @@ import pytest
 from device import CHECKIN, Operator, Response, tls_context
 from receiver import Answer, Receiver
 from server import TLS
-from wire import (PROTOCOLS, ask, authenticate, is_stored,
+from wire import (PROTOCOLS, ask, assert_error, authenticate, is_stored,
                   tagged_errors)
 
 pytestmark = pytest.mark.one_database
@@ -74,6 +74,21 @@ IN_THE_SERVER = """\
 RewriteEngine On
 RewriteRule ^/vhost-rewrite/ - [F]
 RewriteRule ^/vhost-401/ - [R=401]
+"""
+# Errors of httpd's own.
+UNHAPPY = """\
+<Location "/posted/mdm">
+    SetHandler nanomdm
+    AllowMethods POST
+</Location>
+<Location "/unfinished/mdm">
+    SetHandler nanomdm
+    Require valid-user
+</Location>
+<Location "/small/mdm">
+    SetHandler nanomdm
+    LimitRequestBody 100
+</Location>
 """
 AWAY = ("proxied", "proxied/401", "vhost-proxied", "location-proxied")
 # Another server's, which wants people to log in.
@@ -286,6 +301,25 @@ def test_error_documents_do_not_dress_device_errors(httpd, device, text,
         assert answer.status == 400, answer
         assert answer.body == b"Bad Request\n"
         assert "WWW-Authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize("target", ["https://example.com/", "/sorry.html",
+                                    '"Sorry"'])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_nor_those_of_the_server(httpd, device, expect_log, protocol, target):
+    """A device that is sent elsewhere would find a 200 there."""
+    documents = "".join(f"ErrorDocument {status} {target}\n"
+                        for status in (405, 413, 500))
+    server = httpd(modules=("allowmethods", "http2"), extra_vhost=documents
+                   + "Protocols h2 http/1.1\n" + UNHAPPY)
+    (server.folder / "htdocs" / "sorry.html").write_text("sorry")
+    expect_log(r"\[\w+:(error|crit)\].*AH\d{5}", optional=True)
+    mac = device(server)
+    for path, status in (("/posted/mdm", 405), ("/unfinished/mdm", 500)):
+        assert_error(checkin(mac, path, protocol), status)
+    answer = mac.raw("PUT", "/small/mdm", [authenticate(mac)],
+                     [("Content-Type", CHECKIN)], chunked=True)
+    assert_error(answer, 413)
 
 
 def test_refusal_names_url_and_reason(fortress, device, expect_refusal):
