@@ -205,10 +205,10 @@ class Apns:
 
     def drop_all(self):
         """Ends all connections without a word."""
-        def drop():
+        async def drop():
             for connection in list(self._open):
                 connection.transport.abort()
-        self._loop.call_soon_threadsafe(drop)
+        asyncio.run_coroutine_threadsafe(drop(), self._loop).result()
 
     def __enter__(self):
         return self.start()

@@ -639,21 +639,27 @@ def test_server_certificate_of_another_name_is_refused(
 
 # -- When APNs fails (N4, N10) ----------------------------------------
 
+@pytest.fixture
+def fails_in_time(httpd, device, operator_at, expect_log):
+    """fails_in_time(apns): a push by way of it is an error, soon."""
+    def push(apns):
+        server = httpd(**options(apns, timeout=HURRY))
+        operator = operator_at(server)
+        mac = device(server, topic=new_topic(operator)).enroll()
+        expect_log(r":(warn|error)\]", mac.id, server=server)
+        started = time.monotonic()
+        answer = operator.push(mac.id)
+        assert time.monotonic() - started < SOON
+        assert answer.status == 500
+        assert error_of(answer, mac.id)
+    return push
+
+
 @one_database
-def test_apns_unreachable_is_an_error_in_time(httpd, device, operator_at,
-                                              expect_log):
-    nowhere = types.SimpleNamespace(
+def test_apns_unreachable_is_an_error_in_time(fails_in_time):
+    fails_in_time(types.SimpleNamespace(
         url=f"https://localhost:{free_port()}",
-        authority=certs.root("Test APNs CA"))
-    server = httpd(**options(nowhere, timeout=HURRY))
-    operator = operator_at(server)
-    mac = device(server, topic=new_topic(operator)).enroll()
-    expect_log(r":(warn|error)\]", mac.id, server=server)
-    started = time.monotonic()
-    answer = operator.push(mac.id)
-    assert time.monotonic() - started < SOON
-    assert answer.status == 500
-    assert error_of(answer, mac.id)
+        authority=certs.root("Test APNs CA")))
 
 
 @one_database
@@ -671,35 +677,18 @@ def test_stalled_push_is_an_error_in_time(hurried_operator, macs, apns,
 
 
 @one_database
-def test_deaf_apns_is_an_error_in_time(httpd, device, operator_at,
-                                       own_apns, expect_log):
+def test_deaf_apns_is_an_error_in_time(fails_in_time, own_apns):
     own_apns.rules.deaf = True
-    server = httpd(**options(own_apns, timeout=HURRY))
-    operator = operator_at(server)
-    mac = device(server, topic=new_topic(operator)).enroll()
-    expect_log(r":(warn|error)\]", mac.id, server=server)
-    started = time.monotonic()
-    answer = operator.push(mac.id)
-    assert time.monotonic() - started < SOON
-    assert answer.status == 500
-    assert error_of(answer, mac.id)
+    fails_in_time(own_apns)
 
 
 @one_database
-def test_tcp_without_tls_is_an_error_in_time(httpd, device, operator_at,
-                                             own_apns, expect_log):
+def test_tcp_without_tls_is_an_error_in_time(fails_in_time):
     """Somebody accepts, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        own_apns.port = mute.getsockname()[1]
-        server = httpd(**options(own_apns, timeout=HURRY))
-        operator = operator_at(server)
-        mac = device(server, topic=new_topic(operator)).enroll()
-        expect_log(r":(warn|error)\]", mac.id, server=server)
-        started = time.monotonic()
-        answer = operator.push(mac.id)
-        assert time.monotonic() - started < SOON
-        assert answer.status == 500
-        own_apns.port = 0
+        fails_in_time(types.SimpleNamespace(
+            url=f"https://localhost:{mute.getsockname()[1]}",
+            authority=certs.root("Test APNs CA")))
 
 
 @one_database
