@@ -9,6 +9,7 @@
 #include "nmdm_service.h"
 
 #include <ap_provider.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_request.h>
@@ -139,13 +140,43 @@ static void keep_out_of_cache(request_rec *r)
     }
 }
 
+static int is_alike(const char *name, const char *other)
+{
+    while (*name && (apr_tolower(*name) == apr_tolower(*other)
+                     || (*name == '-' && *other == '_'))) {
+        name++;
+        other++;
+    }
+    return !*name && !*other;
+}
+
+/* With every underscore for a hyphen too: in an environment, as of CGI or WSGI
+ * behind, they are one. */
+static void unset_alike(apr_table_t *headers, const char *name)
+{
+    const apr_array_header_t *all = apr_table_elts(headers);
+    int i = 0;
+
+    while (i < all->nelts) {
+        const char *key = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (is_alike(name, key)) {
+            apr_table_unset(headers, key);
+            i = 0;
+        }
+        else {
+            i++;
+        }
+    }
+}
+
 /* Whoever is let in by another Require has no enrollment to speak for. What an
  * internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
     if (nanomdm_conf(r)->guards_devices == 1 && !was_let_in(r)) {
-        apr_table_unset(r->headers_in, "X-Enrollment-ID");
-        apr_table_unset(r->headers_in, "X-Trace-ID");
+        unset_alike(r->headers_in, "X-Enrollment-ID");
+        unset_alike(r->headers_in, "X-Trace-ID");
     }
     return DECLINED;
 }

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.one_database
 MODULES = ("proxy", "proxy_http", "cgid", "http2", "dir",
            "access_compat", "actions")
 SPOOFED = [("X-Enrollment-ID", "somebody"), ("x-enrollment-id", "else"),
-           ("X-Trace-ID", "0000000000000000")]
+           ("X-Trace-ID", "0000000000000000"),
+           ("X_Enrollment_ID", "third"), ("x-enrollment_id", "fourth"),
+           ("X_TRACE-ID", "0000000000000000")]
 BODY = b"\0binary\xff\r\n" * 17
 LARGE = bytes(range(256)) * 1200          # more than one of any buffer
 
@@ -238,6 +240,11 @@ def refusal(expect_log):
                optional=True)
 
 
+def assert_nothing_alike(headers):
+    """To a WSGI server and its like, an underscore is a hyphen."""
+    assert not [name for name in headers if "_" in name]
+
+
 def lines_of(answer):
     """A CGI's environment."""
     return dict(line.split("=", 1) for line
@@ -355,6 +362,7 @@ def test_x4_ids_are_ours(guarded, mac, target, protocol):
     assert re.fullmatch("[0-9a-f]{16}", trace)
     assert trace != "0000000000000000"
     assert "Mdm-Signature" not in headers
+    assert_nothing_alike(headers)
 
 
 def test_x4_id_with_odd_characters(guarded, device, target):
@@ -391,6 +399,7 @@ def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
                      identity=identity, headers=SPOOFED)
         assert answer.status == 200
         assert not target.requests[-1].headers["X-Enrollment-ID"]
+        assert_nothing_alike(target.requests[-1].headers)
 
 
 def test_x4_trace_id_differs(guarded, mac, target):
