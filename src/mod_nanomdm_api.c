@@ -397,6 +397,7 @@ static int make_call(request_rec *r, call_fn call, const char *rest)
     nmdm_ctx_t *ctx;
     nmdm_err_t *err = nanomdm_context(&ctx, r);
 
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     if (!err) {
         err = call(ctx, r, &reply, &status, rest ? rest : "");
     }

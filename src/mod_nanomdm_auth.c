@@ -5,9 +5,11 @@
 #include "mod_nanomdm.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
+#include "nmdm_message.h"
 #include "nmdm_service.h"
 
 #include <ap_provider.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_request.h>
@@ -91,28 +93,90 @@ static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
     }
     body = apr_palloc(r->pool, sizeof(*body));
     NMDM_TRY(nanomdm_body(body, r));
+    nanomdm_verdict(r)->unread = body;
     ap_add_input_filter_handle(replay_filter, body, r, r->connection);
     return nanomdm_identity(ctx, r, body);
 }
 
+/* An internal redirect has input filters of its own, and reads on where the
+ * request before it stopped. */
+static void replay_after_redirect(request_rec *r)
+{
+    const request_rec *before;
+
+    for (before = r->prev; before; before = before->prev) {
+        const nanomdm_verdict_t *verdict
+            = ap_get_module_config(before->request_config, &nanomdm_module);
+
+        if (verdict && verdict->unread) {
+            ap_add_input_filter_handle(replay_filter, verdict->unread, r,
+                                       r->connection);
+            return;
+        }
+    }
+}
+
 /* A subrequest or an internal redirect of a request that was let in, or the
  * same Require once more: the signature is gone by now. */
-static int was_let_in(request_rec *r)
+static int was_let_in(const request_rec *r)
 {
     for (; r; r = r->main ? r->main : r->prev) {
-        if (nanomdm_verdict(r)->granted) {
+        const nanomdm_verdict_t *verdict
+            = ap_get_module_config(r->request_config, &nanomdm_module);
+
+        if (verdict && verdict->granted) {
             return 1;
         }
     }
     return 0;
 }
 
-/* Whoever is let in by another Require has no enrollment to speak for. */
+/* mod_cache would give it to the next, whoever that is, before Require is
+ * asked. */
+static void keep_out_of_cache(request_rec *r)
+{
+    if (was_let_in(r)) {
+        apr_table_setn(r->subprocess_env, "no-cache", "1");
+    }
+}
+
+static int is_alike(const char *name, const char *other)
+{
+    while (*name && (apr_tolower(*name) == apr_tolower(*other)
+                     || (*name == '-' && *other == '_'))) {
+        name++;
+        other++;
+    }
+    return !*name && !*other;
+}
+
+/* With every underscore for a hyphen too: in an environment, as of CGI or WSGI
+ * behind, they are one. */
+static void unset_alike(apr_table_t *headers, const char *name)
+{
+    const apr_array_header_t *all = apr_table_elts(headers);
+    int i = 0;
+
+    while (i < all->nelts) {
+        const char *key = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (is_alike(name, key)) {
+            apr_table_unset(headers, key);
+            i = 0;
+        }
+        else {
+            i++;
+        }
+    }
+}
+
+/* Whoever is let in by another Require has no enrollment to speak for. What an
+ * internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
-    if (nanomdm_conf(r)->guards_devices == 1) {
-        apr_table_unset(r->headers_in, "X-Enrollment-ID");
-        apr_table_unset(r->headers_in, "X-Trace-ID");
+    if (nanomdm_conf(r)->guards_devices == 1 && !was_let_in(r)) {
+        unset_alike(r->headers_in, "X-Enrollment-ID");
+        unset_alike(r->headers_in, "X-Trace-ID");
     }
     return DECLINED;
 }
@@ -136,6 +200,19 @@ static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
     }
 }
 
+static nmdm_err_t *find_device(const char **id, nmdm_ctx_t *ctx,
+                               request_rec *r)
+{
+    NMDM_TRY(identify(ctx, r));
+    NMDM_TRY(nmdm_service_device_of_cert(ctx, id));
+    if (!nmdm_message_id_fits_header(*id)) {
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1302)
+                        "%s: this id cannot be told in X-Enrollment-ID: white"
+                        " space at an end, or control characters", *id);
+    }
+    return NULL;
+}
+
 /* httpd can only say 401 or 403 here; the firewall makes of it what the
  * verdict says. */
 static authz_status admit(request_rec *r, const char *line,
@@ -153,10 +230,7 @@ static authz_status admit(request_rec *r, const char *line,
     }
     err = nanomdm_context(&ctx, r);
     if (!err) {
-        err = identify(ctx, r);
-    }
-    if (!err) {
-        err = nmdm_service_device_of_cert(ctx, &id);
+        err = find_device(&id, ctx, r);
     }
     nmdm_db_release(ctx);
     nanomdm_leave_story(r, ctx);
@@ -204,6 +278,10 @@ void nanomdm_auth_hooks(apr_pool_t *p)
                               AUTHN_PROVIDER_VERSION, &PROVIDER,
                               AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_header_parser(forget_claims, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_insert_filter(replay_after_redirect, NULL, NULL,
+                          APR_HOOK_REALLY_FIRST);
+    ap_hook_insert_filter(keep_out_of_cache, NULL, NULL,
+                          APR_HOOK_REALLY_FIRST);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
                               AUTHZ_PROVIDER_VERSION, &ENROLLED,
                               AP_AUTH_INTERNAL_PER_CONF);

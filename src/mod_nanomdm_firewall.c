@@ -108,18 +108,37 @@ void nanomdm_keep_error_documents_out(request_rec *r)
     ap_custom_response(r, HTTP_FORBIDDEN, "\"Refused\n");
 }
 
+/* Those of other errors too: a device that follows one to another site finds
+ * a page there, and takes its 200 for ours. */
+static void keep_all_error_documents_out(request_rec *r)
+{
+    const core_dir_config *core
+        = ap_get_core_module_config(r->per_dir_config);
+    int status;
+
+    nanomdm_keep_error_documents_out(r);
+    if (!core->response_code_exprs) {
+        return;                 /* no ErrorDocument anywhere */
+    }
+    for (status = HTTP_BAD_REQUEST;
+         status <= HTTP_NETWORK_AUTHENTICATION_REQUIRED; status++) {
+        ap_custom_response(r, status, "\"Refused\n");
+    }
+}
+
 static int prepare_device_url(request_rec *r)
 {
     if (!r->prev && !r->main
         && nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
-        nanomdm_keep_error_documents_out(r);
+        keep_all_error_documents_out(r);
     }
     return DECLINED;
 }
 
 /* Our URLs are no files. Looking for them in the file system costs time, fails
  * for long lists of ids, and lets a Directory that denies deny them too. The
- * second hook sees no Location, so the first leaves it a sign. */
+ * second hook sees no Location, so the first leaves it a sign. Nor has what an
+ * id ends with anything to say about the answer, such as .gz and .de. */
 static int claim_url(request_rec *r)
 {
     if (!nanomdm_is_our_handler(nanomdm_configured_handler(r))) {
@@ -138,6 +157,12 @@ static int skip_file_system(request_rec *r)
     return verdict && verdict->is_ours ? OK : DECLINED;
 }
 
+static int skip_file_types(request_rec *r)
+{
+    return nanomdm_is_our_handler(nanomdm_configured_handler(r)) ? OK
+                                                                 : DECLINED;
+}
+
 /* ---- After: the status ---- */
 
 static int is_refusal(const request_rec *r)
@@ -150,10 +175,10 @@ static void loudly(request_rec *r, int status)
     ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1401)
                   "-: %s: something in this server refused a device with"
                   " %d, which would end its enrollment; it got 500. Look for"
-                  " Require, AuthType, Allow, Deny, SSLRequire, RewriteRule"
-                  " or a security module that covers this URL; write for its"
-                  " Location: AuthType None, Require all granted", r->uri,
-                  status);
+                  " Require, AuthType, Allow, Deny, SSLRequire, RewriteRule,"
+                  " ProxyPass or a security module that covers this URL; write"
+                  " for its Location: AuthType None, Require all granted",
+                  r->uri, status);
 }
 
 /* Our own verdict is known already; what a proxied server or a CGI refused is
@@ -285,11 +310,12 @@ static void stand_before_errors(request_rec *r)
     }
 }
 
-/* On the way of every error document, and of whatever is made for a device
- * that Require nanomdm-enrolled let in: a proxied server may refuse it yet. */
+/* On the way of every error document, and of whatever is made for a device: a
+ * proxied server may refuse it yet, the one behind Require nanomdm-enrolled or
+ * one to which a ProxyPass led what was ours to answer. */
 static void stand_before_refusals(request_rec *r)
 {
-    if (verdict_of_device(r)
+    if (verdict_of_device(r) || is_device_url(r)
         || (is_refusal(r) && (is_device_url_at_last(r) || is_guarded(r)))) {
         stand_in_the_way(r, 0);
     }
@@ -305,6 +331,7 @@ void nanomdm_firewall_hooks(void)
     ap_hook_translate_name(claim_url, NULL, NULL, APR_HOOK_LAST);
     ap_hook_map_to_storage(skip_file_system, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);
+    ap_hook_type_checker(skip_file_types, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_error_filter(stand_before_errors, NULL, NULL,
                                 APR_HOOK_REALLY_LAST);
     ap_hook_insert_filter(stand_before_refusals, NULL, NULL,

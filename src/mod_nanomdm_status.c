@@ -23,19 +23,28 @@ APLOG_USE_MODULE(nanomdm);
 
 /* ---- Who may look ---- */
 
-static int is_in(request_rec *r, const char *network, const char *mask)
+static int is_in(apr_sockaddr_t *address, apr_pool_t *p, const char *network,
+                 const char *mask)
 {
     apr_ipsubnet_t *subnet;
 
-    return apr_ipsubnet_create(&subnet, network, mask, r->pool) == APR_SUCCESS
-        && apr_ipsubnet_test(subnet, r->connection->client_addr);
+    return apr_ipsubnet_create(&subnet, network, mask, p) == APR_SUCCESS
+        && apr_ipsubnet_test(subnet, address);
+}
+
+static int is_loopback(apr_sockaddr_t *address, apr_pool_t *p)
+{
+    return is_in(address, p, "127.0.0.0", "8") || is_in(address, p, "::1",
+                                                        NULL);
 }
 
 /* By the connection itself. What a proxy on this host passes on comes from
- * anywhere. */
+ * anywhere; mod_remoteip knows from where, and takes the header away that said
+ * so. */
 static int is_from_here(request_rec *r)
 {
-    return (is_in(r, "127.0.0.0", "8") || is_in(r, "::1", NULL))
+    return is_loopback(r->connection->client_addr, r->pool)
+        && is_loopback(r->useragent_addr, r->pool)
         && !apr_table_get(r->headers_in, "X-Forwarded-For")
         && !apr_table_get(r->headers_in, "Forwarded")
         && !apr_table_get(r->headers_in, "Via");

@@ -240,22 +240,40 @@ typedef struct {
     call_t *call;
     const apr_array_header_t *ids;
     int is_first;
+    int is_written;             /* but perhaps not committed */
     nmdm_dialect_e dialect;     /* found out while it is queued */
 } part_t;
+
+/* A connection may be lost while the answer to COMMIT is under way. */
+static nmdm_err_t *is_committed(nmdm_ctx_t *ctx, int *yes, const part_t *part)
+{
+    *yes = 0;
+    return part->is_written
+        ? nmdm_queue_has(ctx, yes, APR_ARRAY_IDX(part->ids, 0, const char *),
+                         part->call->command.uuid) : NULL;
+}
 
 static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
 {
     part_t *part = baton;
+    int is_there;
 
+    NMDM_TRY(is_committed(ctx, &is_there, part));
+    if (is_there) {
+        return NULL;
+    }
     part->dialect = ctx->db->dialect;
     if (part->is_first) {
         NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
     }
     NMDM_TRY(nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
                             &part->call->terms));
-    return part->call->pushes && ctx->policy->push->repeats
-        ? nmdm_store_pushes_expect(ctx, part->ids,
-                                   ctx->now + FIRST_LOOK) : NULL;
+    if (part->call->pushes && ctx->policy->push->repeats) {
+        NMDM_TRY(nmdm_store_pushes_expect(ctx, part->ids,
+                                          ctx->now + FIRST_LOOK));
+    }
+    part->is_written = 1;
+    return NULL;
 }
 
 static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,

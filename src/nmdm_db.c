@@ -121,13 +121,21 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
     case NMDM_PGSQL:
         /* Every statement has its index. A plan that was made while a table
          * was small, and is kept, would read the whole of it until it is
-         * analyzed. */
-        return nmdm_db_run(ctx, "SET enable_seqscan = off");
+         * analyzed. A cursor holds a time as text. */
+        return nmdm_db_run(ctx, "SET enable_seqscan = off;"
+                                " SET DateStyle = 'ISO';"
+                                " SET default_transaction_isolation"
+                                " = 'read committed'");
     case NMDM_MYSQL:
         /* Without gap locks, devices that answer one command at the same
          * time do not lock each other out. */
-        return nmdm_db_run(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL"
-                                " READ COMMITTED");
+        NMDM_TRY(nmdm_db_run(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL"
+                                  " READ COMMITTED"));
+        /* A server may begin sessions otherwise for the sake of another
+         * program. Without autocommit an answered report would not be stored;
+         * tables hold UTC, and in other zones an hour comes twice. */
+        return nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
+                                " time_zone = '+00:00'");
     default:
         return NULL;
     }

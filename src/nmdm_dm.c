@@ -57,16 +57,6 @@ static int has_dot_segment(const char *path)
     }
 }
 
-static int has_control(const char *text)
-{
-    for (; *text; text++) {
-        if (apr_iscntrl(*text)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* Why the path, without query and fragment, may not be asked for; or NULL. */
 static const char *flaw_of_path(apr_pool_t *p, const char *path)
 {
@@ -75,7 +65,7 @@ static const char *flaw_of_path(apr_pool_t *p, const char *path)
     if (!decoded) {
         return "a percent sign is not followed by two hex digits";
     }
-    if (has_control(decoded)) {
+    if (nmdm_message_has_control(decoded)) {
         return "control character";
     }
     if (strchr(decoded, '\\')) {
@@ -95,7 +85,7 @@ static const char *flaw_of_path(apr_pool_t *p, const char *path)
 
 static const char *flaw_of_query(apr_pool_t *p, const char *query)
 {
-    if (has_control(query)) {
+    if (nmdm_message_has_control(query)) {
         return "control character in the query";
     }
     if (!decode(p, query)) {
@@ -177,13 +167,9 @@ const char *nmdm_dm_url(const char **url, apr_pool_t *p, const char *base,
 
 /* ---- The request ---- */
 
-/* A header ends at a line break, and receivers trim it: " A" would speak for
- * the enrollment "A". */
 static nmdm_err_t *check_id(apr_pool_t *p, const char *id)
 {
-    apr_size_t len = strlen(id);
-
-    if (!len || has_control(id) || id[0] == ' ' || id[len - 1] == ' ') {
+    if (!nmdm_message_id_fits_header(id)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                         NMDMNO(1722) "%s: this id cannot be told to the"
                         " declarative management server: white space at an"

@@ -43,6 +43,7 @@ static nmdm_retry_e classify_mysql(int rv, const char *text)
     case 1180:                  /* Galera: commit lost to another node */
     case 1205:                  /* lock wait timeout */
     case 1213:                  /* deadlock */
+    case 1290:                  /* read_only: no longer the primary */
     case 1412:                  /* table definition changed */
     case 1615:                  /* prepare again */
     case 1927:                  /* connection killed */

@@ -5,6 +5,7 @@
 #include "nmdm_message.h"
 #include "nmdm_plist.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -119,6 +120,26 @@ static nmdm_err_t *resolve(nmdm_msg_t *msg, apr_pool_t *p,
                   MAX_USER_NAME));
     return fits(p, who->id, "UserLongName", msg->user_long_name,
                 MAX_USER_NAME);
+}
+
+int nmdm_message_has_control(const char *text)
+{
+    for (; *text; text++) {
+        if (apr_iscntrl(*text)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A header ends at a line break, and receivers trim it: " A" would speak for
+ * the enrollment "A". */
+int nmdm_message_id_fits_header(const char *id)
+{
+    apr_size_t len = strlen(id);
+
+    return len && !nmdm_message_has_control(id) && id[0] != ' '
+        && id[len - 1] != ' ';
 }
 
 /* ---- Check-ins ---- */

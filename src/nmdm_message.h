@@ -70,6 +70,11 @@ typedef struct {
     const char *text;                   /* as stored and delivered */
 } nmdm_command_t;
 
+int nmdm_message_has_control(const char *text);
+/* Whether another server, told of an id in a header, understands this one and
+ * no other. */
+int nmdm_message_id_fits_header(const char *id);
+
 /* Decode body, whose memory must outlive the message. */
 nmdm_err_t *nmdm_message_checkin(nmdm_msg_t *msg, apr_pool_t *p,
                                  nmdm_bytes_t body);

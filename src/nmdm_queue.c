@@ -270,6 +270,13 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
     return NULL;
 }
 
+nmdm_err_t *nmdm_queue_has(nmdm_ctx_t *ctx, int *yes, const char *id,
+                           const char *uuid)
+{
+    return nmdm_db_row(ctx, yes, NULL, 0, STMT_QUEUE_HAS,
+                       NMDM_ARGS(id, uuid));
+}
+
 nmdm_err_t *nmdm_queue_take_back(nmdm_ctx_t *ctx, const char *uuid)
 {
     return nmdm_db_exec(ctx, NULL, STMT_COMMAND_TAKE_BACK, NMDM_ARGS(uuid));

@@ -479,6 +479,9 @@ ROW(STMT_QUEUE_PUT_EXPIRING, "queue_put_expiring",
     "   FROM enrollments e, commands c"
     "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
 
+ROW(STMT_QUEUE_HAS, "queue_has",
+    "SELECT id FROM enrollment_queue WHERE id = %s AND command_uuid = %s"),
+
 ROW(STMT_QUEUE_REMOVE, "queue_remove",
     "DELETE FROM enrollment_queue WHERE id = %s AND command_uuid = %s"),
 

@@ -196,6 +196,9 @@ nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
                            const nmdm_terms_t *terms);
+/* Whether it is in the queue of an id, in whatever state. */
+nmdm_err_t *nmdm_queue_has(nmdm_ctx_t *ctx, int *yes, const char *id,
+                           const char *uuid);
 /* NMDM_INVALID names the first id that is not enrolled. */
 nmdm_err_t *nmdm_queue_check_ids(nmdm_ctx_t *ctx,
                                  const apr_array_header_t *ids);

@@ -24,6 +24,9 @@ CALLS = [
 ENCODED = """\
 AllowEncodedSlashes NoDecode
 NanoMDMMaxBody 65536
+AddEncoding x-gzip .gz
+AddLanguage de .de
+AddOutputFilter INCLUDES .shtml
 """
 OPEN = """\
 <Location "/v1">
@@ -45,7 +48,7 @@ ELSEWHERE = """\
 @pytest.fixture(scope="module")
 def encoded(module_httpd):
     """A server that leaves %2F to us, with a small body limit."""
-    return module_httpd(extra_vhost=ENCODED)
+    return module_httpd(extra_vhost=ENCODED, modules=("include",))
 
 
 @pytest.fixture
@@ -684,6 +687,28 @@ def test_p13_percent_sign_in_an_id_is_decoded_once(
     answer = slash_operator.enqueue(mac.id, plist)
     assert answer.status == 200, answer
     assert queued(encoded.database, uuid) == [mac.id]
+
+
+@one_database
+@pytest.mark.parametrize("end", [".gz", ".de", ".shtml", ".de.gz"])
+def test_an_id_is_no_file_name(slash_operator, encoded, device, end):
+    """What mod_mime would make of its end."""
+    mac = device(encoded, udid=str(uuid4()) + end).enroll()
+    answer = slash_operator.call("GET", f"/v1/enrollments/{mac.id}")
+    assert answer.status == 200
+    assert json.loads(answer.body)["id"] == mac.id
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert "Content-Encoding" not in answer.headers
+    assert "Content-Language" not in answer.headers
+
+
+def test_no_answer_is_kept_by_a_cache(operator, mac):
+    """They may hold keys of devices."""
+    for path in (f"/v1/enrollments/{mac.id}", f"/v1/results/{mac.id}",
+                 "/v1/enrollments/nobody"):
+        answer = operator.call("GET", path)
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 @one_database

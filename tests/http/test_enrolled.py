@@ -13,18 +13,20 @@ import re
 import pytest
 
 import ca as certs
-from device import Client, escaped_pem, rfc9440, sign
+from device import CHECKIN, Client, escaped_pem, rfc9440, sign
 from http2 import Http2
 from receiver import Answer, Receiver
 from system import free_port, wait_until
-from wire import PROTOCOLS, ask, assert_error
+from wire import PROTOCOLS, ask, assert_error, authenticate
 
 pytestmark = pytest.mark.one_database
 
 MODULES = ("proxy", "proxy_http", "cgid", "http2", "dir",
-           "access_compat")
+           "access_compat", "actions")
 SPOOFED = [("X-Enrollment-ID", "somebody"), ("x-enrollment-id", "else"),
-           ("X-Trace-ID", "0000000000000000")]
+           ("X-Trace-ID", "0000000000000000"),
+           ("X_Enrollment_ID", "third"), ("x-enrollment_id", "fourth"),
+           ("X_TRACE-ID", "0000000000000000")]
 BODY = b"\0binary\xff\r\n" * 17
 LARGE = bytes(range(256)) * 1200          # more than one of any buffer
 
@@ -126,6 +128,10 @@ SOURCES = """\
     </RequireAny>
     ProxyPass "{target}/"
 </Location>
+<Directory "{folder}/htdocs/files/signed">
+    AddHandler by-script .script
+    Action by-script /cgi/env
+</Directory>
 DirectoryIndex index.html
 <Files "index.html">
     AddDefaultCharset Off
@@ -209,7 +215,7 @@ def guarded(module_httpd, target):
     pages = server.folder / "htdocs"
     for folder in ("", "signed", "header"):
         (pages / "files" / folder).mkdir(parents=True, exist_ok=True)
-        for name in ("a.txt", "index.html"):
+        for name in ("a.txt", "a.script", "index.html"):
             (pages / "files" / folder / name).write_text("a guarded file")
     (pages / "gone.html").write_text("gone")
     (server.folder / "cgi").mkdir()
@@ -232,6 +238,11 @@ def refusal(expect_log):
     """What httpd itself says at error when Require says no."""
     expect_log(r"(authz_core|access_compat|ssl|auth_basic):error",
                optional=True)
+
+
+def assert_nothing_alike(headers):
+    """To a WSGI server and its like, an underscore is a hyphen."""
+    assert not [name for name in headers if "_" in name]
 
 
 def lines_of(answer):
@@ -351,6 +362,7 @@ def test_x4_ids_are_ours(guarded, mac, target, protocol):
     assert re.fullmatch("[0-9a-f]{16}", trace)
     assert trace != "0000000000000000"
     assert "Mdm-Signature" not in headers
+    assert_nothing_alike(headers)
 
 
 def test_x4_id_with_odd_characters(guarded, device, target):
@@ -362,6 +374,24 @@ def test_x4_id_with_odd_characters(guarded, device, target):
     assert raw.encode("latin-1").decode() == mac.udid
 
 
+@pytest.mark.parametrize("udid", [
+    "{}\nX-Admin: yes", "{}\rX-Admin: yes", "{}\t", " {}", "{} "])
+def test_x4_id_that_no_header_can_hold(guarded, device, target, refusal,
+                                       udid):
+    """It would be another's, or another header."""
+    known = device(guarded).enroll()
+    mac = device(guarded, udid=udid.format(known.udid))
+    # A plist has no line feed but as a line's end, which is one.
+    body = authenticate(mac).replace(b"\r", b"&#13;")
+    assert ask(guarded, "/mdm", identity=mac.identity, body=body,
+               headers=[("Content-Type", CHECKIN)]).status == 200
+    asked = len(target.requests)
+    mark = guarded.mark()
+    assert_error(mac.raw("GET", "/authproxy/x"), 400)
+    assert len(target.requests) == asked
+    assert "NMDM1302" in guarded.log_since(mark)
+
+
 def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
     """Whoever another Require lets in is no enrollment."""
     for identity in (None, ca.issue("stranger")):
@@ -369,6 +399,7 @@ def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
                      identity=identity, headers=SPOOFED)
         assert answer.status == 200
         assert not target.requests[-1].headers["X-Enrollment-ID"]
+        assert_nothing_alike(target.requests[-1].headers)
 
 
 def test_x4_trace_id_differs(guarded, mac, target):
@@ -511,6 +542,20 @@ def test_signature_with_expect(guarded, signer, target):
         *signature(signer.identity, BODY), ("Expect", "100-continue")])
     assert answer.status == 200
     assert target.requests[-1].body == BODY
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("body", [BODY, LARGE], ids=["small", "large"])
+def test_signed_body_after_an_internal_redirect(guarded, signer, protocol,
+                                                body):
+    """As by mod_actions or a RewriteRule of a Directory."""
+    answer = ask(guarded, "/files/signed/a.script", protocol, method="POST",
+                 body=body, headers=signature(signer.identity, body))
+    assert answer.status == 200, answer
+    assert answer.body.endswith(b"\n\n" + body)
+    environment = lines_of(answer)
+    assert environment["HTTP_X_ENROLLMENT_ID"] == signer.id
+    assert environment["CONTENT_LENGTH"] == str(len(body))
 
 
 @pytest.mark.parametrize("path", ["/cgi/signed", "/files/signed/a.txt"])
@@ -698,6 +743,38 @@ def test_x6_enrolled_device_does_not_leave_its_location(guarded, mac,
 
 
 # -- The access log, configtest ---------------------------------------
+
+CACHE = """\
+CacheRoot "{folder}/cache"
+CacheEnable disk "/"
+CacheMinExpire 3600
+CacheHeader On
+<Location "/files">
+    Require nanomdm-enrolled
+</Location>
+"""
+
+
+@pytest.mark.parametrize("path", ["/files/a.txt", "/files/"])
+def test_mod_cache_keeps_no_guarded_file(httpd, device, refusal, path):
+    """It would answer anybody, before Require is asked."""
+    server = httpd(start=False, extra_vhost=CACHE,
+                   modules=("cache", "cache_disk", "dir"))
+    (server.folder / "cache").mkdir()
+    (server.folder / "cache").chmod(0o777)
+    files = server.folder / "htdocs" / "files"
+    files.mkdir()
+    for name in ("a.txt", "index.html", "../open.txt"):
+        (files / name).write_text("a file")
+    mac = device(server.start()).enroll()
+    for _ in range(2):
+        answer = ask(server, path, method="GET", identity=mac.identity)
+        assert (answer.status, answer.body) == (200, b"a file")
+        assert_error(ask(server, path, method="GET"), 400)
+    for seen in ("MISS", "HIT"):        # and it does keep others
+        answer = ask(server, "/open.txt", method="GET")
+        assert answer.headers["X-Cache"].startswith(seen)
+
 
 def test_story_in_the_access_log(httpd, device):
     server = httpd(modules=["dir"], extra_vhost='CustomLog "{folder}/story"'

@@ -6,7 +6,10 @@ import concurrent.futures
 import contextlib
 import hashlib
 import re
+import select
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -193,6 +196,33 @@ def test_c23_require_enrolled_while_the_database_is_away(
     assert wait_until(lambda: mac.raw("GET", "/x").status == 404)
 
 
+READ_ONLY = {
+    "pgsql": ["ALTER SYSTEM SET default_transaction_read_only = on",
+              "SELECT pg_reload_conf()"],
+    "mysql": ["SET GLOBAL read_only = 1"],
+}
+WRITABLE = {
+    "pgsql": ["ALTER SYSTEM RESET default_transaction_read_only",
+              "SELECT pg_reload_conf()"],
+    "mysql": ["SET GLOBAL read_only = 0"],
+}
+
+
+def test_a_database_that_only_reads_is_503(mortal, mortal_httpd, device,
+                                           trouble):
+    """As one is that became a standby, and keeps its connections."""
+    mac = device(mortal_httpd).enroll()
+    try:
+        for sql in READ_ONLY[mortal.kind]:
+            mortal.admin_execute(sql)
+        assert wait_until(lambda: mac.token_update().status == 503,
+                          seconds=10)
+    finally:
+        for sql in WRITABLE[mortal.kind]:
+            mortal.admin_execute(sql)
+    assert wait_until(lambda: mac.token_update().status == 200, seconds=10)
+
+
 def test_httpd_started_before_its_database(mortal, fresh_db, httpd,
                                            device, trouble):
     """Works as soon as the database is there."""
@@ -226,6 +256,66 @@ def test_schema_change_under_load_fails_no_request(
             f"ALTER TABLE {table} ADD COLUMN of_another INTEGER")
         load.wait_for(60)
     check_nothing_failed(load, server)
+
+
+# -- The answer to a COMMIT is lost -----------------------------------
+
+class Deafening:
+    """Stands between httpd and its database: the first COMMIT after arm()
+    arrives, and the connection ends in place of its answer."""
+
+    def __init__(self, port):
+        self.upstream = port
+        self.is_armed = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(client,),
+                                 daemon=True).start()
+
+    def serve(self, client):
+        server = socket.create_connection(("127.0.0.1", self.upstream))
+        with client, server, contextlib.suppress(OSError):
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    (server if ready is client else client).sendall(data)
+                    if ready is client and b"COMMIT" in data \
+                            and self.is_armed.is_set():
+                        self.is_armed.clear()
+                        server.recv(65536)      # it is committed
+                        return
+
+    def close(self):
+        self.listener.close()
+
+
+def test_an_enqueue_whose_commit_was_not_confirmed(
+        mortal, fresh_db, httpd, device, trouble):
+    if not mortal.process:
+        mortal.start()
+    database = fresh_db(mortal)
+    with contextlib.closing(Deafening(mortal.port)) as between:
+        database.params = database.params.replace(f"port={mortal.port}",
+                                                  f"port={between.port}")
+        server = httpd(database)
+        mac, other = device(server).enroll(), device(server).enroll()
+        uuid, plist = command()
+        between.is_armed.set()
+        with contextlib.closing(Operator(server)) as operator:
+            answer = operator.enqueue([mac.id, other.id], plist)
+            assert not between.is_armed.is_set()
+            assert answer.status == 200, answer
+            # That it is there already is told to whoever asks again.
+            assert operator.enqueue(mac.id, plist).status == 500
+        assert mac.idle().body == other.idle().body == plist
 
 
 # -- The server stops and restarts ------------------------------------

@@ -12,14 +12,15 @@ import socket
 import pytest
 
 from device import CHECKIN, Operator, Response, tls_context
+from receiver import Answer, Receiver
 from server import TLS
-from wire import (PROTOCOLS, ask, authenticate, is_stored,
+from wire import (PROTOCOLS, ask, assert_error, authenticate, is_stored,
                   tagged_errors)
 
 pytestmark = pytest.mark.one_database
 
 MODULES = ("http2", "rewrite", "access_compat", "authn_file",
-           "allowmethods")
+           "allowmethods", "proxy", "proxy_http")
 
 WRONG_PASSWORD = ("Authorization", "Basic bmFub21kbTp4")
 BASIC = """\
@@ -74,6 +75,30 @@ RewriteEngine On
 RewriteRule ^/vhost-rewrite/ - [F]
 RewriteRule ^/vhost-401/ - [R=401]
 """
+# Errors of httpd's own.
+UNHAPPY = """\
+<Location "/posted/mdm">
+    SetHandler nanomdm
+    AllowMethods POST
+</Location>
+<Location "/unfinished/mdm">
+    SetHandler nanomdm
+    Require valid-user
+</Location>
+<Location "/small/mdm">
+    SetHandler nanomdm
+    LimitRequestBody 100
+</Location>
+"""
+AWAY = ("proxied", "proxied/401", "vhost-proxied", "location-proxied")
+# Another server's, which wants people to log in.
+LED_AWAY = """\
+ProxyPass "/proxied/" "{elsewhere}/"
+RewriteRule ^/vhost-proxied/(.*)$ {elsewhere}/$1 [P]
+<Location "/location-proxied">
+    ProxyPass "{elsewhere}/"
+</Location>
+"""
 BROKEN = """\
 <Location "/broken">
 AuthType Basic
@@ -95,11 +120,28 @@ Require valid-user
 
 
 @pytest.fixture(scope="module")
-def fortress(module_httpd):
+def elsewhere():
+    """It refuses everybody: /401/... with 401, all else with 403."""
+    def says(request):
+        body, headers = b"go away" * 10000, {"Location": "/login"}
+        if "/401/" not in request.path:
+            return Answer(403, body, headers)
+        headers["WWW-Authenticate"] = 'Basic realm="elsewhere"'
+        return Answer(401, body, headers)
+    with Receiver() as receiver:
+        receiver.answers["*"] = says
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def fortress(module_httpd, elsewhere):
     """One server with all obstacles, each on a path of its own."""
     text = "Protocols h2 http/1.1\n" + IN_THE_SERVER + BROKEN
+    text += LED_AWAY.replace("{elsewhere}",
+                             f"http://127.0.0.1:{elsewhere.port}")
     for name, obstacle in {**OBSTACLES, "vhost-rewrite": "",
-                           "vhost-401": ""}.items():
+                           "vhost-401": "", **dict.fromkeys(AWAY, "")
+                           }.items():
         text += DEVICE_URLS.replace("{name}", name).replace(
             "{obstacle}", obstacle)
     server = module_httpd(
@@ -261,6 +303,25 @@ def test_error_documents_do_not_dress_device_errors(httpd, device, text,
         assert "WWW-Authenticate" not in answer.headers
 
 
+@pytest.mark.parametrize("target", ["https://example.com/", "/sorry.html",
+                                    '"Sorry"'])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_nor_those_of_the_server(httpd, device, expect_log, protocol, target):
+    """A device that is sent elsewhere would find a 200 there."""
+    documents = "".join(f"ErrorDocument {status} {target}\n"
+                        for status in (405, 413, 500))
+    server = httpd(modules=("allowmethods", "http2"), extra_vhost=documents
+                   + "Protocols h2 http/1.1\n" + UNHAPPY)
+    (server.folder / "htdocs" / "sorry.html").write_text("sorry")
+    expect_log(r"\[\w+:(error|crit)\].*AH\d{5}", optional=True)
+    mac = device(server)
+    for path, status in (("/posted/mdm", 405), ("/unfinished/mdm", 500)):
+        assert_error(checkin(mac, path, protocol), status)
+    answer = mac.raw("PUT", "/small/mdm", [authenticate(mac)],
+                     [("Content-Type", CHECKIN)], chunked=True)
+    assert_error(answer, 413)
+
+
 def test_refusal_names_url_and_reason(fortress, device, expect_refusal):
     """Whoever is woken must know where to look."""
     mac = device(fortress)
@@ -269,6 +330,17 @@ def test_refusal_names_url_and_reason(fortress, device, expect_refusal):
     line, = tagged_errors(fortress, mark)
     assert "/denied/mdm" in line
     assert "403" in line
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", AWAY)
+def test_another_server_refuses_in_our_place(fortress, device, protocol,
+                                             expect_refusal, name):
+    """A ProxyPass for the whole site covers the device URL as well."""
+    mark = fortress.mark()
+    mac = device(fortress)
+    assert_harmless(fortress, checkin(mac, f"/{name}/mdm", protocol), mark,
+                    mac)
 
 
 def test_device_url_beside_obstacles_works(fortress, device):
@@ -289,7 +361,8 @@ def test_api_still_answers_401(fortress, protocol):
 @pytest.mark.parametrize("path, status", [
     ("/basic/page", 401), ("/denied/page", 403), ("/order-deny/x", 403),
     ("/basic/mdmx", 401), ("/vhost-rewrite/page", 403),
-    ("/redirected/page", 403), ("/external-403/page", 302)])
+    ("/redirected/page", 403), ("/external-403/page", 302),
+    ("/proxied/page", 403), ("/proxied/401/page", 401)])
 def test_other_urls_keep_theirs(fortress, expect_log, path, status):
     expect_log(r"\[\w+:error\].*AH\d{5}", optional=True)
     mark = fortress.mark()

@@ -128,13 +128,17 @@ def test_not_through_a_proxy_on_this_host(watched, expect_log, header):
 
 
 @one_database
-def test_the_address_is_the_connections(httpd, fresh_db, expect_log):
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Client-IP"])
+def test_remoteip_tells_of_a_proxy_on_this_host(httpd, fresh_db, expect_log,
+                                                header):
+    """It takes the header away that said from where the request comes."""
     server = httpd(fresh_db(), extra_vhost=STATUS, modules=("remoteip",),
-                   extra_server="RemoteIPHeader X-Client-IP\n"
+                   extra_server=f"RemoteIPHeader {header}\n"
                                 "RemoteIPInternalProxy 127.0.0.1")
     operator = Operator(server)
     operator.key = None
-    assert get(operator, headers={"X-Client-IP": "192.0.2.9"}).status == 200
+    expect_log("NMDM1902", "error")
+    assert get(operator, headers={header: "192.0.2.9"}).status == 403
     assert get(operator).status == 200
 
 

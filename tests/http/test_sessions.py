@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Database servers that were set up for other programs: with what their
+sessions begin must not matter."""
+
+import contextlib
+import datetime
+
+import pytest
+
+from conftest import Harness, new_database
+from device import Operator, command
+from system import run
+from tables import result
+
+NAME = "Zoë 💻 日本"
+ZONE = "Europe/Berlin"
+
+SETTINGS = [
+    ("pgsql", "DateStyle = 'Postgres, DMY'"),
+    ("pgsql", "TimeZone = 'Asia/Kolkata'"),
+    ("pgsql", "default_transaction_isolation = 'serializable'"),
+    ("pgsql", "standard_conforming_strings = off"),
+    ("pgsql", 'search_path = "$user", public'),
+    ("mysql", "autocommit = 0"),
+    ("mysql", "init_connect = 'SET NAMES latin1'"),
+    ("mysql", f"time_zone = '{ZONE}'"),
+    ("mysql", "sql_mode = ''"),
+    ("mysql", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES'"),
+    ("mysql", "sql_mode = 'ORACLE'"),
+]
+
+
+@pytest.fixture(scope="module")
+def program(db_server):
+    """A server whose settings may be changed."""
+    if db_server.kind == "sqlite3":
+        pytest.skip("has no settings")
+    with contextlib.ExitStack() as stack:
+        server = Harness.new_db_server(stack, db_server.kind)
+        if server.kind == "mysql":
+            teach_zone(server)
+        yield server
+
+
+def teach_zone(server):
+    script = run("mariadb-tzinfo-to-sql", f"/usr/share/zoneinfo/{ZONE}", ZONE)
+    with contextlib.closing(server.admin("mysql")) as admin:
+        for sql in script.decode().split(";\n"):
+            if sql.strip():
+                admin.cursor().execute(sql)
+        admin.commit()
+
+
+@contextlib.contextmanager
+def changed(server, setting):
+    """A setting of a MariaDB server, for as long as that lasts."""
+    name = setting.split()[0]
+    with contextlib.closing(server.admin()) as admin:
+        cursor = admin.cursor()
+        cursor.execute(f"SELECT @@GLOBAL.{name}")
+        (before,), = cursor.fetchall()
+        cursor.execute(f"SET GLOBAL {setting}")
+        yield
+        cursor.execute(f"SET GLOBAL {name} = %s", (before,))
+
+
+@pytest.fixture(params=SETTINGS, ids=lambda pair: pair[1])
+def database(request, program):
+    """A database whose sessions begin with that setting."""
+    kind, setting = request.param
+    if kind != program.kind:
+        pytest.skip("a setting of another program")
+    database = new_database(program)
+    if kind == "pgsql":
+        program.admin_execute(f"ALTER DATABASE {database.name}"
+                              f" SET {setting}")
+        yield database
+    else:
+        with changed(program, setting):
+            yield database
+
+
+@pytest.fixture
+def owner(database, httpd, device):
+    return device(httpd(database)).enroll()
+
+
+@pytest.fixture
+def steward(owner):
+    with contextlib.closing(Operator(owner.server)) as operator:
+        yield operator
+
+
+def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
+    uuid, plist = command(Note=NAME)
+    assert steward.enqueue(owner.id, plist).status == 200
+    assert owner.idle().plist["Command"]["Note"] == NAME
+    assert owner.not_now(uuid).status == 200
+    assert owner.acknowledge(uuid, Note=NAME).status == 200
+    stored = result(database, owner, uuid)
+    assert stored.status == "Acknowledged" and NAME in stored.result
+
+
+def page(steward, owner, cursor):
+    answer = steward.call("GET", f"/v1/queue/{owner.id}?limit=1"
+                          + (cursor and f"&cursor={cursor}"))
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def test_queues_are_read_page_by_page(owner, steward):
+    """Of commands that expire in the hour that comes twice in Berlin."""
+    expiries = ["2027-10-31T00:30:00Z", "2027-10-31T01:30:00Z"]
+    for when in expiries:
+        assert steward.call(
+            "PUT", f"/v1/enqueue/{owner.id}?nopush=1&expires={when}",
+            command()[1]).status == 200
+    first = page(steward, owner, "")
+    second = page(steward, owner, first["next_cursor"])
+    entries = first["commands"] + second["commands"]
+    assert [entry["expires_at"] for entry in entries] == expiries
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for entry in entries:
+        created = datetime.datetime.fromisoformat(
+            entry["created_at"].replace("Z", "+00:00"))
+        assert abs(now - created) < datetime.timedelta(minutes=5)
