@@ -35,6 +35,8 @@ typedef struct {
     apr_uint32_t version;       /* atomic: 0 without our additive part */
     apr_uint32_t told;          /* atomic: was its absence logged? */
     apr_uint32_t max_packet;    /* atomic: bytes of a statement, 0: any */
+    apr_uint32_t only_ascii;    /* atomic: of other characters, only some fit
+                                 * into property lists' columns */
 } nmdm_schema_state_t;
 
 /* Who owns the connections: mod_dbd in the server, the test in a test. */

@@ -113,7 +113,8 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               const nmdm_msg_t *msg)
 {
     const nmdm_report_t *report = &msg->u.report;
-    const char *args[8] = { report->status, report->stored, msg->who.id,
+    const char *args[8] = { report->status,
+                            nmdm_store_xml(ctx, report->stored), msg->who.id,
                             report->command_uuid, msg->who.device_id,
                             ctx->cert->sha256 };
     int is_final = strcmp(report->status, "NotNow") != 0, more;

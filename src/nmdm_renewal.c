@@ -10,6 +10,7 @@
 #include "nmdm_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
+#include "nmdm_store.h"
 #include "nmdm_x509.h"
 
 static const char *pem_of(nmdm_ctx_t *ctx)
@@ -56,7 +57,7 @@ nmdm_err_t *nmdm_renewal_stage(nmdm_ctx_t *ctx, int *is_staged,
              " its TokenUpdate", id);
     return nmdm_db_exec(ctx, NULL, STMT_RENEWAL_PUT,
                         NMDM_ARGS(id, pem_of(ctx), serial ? serial : "",
-                                  msg->text));
+                                  nmdm_store_xml(ctx, msg->text)));
 }
 
 /* Everything that Authenticate does at once without NanoMDMReenroll keep, to

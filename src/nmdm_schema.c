@@ -477,6 +477,39 @@ static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
     return NULL;
 }
 
+/* NanoMDM's tables have the character set of their database, which may know
+ * less than devices say: a report that does not fit would come again and
+ * again. */
+static nmdm_err_t *learn_characters(nmdm_ctx_t *ctx)
+{
+    const char *others;
+
+    if (ctx->db->dialect != NMDM_MYSQL) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_ask(ctx, &others, nmdm_dialect_prefixed(
+        ctx->pool,
+        "SELECT COUNT(*) FROM information_schema.columns"
+        " WHERE table_schema = DATABASE()"
+        "   AND table_name IN ('devices', 'users', 'command_results')"
+        "   AND column_name IN ('authenticate', 'token_update',"
+        "                       'user_authenticate',"
+        "                       'user_authenticate_digest', 'result')"
+        "   AND character_set_name <> 'utf8mb4'",
+        ctx->lender->prefix)));
+    if (atoi(others)) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0812)
+                 "-: NanoMDM's tables are not of character set utf8mb4:"
+                 " property lists are stored with character references for"
+                 " what is not ASCII, and a user whose name does not fit"
+                 " cannot enroll. For each table: SET foreign_key_checks = 0;"
+                 " ALTER TABLE ... CONVERT TO CHARACTER SET utf8mb4; then"
+                 " restart gracefully");
+    }
+    apr_atomic_set32(&ctx->lender->schema->only_ascii, atoi(others) != 0);
+    return NULL;
+}
+
 static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_schema_state_t *state = ctx->lender->schema;
@@ -487,6 +520,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
+    NMDM_TRY(learn_characters(ctx));
     NMDM_TRY(read_version(ctx, &version));
     if (version < NMDM_SCHEMA_VERSION
         && !UPGRADES[version][ctx->db->dialect]) {
@@ -543,4 +577,9 @@ int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)
 {
     return apr_atomic_read32(&ctx->lender->schema->version)
         >= NMDM_SCHEMA_VERSION;
+}
+
+int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)
+{
+    return apr_atomic_read32(&ctx->lender->schema->only_ascii) != 0;
 }

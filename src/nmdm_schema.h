@@ -26,4 +26,7 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
 /* Whether the database has the whole additive part, as far as is known. */
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx);
 
+/* Whether property lists' columns may lack characters beyond ASCII. */
+int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);
+
 #endif /* NMDM_SCHEMA_H */

@@ -2,6 +2,7 @@
 /* nmdm_store.c -- certificates, enrollments and tokens in the database. */
 
 #include "nmdm_store.h"
+#include "nmdm_convert.h"
 #include "nmdm_db.h"
 #include "nmdm_redact.h"
 #include "nmdm_schema.h"
@@ -121,9 +122,15 @@ nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                           NMDM_ARGS(id, pem,
                                     or_empty(msg->u.authenticate
                                                  .serial_number),
-                                    msg->text)));
+                                    nmdm_store_xml(ctx, msg->text))));
     NMDM_TRY(nmdm_queue_clear(ctx, id));
     return nmdm_db_exec(ctx, NULL, STMT_DEVICE_DISABLE, NMDM_ARGS(id));
+}
+
+const char *nmdm_store_xml(const nmdm_ctx_t *ctx, const char *text)
+{
+    return nmdm_schema_is_ascii(ctx) ? nmdm_convert_to_ascii(ctx->pool, text)
+                                     : text;
 }
 
 const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
@@ -135,7 +142,7 @@ const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
     if (nmdm_seal_is_on(ctx->policy->seal)) {
         bytes = nmdm_redact_remove(ctx->pool, bytes, SECRETS);
     }
-    return bytes.len ? bytes.data : text;
+    return nmdm_store_xml(ctx, bytes.len ? bytes.data : text);
 }
 
 /* An absent unlock token never erases the one that is known: a device sends
@@ -236,7 +243,7 @@ nmdm_err_t *nmdm_store_user_authenticate(nmdm_ctx_t *ctx,
                         NMDM_ARGS(who->id, who->device_id,
                                   or_empty(msg->user_short_name),
                                   or_empty(msg->user_long_name),
-                                  msg->text));
+                                  nmdm_store_xml(ctx, msg->text)));
 }
 
 nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,

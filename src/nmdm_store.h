@@ -41,8 +41,12 @@ nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
  * empties their queues (behaviour specification 2.4). */
 nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
 
-/* A TokenUpdate as it is stored: where secrets are sealed, without the unlock
- * token, which has a column of its own. */
+/* A property list as the database can hold it: with character references where
+ * its tables do not have all characters. */
+const char *nmdm_store_xml(const nmdm_ctx_t *ctx, const char *text);
+
+/* A TokenUpdate likewise; where secrets are sealed, without the unlock token:
+ * that has a column of its own. */
 const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
                                          const char *text);
 

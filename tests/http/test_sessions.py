@@ -4,12 +4,13 @@ sessions begin must not matter."""
 
 import contextlib
 import datetime
+import plistlib
 
 import pytest
 
 from conftest import Harness, new_database
 from device import Operator, command
-from system import run
+from system import ROOT, run
 from tables import result
 
 NAME = "Zoë 💻 日本"
@@ -99,6 +100,35 @@ def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
     assert owner.acknowledge(uuid, Note=NAME).status == 200
     stored = result(database, owner, uuid)
     assert stored.status == "Acknowledged" and NAME in stored.result
+
+
+@pytest.mark.parametrize("characters", ["latin1", "utf8mb3"])
+def test_characters_that_tables_lack(program, httpd, device, expect_log,
+                                     characters, tmp_path):
+    """NanoMDM's tables have the character set of their database."""
+    if program.kind != "mysql":
+        pytest.skip("all tables have all characters")
+    script = tmp_path / "nanomdm.sql"
+    tables, _, _ = (ROOT / "tests/data/nanomdm-mysql.sql").read_text(
+    ).partition("INSERT INTO")
+    script.write_text(tables.replace("utf8mb4 COLLATE utf8mb4_general_ci",
+                                     characters))
+    database = program.fresh(script)
+    expect_log("nanomdm:warn", "NMDM0812")
+    mac = device(httpd(database, extra_server="NanoMDMSchema auto"))
+    assert mac.authenticate(DeviceName=NAME).status == 200
+    assert mac.token_update(Note=NAME).status == 200
+    with contextlib.closing(Operator(mac.server)) as steward:
+        uuid, plist = command()
+        assert steward.enqueue(mac.id, plist).status == 200
+    assert mac.acknowledge(uuid, Note=NAME).status == 200
+    (authenticate, update), = database.query(
+        "SELECT authenticate, token_update FROM devices WHERE id = %s",
+        mac.id)
+    assert plistlib.loads(authenticate.encode())["DeviceName"] == NAME
+    stored = result(database, mac, uuid).result
+    for text in update, stored:
+        assert plistlib.loads(text.encode())["Note"] == NAME
 
 
 def page(steward, owner, cursor):

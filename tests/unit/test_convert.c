@@ -126,6 +126,23 @@ static void what_is_converted_outlives_the_work(void **state)
        "{\"p\":{\"a\":\"x\"}}");
 }
 
+static void what_is_not_ascii_becomes_a_reference(void **state)
+{
+    const char *plain = "<string>a &amp; b</string>";
+    const char *section = "<string><![CDATA[\303\253]]></string>";
+
+    IS(nmdm_convert_to_ascii(*state, "<key>Zo\303\253</key>\302\200"),
+       "<key>Zo&#235;</key>&#128;");
+    IS(nmdm_convert_to_ascii(*state, "\337\277\340\240\200\347\223\234"),
+       "&#2047;&#2048;&#29916;");
+    IS(nmdm_convert_to_ascii(*state, "\357\277\275\360\237\222\273"
+                                     "\364\217\277\277"),
+       "&#65533;&#128187;&#1114111;");
+    assert_ptr_equal(nmdm_convert_to_ascii(*state, plain), plain);
+    assert_ptr_equal(nmdm_convert_to_ascii(*state, section), section);
+    IS(nmdm_convert_to_ascii(*state, ""), "");
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -137,6 +154,7 @@ int main(void)
         TEST(nesting_is_bounded_as_for_all_property_lists),
         TEST(values_are_counted),
         TEST(what_is_converted_outlives_the_work),
+        TEST(what_is_not_ascii_becomes_a_reference),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
