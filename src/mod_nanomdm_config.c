@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-APLOG_USE_MODULE(nanomdm);
-
 #define DEFAULT_MAX_BODY 33554432
 #define DEFAULT_PUSH_URL "https://api.push.apple.com"
 #define DEFAULT_PUSH_EXPIRATION 604800

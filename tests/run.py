@@ -25,7 +25,7 @@ POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 # Programs of ours, the documents and the harness, not the module in httpd.
 NOT_OF_HTTPD = ("bench", "documents", "fault_run", "harness", "import",
                 "package", "takeover", "tools")
-THREADED = "apns", "client", "seen", "daily", "limit", "wal"
+THREADED = "apns", "bell", "client", "seen", "daily", "limit", "wal"
 PYTHON = "/usr/bin/python3"
 
 
