@@ -4,7 +4,7 @@
 #ifndef MOD_NANOMDM_H
 #define MOD_NANOMDM_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_figures.h"
 #include "nmdm_push.h"
 #include "nmdm_schema.h"

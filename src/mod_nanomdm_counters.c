@@ -3,7 +3,7 @@
  * requests counted at their end, a section of mod_status. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 
 #include <apr_optional.h>
 #include <apr_optional_hooks.h>

@@ -3,7 +3,7 @@
  * statements to run; how long they wait while the database is away. */
 
 #include "mod_nanomdm_child.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 /* mod_dbd.h does not include what it needs; nmdm_db.h did. */
 #include <mod_dbd.h>

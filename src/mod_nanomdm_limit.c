@@ -2,8 +2,8 @@
 /* mod_nanomdm_limit.c -- NanoMDMRateLimit: how often a device may come. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_count.h"
-#include "nmdm_limit.h"
+#include "base/counters.h"
+#include "base/rate_limit.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -3,7 +3,7 @@
  * of Prometheus. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 
 #include <apr_strings.h>
 

@@ -5,8 +5,8 @@
  * What a device or an operator may have chosen goes through esc(). */
 
 #include "mod_nanomdm.h"
-#include "nmdm_count.h"
-#include "nmdm_time.h"
+#include "base/counters.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 

@@ -8,7 +8,7 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_redact.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_webhook.h"
 
 #include <apr_atomic.h>

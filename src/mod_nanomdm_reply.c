@@ -4,7 +4,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>

@@ -7,7 +7,7 @@
  * and only after a second without one it goes back to mod_dbd. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_thread_mutex.h>
 

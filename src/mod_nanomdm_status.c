@@ -5,10 +5,10 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 #include "nmdm_db.h"
 #include "nmdm_json.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_network_io.h>
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
  * seals what is not sealed yet. */
 
 #include "mod_nanomdm_child.h"
-#include "nmdm_bell.h"
+#include "base/cond.h"
 #include "nmdm_retention.h"
 #include "nmdm_store.h"
 #include "nmdm_sweep.h"

@@ -8,7 +8,7 @@
 #include "nmdm_order.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_wake.h"
 
 #include <apr_hash.h>

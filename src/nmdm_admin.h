@@ -4,7 +4,7 @@
 #ifndef NMDM_ADMIN_H
 #define NMDM_ADMIN_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_json.h"
 #include "nmdm_store.h"
 

@@ -5,7 +5,7 @@
 #ifndef NMDM_BREAKER_H
 #define NMDM_BREAKER_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Lives as long as p; any number of threads may use it. */
 nmdm_err_t *nmdm_breaker_create(nmdm_breaker_t **out, apr_pool_t *p);

@@ -9,7 +9,7 @@
  * deadline of what it asked for. */
 
 #include "nmdm_client.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_transfer.h"
 
 #include <apr_hash.h>

@@ -4,7 +4,7 @@
 #ifndef NMDM_CMS_H
 #define NMDM_CMS_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* The signer of a detached CMS signature over body, Mdm-Signature's value
  * being the base64 text (behaviour specification 1.7 A; Apple's "Pass an

@@ -4,7 +4,7 @@
 #ifndef NMDM_CONVERT_H
 #define NMDM_CONVERT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_json.h"
 
 /* Adds a property list to a JSON object, under key: data as base64, dates as

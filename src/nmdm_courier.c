@@ -6,10 +6,10 @@
  * and gives every receiver its turn. It holds no connection while it waits. */
 
 #include "nmdm_courier.h"
-#include "nmdm_bell.h"
+#include "base/cond.h"
 #include "nmdm_crypto.h"
 #include "nmdm_receiver.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_ring.h>
 #include <apr_strings.h>

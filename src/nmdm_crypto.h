@@ -5,7 +5,7 @@
 #ifndef NMDM_CRYPTO_H
 #define NMDM_CRYPTO_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 struct ssl_st;
 struct ssl_ctx_st;

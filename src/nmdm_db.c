@@ -6,9 +6,9 @@
  * the database to everybody, and none survives a PostgreSQL reconnect. */
 
 #include "nmdm_db.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 #include "nmdm_fault.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_wal.h"
 
 #include <apr_atomic.h>

@@ -4,7 +4,7 @@
 #ifndef NMDM_DB_H
 #define NMDM_DB_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_sql.h"
 
 #include <apr_dbd.h>

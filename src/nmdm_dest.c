@@ -7,7 +7,7 @@
  * tried again. A push that has an outcome is in none. */
 
 #include "nmdm_dest.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_date.h>
 #include <apr_general.h>

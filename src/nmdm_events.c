@@ -7,7 +7,7 @@
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_outbox.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

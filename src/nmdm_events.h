@@ -5,7 +5,7 @@
 #ifndef NMDM_EVENTS_H
 #define NMDM_EVENTS_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Events in the order of their ids. `state` is "dead" or "pending", NULL for
  * dead; `limit` a number up to 100, NULL for that; `cursor` an id, after which

@@ -5,7 +5,7 @@
 #ifndef NMDM_EXCHANGE_H
 #define NMDM_EXCHANGE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct {
     /* set by the caller */

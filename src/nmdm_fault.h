@@ -5,7 +5,7 @@
 #ifndef NMDM_FAULT_H
 #define NMDM_FAULT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* The last error of the connection that ctx holds, with its `retry`. what:
  * the name or the text of what failed; rv: what apr_dbd returned for it. */

@@ -7,7 +7,7 @@
 #include "nmdm_db.h"
 #include "nmdm_outbox.h"
 #include "nmdm_schema.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_x509.h"
 
 #include <apr_strings.h>

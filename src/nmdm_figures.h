@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     apr_time_t counted_at;
-    nmdm_amount_t enabled[NMDM_FIGURES_TYPES];  /* in the order of nmdm.h */
+    nmdm_amount_t enabled[NMDM_FIGURES_TYPES];  /* in the order of base/context.h */
     /* Of all enrollments, if more than were counted: what the database takes
      * their number to be; else 0. */
     apr_int64_t estimate;

@@ -4,7 +4,7 @@
 #ifndef NMDM_JSON_H
 #define NMDM_JSON_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct nmdm_json_t nmdm_json_t;
 

@@ -5,7 +5,7 @@
 #ifndef NMDM_LEDGER_H
 #define NMDM_LEDGER_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_page.h"
 
 /* Each fills in *reply with JSON, or leaves it without a body, and *status

@@ -6,7 +6,7 @@
 #ifndef NMDM_MESSAGE_H
 #define NMDM_MESSAGE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct {
     const char *serial_number;          /* or NULL */

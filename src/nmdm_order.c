@@ -5,7 +5,7 @@
 #include "nmdm_order.h"
 #include "nmdm_crypto.h"
 #include "nmdm_plist.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 

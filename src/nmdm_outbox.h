@@ -9,7 +9,7 @@
 #ifndef NMDM_OUTBOX_H
 #define NMDM_OUTBOX_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Seconds a lease holds unless it is renewed, and those after which a try that
  * fails is the last; both stand in nmdm_sql.c as well. */

@@ -4,7 +4,7 @@
 #ifndef NMDM_PAGE_H
 #define NMDM_PAGE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 #define NMDM_PAGE_USUAL 100
 #define NMDM_PAGE_MOST 1000

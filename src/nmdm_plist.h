@@ -4,7 +4,7 @@
 #ifndef NMDM_PLIST_H
 #define NMDM_PLIST_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Deeper nesting is refused. Apple's messages need about eight. */
 #define NMDM_PLIST_DEPTH 64

@@ -3,7 +3,7 @@
 
 #include "nmdm_push.h"
 #include "nmdm_json.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 

@@ -9,7 +9,7 @@
 #include "nmdm_db.h"
 #include "nmdm_json.h"
 #include "nmdm_store.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_escape.h>
 #include <apr_lib.h>

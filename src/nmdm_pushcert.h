@@ -4,7 +4,7 @@
 #ifndef NMDM_PUSHCERT_H
 #define NMDM_PUSHCERT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Each fills in *reply and *status, also when it returns an error, which is
  * for the log. */

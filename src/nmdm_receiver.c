@@ -9,7 +9,7 @@
 #include "nmdm_client.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

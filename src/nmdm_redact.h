@@ -4,7 +4,7 @@
 #ifndef NMDM_REDACT_H
 #define NMDM_REDACT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* The document with the values of these keys (a NULL-terminated list), at any
  * depth, replaced: data by <data>cmVkYWN0ZWQ=</data>, all else by

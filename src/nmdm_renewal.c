@@ -7,7 +7,7 @@
  * device that was erased and is being set up again. */
 
 #include "nmdm_renewal.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_store.h"

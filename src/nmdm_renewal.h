@@ -7,7 +7,7 @@
 #ifndef NMDM_RENEWAL_H
 #define NMDM_RENEWAL_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_message.h"
 
 /* Keeps an Authenticate, when its device is known and enrolled. *is_staged is

@@ -8,10 +8,10 @@
  * report. */
 
 #include "nmdm_retention.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_view.h"
 
 #include <apr_atomic.h>

@@ -5,7 +5,7 @@
 #ifndef NMDM_RETENTION_H
 #define NMDM_RETENTION_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct {
     int days;                   /* kept at least so long */

@@ -10,7 +10,7 @@
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
 #include "nmdm_json.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_view.h"
 #include "nmdm_x509.h"
 

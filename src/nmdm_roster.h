@@ -4,7 +4,7 @@
 #ifndef NMDM_ROSTER_H
 #define NMDM_ROSTER_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_page.h"
 
 /* Both fill in *reply with JSON and *status with the HTTP status, also when

@@ -4,7 +4,7 @@
 #ifndef NMDM_SCHEMA_H
 #define NMDM_SCHEMA_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
  * as NanoMDM makes it, without our additive part; an older version is done

@@ -14,7 +14,7 @@
 #ifndef NMDM_SEAL_H
 #define NMDM_SEAL_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Which key has sealed a value shows in its first so many bytes. */
 #define NMDM_SEAL_HEAD 39

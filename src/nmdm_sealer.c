@@ -12,12 +12,12 @@
 
 #include "nmdm_sealer.h"
 #include "nmdm_crypto.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
 #include "nmdm_store.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

@@ -5,7 +5,7 @@
 #ifndef NMDM_SEALER_H
 #define NMDM_SEALER_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* How far one child has come; used by one thread. */
 typedef struct nmdm_sealer_t nmdm_sealer_t;

@@ -4,7 +4,7 @@
 #ifndef NMDM_SEEN_H
 #define NMDM_SEEN_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Remembers up to NMDM_SEEN_MOST ids, each once; further ones are forgotten.
  * A child takes them about once a second. */

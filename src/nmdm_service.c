@@ -11,7 +11,7 @@
 #include "nmdm_seen.h"
 #include "nmdm_store.h"
 #include "nmdm_teller.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 

@@ -4,7 +4,7 @@
 #ifndef NMDM_SERVICE_H
 #define NMDM_SERVICE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Both need ctx->cert, the verified identity, or for a check-in
  * ctx->is_migration, and fill in ctx->story and *reply. The connection to the

@@ -6,7 +6,7 @@
 #ifndef NMDM_STORE_H
 #define NMDM_STORE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_crypto.h"
 #include "nmdm_message.h"
 

@@ -8,7 +8,7 @@
 
 #include "nmdm_sweep.h"
 #include "nmdm_crypto.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_store.h"

@@ -4,7 +4,7 @@
 #ifndef NMDM_SWEEP_H
 #define NMDM_SWEEP_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Pushes again to enrollments that have a command waiting and were not heard
  * of since their last push, a hundred at most, and forgets those that were

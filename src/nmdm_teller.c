@@ -10,7 +10,7 @@
 #include "nmdm_courier.h"
 #include "nmdm_db.h"
 #include "nmdm_outbox.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 #include "nmdm_webhook.h"
 
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
 #ifndef NMDM_TRUST_H
 #define NMDM_TRUST_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Trust anchors and intermediates, and the verdicts already reached. Safe to
  * share between threads. */

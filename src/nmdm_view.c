@@ -5,7 +5,7 @@
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -4,13 +4,13 @@
 #include "nmdm_wake.h"
 #include "nmdm_apns.h"
 #include "nmdm_breaker.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 #include "nmdm_crypto.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

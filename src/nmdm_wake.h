@@ -4,7 +4,7 @@
 #ifndef NMDM_WAKE_H
 #define NMDM_WAKE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* What became of the push to one enrollment. */
 typedef struct {

@@ -4,7 +4,7 @@
 #ifndef NMDM_WAL_H
 #define NMDM_WAL_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Lives as long as p; any number of threads may use it. */
 nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p);

@@ -8,7 +8,7 @@
 #ifndef NMDM_WIRE_H
 #define NMDM_WIRE_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 #include <apr_network_io.h>
 #include <apr_poll.h>

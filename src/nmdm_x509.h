@@ -4,7 +4,7 @@
 #ifndef NMDM_X509_H
 #define NMDM_X509_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 struct asn1_string_st;
 struct bio_st;

@@ -4,7 +4,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 #include <apr_general.h>
 #include <apr_strings.h>

@@ -15,7 +15,7 @@ FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize-recover=undefined -Itests/fuzz
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
-                  $(sort $(wildcard src/nmdm*.c)))
+                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/nmdm*.c src/*/*.c))))
 FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 
@@ -40,7 +40,7 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(FUZZ_SHARED) \
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
 	    -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
 
-$(FUZZ_BUILD)/core/%.o: src/%.c $(wildcard src/*.h) $(SCHEMA)
+$(FUZZ_BUILD)/core/%.o: src/%.c $(HEADERS) $(SCHEMA)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) \
 	    -fsanitize=fuzzer-no-link -c -o $@ $<

@@ -38,7 +38,7 @@ def test_quiet_log_is_no_problem(watched):
 
 @pytest.mark.parametrize("line", [
     WARNING, "==1==ERROR: AddressSanitizer: heap-use-after-free",
-    "nmdm.c:1:2: runtime error: signed integer overflow"])
+    "base/context.c:1:2: runtime error: signed integer overflow"])
 def test_unannounced_line_is_a_problem_once(watched, line):
     harness, httpd = watched
     log(httpd, line)
@@ -60,12 +60,12 @@ def test_crashed_child_is_a_problem(watched):
 
 def test_a_crash_of_ours_is_not_forgiven(watched, monkeypatch):
     harness, httpd = watched
-    monkeypatch.setattr(httpd, "stack", lambda: "#0 f () at src/nmdm.c:1")
+    monkeypatch.setattr(httpd, "stack", lambda: "#0 f () at src/base/context.c:1")
     harness.announced = [Announcement(("exit signal",))]
     os.kill(httpd.children()[0], signal.SIGSEGV)
     httpd.wait_for_log("exit signal")
     problem, = harness.problems()
-    assert "src/nmdm.c" in problem
+    assert "src/base/context.c" in problem
 
 
 def test_announced_line_is_no_problem(watched):

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "nmdm.h"
+#include "base/context.h"
 #include "nmdm_db.h"
 #include "nmdm_trust.h"
 

@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "nmdm_apns.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>

@@ -2,8 +2,8 @@
 /* test_bell.c -- a lock and a condition, on the steady clock. */
 
 #include "support.h"
-#include "nmdm_bell.h"
-#include "nmdm_time.h"
+#include "base/cond.h"
+#include "base/time.h"
 
 #include <apr_thread_proc.h>
 

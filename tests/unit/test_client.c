@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "nmdm_client.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>

@@ -2,7 +2,7 @@
 /* test_count.c -- what happened, counted. */
 
 #include "support.h"
-#include "nmdm_count.h"
+#include "base/counters.h"
 
 #include <apr_strings.h>
 
@@ -80,7 +80,7 @@ static void each_value_of_each_family_has_a_place_of_its_own(void **state)
             }
         }
     }
-    /* CELLS of nmdm_count.c */
+    /* CELLS of base/counters.c */
     assert_true(n <= 160);
     assert_int_equal(nmdm_counters_since(counters), NOW);
 }

@@ -2,7 +2,7 @@
 /* test_daily.c -- what is done once a day for each name. */
 
 #include "support.h"
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

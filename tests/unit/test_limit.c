@@ -2,7 +2,7 @@
 /* test_limit.c -- how often a device may come. */
 
 #include "support.h"
-#include "nmdm_limit.h"
+#include "base/rate_limit.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

@@ -2,7 +2,7 @@
 /* test_time.c -- times as operators and databases write them. */
 
 #include "support.h"
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <string.h>
 

@@ -11,9 +11,10 @@ UNIT_CFLAGS  := -O1 -g -fPIC -fno-omit-frame-pointer $(UNIT_RUNTIME) \
                 -fno-sanitize-recover=undefined
 UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
 UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
-                  $(sort $(wildcard src/nmdm*.c)))
+                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/nmdm*.c src/*/*.c))))
 UNIT_EDGE    := $(patsubst %.c,$(UNIT_BUILD)/core/%.o, \
-                  mod_nanomdm.c $(notdir $(wildcard src/mod_nanomdm*.c)))
+                  mod_nanomdm.c \
+                  $(patsubst src/%,%,$(wildcard src/mod_nanomdm*.c src/httpd/*.c src/config/*.c)))
 UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
                   $(sort $(wildcard tests/unit/test_*.c)))
 # Linked in, so that a write beyond a piece of pool memory is found out.
@@ -28,7 +29,7 @@ check-unit: $(UNIT_PROGS)
 $(UNIT_BUILD)/test_%: $(UNIT_BUILD)/test_%.o $(UNIT_SHARED) $(UNIT_CORE)
 	$(CC) $(UNIT_RUNTIME) -o $@ $^ $(UNIT_LIBS)
 
-$(UNIT_BUILD)/core/%.o: src/%.c $(wildcard src/*.h) $(SCHEMA)
+$(UNIT_BUILD)/core/%.o: src/%.c $(HEADERS) $(SCHEMA)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
 
@@ -41,7 +42,7 @@ asan-module: mod_nanomdm-asan.so
 mod_nanomdm-asan.so: $(UNIT_CORE) $(UNIT_EDGE)
 	$(CC) -shared $(UNIT_RUNTIME) -o $@ $^ $(LIBS)
 
-$(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(wildcard src/*.h)
+$(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
 

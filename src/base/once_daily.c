@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_daily.c -- what is to be done once a day for each name. */
+/* once_daily.c -- what is to be done once a day for each name. */
 
-#include "nmdm_daily.h"
+#include "base/once_daily.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_limit.h -- how often a device may come: a bucket for each certificate
+/* rate_limit.h -- how often a device may come: a bucket for each certificate
  * and limit.
  *
  * The buckets live in memory that children share, of a size that never
@@ -9,7 +9,7 @@
 #ifndef NMDM_LIMIT_H
 #define NMDM_LIMIT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct nmdm_limit_t {
     apr_interval_time_t each;   /* between requests in the long run; 0: none */

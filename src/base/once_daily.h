@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_daily.h -- what is to be done once a day for each name, in this
+/* once_daily.h -- what is to be done once a day for each name, in this
  * child. */
 
 #ifndef NMDM_DAILY_H
 #define NMDM_DAILY_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* Lives as long as p; any number of threads may use it. */
 nmdm_err_t *nmdm_daily_create(nmdm_daily_t **out, apr_pool_t *p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_time.c -- times as operators and databases write them; the clock that
+/* time.c -- times as operators and databases write them; the clock that
  * nobody sets. */
 
-#include "nmdm_time.h"
+#include "base/time.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_limit.c -- how often a device may come: a bucket for each certificate
+/* rate_limit.c -- how often a device may come: a bucket for each certificate
  * and limit.
  *
  * A bucket is one time, that at which it will be full again: each request
@@ -7,7 +7,7 @@
  * the whole bucket costs. So there is nothing to refill, and an addition by
  * compare-and-swap is the only lock. */
 
-#include "nmdm_limit.h"
+#include "base/rate_limit.h"
 
 #include <apr_atomic.h>
 

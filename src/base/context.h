@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm.h -- the vocabulary: errors, bytes, ids, policy, context, reply. */
+/* context.h -- the vocabulary: errors, bytes, ids, policy, context, reply. */
 
 #ifndef NMDM_H
 #define NMDM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm.c -- the vocabulary: errors, bytes, text. */
+/* context.c -- the vocabulary: errors, bytes, text. */
 
-#include "nmdm.h"
+#include "base/context.h"
 
 #include <apr_base64.h>
 #include <apr_escape.h>

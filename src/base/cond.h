@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_bell.h -- a lock, and a condition of what it guards whose patience is
+/* cond.h -- a lock, and a condition of what it guards whose patience is
  * measured on the steady clock. APR's is measured on that of the machine: once
  * somebody sets it back by an hour, who waits for a second waits an hour. */
 
 #ifndef NMDM_BELL_H
 #define NMDM_BELL_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef struct nmdm_bell_t nmdm_bell_t;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_count.c -- what happened, counted by all children together.
+/* counters.c -- what happened, counted by all children together.
  *
  * Counting is an atomic addition. Once a minute all counters are copied, so
  * that the last hour is a difference. Different devices are counted by
  * sketches (HyperLogLog): 2 KiB for each five minutes and each hour, however
  * many devices there are. */
 
-#include "nmdm_count.h"
+#include "base/counters.h"
 
 #include <apr_atomic.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_count.h -- what happened, counted by all children together.
+/* counters.h -- what happened, counted by all children together.
  *
  * Counters live in memory that children share. They have names from fixed
  * lists, so that no device or operator can make more of them. */
@@ -7,7 +7,7 @@
 #ifndef NMDM_COUNT_H
 #define NMDM_COUNT_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 typedef enum {
     NMDM_COUNT_REQUESTS,        /* by handler and class of status */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_time.h -- times as operators and databases write them; the clock that
+/* time.h -- times as operators and databases write them; the clock that
  * nobody sets. */
 
 #ifndef NMDM_TIME_H
 #define NMDM_TIME_H
 
-#include "nmdm.h"
+#include "base/context.h"
 
 /* A time to compare with others of this clock alone: it does not move when
  * somebody sets that of the machine. */

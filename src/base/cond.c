@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_bell.c -- a lock and a condition, on the steady clock. */
+/* cond.c -- a lock and a condition, on the steady clock. */
 
-#include "nmdm_bell.h"
-#include "nmdm_time.h"
+#include "base/cond.h"
+#include "base/time.h"
 
 #include <pthread.h>
 #include <time.h>
