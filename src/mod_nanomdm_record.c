@@ -7,7 +7,7 @@
  * those of all threads and children stay apart. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_redact.h"
+#include "codec/redact.h"
 #include "base/time.h"
 #include "nmdm_webhook.h"
 

@@ -7,7 +7,7 @@
 #include "nmdm_admin.h"
 #include "base/counters.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "base/time.h"
 
 #include <apr_network_io.h>

@@ -3,7 +3,7 @@
  * devices are answered with. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_message.h"
 #include "nmdm_order.h"
 #include "nmdm_push.h"

@@ -5,7 +5,7 @@
 #define NMDM_ADMIN_H
 
 #include "base/context.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_store.h"
 
 /* Each fills in *reply with JSON and *status with the HTTP status, also when

@@ -5,7 +5,7 @@
 #include "nmdm_admin.h"
 #include "nmdm_courier.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_outbox.h"
 #include "base/time.h"
 

@@ -7,9 +7,9 @@
 
 #include "nmdm_ledger.h"
 #include "nmdm_admin.h"
-#include "nmdm_convert.h"
+#include "codec/plist_json.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "base/time.h"
 #include "nmdm_view.h"
 

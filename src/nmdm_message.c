@@ -3,7 +3,7 @@
  * enrollment id. */
 
 #include "nmdm_message.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

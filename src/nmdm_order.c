@@ -4,7 +4,7 @@
 
 #include "nmdm_order.h"
 #include "nmdm_crypto.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 #include "base/time.h"
 
 #include <apr_strings.h>

@@ -5,7 +5,7 @@
 #ifndef NMDM_ORDER_H
 #define NMDM_ORDER_H
 
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_store.h"
 
 /* The property list of a command given in MicroMDM's JSON: keys that MicroMDM

@@ -2,7 +2,7 @@
 /* nmdm_push.c -- APNs requests and outcomes, without the network. */
 
 #include "nmdm_push.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "base/time.h"
 
 #include <apr_strings.h>

@@ -7,7 +7,7 @@
 #include "nmdm_client.h"
 #include "nmdm_crypto.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_store.h"
 #include "base/time.h"
 

@@ -9,7 +9,7 @@
 #include "nmdm_roster.h"
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "base/time.h"
 #include "nmdm_view.h"
 #include "nmdm_x509.h"

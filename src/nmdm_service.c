@@ -6,7 +6,7 @@
 #include "nmdm_db.h"
 #include "nmdm_dm.h"
 #include "nmdm_message.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 #include "nmdm_renewal.h"
 #include "nmdm_seen.h"
 #include "nmdm_store.h"

@@ -2,9 +2,9 @@
 /* nmdm_store.c -- certificates, enrollments and tokens in the database. */
 
 #include "nmdm_store.h"
-#include "nmdm_convert.h"
+#include "codec/plist_json.h"
 #include "nmdm_db.h"
-#include "nmdm_redact.h"
+#include "codec/redact.h"
 #include "nmdm_schema.h"
 #include "nmdm_seal.h"
 #include "nmdm_x509.h"

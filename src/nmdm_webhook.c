@@ -6,8 +6,8 @@
 
 #include "nmdm_webhook.h"
 #include "nmdm_crypto.h"
-#include "nmdm_json.h"
-#include "nmdm_redact.h"
+#include "codec/json.h"
+#include "codec/redact.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

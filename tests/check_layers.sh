@@ -33,7 +33,7 @@ printf '%s\n' "$includes" | awk '
         for (i in l2) layer[l2[i]] = 2
         for (i in l3) layer[l3[i]] = 3
         for (i in l4) layer[l4[i]] = 4
-        only["jansson.h"] = "src/nmdm_json.c"
+        only["jansson.h"] = "src/codec/json.c"
         only["curl/curl.h"] = "src/nmdm_transfer.c"
         only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
         only["apr_dbd.h"] = "src/nmdm_db.h"
@@ -67,9 +67,9 @@ printf '%s\n' "$includes" | awk '
                 && file !~ /^src\/nmdm_(crypto|cms|trust|x509|wire|seal)\.c$/)
             wrong(header " belongs to src/nmdm_crypto.c, nmdm_cms.c," \
                   " nmdm_trust.c, nmdm_x509.c, nmdm_wire.c or nmdm_seal.c")
-        if (header == "expat.h" && file != "src/nmdm_plist.c" \
-                && file != "src/nmdm_redact.c")
-            wrong(header " belongs to src/nmdm_plist.c or nmdm_redact.c")
+        if (header == "expat.h" && file != "src/codec/plist.c" \
+                && file != "src/codec/redact.c")
+            wrong(header " belongs to src/codec/plist.c or codec/redact.c")
         if (header in only && file != only[header])
             wrong(header " belongs to " only[header])
         if (header ~ /nanomdm|nmdm/) {

@@ -4,10 +4,10 @@
 #include "world.h"
 #include "nmdm_admin.h"
 #include "nmdm_events.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_ledger.h"
 #include "nmdm_order.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 #include "nmdm_roster.h"
 
 /* What was read is written so that it is read as the same. */

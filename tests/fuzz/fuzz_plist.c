@@ -2,8 +2,8 @@
 /* fuzz_plist.c -- any bytes as a property list. */
 
 #include "fuzz.h"
-#include "nmdm_convert.h"
-#include "nmdm_plist.h"
+#include "codec/plist_json.h"
+#include "codec/plist.h"
 
 static const char *const KEYS[] = {
     "MessageType", "UDID", "UserID", "UserShortName", "UserLongName",

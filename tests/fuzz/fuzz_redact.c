@@ -2,8 +2,8 @@
 /* fuzz_redact.c -- any bytes as a payload that secrets are taken out of. */
 
 #include "fuzz.h"
-#include "nmdm_plist.h"
-#include "nmdm_redact.h"
+#include "codec/plist.h"
+#include "codec/redact.h"
 
 static const char *const SECRETS[] = { "UnlockToken", "PushMagic", "Token",
                                        NULL };

@@ -2,8 +2,8 @@
 /* test_convert.c -- property lists as JSON. */
 
 #include "support.h"
-#include "nmdm_convert.h"
-#include "nmdm_plist.h"
+#include "codec/plist_json.h"
+#include "codec/plist.h"
 
 #include <apr_strings.h>
 

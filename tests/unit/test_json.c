@@ -2,7 +2,7 @@
 /* test_json.c -- JSON as operators get it. */
 
 #include "support.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 
 #include <string.h>
 

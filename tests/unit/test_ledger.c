@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "nmdm_admin.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_ledger.h"
 #include "nmdm_store.h"
 

@@ -2,7 +2,7 @@
 /* test_plist.c -- which property lists are read, and what of them is kept. */
 
 #include "support.h"
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 
 #include <apr_strings.h>
 

@@ -2,7 +2,7 @@
 /* test_redact.c -- what takes the place of secrets, and what stays. */
 
 #include "support.h"
-#include "nmdm_redact.h"
+#include "codec/redact.h"
 
 #include <apr_strings.h>
 

@@ -2,7 +2,7 @@
 /* test_roster.c -- who is enrolled. */
 
 #include "support.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_roster.h"
 
 #include <apr_strings.h>

@@ -2,7 +2,7 @@
 /* test_webhook.c -- events: parameters, JSON, signature. */
 
 #include "support.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 #include "nmdm_webhook.h"
 
 #include <apr_strings.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_json.h -- JSON for operators, in the form that NanoMDM gives it. */
+/* json.h -- JSON for operators, in the form that NanoMDM gives it. */
 
 #ifndef NMDM_JSON_H
 #define NMDM_JSON_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_json.c -- JSON; the only file that knows jansson. */
+/* json.c -- JSON; the only file that knows jansson. */
 
-#include "nmdm_json.h"
+#include "codec/json.h"
 
 #include <apr_strings.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_convert.c -- property lists as JSON, and as ASCII. */
+/* plist_json.c -- property lists as JSON, and as ASCII. */
 
-#include "nmdm_convert.h"
-#include "nmdm_plist.h"
+#include "codec/plist_json.h"
+#include "codec/plist.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_convert.h -- property lists as JSON, and as ASCII. */
+/* plist_json.h -- property lists as JSON, and as ASCII. */
 
 #ifndef NMDM_CONVERT_H
 #define NMDM_CONVERT_H
 
 #include "base/context.h"
-#include "nmdm_json.h"
+#include "codec/json.h"
 
 /* Adds a property list to a JSON object, under key: data as base64, dates as
  * RFC 3339, integers beyond 63 bits and reals that JSON cannot write as

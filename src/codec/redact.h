@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_redact.h -- property lists without their secrets. */
+/* redact.h -- property lists without their secrets. */
 
 #ifndef NMDM_REDACT_H
 #define NMDM_REDACT_H

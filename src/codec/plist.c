@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_plist.c -- property lists, read and written.
+/* plist.c -- property lists, read and written.
  *
  * What the network sends is read by a streaming parser that keeps the few
  * values a message needs. No tree is built: what is not wanted costs nothing
  * once it is read, nesting costs nothing, and a shared reference cannot
  * multiply. */
 
-#include "nmdm_plist.h"
+#include "codec/plist.h"
 
 #include <apr_cstr.h>
 #include <apr_hash.h>

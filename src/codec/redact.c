@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_redact.c -- property lists without their secrets.
+/* redact.c -- property lists without their secrets.
  *
  * Copied byte for byte but for the secrets, so that what is shown or stored is
- * what was sent. Form is not judged: nmdm_plist.c does that. */
+ * what was sent. Form is not judged: codec/plist.c does that. */
 
-#include "nmdm_redact.h"
+#include "codec/redact.h"
 
 #include <apr_lib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_plist.h -- property lists as devices and operators send them. */
+/* plist.h -- property lists as devices and operators send them. */
 
 #ifndef NMDM_PLIST_H
 #define NMDM_PLIST_H
