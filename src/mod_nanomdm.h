@@ -8,7 +8,7 @@
 #include "nmdm_figures.h"
 #include "nmdm_push.h"
 #include "nmdm_schema.h"
-#include "nmdm_trust.h"
+#include "crypto/trust.h"
 
 #include <apr_hash.h>
 #include <httpd.h>

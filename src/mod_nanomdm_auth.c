@@ -3,7 +3,7 @@
  * nanomdm-enrolled for devices at any Location. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_db.h"
 #include "nmdm_message.h"
 #include "nmdm_service.h"

@@ -3,7 +3,7 @@
  * at its start and ended in order. */
 
 #include "mod_nanomdm_child.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 #include "nmdm_wal.h"
 
 #include <string.h>

@@ -3,8 +3,8 @@
  * trusted proxy's header to a verified certificate. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_cms.h"
-#include "nmdm_crypto.h"
+#include "crypto/cms.h"
+#include "crypto/identity_cert.h"
 
 #include <apr_network_io.h>
 #include <apr_optional_hooks.h>

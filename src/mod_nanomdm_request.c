@@ -2,7 +2,7 @@
 /* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_dm.h"
 
 #include <apr_atomic.h>

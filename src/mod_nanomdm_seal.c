@@ -3,7 +3,7 @@
  * database. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 
 #include <apr_strings.h>
 

@@ -7,7 +7,7 @@
 
 #include "nmdm_courier.h"
 #include "base/cond.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_receiver.h"
 #include "base/time.h"
 

@@ -3,7 +3,7 @@
  * network. */
 
 #include "nmdm_dm.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -8,7 +8,7 @@
 #include "nmdm_outbox.h"
 #include "nmdm_schema.h"
 #include "base/time.h"
-#include "nmdm_x509.h"
+#include "crypto/x509.h"
 
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>

@@ -3,7 +3,7 @@
  * terms it is queued. */
 
 #include "nmdm_order.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "codec/plist.h"
 #include "base/time.h"
 

@@ -5,7 +5,7 @@
 #include "nmdm_pushcert.h"
 #include "nmdm_admin.h"
 #include "nmdm_client.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_db.h"
 #include "codec/json.h"
 #include "nmdm_store.h"

@@ -7,7 +7,7 @@
 
 #include "nmdm_receiver.h"
 #include "nmdm_client.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_db.h"
 #include "base/time.h"
 

@@ -11,7 +11,7 @@
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
 #include "nmdm_store.h"
-#include "nmdm_x509.h"
+#include "crypto/x509.h"
 
 static const char *pem_of(nmdm_ctx_t *ctx)
 {

@@ -12,7 +12,7 @@
 #include "codec/json.h"
 #include "base/time.h"
 #include "nmdm_view.h"
-#include "nmdm_x509.h"
+#include "crypto/x509.h"
 
 #include <apr_hash.h>
 #include <apr_lib.h>

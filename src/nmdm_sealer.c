@@ -11,11 +11,11 @@
  * nothing that a device sends meanwhile is lost. */
 
 #include "nmdm_sealer.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 #include "nmdm_store.h"
 #include "base/time.h"
 

@@ -6,8 +6,8 @@
 #include "nmdm_db.h"
 #include "codec/redact.h"
 #include "nmdm_schema.h"
-#include "nmdm_seal.h"
-#include "nmdm_x509.h"
+#include "crypto/seal.h"
+#include "crypto/x509.h"
 
 #include <apr_strings.h>
 

@@ -7,7 +7,7 @@
 #define NMDM_STORE_H
 
 #include "base/context.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_message.h"
 
 /* ---- nmdm_store.c: certificate associations ---- */

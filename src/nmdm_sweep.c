@@ -7,7 +7,7 @@
  * only the last one for a device that is away. */
 
 #include "nmdm_sweep.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"

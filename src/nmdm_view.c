@@ -4,7 +4,7 @@
 #include "nmdm_view.h"
 #include "nmdm_db.h"
 #include "nmdm_schema.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 #include "base/time.h"
 
 #include <apr_hash.h>

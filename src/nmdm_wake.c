@@ -5,7 +5,7 @@
 #include "nmdm_apns.h"
 #include "nmdm_breaker.h"
 #include "base/counters.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "base/once_daily.h"
 #include "nmdm_db.h"
 #include "nmdm_push.h"

@@ -5,7 +5,7 @@
  * (behaviour specification 5.2). */
 
 #include "nmdm_webhook.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "codec/json.h"
 #include "codec/redact.h"
 

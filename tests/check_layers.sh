@@ -65,8 +65,8 @@ printf '%s\n' "$includes" | awk '
         }
         if (header ~ /^openssl\// \
                 && file !~ /^src\/nmdm_(crypto|cms|trust|x509|wire|seal)\.c$/)
-            wrong(header " belongs to src/nmdm_crypto.c, nmdm_cms.c," \
-                  " nmdm_trust.c, nmdm_x509.c, nmdm_wire.c or nmdm_seal.c")
+            wrong(header " belongs to src/crypto/identity_cert.c, crypto/cms.c," \
+                  " crypto/trust.c, crypto/x509.c, nmdm_wire.c or crypto/seal.c")
         if (header == "expat.h" && file != "src/codec/plist.c" \
                 && file != "src/codec/redact.c")
             wrong(header " belongs to src/codec/plist.c or codec/redact.c")

@@ -98,7 +98,7 @@ def encoded(value):
     return value.encode() if isinstance(value, str) else value
 
 
-# ---- Secrets that NanoMDMStorageKey has sealed (src/nmdm_seal.h) ----
+# ---- Secrets that NanoMDMStorageKey has sealed (src/crypto/seal.h) ----
 
 SEALED = "-----NANOMDM SEALED 1 "
 NONCE = 12                    # bytes

@@ -2,7 +2,7 @@
 /* fuzz_pem.c -- any bytes as an upload of a push certificate. */
 
 #include "fuzz.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

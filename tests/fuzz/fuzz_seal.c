@@ -3,7 +3,7 @@
  * secret to be sealed. */
 
 #include "fuzz.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 
 static nmdm_seal_t *KEYS;
 

@@ -7,7 +7,7 @@
  *   B   the value of Mdm-Signature itself, for an empty body */
 
 #include "trust.h"
-#include "nmdm_cms.h"
+#include "crypto/cms.h"
 
 static void fuzz_signer(apr_pool_t *p, const char *base64, nmdm_bytes_t body)
 {

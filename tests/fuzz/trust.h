@@ -6,9 +6,9 @@
 #define TRUST_H
 
 #include "fuzz.h"
-#include "nmdm_crypto.h"
-#include "nmdm_trust.h"
-#include "nmdm_x509.h"
+#include "crypto/identity_cert.h"
+#include "crypto/trust.h"
+#include "crypto/x509.h"
 
 #include <apr_file_io.h>
 

@@ -4,7 +4,7 @@
 #include "support.h"
 
 #include "nmdm_admin.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_message.h"
 #include "nmdm_schema.h"
 #include "nmdm_wal.h"

@@ -15,7 +15,7 @@
 
 #include "base/context.h"
 #include "nmdm_db.h"
-#include "nmdm_trust.h"
+#include "crypto/trust.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>

@@ -3,7 +3,7 @@
  * conformance cases of the behaviour specification. */
 
 #include "support.h"
-#include "nmdm_cms.h"
+#include "crypto/cms.h"
 
 #include <apr_strings.h>
 

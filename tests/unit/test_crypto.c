@@ -3,9 +3,9 @@
  * numbers in comments are conformance cases of the behaviour specification. */
 
 #include "support.h"
-#include "nmdm_crypto.h"
-#include "nmdm_trust.h"
-#include "nmdm_x509.h"
+#include "crypto/identity_cert.h"
+#include "crypto/trust.h"
+#include "crypto/x509.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

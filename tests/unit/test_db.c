@@ -2,7 +2,7 @@
 /* test_db.c -- units of work, repetition, and the schema. */
 
 #include "support.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_schema.h"
 #include "nmdm_store.h"
 

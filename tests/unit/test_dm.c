@@ -2,7 +2,7 @@
 /* test_dm.c -- declarative management: endpoints, request, answer. */
 
 #include "support.h"
-#include "nmdm_crypto.h"
+#include "crypto/identity_cert.h"
 #include "nmdm_dm.h"
 
 #include <apr_strings.h>

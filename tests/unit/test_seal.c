@@ -3,7 +3,7 @@
  * is stored, and how the whole database gets there. */
 
 #include "support.h"
-#include "nmdm_seal.h"
+#include "crypto/seal.h"
 #include "nmdm_sealer.h"
 #include "nmdm_store.h"
 
@@ -140,7 +140,7 @@ static void what_is_sealed_can_be_opened_in_its_place(void **state)
 }
 
 /* Made by Python's cryptography of these 12, 11 and 16 bytes, so that the form
- * and what is authenticated are as nmdm_seal.h says. */
+ * and what is authenticated are as crypto/seal.h says. */
 static void the_form_is_the_one_that_others_know(void **state)
 {
     static const char STORED[] = "-----NANOMDM SEALED 1 " ONE_ID

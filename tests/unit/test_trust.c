@@ -3,8 +3,8 @@
  * comments are conformance cases of the behaviour specification. */
 
 #include "support.h"
-#include "nmdm_crypto.h"
-#include "nmdm_trust.h"
+#include "crypto/identity_cert.h"
+#include "crypto/trust.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

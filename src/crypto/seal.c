@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_seal.c -- secrets of the database, sealed with NanoMDMStorageKey.
+/* seal.c -- secrets of the database, sealed with NanoMDMStorageKey.
  *
  * It calls OpenSSL itself, so that no other file ever holds the bytes of a
  * key. A random nonce of 96 bits is good for 2^32 secrets under one key, more
  * than devices will send in its life. */
 
-#include "nmdm_seal.h"
-#include "nmdm_crypto.h"
+#include "crypto/seal.h"
+#include "crypto/identity_cert.h"
 
 #include <apr_escape.h>
 #include <apr_lib.h>

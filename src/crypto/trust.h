@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_trust.h -- which certificates may be those of devices. */
+/* trust.h -- which certificates may be those of devices. */
 
 #ifndef NMDM_TRUST_H
 #define NMDM_TRUST_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_crypto.h -- digests, certificates as others bring them, push
+/* identity_cert.h -- digests, certificates as others bring them, push
  * certificates. */
 
 #ifndef NMDM_CRYPTO_H

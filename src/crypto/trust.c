@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_trust.c -- which certificates may be those of devices: chains judged,
+/* trust.c -- which certificates may be those of devices: chains judged,
  * and verdicts remembered. */
 
-#include "nmdm_trust.h"
-#include "nmdm_x509.h"
+#include "crypto/trust.h"
+#include "crypto/x509.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_cms.c -- Mdm-Signature: who signed a message. */
+/* cms.c -- Mdm-Signature: who signed a message. */
 
-#include "nmdm_cms.h"
-#include "nmdm_x509.h"
+#include "crypto/cms.h"
+#include "crypto/x509.h"
 
 #include <openssl/cms.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_cms.h -- Mdm-Signature: who signed a message. */
+/* cms.h -- Mdm-Signature: who signed a message. */
 
 #ifndef NMDM_CMS_H
 #define NMDM_CMS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_x509.h -- certificates in the hands of OpenSSL, and out of them. */
+/* x509.h -- certificates in the hands of OpenSSL, and out of them. */
 
 #ifndef NMDM_X509_H
 #define NMDM_X509_H

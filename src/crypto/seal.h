@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_seal.h -- secrets of the database, sealed with NanoMDMStorageKey.
+/* seal.h -- secrets of the database, sealed with NanoMDMStorageKey.
  *
  * Sealed text is one line that fits wherever the clear one does, since it
  * begins as the database wants a key in PEM to begin, and is ASCII:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_x509.c -- certificates in the hands of OpenSSL, and out of them. */
+/* x509.c -- certificates in the hands of OpenSSL, and out of them. */
 
-#include "nmdm_x509.h"
-#include "nmdm_crypto.h"
+#include "crypto/x509.h"
+#include "crypto/identity_cert.h"
 
 #include <apr_strings.h>
 

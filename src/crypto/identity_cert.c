@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_crypto.c -- digests and secrets, certificates as others bring them, and
+/* identity_cert.c -- digests and secrets, certificates as others bring them, and
  * push certificates. */
 
-#include "nmdm_crypto.h"
-#include "nmdm_x509.h"
+#include "crypto/identity_cert.h"
+#include "crypto/x509.h"
 
 #include <apr_escape.h>
 #include <apr_strings.h>
