@@ -5,7 +5,7 @@
 #include "mod_nanomdm.h"
 #include "crypto/identity_cert.h"
 #include "nmdm_db.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "nmdm_service.h"
 
 #include <ap_provider.h>

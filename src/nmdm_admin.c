@@ -4,7 +4,7 @@
 #include "nmdm_admin.h"
 #include "nmdm_db.h"
 #include "codec/json.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "nmdm_order.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"

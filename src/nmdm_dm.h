@@ -6,7 +6,7 @@
 #define NMDM_DM_H
 
 #include "nmdm_exchange.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 typedef struct nmdm_dm_conf_t {
     const char *url;            /* the base of all endpoints */

@@ -8,7 +8,7 @@
 #define NMDM_RENEWAL_H
 
 #include "base/context.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 /* Keeps an Authenticate, when its device is known and enrolled. *is_staged is
  * 0 when it is not, or when the database has no place for it: then nothing was

@@ -5,7 +5,7 @@
 #include "nmdm_client.h"
 #include "nmdm_db.h"
 #include "nmdm_dm.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "codec/plist.h"
 #include "nmdm_renewal.h"
 #include "nmdm_seen.h"

@@ -8,7 +8,7 @@
 
 #include "base/context.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 /* ---- nmdm_store.c: certificate associations ---- */
 

@@ -5,7 +5,7 @@
 #ifndef NMDM_TELLER_H
 #define NMDM_TELLER_H
 
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 /* What is told of one message, and whether it has been. */
 typedef struct {

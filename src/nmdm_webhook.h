@@ -5,7 +5,7 @@
 #define NMDM_WEBHOOK_H
 
 #include "nmdm_exchange.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 /* One receiver. */
 typedef struct nmdm_webhook_conf_t {

@@ -6,7 +6,7 @@
 #define MESSAGE_H
 
 #include "fuzz.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -5,7 +5,7 @@
 
 #include "nmdm_admin.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "nmdm_schema.h"
 #include "nmdm_wal.h"
 #include "nmdm_service.h"

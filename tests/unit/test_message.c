@@ -4,7 +4,7 @@
  * behaviour specification. */
 
 #include "support.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 
 #include <apr_strings.h>
 

@@ -2,7 +2,7 @@
 /* test_order.c -- commands in JSON, and terms. */
 
 #include "support.h"
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "nmdm_order.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_message.h -- check-ins and command reports: decode, and resolve the
+/* message.h -- check-ins and command reports: decode, and resolve the
  * enrollment id. Keys and types are Apple's ("Mobile Device Management:
  * Check-in"), their limits those of the database's columns. */
 

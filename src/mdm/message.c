@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_message.c -- check-ins and command reports: decode, and resolve the
+/* message.c -- check-ins and command reports: decode, and resolve the
  * enrollment id. */
 
-#include "nmdm_message.h"
+#include "mdm/message.h"
 #include "codec/plist.h"
 
 #include <apr_lib.h>
