@@ -7,7 +7,7 @@
 #include "base/context.h"
 #include "nmdm_figures.h"
 #include "nmdm_push.h"
-#include "nmdm_schema.h"
+#include "db/schema.h"
 #include "crypto/trust.h"
 
 #include <apr_hash.h>

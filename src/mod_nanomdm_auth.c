@@ -4,7 +4,7 @@
 
 #include "mod_nanomdm.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "mdm/message.h"
 #include "nmdm_service.h"
 

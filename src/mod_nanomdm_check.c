@@ -7,7 +7,7 @@
  * write. It all runs in check_config, hence for apachectl configtest too. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_dialect.h"
+#include "db/dialect.h"
 
 #include <apr_cstr.h>
 #include <apr_strings.h>

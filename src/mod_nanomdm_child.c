@@ -4,7 +4,7 @@
 
 #include "mod_nanomdm_child.h"
 #include "crypto/seal.h"
-#include "nmdm_wal.h"
+#include "db/sqlite_wal.h"
 
 #include <string.h>
 

@@ -12,7 +12,7 @@
 #include "base/counters.h"
 #include "nmdm_courier.h"
 #include "base/once_daily.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "nmdm_sealer.h"
 #include "nmdm_seen.h"
 

@@ -5,7 +5,7 @@
 #include "mod_nanomdm_child.h"
 #include "base/time.h"
 
-/* mod_dbd.h does not include what it needs; nmdm_db.h did. */
+/* mod_dbd.h does not include what it needs; db/db.h did. */
 #include <mod_dbd.h>
 
 #include <apr_optional.h>

@@ -3,7 +3,7 @@
 
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "base/time.h"
 
 #include <apr_strings.h>

@@ -6,7 +6,7 @@
 #include "mod_nanomdm.h"
 #include "nmdm_admin.h"
 #include "base/counters.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
 

@@ -2,7 +2,7 @@
 /* nmdm_admin.c -- what an operator may ask for: enqueue and push. */
 
 #include "nmdm_admin.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/json.h"
 #include "mdm/message.h"
 #include "nmdm_order.h"

@@ -4,7 +4,7 @@
 #include "nmdm_events.h"
 #include "nmdm_admin.h"
 #include "nmdm_courier.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/json.h"
 #include "nmdm_outbox.h"
 #include "base/time.h"

@@ -4,9 +4,9 @@
 
 #include "nmdm_figures.h"
 #include "nmdm_admin.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "nmdm_outbox.h"
-#include "nmdm_schema.h"
+#include "db/schema.h"
 #include "base/time.h"
 #include "crypto/x509.h"
 
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-/* Bounds, as they stand in nmdm_sql.c; of enrollments so many strides of a
+/* Bounds, as they stand in db/statements.c; of enrollments so many strides of a
  * thousand are taken for each type. */
 #define STRIDE 1000
 #define STRIDES 10

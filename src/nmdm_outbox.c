@@ -2,8 +2,8 @@
 /* nmdm_outbox.c -- the outbox of durable webhooks: put, lease, done, failed. */
 
 #include "nmdm_outbox.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
  *
  * Events of one device for one target go out in the order of their numbers,
  * one at a time: only the first may be leased, and a lease keeps everybody
- * else away from it. Every call is to be made within a unit of nmdm_db.h. */
+ * else away from it. Every call is to be made within a unit of db/db.h. */
 
 #ifndef NMDM_OUTBOX_H
 #define NMDM_OUTBOX_H
@@ -12,7 +12,7 @@
 #include "base/context.h"
 
 /* Seconds a lease holds unless it is renewed, and those after which a try that
- * fails is the last; both stand in nmdm_sql.c as well. */
+ * fails is the last; both stand in db/statements.c as well. */
 #define NMDM_OUTBOX_LEASE 20
 #define NMDM_OUTBOX_AGE 86400
 

@@ -6,7 +6,7 @@
 #include "nmdm_admin.h"
 #include "nmdm_client.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/json.h"
 #include "nmdm_store.h"
 #include "base/time.h"

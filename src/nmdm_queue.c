@@ -2,8 +2,8 @@
 /* nmdm_queue.c -- the command queue: next, report, put. */
 
 #include "nmdm_store.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

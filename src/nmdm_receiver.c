@@ -8,7 +8,7 @@
 #include "nmdm_receiver.h"
 #include "nmdm_client.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "base/time.h"
 
 #include <apr_atomic.h>

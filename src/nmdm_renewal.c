@@ -8,8 +8,8 @@
 
 #include "nmdm_renewal.h"
 #include "base/once_daily.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 #include "nmdm_store.h"
 #include "crypto/x509.h"
 

@@ -2,7 +2,7 @@
 /* nmdm_renewal.h -- enrollments that are renewed rather than begun: what
  * Authenticate says is staged, and committed by the TokenUpdate that follows.
  *
- * Every call is to be made within a transaction of nmdm_db.h. */
+ * Every call is to be made within a transaction of db/db.h. */
 
 #ifndef NMDM_RENEWAL_H
 #define NMDM_RENEWAL_H

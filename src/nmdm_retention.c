@@ -9,8 +9,8 @@
 
 #include "nmdm_retention.h"
 #include "base/once_daily.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 #include "base/time.h"
 #include "nmdm_view.h"
 

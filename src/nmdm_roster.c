@@ -8,7 +8,7 @@
 
 #include "nmdm_roster.h"
 #include "nmdm_admin.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
 #include "nmdm_view.h"

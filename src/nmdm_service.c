@@ -3,7 +3,7 @@
 
 #include "nmdm_service.h"
 #include "nmdm_client.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "nmdm_dm.h"
 #include "mdm/message.h"
 #include "codec/plist.h"

@@ -3,9 +3,9 @@
 
 #include "nmdm_store.h"
 #include "codec/plist_json.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "codec/redact.h"
-#include "nmdm_schema.h"
+#include "db/schema.h"
 #include "crypto/seal.h"
 #include "crypto/x509.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nmdm_store.h -- what is kept: certificates, enrollments, tokens, queue.
  *
- * Every call is to be made within a unit of nmdm_db.h. */
+ * Every call is to be made within a unit of db/db.h. */
 
 #ifndef NMDM_STORE_H
 #define NMDM_STORE_H

@@ -9,8 +9,8 @@
 #include "nmdm_sweep.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 #include "nmdm_store.h"
 #include "nmdm_wake.h"
 

@@ -8,7 +8,7 @@
 #include "nmdm_teller.h"
 #include "nmdm_client.h"
 #include "nmdm_courier.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "nmdm_outbox.h"
 #include "base/time.h"
 #include "nmdm_webhook.h"

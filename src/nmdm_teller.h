@@ -16,7 +16,7 @@ typedef struct {
 } nmdm_told_t;
 
 /* How the unit of a change has to be made that nmdm_teller_write is part of:
- * as `alone`, unless events are to be written. NMDM_UNIT_... of nmdm_db.h. */
+ * as `alone`, unless events are to be written. NMDM_UNIT_... of db/db.h. */
 int nmdm_teller_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
 
 /* Within the unit that changes something because of a message: writes its

@@ -2,8 +2,8 @@
 /* nmdm_view.c -- enrollments, queues and results as operators see them. */
 
 #include "nmdm_view.h"
-#include "nmdm_db.h"
-#include "nmdm_schema.h"
+#include "db/db.h"
+#include "db/schema.h"
 #include "crypto/seal.h"
 #include "base/time.h"
 

@@ -2,7 +2,7 @@
 /* nmdm_view.h -- enrollments, queues and results as operators see them: typed
  * calls that read a page at a time.
  *
- * Every call is to be made within a unit of nmdm_db.h. Times are 0 and texts
+ * Every call is to be made within a unit of db/db.h. Times are 0 and texts
  * NULL where nothing is stored. */
 
 #ifndef NMDM_VIEW_H

@@ -7,7 +7,7 @@
 #include "base/counters.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "nmdm_push.h"
 #include "nmdm_store.h"
 #include "base/time.h"

@@ -36,7 +36,7 @@ printf '%s\n' "$includes" | awk '
         only["jansson.h"] = "src/codec/json.c"
         only["curl/curl.h"] = "src/nmdm_transfer.c"
         only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
-        only["apr_dbd.h"] = "src/nmdm_db.h"
+        only["apr_dbd.h"] = "src/db/db.h"
         only["mod_dbd.h"] = "src/mod_nanomdm_lender.c"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
     }

@@ -19,7 +19,7 @@ const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t);
 int nmdm_time_read(apr_time_t *out, const char *text);
 
 /* Reads the seconds since 1970, with a fraction or without, that SECONDS of
- * nmdm_dialect.h selects; 0 for anything else. */
+ * db/dialect.h selects; 0 for anything else. */
 apr_time_t nmdm_time_of_seconds(const char *text);
 
 #endif /* NMDM_TIME_H */

@@ -35,9 +35,9 @@ $(BENCH_BUILD)/apns_server: tests/bench/apns_server.c
 	$(CC) $(WARNINGS) $(BENCH_CFLAGS) -o $@ $< -lnghttp2 -lssl -lcrypto
 
 # With the module's own statements.
-$(BENCH_BUILD)/client_library: tests/bench/client_library.c src/nmdm_sql.c \
-                               src/nmdm_dialect.c src/nmdm_sql.h \
-                               src/nmdm_dialect.h
+$(BENCH_BUILD)/client_library: tests/bench/client_library.c src/db/statements.c \
+                               src/db/dialect.c src/db/statements.h \
+                               src/db/dialect.h
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(BENCH_CFLAGS) \
 	    -isystem $(shell pg_config --includedir) \

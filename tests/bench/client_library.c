@@ -25,7 +25,7 @@
 #include <mysql.h>
 #include <sqlite3.h>
 
-#include "nmdm_sql.h"
+#include "db/statements.h"
 
 #define MOST_PARAMS 6
 #define UUID_SIZE 128

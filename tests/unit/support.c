@@ -6,8 +6,8 @@
 #include "nmdm_admin.h"
 #include "crypto/identity_cert.h"
 #include "mdm/message.h"
-#include "nmdm_schema.h"
-#include "nmdm_wal.h"
+#include "db/schema.h"
+#include "db/sqlite_wal.h"
 #include "nmdm_service.h"
 
 #include <apr_dbd.h>

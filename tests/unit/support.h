@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/context.h"
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "crypto/trust.h"
 
 #include <openssl/evp.h>

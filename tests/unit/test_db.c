@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_schema.h"
+#include "db/schema.h"
 #include "nmdm_store.h"
 
 #include <apr_strings.h>

@@ -2,7 +2,7 @@
 /* test_sql.c -- every statement, and the names of tables. */
 
 #include "support.h"
-#include "nmdm_sql.h"
+#include "db/statements.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "nmdm_store.h"
-#include "nmdm_wal.h"
+#include "db/sqlite_wal.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dialect.c -- SQL as each of three databases wants it. */
+/* dialect.c -- SQL as each of three databases wants it. */
 
-#include "nmdm_dialect.h"
+#include "db/dialect.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_schema.h -- is the database's schema there, and how much of ours? */
+/* schema.h -- is the database's schema there, and how much of ours? */
 
 #ifndef NMDM_SCHEMA_H
 #define NMDM_SCHEMA_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wal.h -- commits of SQLite that reach the disk together. */
+/* sqlite_wal.h -- commits of SQLite that reach the disk together. */
 
 #ifndef NMDM_WAL_H
 #define NMDM_WAL_H

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_db.c -- run named statements on a borrowed connection.
+/* db.c -- run named statements on a borrowed connection.
  *
  * Statements are prepared when they are first used on a connection and kept
  * with it. mod_dbd could prepare them for us, but then one that fails closes
  * the database to everybody, and none survives a PostgreSQL reconnect. */
 
-#include "nmdm_db.h"
+#include "db/db.h"
 #include "base/counters.h"
-#include "nmdm_fault.h"
+#include "db/db_error.h"
 #include "base/time.h"
-#include "nmdm_wal.h"
+#include "db/sqlite_wal.h"
 
 #include <apr_atomic.h>
 #include <apr_buckets.h>

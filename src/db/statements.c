@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sql.c -- every statement, by name.
+/* statements.c -- every statement, by name.
  *
  * Marks: %s is text, %pDb binary; the words for what databases call
- * differently are those of nmdm_dialect.h. A second text is there only where
+ * differently are those of db/dialect.h. A second text is there only where
  * one of them needs it, and NULL as the first where only one dialect has the
  * statement.
  * Reading a statement, think of its parameters in the order of the marks.
- * Subjects come in the order of nmdm_sql.h, each with what its statements are
+ * Subjects come in the order of db/statements.h, each with what its statements are
  * made of. */
 
-#include "nmdm_sql.h"
+#include "db/statements.h"
 
 typedef struct {
     const char *name;

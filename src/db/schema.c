@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_schema.c -- is the database's schema there, and how much of ours?
+/* schema.c -- is the database's schema there, and how much of ours?
  *
  * The tables are NanoMDM's. What this module adds to them (schema/upgrade)
  * makes it faster and is optional; nanomdm_schema, made last, says that all
  * of it is there. */
 
-#include "nmdm_schema.h"
-#include "nmdm_db.h"
+#include "db/schema.h"
+#include "db/db.h"
 
 #include "schema_text.h"        /* made of schema/ by the Makefile */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dialect.h -- SQL as each of three databases wants it.
+/* dialect.h -- SQL as each of three databases wants it.
  *
  * Statements are written once, with words for what databases call differently.
  * CURRENT_TIMESTAMP stands for the time with fractions of a second,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wal.c -- commits of SQLite that reach the disk together.
+/* sqlite_wal.c -- commits of SQLite that reach the disk together.
  *
  * With synchronous=FULL SQLite flushes its log within each commit, and the
  * driver holds a lock of the whole process meanwhile: every other thread, even
@@ -10,7 +10,7 @@
  *
  * https://www.sqlite.org/wal.html#performance_considerations */
 
-#include "nmdm_wal.h"
+#include "db/sqlite_wal.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_db.h -- run named statements on a borrowed connection. */
+/* db.h -- run named statements on a borrowed connection. */
 
 #ifndef NMDM_DB_H
 #define NMDM_DB_H
 
 #include "base/context.h"
-#include "nmdm_sql.h"
+#include "db/statements.h"
 
 #include <apr_dbd.h>
 #include <apr_hash.h>
@@ -29,7 +29,7 @@ struct nmdm_db_t {
     int is_suspect;             /* told to the lender: it may be dead */
 };
 
-/* What the database offers, found out by nmdm_schema.c. */
+/* What the database offers, found out by db/schema.c. */
 typedef struct {
     apr_uint32_t checked;       /* atomic: are the tables known to be there? */
     apr_uint32_t version;       /* atomic: 0 without our additive part */

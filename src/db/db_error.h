@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_fault.h -- what a database said that failed, and what it means: whether
+/* db_error.h -- what a database said that failed, and what it means: whether
  * it is worth another try. */
 
 #ifndef NMDM_FAULT_H

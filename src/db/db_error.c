@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_fault.c -- what a database said that failed, and what it means. */
+/* db_error.c -- what a database said that failed, and what it means. */
 
-#include "nmdm_fault.h"
-#include "nmdm_db.h"
+#include "db/db_error.h"
+#include "db/db.h"
 
 #include <apr_strings.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sql.h -- every statement, by name. */
+/* statements.h -- every statement, by name. */
 
 #ifndef NMDM_SQL_H
 #define NMDM_SQL_H
 
-#include "nmdm_dialect.h"
+#include "db/dialect.h"
 
 typedef enum {
     /* certificate associations */
