@@ -6,9 +6,9 @@
 #define MOD_NANOMDM_CHILD_H
 
 #include "mod_nanomdm.h"
-#include "nmdm_apns.h"
-#include "nmdm_breaker.h"
-#include "nmdm_client.h"
+#include "net/apns_client.h"
+#include "net/circuit_breaker.h"
+#include "net/http_client.h"
 #include "base/counters.h"
 #include "nmdm_courier.h"
 #include "base/once_daily.h"

@@ -5,7 +5,7 @@
 #ifndef NMDM_COURIER_H
 #define NMDM_COURIER_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 
 /* More events than this wait for one receiver: no more are written. Counted
  * once a minute. */

@@ -5,7 +5,7 @@
 #ifndef NMDM_DM_H
 #define NMDM_DM_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 #include "mdm/message.h"
 
 typedef struct nmdm_dm_conf_t {

@@ -5,7 +5,7 @@
 #ifndef NMDM_PUSH_H
 #define NMDM_PUSH_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 #include "nmdm_store.h"
 
 /* What the push directives say. */

@@ -4,7 +4,7 @@
 
 #include "nmdm_pushcert.h"
 #include "nmdm_admin.h"
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"
 #include "codec/json.h"

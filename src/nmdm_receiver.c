@@ -6,7 +6,7 @@
  * that its child is gone, and any other child or server goes on. */
 
 #include "nmdm_receiver.h"
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"
 #include "base/time.h"

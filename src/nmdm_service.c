@@ -2,7 +2,7 @@
 /* nmdm_service.c -- what to do with each message: the MDM protocol. */
 
 #include "nmdm_service.h"
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "db/db.h"
 #include "nmdm_dm.h"
 #include "mdm/message.h"

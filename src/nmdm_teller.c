@@ -6,7 +6,7 @@
  * gone with this child. */
 
 #include "nmdm_teller.h"
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "nmdm_courier.h"
 #include "db/db.h"
 #include "nmdm_outbox.h"

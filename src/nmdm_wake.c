@@ -2,8 +2,8 @@
 /* nmdm_wake.c -- wakes devices up: looks them up, pushes, records refusals. */
 
 #include "nmdm_wake.h"
-#include "nmdm_apns.h"
-#include "nmdm_breaker.h"
+#include "net/apns_client.h"
+#include "net/circuit_breaker.h"
 #include "base/counters.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"

@@ -4,7 +4,7 @@
 #ifndef NMDM_WEBHOOK_H
 #define NMDM_WEBHOOK_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 #include "mdm/message.h"
 
 /* One receiver. */

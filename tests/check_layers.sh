@@ -34,8 +34,8 @@ printf '%s\n' "$includes" | awk '
         for (i in l3) layer[l3[i]] = 3
         for (i in l4) layer[l4[i]] = 4
         only["jansson.h"] = "src/codec/json.c"
-        only["curl/curl.h"] = "src/nmdm_transfer.c"
-        only["nghttp2/nghttp2.h"] = "src/nmdm_link.c"
+        only["curl/curl.h"] = "src/net/curl_transfer.c"
+        only["nghttp2/nghttp2.h"] = "src/net/h2_session.c"
         only["apr_dbd.h"] = "src/db/db.h"
         only["mod_dbd.h"] = "src/mod_nanomdm_lender.c"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
@@ -66,7 +66,7 @@ printf '%s\n' "$includes" | awk '
         if (header ~ /^openssl\// \
                 && file !~ /^src\/nmdm_(crypto|cms|trust|x509|wire|seal)\.c$/)
             wrong(header " belongs to src/crypto/identity_cert.c, crypto/cms.c," \
-                  " crypto/trust.c, crypto/x509.c, nmdm_wire.c or crypto/seal.c")
+                  " crypto/trust.c, crypto/x509.c, net/tls_conn.c or crypto/seal.c")
         if (header == "expat.h" && file != "src/codec/plist.c" \
                 && file != "src/codec/redact.c")
             wrong(header " belongs to src/codec/plist.c or codec/redact.c")

@@ -2,7 +2,7 @@
 /* test_apns.c -- pushes over HTTP/2, against tests/http/apns.py. */
 
 #include "support.h"
-#include "nmdm_apns.h"
+#include "net/apns_client.h"
 #include "base/time.h"
 
 #include <apr_file_io.h>

@@ -2,7 +2,7 @@
 /* test_client.c -- outbound HTTP, against tests/http/receiver.py. */
 
 #include "support.h"
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "base/time.h"
 
 #include <apr_strings.h>

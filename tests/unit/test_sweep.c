@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "nmdm_admin.h"
-#include "nmdm_breaker.h"
+#include "net/circuit_breaker.h"
 #include "base/once_daily.h"
 #include "nmdm_push.h"
 #include "nmdm_sweep.h"

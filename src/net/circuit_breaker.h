@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_breaker.h -- stops asking somebody who does not answer, in this child:
+/* circuit_breaker.h -- stops asking somebody who does not answer, in this child:
  * a circuit breaker for each topic. */
 
 #ifndef NMDM_BREAKER_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_client.h -- outbound HTTP for webhooks, declarative management and
+/* http_client.h -- outbound HTTP for webhooks, declarative management and
  * escrow unlock: a thread apart from that for APNs. */
 
 #ifndef NMDM_CLIENT_H
 #define NMDM_CLIENT_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 
 /* Told of each exchange that was posted, by the thread, which must not be
  * kept waiting. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dest.h -- destinations of pushes: a server, and the identity that is
+/* apns_endpoint.h -- destinations of pushes: a server, and the identity that is
  * shown to it. The upper part of nmdm_apns, below its mailbox: all is for its
  * thread alone. */
 
 #ifndef NMDM_DEST_H
 #define NMDM_DEST_H
 
-#include "nmdm_link.h"
+#include "net/h2_session.h"
 
 #include <apr_poll.h>
 #include <apr_ring.h>

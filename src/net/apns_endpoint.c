@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dest.c -- destinations of pushes: what waits for which connection, and
+/* apns_endpoint.c -- destinations of pushes: what waits for which connection, and
  * what is tried again.
  *
  * A destination has at most one link and three rings of pushes: those that
  * wait for the link, those that are on it, and those that rest before they are
  * tried again. A push that has an outcome is in none. */
 
-#include "nmdm_dest.h"
+#include "net/apns_endpoint.h"
 #include "base/time.h"
 
 #include <apr_date.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_transfer.c -- HTTP transfers; the only file that knows libcurl.
+/* curl_transfer.c -- HTTP transfers; the only file that knows libcurl.
  *
  * Redirects are not followed, not even for GET: the address is the
  * administrator's word, the request carries ids and a signature meant for that
  * address, and a POST would turn into a GET. Environment variables choose no
  * proxy: httpd's environment is not where an administrator looks for one. */
 
-#include "nmdm_transfer.h"
+#include "net/curl_transfer.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

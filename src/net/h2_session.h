@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_link.h -- one HTTP/2 connection: streams over a wire. The middle part
+/* h2_session.h -- one HTTP/2 connection: streams over a wire. The middle part
  * of nmdm_apns.
  *
  * A link belongs to one thread and waits for nothing but the lookup of a
@@ -8,8 +8,8 @@
 #ifndef NMDM_LINK_H
 #define NMDM_LINK_H
 
-#include "nmdm_exchange.h"
-#include "nmdm_wire.h"
+#include "net/exchange.h"
+#include "net/tls_conn.h"
 
 typedef struct nmdm_link_t nmdm_link_t;
 typedef struct nmdm_links_t nmdm_links_t;

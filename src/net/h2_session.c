@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_link.c -- HTTP/2 over a wire; the only file that knows nghttp2. */
+/* h2_session.c -- HTTP/2 over a wire; the only file that knows nghttp2. */
 
-#include "nmdm_link.h"
+#include "net/h2_session.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

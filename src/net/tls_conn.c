@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wire.c -- bytes to and from a server: TCP, perhaps a proxy, TLS. The
+/* tls_conn.c -- bytes to and from a server: TCP, perhaps a proxy, TLS. The
  * only file that knows OpenSSL's TLS. */
 
-#include "nmdm_wire.h"
+#include "net/tls_conn.h"
 
 #include <apr_network_io.h>
 #include <apr_portable.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_exchange.h -- one HTTP request to another machine and its outcome: what
+/* exchange.h -- one HTTP request to another machine and its outcome: what
  * nmdm_apns and nmdm_client carry. */
 
 #ifndef NMDM_EXCHANGE_H

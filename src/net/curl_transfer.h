@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_transfer.h -- HTTP transfers by libcurl, for the thread of nmdm_client:
+/* curl_transfer.h -- HTTP transfers by libcurl, for the thread of nmdm_client:
  * how one request is sent and its reply is read. */
 
 #ifndef NMDM_TRANSFER_H
 #define NMDM_TRANSFER_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 
 /* All that one thread carries: the connections and what they have in common.
  * Only nmdm_transfers_wake may be called by another thread. */

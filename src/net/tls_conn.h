@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wire.h -- bytes to and from a server: TCP, perhaps through a proxy, and
+/* tls_conn.h -- bytes to and from a server: TCP, perhaps through a proxy, and
  * TLS with ALPN "h2". The lowest part of nmdm_apns.
  *
  * A wire belongs to one thread and waits for nothing but the lookup of a

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_apns.c -- outbound HTTP/2 to APNs: the thread, its mailbox, and who
+/* apns_client.c -- outbound HTTP/2 to APNs: the thread, its mailbox, and who
  * waits for it.
  *
  * A caller makes a run of its exchanges, puts it into the mailbox and sleeps.
  * The thread takes it out and gives its pushes to their destinations, until
  * each has an outcome. */
 
-#include "nmdm_apns.h"
-#include "nmdm_dest.h"
+#include "net/apns_client.h"
+#include "net/apns_endpoint.h"
 
 #include <apr_signal.h>
 #include <apr_strings.h>

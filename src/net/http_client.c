@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_client.c -- outbound HTTP for webhooks, declarative management and
+/* http_client.c -- outbound HTTP for webhooks, declarative management and
  * escrow unlock: a thread, its mailbox and its queue.
  *
  * A caller puts jobs into the inbox and wakes the thread. From then on they
@@ -8,9 +8,9 @@
  * thread waits for nothing but its transfers, so a caller's wait ends at the
  * deadline of what it asked for. */
 
-#include "nmdm_client.h"
+#include "net/http_client.h"
 #include "base/time.h"
-#include "nmdm_transfer.h"
+#include "net/curl_transfer.h"
 
 #include <apr_hash.h>
 #include <apr_ring.h>

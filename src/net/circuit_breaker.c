@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_breaker.c -- stops asking somebody who does not answer. */
+/* circuit_breaker.c -- stops asking somebody who does not answer. */
 
-#include "nmdm_breaker.h"
+#include "net/circuit_breaker.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_apns.h -- outbound HTTP/2 to APNs: a thread, one connection for each
+/* apns_client.h -- outbound HTTP/2 to APNs: a thread, one connection for each
  * push certificate, hundreds of requests at once on it. */
 
 #ifndef NMDM_APNS_H
 #define NMDM_APNS_H
 
-#include "nmdm_exchange.h"
+#include "net/exchange.h"
 
 typedef struct {
     const char *ca_pem;         /* PEM to verify the server, NULL: system's */
