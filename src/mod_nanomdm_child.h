@@ -14,7 +14,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "nmdm_sealer.h"
-#include "nmdm_seen.h"
+#include "storage/last_seen.h"
 
 /* A server or virtual host with handlers of ours, in this child. */
 struct nanomdm_site_t {

@@ -6,7 +6,7 @@
 #include "mod_nanomdm_child.h"
 #include "base/cond.h"
 #include "nmdm_retention.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "nmdm_sweep.h"
 
 #include <apr_thread_proc.h>

@@ -7,7 +7,7 @@
 #include "mdm/message.h"
 #include "nmdm_order.h"
 #include "nmdm_push.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "base/time.h"
 #include "nmdm_wake.h"
 

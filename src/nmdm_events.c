@@ -6,7 +6,7 @@
 #include "nmdm_courier.h"
 #include "db/db.h"
 #include "codec/json.h"
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "base/time.h"
 
 #include <apr_lib.h>

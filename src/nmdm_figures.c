@@ -5,7 +5,7 @@
 #include "nmdm_figures.h"
 #include "nmdm_admin.h"
 #include "db/db.h"
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "db/schema.h"
 #include "base/time.h"
 #include "crypto/x509.h"

@@ -8,7 +8,7 @@
 #ifndef NMDM_FIGURES_H
 #define NMDM_FIGURES_H
 
-#include "nmdm_view.h"
+#include "storage/queries.h"
 
 typedef struct {
     apr_int64_t number;

@@ -6,7 +6,7 @@
 #define NMDM_PUSH_H
 
 #include "net/exchange.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 /* What the push directives say. */
 typedef struct nmdm_push_conf_t {

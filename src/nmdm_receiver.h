@@ -6,7 +6,7 @@
 #define NMDM_RECEIVER_H
 
 #include "nmdm_courier.h"
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "nmdm_webhook.h"
 
 #include <apr_ring.h>

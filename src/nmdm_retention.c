@@ -12,7 +12,7 @@
 #include "db/db.h"
 #include "db/schema.h"
 #include "base/time.h"
-#include "nmdm_view.h"
+#include "storage/queries.h"
 
 #include <apr_atomic.h>
 #include <apr_hash.h>

@@ -11,7 +11,7 @@
 #include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
-#include "nmdm_view.h"
+#include "storage/queries.h"
 #include "crypto/x509.h"
 
 #include <apr_hash.h>

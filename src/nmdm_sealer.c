@@ -16,7 +16,7 @@
 #include "db/db.h"
 #include "db/schema.h"
 #include "crypto/seal.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "base/time.h"
 
 #include <apr_atomic.h>

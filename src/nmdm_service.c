@@ -7,9 +7,9 @@
 #include "nmdm_dm.h"
 #include "mdm/message.h"
 #include "codec/plist.h"
-#include "nmdm_renewal.h"
-#include "nmdm_seen.h"
-#include "nmdm_store.h"
+#include "storage/renewal.h"
+#include "storage/last_seen.h"
+#include "storage/enrollments.h"
 #include "nmdm_teller.h"
 #include "base/time.h"
 

@@ -11,7 +11,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "nmdm_wake.h"
 
 #include <apr_hash.h>

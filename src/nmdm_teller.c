@@ -9,7 +9,7 @@
 #include "net/http_client.h"
 #include "nmdm_courier.h"
 #include "db/db.h"
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "base/time.h"
 #include "nmdm_webhook.h"
 

@@ -9,7 +9,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "nmdm_push.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "base/time.h"
 
 #include <apr_hash.h>

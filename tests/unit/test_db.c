@@ -4,7 +4,7 @@
 #include "support.h"
 #include "crypto/identity_cert.h"
 #include "db/schema.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

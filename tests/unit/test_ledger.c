@@ -6,7 +6,7 @@
 #include "nmdm_admin.h"
 #include "codec/json.h"
 #include "nmdm_ledger.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 

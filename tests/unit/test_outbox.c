@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "nmdm_courier.h"
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "nmdm_webhook.h"
 
 #include <apr_strings.h>

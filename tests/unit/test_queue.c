@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "nmdm_admin.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 

@@ -5,7 +5,7 @@
 #include "support.h"
 #include "crypto/seal.h"
 #include "nmdm_sealer.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 

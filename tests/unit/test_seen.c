@@ -2,8 +2,8 @@
 /* test_seen.c -- who was seen lately. */
 
 #include "support.h"
-#include "nmdm_seen.h"
-#include "nmdm_store.h"
+#include "storage/last_seen.h"
+#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

@@ -4,7 +4,7 @@
  * specification; reports are in test_queue.c. */
 
 #include "support.h"
-#include "nmdm_seen.h"
+#include "storage/last_seen.h"
 #include "nmdm_service.h"
 
 #include <apr_strings.h>

@@ -2,7 +2,7 @@
 /* test_wal.c -- commits of SQLite that reach the disk together. */
 
 #include "support.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "db/sqlite_wal.h"
 
 #include <apr_file_io.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_renewal.h -- enrollments that are renewed rather than begun: what
+/* renewal.h -- enrollments that are renewed rather than begun: what
  * Authenticate says is staged, and committed by the TokenUpdate that follows.
  *
  * Every call is to be made within a transaction of db/db.h. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_queue.c -- the command queue: next, report, put. */
+/* queue.c -- the command queue: next, report, put. */
 
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "db/db.h"
 #include "db/schema.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_seen.h -- who was seen lately: written behind the requests. */
+/* last_seen.h -- who was seen lately: written behind the requests. */
 
 #ifndef NMDM_SEEN_H
 #define NMDM_SEEN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_store.c -- certificates, enrollments and tokens in the database. */
+/* enrollments.c -- certificates, enrollments and tokens in the database. */
 
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "codec/plist_json.h"
 #include "db/db.h"
 #include "codec/redact.h"

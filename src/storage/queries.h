@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_view.h -- enrollments, queues and results as operators see them: typed
+/* queries.h -- enrollments, queues and results as operators see them: typed
  * calls that read a page at a time.
  *
  * Every call is to be made within a unit of db/db.h. Times are 0 and texts
@@ -8,7 +8,7 @@
 #ifndef NMDM_VIEW_H
 #define NMDM_VIEW_H
 
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 
 /* How many entries a call reads: fewer mean that there are no more. */
 #define NMDM_VIEW_PAGE 100

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_store.h -- what is kept: certificates, enrollments, tokens, queue.
+/* enrollments.h -- what is kept: certificates, enrollments, tokens, queue.
  *
  * Every call is to be made within a unit of db/db.h. */
 
@@ -10,7 +10,7 @@
 #include "crypto/identity_cert.h"
 #include "mdm/message.h"
 
-/* ---- nmdm_store.c: certificate associations ---- */
+/* ---- storage/enrollments.c: certificate associations ---- */
 
 /* Is the request's certificate one that counts for this device, as
  * NanoMDMAssociation has it? */
@@ -35,7 +35,7 @@ nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx,
                                       const char **device_id);
 
-/* ---- nmdm_store.c: enrollments ---- */
+/* ---- storage/enrollments.c: enrollments ---- */
 
 /* A new or renewed device: forgets its tokens, disables it and its users and
  * empties their queues (behaviour specification 2.4). */
@@ -77,7 +77,7 @@ nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_store_seen_now(nmdm_ctx_t *ctx, const char *id);
 nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids);
 
-/* ---- nmdm_store.c: push ---- */
+/* ---- storage/enrollments.c: push ---- */
 
 typedef struct {
     const char *id;
@@ -152,7 +152,7 @@ nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_store_open_push_key(nmdm_ctx_t *ctx, const char **key_pem,
                                      const nmdm_stored_cert_t *cert);
 
-/* ---- nmdm_queue.c ---- */
+/* ---- storage/queue.c ---- */
 
 /* What nmdm_queue_next found. */
 typedef enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_outbox.h -- the outbox of durable webhooks: a table of events that no
+/* outbox.h -- the outbox of durable webhooks: a table of events that no
  * receiver has taken yet, shared by all children and servers.
  *
  * Events of one device for one target go out in the order of their numbers,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_seen.c -- who was seen lately.
+/* last_seen.c -- who was seen lately.
  *
  * Writing last_seen_at is the dearest part of an idle poll. So a poll only
  * notes the id, and the child writes what it noted in one statement for many
  * devices; a crash loses no more than the last second of it. */
 
-#include "nmdm_seen.h"
+#include "storage/last_seen.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_outbox.c -- the outbox of durable webhooks: put, lease, done, failed. */
+/* outbox.c -- the outbox of durable webhooks: put, lease, done, failed. */
 
-#include "nmdm_outbox.h"
+#include "storage/outbox.h"
 #include "db/db.h"
 #include "db/schema.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_view.c -- enrollments, queues and results as operators see them. */
+/* queries.c -- enrollments, queues and results as operators see them. */
 
-#include "nmdm_view.h"
+#include "storage/queries.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "crypto/seal.h"

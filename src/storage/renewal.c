@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_renewal.c -- enrollments that are renewed rather than begun.
+/* renewal.c -- enrollments that are renewed rather than begun.
  *
  * A device whose enrollment profile is renewed sends Authenticate as a new one
  * does. Where NanoMDMReenroll says keep, the Authenticate of an enrolled
  * device changes nothing yet; the TokenUpdate behind it tells a renewal from a
  * device that was erased and is being set up again. */
 
-#include "nmdm_renewal.h"
+#include "storage/renewal.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
-#include "nmdm_store.h"
+#include "storage/enrollments.h"
 #include "crypto/x509.h"
 
 static const char *pem_of(nmdm_ctx_t *ctx)
