@@ -6,7 +6,7 @@
 
 #include "base/context.h"
 #include "nmdm_figures.h"
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 #include "db/schema.h"
 #include "crypto/trust.h"
 

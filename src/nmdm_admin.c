@@ -6,10 +6,10 @@
 #include "codec/json.h"
 #include "mdm/message.h"
 #include "nmdm_order.h"
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 #include "storage/enrollments.h"
 #include "base/time.h"
-#include "nmdm_wake.h"
+#include "push/push.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

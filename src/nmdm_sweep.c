@@ -12,7 +12,7 @@
 #include "db/db.h"
 #include "db/schema.h"
 #include "storage/enrollments.h"
-#include "nmdm_wake.h"
+#include "push/push.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "nmdm_figures.h"
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 
 #include <apr_strings.h>
 

@@ -6,7 +6,7 @@
 #include "nmdm_admin.h"
 #include "net/circuit_breaker.h"
 #include "base/once_daily.h"
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 #include "nmdm_sweep.h"
 
 #include <apr_strings.h>

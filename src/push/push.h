@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wake.h -- wakes devices up: looks them up, pushes, records refusals. */
+/* push.h -- wakes devices up: looks them up, pushes, records refusals. */
 
 #ifndef NMDM_WAKE_H
 #define NMDM_WAKE_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_wake.c -- wakes devices up: looks them up, pushes, records refusals. */
+/* push.c -- wakes devices up: looks them up, pushes, records refusals. */
 
-#include "nmdm_wake.h"
+#include "push/push.h"
 #include "net/apns_client.h"
 #include "net/circuit_breaker.h"
 #include "base/counters.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"
 #include "db/db.h"
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 #include "storage/enrollments.h"
 #include "base/time.h"
 

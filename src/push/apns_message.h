@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_push.h -- APNs requests and outcomes, without the network (Apple's
+/* apns_message.h -- APNs requests and outcomes, without the network (Apple's
  * "Sending notification requests to APNs"). */
 
 #ifndef NMDM_PUSH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_push.c -- APNs requests and outcomes, without the network. */
+/* apns_message.c -- APNs requests and outcomes, without the network. */
 
-#include "nmdm_push.h"
+#include "push/apns_message.h"
 #include "codec/json.h"
 #include "base/time.h"
 
