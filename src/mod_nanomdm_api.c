@@ -10,7 +10,7 @@
 #include "nmdm_pushcert.h"
 #include "nmdm_roster.h"
 #include "nmdm_service.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>

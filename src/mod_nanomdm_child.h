@@ -10,7 +10,7 @@
 #include "net/circuit_breaker.h"
 #include "net/http_client.h"
 #include "base/counters.h"
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "nmdm_sealer.h"

@@ -3,7 +3,7 @@
  * what was inherited and what is a default. Secrets are not shown. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>

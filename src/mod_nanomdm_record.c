@@ -9,7 +9,7 @@
 #include "mod_nanomdm.h"
 #include "codec/redact.h"
 #include "base/time.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_atomic.h>
 #include <apr_file_io.h>

@@ -2,7 +2,7 @@
 /* mod_nanomdm_webhooks.c -- directives about webhooks, and who is told. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_strings.h>
 #include <http_core.h>

@@ -3,7 +3,7 @@
 
 #include "nmdm_events.h"
 #include "nmdm_admin.h"
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "db/db.h"
 #include "codec/json.h"
 #include "storage/outbox.h"

@@ -10,7 +10,7 @@
 #include "storage/renewal.h"
 #include "storage/last_seen.h"
 #include "storage/enrollments.h"
-#include "nmdm_teller.h"
+#include "webhook/publish.h"
 #include "base/time.h"
 
 #include <apr_strings.h>

@@ -8,7 +8,7 @@
 #include "nmdm_ledger.h"
 #include "nmdm_order.h"
 #include "nmdm_roster.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 /* Where a page ends, the next one begins. */
 static void fuzz_cursor(apr_pool_t *p, const nmdm_page_query_t *query)

@@ -3,9 +3,9 @@
  * death and replay; and that it shares the transaction of what it tells of. */
 
 #include "support.h"
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "storage/outbox.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_strings.h>
 

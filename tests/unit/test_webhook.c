@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "codec/json.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_strings.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_webhook.c -- events: JSON, signature, request. Without the network.
+/* event.c -- events: JSON, signature, request. Without the network.
  *
  * Keys are set in alphabetical order, which is the order of NanoMDM's
  * (behaviour specification 5.2). */
 
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 #include "crypto/identity_cert.h"
 #include "codec/json.h"
 #include "codec/redact.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_receiver.h -- one receiver of the outbox's events. The lower part of
+/* delivery.h -- one receiver of the outbox's events. The lower part of
  * nmdm_courier: but for nmdm_receiver_is_full, all is for its thread alone. */
 
 #ifndef NMDM_RECEIVER_H
 #define NMDM_RECEIVER_H
 
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "storage/outbox.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_ring.h>
 

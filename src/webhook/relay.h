@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_courier.h -- brings the events of the outbox to their receivers: one
+/* relay.h -- brings the events of the outbox to their receivers: one
  * thread of a child, for all its servers. */
 
 #ifndef NMDM_COURIER_H

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_teller.c -- tells webhooks of a message.
+/* publish.c -- tells webhooks of a message.
  *
  * Durable events are rows of the outbox, committed with the change that they
  * tell of; the courier brings them. Others are handed to the client and are
  * gone with this child. */
 
-#include "nmdm_teller.h"
+#include "webhook/publish.h"
 #include "net/http_client.h"
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "db/db.h"
 #include "storage/outbox.h"
 #include "base/time.h"
-#include "nmdm_webhook.h"
+#include "webhook/event.h"
 
 #include <apr_strings.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_webhook.h -- events: what a webhook receiver is told of a message. */
+/* event.h -- events: what a webhook receiver is told of a message. */
 
 #ifndef NMDM_WEBHOOK_H
 #define NMDM_WEBHOOK_H

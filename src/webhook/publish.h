@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_teller.h -- tells webhooks of a message: by the outbox, in the
+/* publish.h -- tells webhooks of a message: by the outbox, in the
  * transaction of what it changed, or at once and without a promise. */
 
 #ifndef NMDM_TELLER_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_courier.c -- brings the events of the outbox to their receivers: the
+/* relay.c -- brings the events of the outbox to their receivers: the
  * thread and its mailbox.
  *
  * The thread takes outcomes out of the mailbox, hands each to its receiver,
  * and gives every receiver its turn. It holds no connection while it waits. */
 
-#include "nmdm_courier.h"
+#include "webhook/relay.h"
 #include "base/cond.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_receiver.h"
+#include "webhook/delivery.h"
 #include "base/time.h"
 
 #include <apr_ring.h>

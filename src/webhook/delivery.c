@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_receiver.c -- one receiver of the outbox's events: what is leased and
+/* delivery.c -- one receiver of the outbox's events: what is leased and
  * posted to it, and what becomes of that.
  *
  * Leases are renewed while events are under way, so one that is over means
  * that its child is gone, and any other child or server goes on. */
 
-#include "nmdm_receiver.h"
+#include "webhook/delivery.h"
 #include "net/http_client.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"
