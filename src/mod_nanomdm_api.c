@@ -9,7 +9,7 @@
 #include "nmdm_order.h"
 #include "nmdm_pushcert.h"
 #include "nmdm_roster.h"
-#include "nmdm_service.h"
+#include "service/service.h"
 #include "webhook/event.h"
 
 #include <apr_strings.h>

@@ -6,7 +6,7 @@
 #include "crypto/identity_cert.h"
 #include "db/db.h"
 #include "mdm/message.h"
-#include "nmdm_service.h"
+#include "service/service.h"
 
 #include <ap_provider.h>
 #include <apr_lib.h>

@@ -3,7 +3,7 @@
  * the URLs that devices ask. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_service.h"
+#include "service/service.h"
 
 #include <http_protocol.h>
 

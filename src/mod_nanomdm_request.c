@@ -3,7 +3,7 @@
 
 #include "mod_nanomdm.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_dm.h"
+#include "service/declarative.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

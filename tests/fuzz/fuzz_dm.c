@@ -3,7 +3,7 @@
  * a line, and as the id of who asks, the next. */
 
 #include "fuzz.h"
-#include "nmdm_dm.h"
+#include "service/declarative.h"
 
 #define BASE "https://dm.example.com/base/"
 

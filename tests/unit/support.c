@@ -8,7 +8,7 @@
 #include "mdm/message.h"
 #include "db/schema.h"
 #include "db/sqlite_wal.h"
-#include "nmdm_service.h"
+#include "service/service.h"
 
 #include <apr_dbd.h>
 #include <apr_file_io.h>

@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "crypto/identity_cert.h"
-#include "nmdm_dm.h"
+#include "service/declarative.h"
 
 #include <apr_strings.h>
 

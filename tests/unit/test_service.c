@@ -5,7 +5,7 @@
 
 #include "support.h"
 #include "storage/last_seen.h"
-#include "nmdm_service.h"
+#include "service/service.h"
 
 #include <apr_strings.h>
 

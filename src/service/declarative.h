@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dm.h -- declarative management: what to ask of the server that does it,
+/* declarative.h -- declarative management: what to ask of the server that does it,
  * and what to make of its answer. */
 
 #ifndef NMDM_DM_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_service.c -- what to do with each message: the MDM protocol. */
+/* service.c -- what to do with each message: the MDM protocol. */
 
-#include "nmdm_service.h"
+#include "service/service.h"
 #include "net/http_client.h"
 #include "db/db.h"
-#include "nmdm_dm.h"
+#include "service/declarative.h"
 #include "mdm/message.h"
 #include "codec/plist.h"
 #include "storage/renewal.h"

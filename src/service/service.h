@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_service.h -- what to do with each message: the MDM protocol. */
+/* service.h -- what to do with each message: the MDM protocol. */
 
 #ifndef NMDM_SERVICE_H
 #define NMDM_SERVICE_H

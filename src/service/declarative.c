@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_dm.c -- declarative management: endpoint, request, answer. Without the
+/* declarative.c -- declarative management: endpoint, request, answer. Without the
  * network. */
 
-#include "nmdm_dm.h"
+#include "service/declarative.h"
 #include "crypto/identity_cert.h"
 
 #include <apr_lib.h>
