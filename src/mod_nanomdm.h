@@ -5,7 +5,7 @@
 #define MOD_NANOMDM_H
 
 #include "base/context.h"
-#include "nmdm_figures.h"
+#include "api/db_stats.h"
 #include "push/apns_message.h"
 #include "db/schema.h"
 #include "crypto/trust.h"

@@ -3,12 +3,12 @@
  * nanomdm-version. Who may call them is httpd's business (Require). */
 
 #include "mod_nanomdm.h"
-#include "nmdm_admin.h"
-#include "nmdm_events.h"
-#include "nmdm_ledger.h"
-#include "nmdm_order.h"
-#include "nmdm_pushcert.h"
-#include "nmdm_roster.h"
+#include "api/enqueue.h"
+#include "api/events.h"
+#include "api/queue.h"
+#include "api/command_json.h"
+#include "api/pushcert.h"
+#include "api/enrollments.h"
 #include "service/service.h"
 #include "webhook/event.h"
 

@@ -2,7 +2,7 @@
 /* mod_nanomdm_reply.c -- from reply or error to status, headers, log line. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "db/db.h"
 #include "base/time.h"
 

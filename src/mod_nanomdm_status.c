@@ -4,7 +4,7 @@
  * three show one struct of figures. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "base/counters.h"
 #include "db/db.h"
 #include "codec/json.h"

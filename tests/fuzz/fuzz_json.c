@@ -2,13 +2,13 @@
 /* fuzz_json.c -- any bytes as the JSON of every call that takes some. */
 
 #include "world.h"
-#include "nmdm_admin.h"
-#include "nmdm_events.h"
+#include "api/enqueue.h"
+#include "api/events.h"
 #include "codec/json.h"
-#include "nmdm_ledger.h"
-#include "nmdm_order.h"
+#include "api/queue.h"
+#include "api/command_json.h"
 #include "codec/plist.h"
-#include "nmdm_roster.h"
+#include "api/enrollments.h"
 
 /* What was read is written so that it is read as the same. */
 static void fuzz_tree(apr_pool_t *p, nmdm_bytes_t json)

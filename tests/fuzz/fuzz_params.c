@@ -3,11 +3,11 @@
  * next the parameters of the query. */
 
 #include "world.h"
-#include "nmdm_admin.h"
-#include "nmdm_events.h"
-#include "nmdm_ledger.h"
-#include "nmdm_order.h"
-#include "nmdm_roster.h"
+#include "api/enqueue.h"
+#include "api/events.h"
+#include "api/queue.h"
+#include "api/command_json.h"
+#include "api/enrollments.h"
 #include "webhook/event.h"
 
 /* Where a page ends, the next one begins. */

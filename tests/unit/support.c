@@ -3,7 +3,7 @@
 
 #include "support.h"
 
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "crypto/identity_cert.h"
 #include "mdm/message.h"
 #include "db/schema.h"

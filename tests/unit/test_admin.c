@@ -2,8 +2,8 @@
 /* test_admin.c -- what operators ask for and are told (6.4, 6.5). */
 
 #include "support.h"
-#include "nmdm_admin.h"
-#include "nmdm_pushcert.h"
+#include "api/enqueue.h"
+#include "api/pushcert.h"
 
 #include <apr_strings.h>
 

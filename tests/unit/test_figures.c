@@ -3,7 +3,7 @@
  * story. */
 
 #include "support.h"
-#include "nmdm_figures.h"
+#include "api/db_stats.h"
 #include "push/apns_message.h"
 
 #include <apr_strings.h>

@@ -3,9 +3,9 @@
  * commands back. */
 
 #include "support.h"
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "codec/json.h"
-#include "nmdm_ledger.h"
+#include "api/queue.h"
 #include "storage/enrollments.h"
 
 #include <apr_strings.h>

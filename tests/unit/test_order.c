@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "mdm/message.h"
-#include "nmdm_order.h"
+#include "api/command_json.h"
 
 #include <string.h>
 

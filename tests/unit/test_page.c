@@ -2,7 +2,7 @@
 /* test_page.c -- limit, offset and cursor. */
 
 #include "support.h"
-#include "nmdm_page.h"
+#include "api/paging.h"
 
 #include <string.h>
 

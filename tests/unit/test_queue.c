@@ -3,7 +3,7 @@
  * conformance cases of the behaviour specification. */
 
 #include "support.h"
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "storage/enrollments.h"
 
 #include <apr_strings.h>

@@ -3,7 +3,7 @@
 
 #include "support.h"
 #include "codec/json.h"
-#include "nmdm_roster.h"
+#include "api/enrollments.h"
 
 #include <apr_strings.h>
 

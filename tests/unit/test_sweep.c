@@ -3,7 +3,7 @@
  * stored, so the pushes themselves end before the network. */
 
 #include "support.h"
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "net/circuit_breaker.h"
 #include "base/once_daily.h"
 #include "push/apns_message.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_page.h -- one page of a list: limit, offset, cursor. */
+/* paging.h -- one page of a list: limit, offset, cursor. */
 
 #ifndef NMDM_PAGE_H
 #define NMDM_PAGE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_order.c -- what an operator orders: a command in JSON, and on what
+/* command_json.c -- what an operator orders: a command in JSON, and on what
  * terms it is queued. */
 
-#include "nmdm_order.h"
+#include "api/command_json.h"
 #include "crypto/identity_cert.h"
 #include "codec/plist.h"
 #include "base/time.h"

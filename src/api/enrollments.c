@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_roster.c -- who is enrolled, as operators ask for it.
+/* enrollments.c -- who is enrolled, as operators ask for it.
  *
  * Keys come a hundred at a time from the narrowest index that the filter
  * offers, and what is left of the filter is applied here. So every page costs
  * the same, on a small fleet or a large one; a page that found too little
  * after MOST_EXAMINED keys ends early, with a cursor to go on. */
 
-#include "nmdm_roster.h"
-#include "nmdm_admin.h"
+#include "api/enrollments.h"
+#include "api/enqueue.h"
 #include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_admin.c -- what an operator may ask for: enqueue and push. */
+/* enqueue.c -- what an operator may ask for: enqueue and push. */
 
-#include "nmdm_admin.h"
+#include "api/enqueue.h"
 #include "db/db.h"
 #include "codec/json.h"
 #include "mdm/message.h"
-#include "nmdm_order.h"
+#include "api/command_json.h"
 #include "push/apns_message.h"
 #include "storage/enrollments.h"
 #include "base/time.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_ledger.c -- what is queued and what was answered, as operators ask for
+/* queue.c -- what is queued and what was answered, as operators ask for
  * it; and taking commands back.
  *
  * A page is read in hundreds of short rows; commands and reports, which may be
  * large, follow one by one until the page is full or PAGE_BYTES are. */
 
-#include "nmdm_ledger.h"
-#include "nmdm_admin.h"
+#include "api/queue.h"
+#include "api/enqueue.h"
 #include "codec/plist_json.h"
 #include "db/db.h"
 #include "codec/json.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_figures.c -- what the database holds, in numbers; and one enrollment
+/* db_stats.c -- what the database holds, in numbers; and one enrollment
  * with what happened to it. */
 
-#include "nmdm_figures.h"
-#include "nmdm_admin.h"
+#include "api/db_stats.h"
+#include "api/enqueue.h"
 #include "db/db.h"
 #include "storage/outbox.h"
 #include "db/schema.h"

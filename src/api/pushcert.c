@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_pushcert.c -- push certificates: upload, look at, and the other use that
+/* pushcert.c -- push certificates: upload, look at, and the other use that
  * Apple makes of them, escrow key unlock. */
 
-#include "nmdm_pushcert.h"
-#include "nmdm_admin.h"
+#include "api/pushcert.h"
+#include "api/enqueue.h"
 #include "net/http_client.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"

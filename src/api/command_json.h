@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_order.h -- what an operator orders: a command in JSON, and on what
+/* command_json.h -- what an operator orders: a command in JSON, and on what
  * terms it is queued. */
 
 #ifndef NMDM_ORDER_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_pushcert.h -- push certificates, as operators see them. */
+/* pushcert.h -- push certificates, as operators see them. */
 
 #ifndef NMDM_PUSHCERT_H
 #define NMDM_PUSHCERT_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_ledger.h -- what is queued and what was answered, as operators ask for
+/* queue.h -- what is queued and what was answered, as operators ask for
  * it; and taking commands back. */
 
 #ifndef NMDM_LEDGER_H
 #define NMDM_LEDGER_H
 
 #include "base/context.h"
-#include "nmdm_page.h"
+#include "api/paging.h"
 
 /* Each fills in *reply with JSON, or leaves it without a body, and *status
  * with the HTTP status, also when it returns an error: that is then for the

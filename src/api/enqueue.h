@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_admin.h -- what an operator may ask for. */
+/* enqueue.h -- what an operator may ask for. */
 
 #ifndef NMDM_ADMIN_H
 #define NMDM_ADMIN_H
@@ -28,7 +28,7 @@ nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                             const apr_array_header_t *ids);
 
-/* Queues a command that is written in JSON (nmdm_order.h). */
+/* Queues a command that is written in JSON (api/command_json.h). */
 nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                int *status, nmdm_bytes_t json);
 

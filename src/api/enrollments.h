@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_roster.h -- who is enrolled, as operators ask for it. */
+/* enrollments.h -- who is enrolled, as operators ask for it. */
 
 #ifndef NMDM_ROSTER_H
 #define NMDM_ROSTER_H
 
 #include "base/context.h"
-#include "nmdm_page.h"
+#include "api/paging.h"
 
 /* Both fill in *reply with JSON and *status with the HTTP status, also when
  * they return an error: that is then for the log. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_figures.h -- what the database holds, in numbers; and one enrollment
+/* db_stats.h -- what the database holds, in numbers; and one enrollment
  * with what happened to it.
  *
  * No number costs more the more there is: each is exact up to a bound and

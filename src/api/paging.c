@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_page.c -- one page of a list: limit, offset, cursor.
+/* paging.c -- one page of a list: limit, offset, cursor.
  *
  * A cursor is where the last page ended, in base64url: a letter for the list
  * and the key of its last entry. It holds no secret, needs no memory here and
  * stays good whatever is inserted or removed meanwhile. */
 
-#include "nmdm_page.h"
+#include "api/paging.h"
 
 #include <apr_strings.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_events.h -- the outbox of webhooks, for operators: list, replay, drop.
- * Results are as in nmdm_admin.h. */
+/* events.h -- the outbox of webhooks, for operators: list, replay, drop.
+ * Results are as in api/enqueue.h. */
 
 #ifndef NMDM_EVENTS_H
 #define NMDM_EVENTS_H

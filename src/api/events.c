@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_events.c -- the outbox of webhooks, for operators. */
+/* events.c -- the outbox of webhooks, for operators. */
 
-#include "nmdm_events.h"
-#include "nmdm_admin.h"
+#include "api/events.h"
+#include "api/enqueue.h"
 #include "webhook/relay.h"
 #include "db/db.h"
 #include "codec/json.h"
