@@ -13,7 +13,7 @@
 #include "webhook/relay.h"
 #include "base/once_daily.h"
 #include "db/db.h"
-#include "nmdm_sealer.h"
+#include "jobs/rekey.h"
 #include "storage/last_seen.h"
 
 /* A server or virtual host with handlers of ours, in this child. */

@@ -2,7 +2,7 @@
 /* mod_nanomdm_retention.c -- NanoMDMRetention: what is not kept for ever. */
 
 #include "mod_nanomdm.h"
-#include "nmdm_retention.h"
+#include "jobs/retention.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

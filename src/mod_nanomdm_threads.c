@@ -5,9 +5,9 @@
 
 #include "mod_nanomdm_child.h"
 #include "base/cond.h"
-#include "nmdm_retention.h"
+#include "jobs/retention.h"
 #include "storage/enrollments.h"
-#include "nmdm_sweep.h"
+#include "jobs/push_retry.h"
 
 #include <apr_thread_proc.h>
 

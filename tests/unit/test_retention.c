@@ -3,7 +3,7 @@
  * never is. */
 
 #include "support.h"
-#include "nmdm_retention.h"
+#include "jobs/retention.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

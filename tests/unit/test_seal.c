@@ -4,7 +4,7 @@
 
 #include "support.h"
 #include "crypto/seal.h"
-#include "nmdm_sealer.h"
+#include "jobs/rekey.h"
 #include "storage/enrollments.h"
 
 #include <apr_strings.h>

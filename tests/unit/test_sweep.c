@@ -7,7 +7,7 @@
 #include "net/circuit_breaker.h"
 #include "base/once_daily.h"
 #include "push/apns_message.h"
-#include "nmdm_sweep.h"
+#include "jobs/push_retry.h"
 
 #include <apr_strings.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sweep.h -- work that nobody asks for: pushes that did not do theirs. */
+/* push_retry.h -- work that nobody asks for: pushes that did not do theirs. */
 
 #ifndef NMDM_SWEEP_H
 #define NMDM_SWEEP_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_retention.c -- what is finished is not kept for ever.
+/* retention.c -- what is finished is not kept for ever.
  *
  * A pass goes through all enrollments in the order of their ids, a bounded
  * stride at a time; nanomdm_chores says who has the next stride and where it
@@ -7,7 +7,7 @@
  * index that also serves operators: so nothing is paid for while devices
  * report. */
 
-#include "nmdm_retention.h"
+#include "jobs/retention.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"

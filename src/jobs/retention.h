@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_retention.h -- what is finished is not kept for ever: answered,
+/* retention.h -- what is finished is not kept for ever: answered,
  * cancelled and expired commands, results, events nobody took. */
 
 #ifndef NMDM_RETENTION_H

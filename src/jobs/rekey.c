@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sealer.c -- seals what is stored otherwise than NanoMDMStorageKey says.
+/* rekey.c -- seals what is stored otherwise than NanoMDMStorageKey says.
  *
  * A pass goes through the push certificates and then through the devices, in
  * the order of their ids. The row 'seal' of nanomdm_chores says whose pass it
@@ -10,7 +10,7 @@
  * is only looked at. Each value is replaced if it is still what was read, so
  * nothing that a device sends meanwhile is lost. */
 
-#include "nmdm_sealer.h"
+#include "jobs/rekey.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"
 #include "db/db.h"

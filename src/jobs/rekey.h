@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nmdm_sealer.h -- brings the secrets of a database to where NanoMDMStorageKey
+/* rekey.h -- brings the secrets of a database to where NanoMDMStorageKey
  * wants them: sealed with its first key or, after off, in the clear. */
 
 #ifndef NMDM_SEALER_H
