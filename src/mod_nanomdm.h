@@ -17,7 +17,7 @@
 
 extern module AP_MODULE_DECLARE_DATA nanomdm_module;
 
-/* ---- mod_nanomdm_config.c: what the administrator wrote ---- */
+/* ---- config/config.c: what the administrator wrote ---- */
 
 #define NANOMDM_UNSET (-1)
 
@@ -122,7 +122,7 @@ nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf);
 const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
                                                    const nanomdm_conf_t *c);
 
-/* ---- mod_nanomdm_values.c: values that several directives take ---- */
+/* ---- config/parse.c: values that several directives take ---- */
 
 /* Each returns NULL, or what httpd is to say about the line; what it sets and
  * what it reads lives as long as the configuration. */
@@ -153,7 +153,7 @@ const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
 const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
                             const char *url);
 
-/* ---- mod_nanomdm_webhooks.c: directives about webhooks ---- */
+/* ---- config/webhooks.c: directives about webhooks ---- */
 
 const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
                                     const char *url);
@@ -170,14 +170,14 @@ const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
 const char *nanomdm_all_webhooks(apr_array_header_t **out, apr_pool_t *p,
                                  const server_rec *s);
 
-/* ---- mod_nanomdm_tokens.c: files that devices are answered with ---- */
+/* ---- config/device_answers.c: files that devices are answered with ---- */
 
 const char *nanomdm_add_token(cmd_parms *cmd, void *conf, const char *type,
                               const char *path);
 const char *nanomdm_add_return_to_service(cmd_parms *cmd, void *conf,
                                           const char *path, const char *type);
 
-/* ---- mod_nanomdm_retention.c: what is not kept for ever ---- */
+/* ---- config/retention.c: what is not kept for ever ---- */
 
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
                                   char *const argv[]);
@@ -197,7 +197,7 @@ void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert);
 void nanomdm_record_body(request_rec *r, nmdm_bytes_t body);
 void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply);
 
-/* ---- mod_nanomdm_seal.c: what seals the secrets of the database ---- */
+/* ---- config/storage_key.c: what seals the secrets of the database ---- */
 
 const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
                                     char *const argv[]);
@@ -208,7 +208,7 @@ server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s);
 const char *nanomdm_storage_key_text(apr_pool_t *p,
                                      const struct nmdm_seal_t *keys);
 
-/* ---- mod_nanomdm_check.c: contradictions, found while starting ---- */
+/* ---- config/check.c: contradictions, found while starting ---- */
 
 int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s);
@@ -337,7 +337,7 @@ nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
 nmdm_bytes_t nanomdm_page_of_problem(apr_pool_t *p, const char *title,
                                      const char *text);
 
-/* ---- mod_nanomdm_dump.c: httpd -t -D DUMP_NANOMDM ---- */
+/* ---- config/config_dump.c: httpd -t -D DUMP_NANOMDM ---- */
 
 void nanomdm_dump_config(apr_pool_t *pconf, server_rec *s);
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Directives: those of the table in src/mod_nanomdm_config.c, of README.md's
+# Directives: those of the table in src/config/config.c, of README.md's
 # table and of conf/nanomdm.conf are the same; docs/operations.md has advice on
 # each; every member of nanomdm_conf_t
 # is set in create and in merge.
@@ -7,7 +7,7 @@
 #   check_directives.sh [CHECKOUT]
 set -eu
 cd "${1:-$(dirname "$0")/..}"
-code=src/mod_nanomdm_config.c
+code=src/config/config.c
 failed=0
 
 say() { echo "$*" >&2; failed=1; }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_webhooks.c -- directives about webhooks, and who is told. */
+/* webhooks.c -- directives about webhooks, and who is told. */
 
 #include "mod_nanomdm.h"
 #include "webhook/event.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_retention.c -- NanoMDMRetention: what is not kept for ever. */
+/* retention.c -- NanoMDMRetention: what is not kept for ever. */
 
 #include "mod_nanomdm.h"
 #include "jobs/retention.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_values.c -- values that several directives take: files, secrets,
+/* parse.c -- values that several directives take: files, secrets,
  * certificates, URLs. */
 
 #include "mod_nanomdm.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_seal.c -- NanoMDMStorageKey: what seals the secrets of the
+/* storage_key.c -- NanoMDMStorageKey: what seals the secrets of the
  * database. */
 
 #include "mod_nanomdm.h"

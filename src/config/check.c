@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_check.c -- contradictions, found while the server starts.
+/* check.c -- contradictions, found while the server starts.
  *
  * mod_dbd and mod_ssl keep their settings to themselves, so the tree of
  * directives is read instead: what was written for each server, and where our

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_dump.c -- httpd -t -D DUMP_NANOMDM: what is in force where, with
+/* config_dump.c -- httpd -t -D DUMP_NANOMDM: what is in force where, with
  * what was inherited and what is a default. Secrets are not shown. */
 
 #include "mod_nanomdm.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_config.c -- directives: create, merge, table, setters.
+/* config.c -- directives: create, merge, table, setters.
  *
  * What one directive can get wrong by itself is said by its setter, with its
- * line; what several get wrong together is said in mod_nanomdm_check.c. */
+ * line; what several get wrong together is said in config/check.c. */
 
 #include "mod_nanomdm.h"
 

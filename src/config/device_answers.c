@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_tokens.c -- NanoMDMToken and NanoMDMReturnToService: files that
+/* device_answers.c -- NanoMDMToken and NanoMDMReturnToService: files that
  * devices are answered with. */
 
 #include "mod_nanomdm.h"
