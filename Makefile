@@ -26,8 +26,8 @@ WARNINGS := -std=gnu11 -Wall -Wextra -Werror -Wformat=2 -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla
 LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto -lm
 
-SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*.c src/*/*.c))
-HEADERS  := $(wildcard src/*.h src/*/*.h)
+SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*/*.c))
+HEADERS  := $(wildcard src/*/*.h)
 # A variant of the build, such as one with sanitizers, has a place of its own.
 BUILD    ?= build
 MODULE   ?= mod_nanomdm.so

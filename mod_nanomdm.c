@@ -2,7 +2,7 @@
 /* mod_nanomdm.c -- an Apple MDM server in Apache httpd: the module record and
  * where it hooks in. README.md has a map of the rest. */
 
-#include "src/mod_nanomdm.h"
+#include "src/httpd/mod_nanomdm.h"
 
 #include <http_config.h>
 #include <mpm_common.h>

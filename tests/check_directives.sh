@@ -45,9 +45,9 @@ done
 
 members=$(sed -n '/^typedef struct {/,/^}/{
               /^typedef/{h;d};H;/^} nanomdm_conf_t;/{g;p}}' \
-              src/mod_nanomdm.h |
+              src/httpd/mod_nanomdm.h |
           sed -nE 's/^ .*[ *]([a-z_]+);.*/\1/p')
-[ -n "$members" ] || say "src/mod_nanomdm.h: no members of nanomdm_conf_t"
+[ -n "$members" ] || say "src/httpd/mod_nanomdm.h: no members of nanomdm_conf_t"
 for function in nanomdm_create_dir_conf nanomdm_merge_dir_conf; do
     body=$(sed -n "/^void \*$function/,/^}/p" $code)
     for member in $members; do

@@ -18,7 +18,7 @@ mapped=$(grep -oE '^\| `src/[^`]+`' README.md | tr -d '|` ' |
 for file in $(printf '%s\n' "$mapped" | uniq -d); do
     say "README.md: the map names $file twice"
 done
-for file in src/*.[ch]; do
+for file in src/*/*.[ch]; do
     printf '%s\n' "$mapped" | grep -qxF "$file" ||
         say "README.md: the map of the source lacks $file"
 done
@@ -86,8 +86,8 @@ done
 
 # ---- the form of C ----
 
-grep -nP '\t' mod_nanomdm.c src/*.[ch] >&2 && say "these lines have tabs"
-LC_ALL=C.UTF-8 grep -nE '^.{81}' mod_nanomdm.c src/*.[ch] >&2 &&
+grep -nP '\t' mod_nanomdm.c src/*/*.[ch] >&2 && say "these lines have tabs"
+LC_ALL=C.UTF-8 grep -nE '^.{81}' mod_nanomdm.c src/*/*.[ch] >&2 &&
     say "these lines have more than 80 columns"
 
 # ---- the configurations ----

@@ -10,7 +10,7 @@ set -eu
 cd "${1:-$(dirname "$0")/..}"
 
 includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
-               mod_nanomdm.c src/*.[ch]) || {
+               mod_nanomdm.c src/*/*.[ch]) || {
     echo "no source in $PWD" >&2; exit 1; }
 
 printf '%s\n' "$includes" | awk '
@@ -37,7 +37,7 @@ printf '%s\n' "$includes" | awk '
         only["curl/curl.h"] = "src/net/curl_transfer.c"
         only["nghttp2/nghttp2.h"] = "src/net/h2_session.c"
         only["apr_dbd.h"] = "src/db/db.h"
-        only["mod_dbd.h"] = "src/mod_nanomdm_lender.c"
+        only["mod_dbd.h"] = "src/httpd/dbd.c"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
     }
     function layer_of(path) {

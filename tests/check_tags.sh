@@ -11,7 +11,7 @@ failed=0
 say() { echo "$*" >&2; failed=1; }
 lines_of() { grep -rnHE -- "$1" $2 | cut -d: -f1-2 | tr '\n' ' '; }
 
-made=$(grep -ohE 'NMDMNO\([0-9]+\)' src/*.[ch] mod_nanomdm.c | tr -dc '0-9\n' |
+made=$(grep -ohE 'NMDMNO\([0-9]+\)' src/*/*.[ch] mod_nanomdm.c | tr -dc '0-9\n' |
        sort)
 rows=$(grep -oE '^\| NMDM[0-9]+ ' $guide | tr -dc '0-9\n' | sort)
 [ -n "$made" ] || say "no NMDMNO(nnnn) in $PWD/src"

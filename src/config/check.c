@@ -6,7 +6,7 @@
  * handlers stand. Each finding names the directive, its value and the line to
  * write. It all runs in check_config, hence for apachectl configtest too. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "db/dialect.h"
 
 #include <apr_cstr.h>

@@ -4,7 +4,7 @@
  * What one directive can get wrong by itself is said by its setter, with its
  * line; what several get wrong together is said in config/check.c. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 
 #include <apr_lib.h>
 #include <apr_network_io.h>

@@ -2,7 +2,7 @@
 /* config_dump.c -- httpd -t -D DUMP_NANOMDM: what is in force where, with
  * what was inherited and what is a default. Secrets are not shown. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "webhook/event.h"
 
 #include <apr_file_io.h>

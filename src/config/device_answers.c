@@ -2,7 +2,7 @@
 /* device_answers.c -- NanoMDMToken and NanoMDMReturnToService: files that
  * devices are answered with. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "codec/plist.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 /* parse.c -- values that several directives take: files, secrets,
  * certificates, URLs. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 
 #include <apr_file_io.h>
 #include <apr_lib.h>

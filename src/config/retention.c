@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retention.c -- NanoMDMRetention: what is not kept for ever. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "jobs/retention.h"
 
 #include <apr_lib.h>

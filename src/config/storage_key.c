@@ -2,7 +2,7 @@
 /* storage_key.c -- NanoMDMStorageKey: what seals the secrets of the
  * database. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "crypto/seal.h"
 
 #include <apr_strings.h>

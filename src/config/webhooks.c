@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* webhooks.c -- directives about webhooks, and who is told. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "webhook/event.h"
 
 #include <apr_strings.h>

@@ -15,7 +15,7 @@ FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize-recover=undefined -Itests/fuzz
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
-                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/nmdm*.c src/*/*.c))))
+                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
 FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 

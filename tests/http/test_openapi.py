@@ -95,7 +95,7 @@ def test_examples_are_of_their_schema():
 # -- The document and the code ----------------------------------------
 
 def test_every_call_is_documented_and_no_other():
-    source = (ROOT / "src/mod_nanomdm_api.c").read_text()
+    source = (ROOT / "src/httpd/api.c").read_text()
     table = re.search(r"CALLS\[\] = {(.*?)^};", source, re.S | re.M)[1]
     made = collections.defaultdict(set)
     for name, method, takes_rest in re.findall(

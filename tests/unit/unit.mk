@@ -11,10 +11,10 @@ UNIT_CFLAGS  := -O1 -g -fPIC -fno-omit-frame-pointer $(UNIT_RUNTIME) \
                 -fno-sanitize-recover=undefined
 UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
 UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
-                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/nmdm*.c src/*/*.c))))
+                  $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
 UNIT_EDGE    := $(patsubst %.c,$(UNIT_BUILD)/core/%.o, \
                   mod_nanomdm.c \
-                  $(patsubst src/%,%,$(wildcard src/mod_nanomdm*.c src/httpd/*.c src/config/*.c)))
+                  $(patsubst src/%,%,$(wildcard src/httpd/*.c src/config/*.c)))
 UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
                   $(sort $(wildcard tests/unit/test_*.c)))
 # Linked in, so that a write beyond a piece of pool memory is found out.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_child.h -- what the files of a child process share: its sites,
+/* child.h -- what the files of a child process share: its sites,
  * who lends them connections, and the threads that work without a request. */
 
 #ifndef MOD_NANOMDM_CHILD_H
 #define MOD_NANOMDM_CHILD_H
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "net/apns_client.h"
 #include "net/circuit_breaker.h"
 #include "net/http_client.h"
@@ -34,12 +34,12 @@ struct nanomdm_site_t {
     const int *number_of_sites; /* of this child */
 };
 
-/* ---- mod_nanomdm_child.c ---- */
+/* ---- httpd/child.c ---- */
 
 /* For work without a request: in p, with the time of now. */
 nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p);
 
-/* ---- mod_nanomdm_lender.c: connections of mod_dbd, lent out ---- */
+/* ---- httpd/dbd.c: connections of mod_dbd, lent out ---- */
 
 /* Once in each child, before the rest. 0 when mod_dbd is not loaded. */
 int nanomdm_lender_init(void);
@@ -50,7 +50,7 @@ void nanomdm_lender_close(nanomdm_loan_t loan);
 nmdm_lender_t *nanomdm_lender_create(apr_pool_t *pchild, server_rec *s,
                                      nanomdm_shelf_t *shelf);
 
-/* ---- mod_nanomdm_threads.c: work without a request ---- */
+/* ---- httpd/background.c: work without a request ---- */
 
 typedef struct nanomdm_threads_t nanomdm_threads_t;
 /* Starts the threads that work for these sites (nanomdm_site_t *); they end

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_firewall.c -- no device ever receives 401 or 403.
+/* status_guard.c -- no device ever receives 401 or 403.
  *
  * A device that does takes it as the end of its management and removes its
  * enrollment (behaviour specification 1.10). Our own code sends neither; but
@@ -7,7 +7,7 @@
  * Such a refusal stays a refusal, as 500, and is logged loudly. Other errors
  * that httpd makes for a device lose their HTML on the way. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 
 #include <ap_expr.h>
 #include <apr_strings.h>

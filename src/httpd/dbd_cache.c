@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_shelf.c -- connections between two requests.
+/* dbd_cache.c -- connections between two requests.
  *
  * mod_dbd asks a MariaDB or MySQL server whether a connection is alive each
  * time it hands it out, which is half of what an idle poll costs there. One
  * that worked a moment ago is alive; so it waits here for the next request,
  * and only after a second without one it goes back to mod_dbd. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "base/time.h"
 
 #include <apr_thread_mutex.h>

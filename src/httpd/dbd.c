@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_lender.c -- connections of mod_dbd, lent to those who have
+/* dbd.c -- connections of mod_dbd, lent to those who have
  * statements to run; how long they wait while the database is away. */
 
-#include "mod_nanomdm_child.h"
+#include "httpd/child.h"
 #include "base/time.h"
 
 /* mod_dbd.h does not include what it needs; db/db.h did. */

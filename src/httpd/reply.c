@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_reply.c -- from reply or error to status, headers, log line. */
+/* reply.c -- from reply or error to status, headers, log line. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "api/enqueue.h"
 #include "db/db.h"
 #include "base/time.h"

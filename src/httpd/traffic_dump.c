@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_record.c -- NanoMDMDump: whole exchanges with devices, written
+/* traffic_dump.c -- NanoMDMDump: whole exchanges with devices, written
  * into a file for whoever wants to know what was said.
  *
  * A record begins, ends and is divided by lines with the trace ID, which the
  * client did not know when it sent its part. It is written at once, so that
  * those of all threads and children stay apart. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "codec/redact.h"
 #include "base/time.h"
 #include "webhook/event.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_metrics.c -- the figures of the status handler in the text format
+/* status_prometheus.c -- the figures of the status handler in the text format
  * of Prometheus. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
 
 #include <apr_strings.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_child.c -- one child process: what each of its sites has, set up
+/* child.c -- one child process: what each of its sites has, set up
  * at its start and ended in order. */
 
-#include "mod_nanomdm_child.h"
+#include "httpd/child.h"
 #include "crypto/seal.h"
 #include "db/sqlite_wal.h"
 

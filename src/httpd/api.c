@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_api.c -- handlers nanomdm-api, nanomdm-migration and
+/* api.c -- handlers nanomdm-api, nanomdm-migration and
  * nanomdm-version. Who may call them is httpd's business (Require). */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "api/enqueue.h"
 #include "api/events.h"
 #include "api/queue.h"

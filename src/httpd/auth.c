@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_auth.c -- AuthBasicProvider nanomdm for operators, Require
+/* auth.c -- AuthBasicProvider nanomdm for operators, Require
  * nanomdm-enrolled for devices at any Location. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"
 #include "mdm/message.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_page.c -- the status page for people: HTML that needs nothing
+/* status_html.c -- the status page for people: HTML that needs nothing
  * from elsewhere, and no script.
  *
  * What a device or an operator may have chosen goes through esc(). */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
 #include "base/time.h"
 

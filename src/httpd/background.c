@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_threads.c -- what a child does without a request: a thread that
+/* background.c -- what a child does without a request: a thread that
  * writes down who was seen, and one that pushes again, removes what is old and
  * seals what is not sealed yet. */
 
-#include "mod_nanomdm_child.h"
+#include "httpd/child.h"
 #include "base/cond.h"
 #include "jobs/retention.h"
 #include "storage/enrollments.h"

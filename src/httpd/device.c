@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_device.c -- handlers nanomdm, nanomdm-checkin, nanomdm-command:
+/* device.c -- handlers nanomdm, nanomdm-checkin, nanomdm-command:
  * the URLs that devices ask. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "service/service.h"
 
 #include <http_protocol.h>

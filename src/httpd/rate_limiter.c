@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_limit.c -- NanoMDMRateLimit: how often a device may come. */
+/* rate_limiter.c -- NanoMDMRateLimit: how often a device may come. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
 #include "base/rate_limit.h"
 

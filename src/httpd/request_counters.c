@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_counters.c -- counters that all children share: their memory,
+/* request_counters.c -- counters that all children share: their memory,
  * requests counted at their end, a section of mod_status. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
 
 #include <apr_optional.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_identity.c -- who is asking: from TLS, Mdm-Signature or a
+/* identity.c -- who is asking: from TLS, Mdm-Signature or a
  * trusted proxy's header to a verified certificate. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "crypto/cms.h"
 #include "crypto/identity_cert.h"
 

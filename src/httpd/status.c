@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_status.c -- handler nanomdm-status: how things are, for people
- * (mod_nanomdm_page.c), as JSON and for Prometheus (mod_nanomdm_metrics.c). All
+/* status.c -- handler nanomdm-status: how things are, for people
+ * (httpd/status_html.c), as JSON and for Prometheus (httpd/status_prometheus.c). All
  * three show one struct of figures. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "api/enqueue.h"
 #include "base/counters.h"
 #include "db/db.h"

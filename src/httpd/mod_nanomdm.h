@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm.h -- what the files that speak httpd share. */
+/* httpd/mod_nanomdm.h -- what the files that speak httpd share. */
 
 #ifndef MOD_NANOMDM_H
 #define MOD_NANOMDM_H
@@ -182,7 +182,7 @@ const char *nanomdm_add_return_to_service(cmd_parms *cmd, void *conf,
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
                                   char *const argv[]);
 
-/* ---- mod_nanomdm_record.c: exchanges with devices, written down ---- */
+/* ---- httpd/traffic_dump.c: exchanges with devices, written down ---- */
 
 const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
                              const char *word);
@@ -213,7 +213,7 @@ const char *nanomdm_storage_key_text(apr_pool_t *p,
 int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s);
 
-/* ---- mod_nanomdm_child.c: one child process ---- */
+/* ---- httpd/child.c: one child process ---- */
 
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
 /* Requests that wait for other servers are answered before httpd loses its
@@ -222,7 +222,7 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful);
 /* Fills in what a context has of the child. */
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
 
-/* ---- mod_nanomdm_shelf.c: connections between two requests ---- */
+/* ---- httpd/dbd_cache.c: connections between two requests ---- */
 
 typedef struct nanomdm_shelf_t nanomdm_shelf_t;
 /* A connection, and the server whose pool it is of. */
@@ -248,7 +248,7 @@ void nanomdm_shelf_tidy(nanomdm_shelf_t *shelf);
 void nanomdm_shelf_empty(nanomdm_shelf_t *shelf);
 void nanomdm_shelf_shut(nanomdm_shelf_t *shelf);
 
-/* ---- mod_nanomdm_identity.c: who is asking ---- */
+/* ---- httpd/identity.c: who is asking ---- */
 
 void nanomdm_identity_hooks(void);
 
@@ -257,7 +257,7 @@ void nanomdm_identity_hooks(void);
 nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                              const nmdm_bytes_t *body);
 
-/* ---- mod_nanomdm_limit.c: how often a device may come ---- */
+/* ---- httpd/rate_limiter.c: how often a device may come ---- */
 
 void nanomdm_limit_hooks(void);
 const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
@@ -266,7 +266,7 @@ const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf);
 /* Counts a request of ctx->cert; an error if it is one too many. */
 nmdm_err_t *nanomdm_limit(nmdm_ctx_t *ctx, request_rec *r);
 
-/* ---- mod_nanomdm_request.c: from request_rec to context ---- */
+/* ---- httpd/request.c: from request_rec to context ---- */
 
 /* Once in each child, before requests. 0 when there are no random numbers. */
 int nanomdm_trace_init(void);
@@ -276,7 +276,7 @@ const char *nanomdm_new_trace_id(apr_pool_t *p);
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 
-/* ---- mod_nanomdm_reply.c: from reply or error to the wire ---- */
+/* ---- httpd/reply.c: from reply or error to the wire ---- */
 
 /* Seconds after which a client may come again while the database is away. */
 #define NANOMDM_RETRY_AFTER "5"
@@ -304,7 +304,7 @@ int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 
-/* ---- mod_nanomdm_counters.c: counted by all children together ---- */
+/* ---- httpd/request_counters.c: counted by all children together ---- */
 
 /* NULL until the server has started. */
 nmdm_counters_t *nanomdm_counters(void);
@@ -317,7 +317,7 @@ void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
 /* Before the end of a certificate something should be done about it. */
 #define NANOMDM_WORRYING_DAYS 30
 
-/* ---- mod_nanomdm_status.c, _metrics.c and _page.c: how things are ---- */
+/* ---- httpd/status.c, _metrics.c and _page.c: how things are ---- */
 
 typedef struct {
     apr_time_t now;
@@ -343,20 +343,20 @@ void nanomdm_dump_config(apr_pool_t *pconf, server_rec *s);
 
 /* ---- handlers and hooks ---- */
 
-/* mod_nanomdm_device.c */
+/* httpd/device.c */
 int nanomdm_device_handler(request_rec *r);
 /* A Location also covers what lies below its path; devices ask for the path
  * itself. */
 int nanomdm_is_below_path(request_rec *r);
-/* mod_nanomdm_api.c */
+/* httpd/api.c */
 int nanomdm_api_handler(request_rec *r);
 /* The first value of a parameter of the URL, or NULL. */
 const char *nanomdm_parameter(request_rec *r, const char *name);
 int nanomdm_version_handler(request_rec *r);
 int nanomdm_migration_handler(request_rec *r);
-/* mod_nanomdm_auth.c */
+/* httpd/auth.c */
 void nanomdm_auth_hooks(apr_pool_t *p);
-/* mod_nanomdm_firewall.c */
+/* httpd/status_guard.c */
 void nanomdm_firewall_hooks(void);
 
 /* What is known of a request whose client is, or says it is, a device. */

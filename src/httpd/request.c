@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mod_nanomdm_request.c -- from request_rec to context: policy, trace, body. */
+/* request.c -- from request_rec to context: policy, trace, body. */
 
-#include "mod_nanomdm.h"
+#include "httpd/mod_nanomdm.h"
 #include "crypto/identity_cert.h"
 #include "service/declarative.h"
 
