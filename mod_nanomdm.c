@@ -21,10 +21,10 @@ static void register_hooks(apr_pool_t *p)
     /* every connection and request */
     nanomdm_identity_hooks();
     nanomdm_auth_hooks(p);
-    nanomdm_firewall_hooks();
+    nanomdm_status_guard_hooks();
     nanomdm_counters_hooks();
-    nanomdm_record_hooks();
-    nanomdm_limit_hooks();
+    nanomdm_traffic_dump_hooks();
+    nanomdm_rate_limiter_hooks();
 
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);

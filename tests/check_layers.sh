@@ -26,8 +26,8 @@ printf '%s\n' "$includes" | awk '
         split("nmdm_push nmdm_webhook nmdm_courier nmdm_receiver nmdm_dm " \
               "nmdm_order", l3)
         split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
-              "nmdm_wake nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
-              "nmdm_figures nmdm_sealer", l4)
+              "nmdm_push_send nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
+              "nmdm_api_db_stats nmdm_sealer", l4)
         for (i in l0) layer[l0[i]] = 0
         for (i in l1) layer[l1[i]] = 1
         for (i in l2) layer[l2[i]] = 2

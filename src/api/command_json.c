@@ -19,7 +19,7 @@
 #define HIGHEST_PRIORITY 127
 #define LAST_SECOND 2147483647
 
-static nmdm_err_t *set_priority(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+static nmdm_err_t *set_priority(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
                                 const char *text)
 {
     apr_size_t len = strlen(text), sign = *text == '-';
@@ -35,7 +35,7 @@ static nmdm_err_t *set_priority(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
     return NULL;
 }
 
-static nmdm_err_t *set_expires(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
+static nmdm_err_t *set_expires(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
                                const char *text)
 {
     apr_time_t when = 0;
@@ -58,10 +58,12 @@ static nmdm_err_t *set_expires(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
     return NULL;
 }
 
-nmdm_err_t *nmdm_order_terms(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
-                             const char *priority, const char *expires)
+nmdm_err_t *nmdm_api_enqueue_options_read(nmdm_enqueue_options_t *terms,
+                                          nmdm_ctx_t *ctx,
+                                          const char *priority,
+                                          const char *expires)
 {
-    *terms = (nmdm_terms_t){ 0, 0 };
+    *terms = (nmdm_enqueue_options_t){ 0, 0 };
     if (priority && *priority) {
         NMDM_TRY(set_priority(terms, ctx, priority));
     }
@@ -74,8 +76,9 @@ static const char *digits_of(nmdm_ctx_t *ctx, const nmdm_json_t *integer)
                         nmdm_json_number(integer));
 }
 
-nmdm_err_t *nmdm_order_json_terms(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
-                                  const nmdm_json_t *order)
+nmdm_err_t *nmdm_api_enqueue_options_json(nmdm_enqueue_options_t *terms,
+                                          nmdm_ctx_t *ctx,
+                                          const nmdm_json_t *order)
 {
     nmdm_json_t *priority, *expires = nmdm_json_get(order, "expires");
     const char *when = NULL;
@@ -90,14 +93,14 @@ nmdm_err_t *nmdm_order_json_terms(nmdm_terms_t *terms, nmdm_ctx_t *ctx,
                                  NMDM_JSON_STRING));
         when = expires ? nmdm_json_text(expires) : NULL;
     }
-    return nmdm_order_terms(terms, ctx,
-                            priority ? digits_of(ctx, priority) : NULL, when);
+    return nmdm_api_enqueue_options_read(
+        terms, ctx, priority ? digits_of(ctx, priority) : NULL, when);
 }
 
 /* ---- Whom it is for ---- */
 
-nmdm_err_t *nmdm_order_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
-                           const nmdm_json_t *order)
+nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
+                                      const nmdm_json_t *order)
 {
     nmdm_json_t *udid, *list;
 
@@ -452,7 +455,7 @@ static nmdm_err_t *make_uuid(const char **out, nmdm_ctx_t *ctx)
     nmdm_bytes_t bytes = { (const char *)b, sizeof(b) };
     const char *hex;
 
-    if (!nmdm_crypto_random(b, sizeof(b))) {
+    if (!nmdm_digest_random(b, sizeof(b))) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1745)
                         "no randomness for a command's UUID");
     }
@@ -482,8 +485,8 @@ static nmdm_err_t *put_command(writer_t *w, const nmdm_json_t *order)
     return NULL;
 }
 
-nmdm_err_t *nmdm_order_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
-                             const nmdm_json_t *order)
+nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
+                                        const nmdm_json_t *order)
 {
     writer_t w = { .pool = ctx->pool,
                    .parts = apr_array_make(ctx->pool, 64,

@@ -22,17 +22,17 @@
 #define MOST_PENDING 10000
 #define MOST 1000
 
-const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES] = {
+const char *const NMDM_DB_STATS_NAMES[NMDM_DB_STATS_TYPES] = {
     NMDM_DEVICE, NMDM_USER, NMDM_SHARED_IPAD, NMDM_USER_ENROLLMENT_DEVICE,
     NMDM_USER_ENROLLMENT
 };
 
-nmdm_amount_t nmdm_figures_enrolled(const nmdm_counted_t *counted)
+nmdm_amount_t nmdm_api_db_stats_enrolled(const nmdm_counted_t *counted)
 {
     nmdm_amount_t all = { 0, 0 };
     int i;
 
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
         all.number += counted->enabled[i].number;
         all.is_least |= counted->enabled[i].is_least;
     }
@@ -41,15 +41,15 @@ nmdm_amount_t nmdm_figures_enrolled(const nmdm_counted_t *counted)
 
 /* ---- What was counted lately ---- */
 
-struct nmdm_totals_t {
+struct nmdm_stats_cache_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
     nmdm_counted_t counted;
     int is_being_counted;
 };
 
-nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p)
 {
-    nmdm_totals_t *totals = apr_pcalloc(p, sizeof(*totals));
+    nmdm_stats_cache_t *totals = apr_pcalloc(p, sizeof(*totals));
     apr_status_t rv = apr_thread_mutex_create(
         &totals->lock, APR_THREAD_MUTEX_DEFAULT, p);
 
@@ -63,7 +63,7 @@ nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p)
 
 /* Whether they have to be counted now, and by the caller. While somebody
  * counts, others are content with what is there. */
-static int is_old(nmdm_totals_t *totals, nmdm_counted_t *out)
+static int is_old(nmdm_stats_cache_t *totals, nmdm_counted_t *out)
 {
     apr_time_t now = apr_time_now();
     int yes = 1;
@@ -73,7 +73,7 @@ static int is_old(nmdm_totals_t *totals, nmdm_counted_t *out)
         *out = totals->counted;
         if (out->counted_at) {
             yes = !totals->is_being_counted
-                && (now - out->counted_at > NMDM_FIGURES_AGE
+                && (now - out->counted_at > NMDM_DB_STATS_AGE
                     || now < out->counted_at);
         }
         totals->is_being_counted |= yes;
@@ -82,7 +82,7 @@ static int is_old(nmdm_totals_t *totals, nmdm_counted_t *out)
     return yes;
 }
 
-static void remember(nmdm_totals_t *totals, const nmdm_counted_t *counted)
+static void remember(nmdm_stats_cache_t *totals, const nmdm_counted_t *counted)
 {
     if (totals) {
         apr_thread_mutex_lock(totals->lock);
@@ -131,8 +131,8 @@ static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
     const char *cols[1] = { NULL };
     int i, found, has_more = 0;
 
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        NMDM_TRY(count_type(ctx, &out->enabled[i], NMDM_FIGURES_NAMES[i]));
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
+        NMDM_TRY(count_type(ctx, &out->enabled[i], NMDM_DB_STATS_NAMES[i]));
         has_more |= out->enabled[i].is_least;
     }
     out->estimate = 0;
@@ -141,7 +141,7 @@ static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
                              NULL, 0));
         out->estimate = number(cols[0]);
     }
-    if (out->estimate < nmdm_figures_enrolled(out).number) {
+    if (out->estimate < nmdm_api_db_stats_enrolled(out).number) {
         out->estimate = 0;
     }
     return NULL;
@@ -194,7 +194,7 @@ static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
 
 /* ---- Reading ---- */
 
-static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
 {
     apr_array_header_t *values = apr_array_make(ctx->pool, 80,
                                                 sizeof(const char *));
@@ -241,7 +241,7 @@ static nmdm_err_t *count_events(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
     return NULL;
 }
 
-static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
 {
     apr_array_header_t *values = apr_array_make(ctx->pool, 8,
                                                 sizeof(const char *));
@@ -262,7 +262,7 @@ static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_figures_t *out)
 }
 
 /* The second time: the first one may have to prepare it. */
-static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_figures_t *out)
+static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
 {
     const char *cols[1];
     apr_time_t started = 0;
@@ -280,7 +280,7 @@ static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_figures_t *out)
 /* May be done again from its start. */
 static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
 {
-    nmdm_figures_t *out = baton;
+    nmdm_db_stats_t *out = baton;
 
     apr_array_clear(out->refusals);
     apr_array_clear(out->silent);
@@ -310,11 +310,11 @@ static nmdm_err_t *do_count(nmdm_ctx_t *ctx, void *baton)
     return count(ctx, baton);
 }
 
-nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx)
 {
     nmdm_err_t *err;
 
-    *out = (nmdm_figures_t){
+    *out = (nmdm_db_stats_t){
         .refusals = apr_array_make(ctx->pool, 20,
                                    sizeof(nmdm_refused_push_t)),
         .silent = apr_array_make(ctx->pool, 10, sizeof(nmdm_slow_t)),
@@ -333,26 +333,27 @@ nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx)
 /* ---- One enrollment ---- */
 
 typedef struct {
-    nmdm_portrait_t *out;
+    nmdm_timeline_t *out;
     const char *id;
 } sitting_t;
 
-static void add(nmdm_portrait_t *out, apr_time_t at, const char *what,
+static void add(nmdm_timeline_t *out, apr_time_t at, const char *what,
                 const char *about)
 {
     if (at) {
-        APR_ARRAY_PUSH(out->moments, nmdm_moment_t)
-            = (nmdm_moment_t){ at, what, about ? about : "" };
+        APR_ARRAY_PUSH(out->moments, nmdm_timeline_entry_t)
+            = (nmdm_timeline_entry_t){ at, what, about ? about : "" };
     }
 }
 
-static nmdm_err_t *add_associations(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+static nmdm_err_t *add_associations(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
     apr_array_header_t *rows = apr_array_make(ctx->pool, 4,
                                               sizeof(nmdm_association_t));
     int i;
 
-    NMDM_TRY(nmdm_view_associations(ctx, rows, out->who->device_id));
+    NMDM_TRY(
+        nmdm_enrollment_queries_associations(ctx, rows, out->who->device_id));
     for (i = 0; i < rows->nelts; i++) {
         const nmdm_association_t *a = &APR_ARRAY_IDX(rows, i,
                                                      nmdm_association_t);
@@ -363,13 +364,14 @@ static nmdm_err_t *add_associations(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
     return NULL;
 }
 
-static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
-    apr_array_header_t *rows = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+    apr_array_header_t *rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                                               sizeof(nmdm_result_t));
     int i;
 
-    NMDM_TRY(nmdm_view_results(ctx, rows, out->who->id, &NMDM_RESULT_START));
+    NMDM_TRY(nmdm_queue_queries_results(ctx, rows, out->who->id,
+                                        &NMDM_RESULT_START));
     for (i = 0; i < rows->nelts; i++) {
         const nmdm_result_t *r = &APR_ARRAY_IDX(rows, i, nmdm_result_t);
 
@@ -381,12 +383,12 @@ static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
     return NULL;
 }
 
-static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
     int i;
 
-    NMDM_TRY(nmdm_view_queue(ctx, out->queue, out->who->id,
-                             &NMDM_QUEUE_START));
+    NMDM_TRY(nmdm_queue_queries_list(ctx, out->queue, out->who->id,
+                                     &NMDM_QUEUE_START));
     for (i = 0; i < out->queue->nelts; i++) {
         const nmdm_queued_t *q = &APR_ARRAY_IDX(out->queue, i,
                                                 nmdm_queued_t);
@@ -398,7 +400,7 @@ static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
     return NULL;
 }
 
-static void add_push(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
+static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
     const nmdm_last_push_t *push = &out->push;
     int is_refused = push->found && number(push->status) >= 400;
@@ -413,8 +415,8 @@ static void add_push(nmdm_ctx_t *ctx, nmdm_portrait_t *out)
 
 static int newest_first(const void *a, const void *b)
 {
-    apr_time_t x = ((const nmdm_moment_t *)a)->at;
-    apr_time_t y = ((const nmdm_moment_t *)b)->at;
+    apr_time_t x = ((const nmdm_timeline_entry_t *)a)->at;
+    apr_time_t y = ((const nmdm_timeline_entry_t *)b)->at;
 
     return (x < y) - (x > y);
 }
@@ -422,7 +424,7 @@ static int newest_first(const void *a, const void *b)
 static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
 {
     const sitting_t *in = baton;
-    nmdm_portrait_t *out = in->out;
+    nmdm_timeline_t *out = in->out;
     apr_array_header_t *rows = apr_array_make(ctx->pool, 1,
                                               sizeof(nmdm_enrollment_t));
     apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
@@ -431,13 +433,13 @@ static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
     apr_array_clear(out->queue);
     apr_array_clear(out->moments);
     APR_ARRAY_PUSH(ids, const char *) = in->id;
-    NMDM_TRY(nmdm_view_enrollments(ctx, rows, ids, 1, 0));
+    NMDM_TRY(nmdm_enrollment_queries_enrollments(ctx, rows, ids, 1, 0));
     if (!rows->nelts) {
-        return nmdm_admin_unknown_id(ctx, in->id);
+        return nmdm_api_answer_unknown_id(ctx, in->id);
     }
     out->who = &APR_ARRAY_IDX(rows, 0, nmdm_enrollment_t);
-    NMDM_TRY(nmdm_view_pending(ctx, &out->pending, in->id));
-    NMDM_TRY(nmdm_view_last_push(ctx, &out->push, in->id));
+    NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &out->pending, in->id));
+    NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &out->push, in->id));
     add(out, out->who->last_seen, "last seen", NULL);
     add(out, out->who->user_id ? out->who->user_token_at
                                : out->who->device_token_at,
@@ -448,18 +450,18 @@ static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
     return add_results(ctx, out);
 }
 
-nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
-                          const char *id)
+nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
+                              const char *id)
 {
     sitting_t in = { out, id };
 
-    *out = (nmdm_portrait_t){
-        .queue = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+    *out = (nmdm_timeline_t){
+        .queue = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                                 sizeof(nmdm_queued_t)),
-        .moments = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
-                                  sizeof(nmdm_moment_t)),
+        .moments = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+                                  sizeof(nmdm_timeline_entry_t)),
     };
-    NMDM_TRY(nmdm_admin_check_id(ctx, id));
+    NMDM_TRY(nmdm_api_answer_check_id(ctx, id));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_portrait, &in));
     if (out->who->cert_pem
         && !nmdm_x509_not_after(&out->cert_not_after,
@@ -467,6 +469,6 @@ nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
         out->cert_not_after = 0;
     }
     qsort(out->moments->elts, (size_t)out->moments->nelts,
-          sizeof(nmdm_moment_t), newest_first);
+          sizeof(nmdm_timeline_entry_t), newest_first);
     return NULL;
 }

@@ -5,8 +5,8 @@
  * No number costs more the more there is: each is exact up to a bound and
  * says "at least" beyond. */
 
-#ifndef NMDM_FIGURES_H
-#define NMDM_FIGURES_H
+#ifndef NMDM_API_DB_STATS_H
+#define NMDM_API_DB_STATS_H
 
 #include "storage/queries.h"
 
@@ -15,14 +15,15 @@ typedef struct {
     int is_least;               /* there may be more */
 } nmdm_amount_t;
 
-#define NMDM_FIGURES_TYPES 5
+#define NMDM_DB_STATS_TYPES 5
 
-/* Counted at most once in NMDM_FIGURES_AGE by each child. */
-#define NMDM_FIGURES_AGE apr_time_from_sec(30)
+/* Counted at most once in NMDM_DB_STATS_AGE by each child. */
+#define NMDM_DB_STATS_AGE apr_time_from_sec(30)
 
 typedef struct {
     apr_time_t counted_at;
-    nmdm_amount_t enabled[NMDM_FIGURES_TYPES];  /* in the order of base/context.h */
+    nmdm_amount_t
+        enabled[NMDM_DB_STATS_TYPES]; /* in the order of base/context.h */
     /* Of all enrollments, if more than were counted: what the database takes
      * their number to be; else 0. */
     apr_int64_t estimate;
@@ -58,23 +59,23 @@ typedef struct {
     nmdm_amount_t events_pending, events_dead;
     apr_array_header_t *topics; /* of push certificates, nmdm_topic_t */
     apr_interval_time_t latency;        /* of a trivial statement */
-} nmdm_figures_t;
+} nmdm_db_stats_t;
 
-extern const char *const NMDM_FIGURES_NAMES[NMDM_FIGURES_TYPES];
+extern const char *const NMDM_DB_STATS_NAMES[NMDM_DB_STATS_TYPES];
 
 /* Remembers what was counted lately; of a child, lives as long as p. */
-nmdm_err_t *nmdm_totals_create(nmdm_totals_t **out, apr_pool_t *p);
+nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p);
 
-nmdm_err_t *nmdm_figures(nmdm_figures_t *out, nmdm_ctx_t *ctx);
+nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx);
 /* Of the five types, as far as they were counted. */
-nmdm_amount_t nmdm_figures_enrolled(const nmdm_counted_t *counted);
+nmdm_amount_t nmdm_api_db_stats_enrolled(const nmdm_counted_t *counted);
 
 /* ---- One enrollment ---- */
 
 typedef struct {
     apr_time_t at;
     const char *what, *about;   /* about may be "" */
-} nmdm_moment_t;
+} nmdm_timeline_entry_t;
 
 typedef struct {
     const nmdm_enrollment_t *who;       /* without its secrets */
@@ -83,10 +84,10 @@ typedef struct {
     nmdm_last_push_t push;
     apr_array_header_t *queue;  /* of nmdm_queued_t, a page */
     apr_array_header_t *moments;        /* the newest first */
-} nmdm_portrait_t;
+} nmdm_timeline_t;
 
 /* NMDM_NOT_FOUND for an id that nobody has. */
-nmdm_err_t *nmdm_portrait(nmdm_portrait_t *out, nmdm_ctx_t *ctx,
-                          const char *id);
+nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
+                              const char *id);
 
-#endif /* NMDM_FIGURES_H */
+#endif /* NMDM_API_DB_STATS_H */

@@ -30,7 +30,7 @@ static void set_json(nmdm_reply_t *reply, apr_pool_t *p,
     reply->body = nmdm_json_write(p, object);
 }
 
-void nmdm_admin_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text)
+void nmdm_api_answer_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text)
 {
     nmdm_json_t *object = nmdm_json_object(p);
 
@@ -40,7 +40,7 @@ void nmdm_admin_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text)
 
 /* ---- Ids ---- */
 
-apr_array_header_t *nmdm_admin_split_ids(apr_pool_t *p, const char *text)
+apr_array_header_t *nmdm_api_answer_split_ids(apr_pool_t *p, const char *text)
 {
     apr_array_header_t *ids = apr_array_make(p, 16, sizeof(const char *));
 
@@ -54,8 +54,8 @@ apr_array_header_t *nmdm_admin_split_ids(apr_pool_t *p, const char *text)
     return ids;
 }
 
-apr_array_header_t *nmdm_admin_distinct(apr_pool_t *p,
-                                        const apr_array_header_t *ids)
+apr_array_header_t *nmdm_api_answer_distinct(apr_pool_t *p,
+                                             const apr_array_header_t *ids)
 {
     apr_array_header_t *out = apr_array_make(p, ids->nelts + 1,
                                              sizeof(const char *));
@@ -73,13 +73,13 @@ apr_array_header_t *nmdm_admin_distinct(apr_pool_t *p,
     return out;
 }
 
-nmdm_err_t *nmdm_admin_check_ids(apr_pool_t *p,
-                                 const apr_array_header_t *ids)
+nmdm_err_t *nmdm_api_answer_check_ids(apr_pool_t *p,
+                                      const apr_array_header_t *ids)
 {
     int i;
 
     if (!ids->nelts) {
-        return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0901)
+        return nmdm_err(p, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0901)
                         "getting enrollment ids: empty path");
     }
     for (i = 0; i < ids->nelts; i++) {
@@ -110,13 +110,13 @@ static int status_of(const nmdm_err_t *err, int understood)
     return err->kind == NMDM_INVALID && !understood ? 400 : 500;
 }
 
-nmdm_err_t *nmdm_admin_answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const nmdm_json_t *object,
-                              nmdm_err_t *err)
+nmdm_err_t *nmdm_api_answer_send(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const nmdm_json_t *object,
+                                 nmdm_err_t *err)
 {
     if (err) {
         *status = status_of(err, 0);
-        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
         return err;
     }
     *status = 200;
@@ -124,7 +124,7 @@ nmdm_err_t *nmdm_admin_answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     return NULL;
 }
 
-nmdm_err_t *nmdm_admin_check_id(nmdm_ctx_t *ctx, const char *id)
+nmdm_err_t *nmdm_api_answer_check_id(nmdm_ctx_t *ctx, const char *id)
 {
     return *id && nmdm_utf8_valid(id, strlen(id)) ? NULL
         : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1734)
@@ -132,7 +132,7 @@ nmdm_err_t *nmdm_admin_check_id(nmdm_ctx_t *ctx, const char *id)
                    " UTF-8");
 }
 
-nmdm_err_t *nmdm_admin_unknown_id(nmdm_ctx_t *ctx, const char *id)
+nmdm_err_t *nmdm_api_answer_unknown_id(nmdm_ctx_t *ctx, const char *id)
 {
     return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1735)
                     "%s is not enrolled", id);
@@ -144,7 +144,7 @@ typedef struct {
     apr_pool_t *pool;
     const apr_array_header_t *ids;
     nmdm_command_t command;             /* uuid NULL: there is none */
-    nmdm_terms_t terms;                 /* on which it is queued */
+    nmdm_enqueue_options_t terms;                 /* on which it is queued */
     int pushes;                         /* also wakes the devices up? */
     int status;                         /* set when the call as such failed */
     const char *command_error;          /* or NULL */
@@ -195,7 +195,7 @@ static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
 
 /* ---- Push ---- */
 
-static void note_push(void *baton, const nmdm_wake_result_t *result)
+static void note_push(void *baton, const nmdm_push_result_t *result)
 {
     call_t *call = baton;
     nmdm_json_t *entry;
@@ -214,16 +214,17 @@ static void note_push(void *baton, const nmdm_wake_result_t *result)
     }
 }
 
-nmdm_err_t *nmdm_admin_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
-                            const apr_array_header_t *ids)
+nmdm_err_t *nmdm_api_enqueue_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const apr_array_header_t *ids)
 {
     call_t call = { .pool = ctx->pool,
-                    .ids = nmdm_admin_distinct(ctx->pool, ids), .pushes = 1,
+                    .ids = nmdm_api_answer_distinct(ctx->pool, ids),
+                    .pushes = 1,
                     .per_id = nmdm_json_object(ctx->pool) };
-    nmdm_err_t *err = nmdm_admin_check_ids(ctx->pool, call.ids);
+    nmdm_err_t *err = nmdm_api_answer_check_ids(ctx->pool, call.ids);
 
     if (!err) {
-        err = nmdm_wake(ctx, call.ids, NMDM_WAKE_NOW, note_push, &call);
+        err = nmdm_push_send(ctx, call.ids, NMDM_PUSH_NOW, note_push, &call);
     }
     if (err) {
         call.status = status_of(err, 0);
@@ -269,8 +270,8 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
                             &part->call->terms));
     if (part->call->pushes && ctx->policy->push->repeats) {
-        NMDM_TRY(nmdm_store_pushes_expect(ctx, part->ids,
-                                          ctx->now + FIRST_LOOK));
+        NMDM_TRY(nmdm_push_state_expect(ctx, part->ids,
+                                        ctx->now + FIRST_LOOK));
     }
     part->is_written = 1;
     return NULL;
@@ -326,8 +327,8 @@ static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
 {
     nmdm_err_t *err;
 
-    ctx->story.next_command_uuid = call->command.uuid;
-    ctx->story.request_type = call->command.request_type;
+    ctx->access_log.next_command_uuid = call->command.uuid;
+    ctx->access_log.request_type = call->command.request_type;
     if (call->ids->nelts > ENQUEUE_PART) {
         NMDM_TRY(nmdm_db_in_parts(ctx, call->ids, ENQUEUE_PART, check_part,
                                   NULL));
@@ -350,38 +351,38 @@ static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
 static nmdm_err_t *understand(nmdm_ctx_t *ctx, call_t *call,
                               nmdm_bytes_t body)
 {
-    NMDM_TRY(nmdm_admin_check_ids(ctx->pool, call->ids));
+    NMDM_TRY(nmdm_api_answer_check_ids(ctx->pool, call->ids));
     if (!body.len) {
-        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
+        return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS,
                         NMDMNO(0903) "must enqueue or push");
     }
     return nmdm_message_command(&call->command, ctx->pool, body);
 }
 
-nmdm_err_t *nmdm_admin_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, const apr_array_header_t *ids,
-                               nmdm_bytes_t body, int pushes)
+nmdm_err_t *nmdm_api_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                             int *status, const apr_array_header_t *ids,
+                             nmdm_bytes_t body, int pushes)
 {
-    nmdm_terms_t usual = { 0, 0 };
+    nmdm_enqueue_options_t usual = { 0, 0 };
 
-    return nmdm_admin_enqueue_on(ctx, reply, status, ids, body, pushes,
-                                 &usual);
+    return nmdm_api_enqueue_on(ctx, reply, status, ids, body, pushes,
+                               &usual);
 }
 
-nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                  int *status, const apr_array_header_t *ids,
-                                  nmdm_bytes_t body, int pushes,
-                                  const nmdm_terms_t *terms)
+nmdm_err_t *nmdm_api_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                int *status, const apr_array_header_t *ids,
+                                nmdm_bytes_t body, int pushes,
+                                const nmdm_enqueue_options_t *terms)
 {
     call_t call = { .pool = ctx->pool,
-                    .ids = nmdm_admin_distinct(ctx->pool, ids),
+                    .ids = nmdm_api_answer_distinct(ctx->pool, ids),
                     .pushes = pushes,
                     .terms = *terms,
                     .per_id = nmdm_json_object(ctx->pool) };
     nmdm_err_t *err;
 
     if (!body.len && pushes) {
-        return nmdm_admin_push(ctx, reply, status, ids);
+        return nmdm_api_enqueue_push(ctx, reply, status, ids);
     }
     err = understand(ctx, &call, body);
     if (err) {
@@ -393,7 +394,7 @@ nmdm_err_t *nmdm_admin_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         call.status = status_of(err, 1);
         call.command_error = nmdm_err_text(err);
     }
-    else if (pushes && (err = nmdm_wake(ctx, call.ids, NMDM_WAKE_NOW,
+    else if (pushes && (err = nmdm_push_send(ctx, call.ids, NMDM_PUSH_NOW,
                                      note_push, &call))) {
         call.push_error = nmdm_err_text(err);
     }
@@ -418,7 +419,8 @@ static nmdm_err_t *decode_command(nmdm_bytes_t *command, apr_pool_t *p,
 
 static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
                                 nmdm_bytes_t *command, int *pushes,
-                                nmdm_terms_t *terms, nmdm_bytes_t json)
+                                nmdm_enqueue_options_t *terms,
+                                nmdm_bytes_t json)
 {
     nmdm_json_t *request;
 
@@ -426,63 +428,63 @@ static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
     NMDM_TRY(nmdm_json_strings(ids, ctx->pool, request, "ids"));
     if (command) {
         *pushes = !nmdm_json_is_true(request, "nopush");
-        NMDM_TRY(nmdm_order_json_terms(terms, ctx, request));
+        NMDM_TRY(nmdm_api_enqueue_options_json(terms, ctx, request));
         return decode_command(command, ctx->pool, request);
     }
     return NULL;
 }
 
-nmdm_err_t *nmdm_admin_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
-                            nmdm_bytes_t json, int enqueues)
+nmdm_err_t *nmdm_api_answer_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, nmdm_bytes_t json, int enqueues)
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
-    nmdm_terms_t terms;
+    nmdm_enqueue_options_t terms;
     int pushes = 1;
     nmdm_err_t *err = read_request(ctx, &ids, enqueues ? &command : NULL,
                                    &pushes, &terms, json);
 
     if (err) {
         *status = status_of(err, 0);
-        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
         return err;
     }
     return enqueues
-        ? nmdm_admin_enqueue_on(ctx, reply, status, ids, command, pushes,
-                                &terms)
-        : nmdm_admin_push(ctx, reply, status, ids);
+        ? nmdm_api_enqueue_on(ctx, reply, status, ids, command, pushes,
+                              &terms)
+        : nmdm_api_enqueue_push(ctx, reply, status, ids);
 }
 
 /* ---- Commands in JSON ---- */
 
 static nmdm_err_t *read_order(nmdm_ctx_t *ctx, apr_array_header_t **ids,
                               nmdm_bytes_t *command, int *pushes,
-                              nmdm_terms_t *terms, nmdm_bytes_t json)
+                              nmdm_enqueue_options_t *terms, nmdm_bytes_t json)
 {
     nmdm_json_t *order, *nopush;
 
     NMDM_TRY(nmdm_json_read(&order, ctx->pool, json));
-    NMDM_TRY(nmdm_order_ids(ids, ctx, order));
-    NMDM_TRY(nmdm_order_json_terms(terms, ctx, order));
+    NMDM_TRY(nmdm_api_command_json_ids(ids, ctx, order));
+    NMDM_TRY(nmdm_api_enqueue_options_json(terms, ctx, order));
     NMDM_TRY(nmdm_json_typed(&nopush, order, "nopush", NMDM_JSON_TRUE));
     *pushes = !nmdm_json_is_true(order, "nopush");
-    return nmdm_order_plist(command, ctx, order);
+    return nmdm_api_command_json_plist(command, ctx, order);
 }
 
-nmdm_err_t *nmdm_admin_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, nmdm_bytes_t json)
+nmdm_err_t *nmdm_api_enqueue_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                     int *status, nmdm_bytes_t json)
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
-    nmdm_terms_t terms;
+    nmdm_enqueue_options_t terms;
     int pushes;
     nmdm_err_t *err = read_order(ctx, &ids, &command, &pushes, &terms, json);
 
     if (err) {
         *status = status_of(err, 0);
-        nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+        nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
         return err;
     }
-    return nmdm_admin_enqueue_on(ctx, reply, status, ids, command, pushes,
-                                 &terms);
+    return nmdm_api_enqueue_on(ctx, reply, status, ids, command, pushes,
+                               &terms);
 }

@@ -249,7 +249,7 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
 
 typedef struct {
     const filter_t *filter;
-    nmdm_page_t page;
+    nmdm_api_paging_t page;
 
     nmdm_keys_e from;
     const apr_array_header_t *list;     /* of the source, or NULL */
@@ -272,7 +272,7 @@ static void choose_source(query_t *q)
 {
     const filter_t *f = q->filter;
 
-    q->per_unit = NMDM_VIEW_PAGE;
+    q->per_unit = NMDM_QUERIES_PAGE;
     q->from = f->ids.list ? NMDM_KEYS_OF_IDS
         : f->serials.list ? NMDM_KEYS_OF_SERIALS
         : f->names.list ? NMDM_KEYS_OF_NAME
@@ -320,9 +320,9 @@ static nmdm_err_t *have_keys(nmdm_ctx_t *ctx, query_t *q, int *yes)
         }
         apr_array_clear(q->keys);
         q->next = 0;
-        NMDM_TRY(nmdm_view_keys(ctx, q->keys, q->from,
-                                q->list ? &part : NULL, q->after));
-        q->unit_is_done = q->keys->nelts < NMDM_VIEW_PAGE;
+        NMDM_TRY(nmdm_enrollment_queries_keys(
+            ctx, q->keys, q->from, q->list ? &part : NULL, q->after));
+        q->unit_is_done = q->keys->nelts < NMDM_QUERIES_PAGE;
         q->examined += q->keys->nelts + 1;
     }
     *yes = q->next < q->keys->nelts;
@@ -338,13 +338,13 @@ static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
     if (q->from != NMDM_KEYS_ALL || f->enabled >= 0) {
         return NULL;
     }
-    while (q->skip >= NMDM_VIEW_STRIDE && q->strides < MOST_STRIDES) {
-        NMDM_TRY(nmdm_view_skip(ctx, &id, q->after));
+    while (q->skip >= NMDM_QUERIES_BATCH && q->strides < MOST_STRIDES) {
+        NMDM_TRY(nmdm_enrollment_queries_skip(ctx, &id, q->after));
         if (!id) {
             return NULL;
         }
         q->after = id;
-        q->skip -= NMDM_VIEW_STRIDE;
+        q->skip -= NMDM_QUERIES_BATCH;
         q->strides++;
     }
     return NULL;
@@ -397,9 +397,9 @@ static nmdm_err_t *add_rows(nmdm_ctx_t *ctx, query_t *q,
     apr_hash_t *by_id = apr_hash_make(ctx->pool);
     int i;
 
-    NMDM_TRY(nmdm_view_enrollments(ctx, rows, ids, q->filter->with_cert,
-                                   q->filter->with_unlock_token
-                                       ? UNLOCK_TOKEN_OF_MANY : 0));
+    NMDM_TRY(nmdm_enrollment_queries_enrollments(
+        ctx, rows, ids, q->filter->with_cert,
+        q->filter->with_unlock_token ? UNLOCK_TOKEN_OF_MANY : 0));
     for (i = 0; i < rows->nelts; i++) {
         nmdm_enrollment_t *row = &APR_ARRAY_IDX(rows, i, nmdm_enrollment_t);
 
@@ -425,7 +425,7 @@ static nmdm_err_t *fill_page(nmdm_ctx_t *ctx, query_t *q)
     while (more && q->count < q->page.limit) {
         int room = q->page.limit - q->count;
         apr_array_header_t *ids = take_keys(
-            ctx, q, room < NMDM_VIEW_PAGE ? room : NMDM_VIEW_PAGE);
+            ctx, q, room < NMDM_QUERIES_PAGE ? room : NMDM_QUERIES_PAGE);
 
         if (ids->nelts) {
             NMDM_TRY(add_rows(ctx, q, ids));
@@ -448,7 +448,7 @@ static void set_next(nmdm_ctx_t *ctx, query_t *q)
     parts[1] = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT, q->skip);
     parts[2] = q->after;
     nmdm_json_add_string(q->reply, "next_cursor",
-                         nmdm_page_cursor(ctx->pool, 'e', parts, 3));
+                         nmdm_api_paging_cursor(ctx->pool, 'e', parts, 3));
 }
 
 /* From its start, since a unit may be done again. */
@@ -460,7 +460,7 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
     q->skip = q->page.has_cursor ? apr_atoi64(q->page.parts[1])
                                  : q->page.offset;
     q->after = q->page.parts[2];
-    q->keys = apr_array_make(ctx->pool, NMDM_VIEW_PAGE, sizeof(nmdm_key_t));
+    q->keys = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE, sizeof(nmdm_key_t));
     q->next = q->unit_is_done = q->examined = q->strides = q->count = 0;
     q->reply = nmdm_json_object(ctx->pool);
     q->entries = nmdm_json_add_array(q->reply, "enrollments");
@@ -473,25 +473,25 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
 }
 
 static nmdm_err_t *query(nmdm_ctx_t *ctx, query_t *q, nmdm_bytes_t json,
-                         const nmdm_page_query_t *page)
+                         const nmdm_api_paging_query_t *page)
 {
     filter_t *filter = apr_palloc(ctx->pool, sizeof(*filter));
 
-    NMDM_TRY(nmdm_page_read(&q->page, ctx->pool, page, 'e', 3));
+    NMDM_TRY(nmdm_api_paging_read(&q->page, ctx->pool, page, 'e', 3));
     NMDM_TRY(read_filter(filter, ctx, json));
     q->filter = filter;
     choose_source(q);
     return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_query, q);
 }
 
-nmdm_err_t *nmdm_roster_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, nmdm_bytes_t json,
-                              const nmdm_page_query_t *page)
+nmdm_err_t *nmdm_api_enrollments_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                       int *status, nmdm_bytes_t json,
+                                       const nmdm_api_paging_query_t *page)
 {
     query_t q = { 0 };
     nmdm_err_t *err = query(ctx, &q, json, page);
 
-    return nmdm_admin_answer(ctx, reply, status, q.reply, err);
+    return nmdm_api_answer_send(ctx, reply, status, q.reply, err);
 }
 
 /* ---- All that is known of one ---- */
@@ -515,15 +515,15 @@ static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
     in->rows = apr_array_make(ctx->pool, 1, sizeof(nmdm_enrollment_t));
     in->associations = apr_array_make(ctx->pool, 4,
                                       sizeof(nmdm_association_t));
-    NMDM_TRY(nmdm_view_enrollments(ctx, in->rows, ids, 1,
-                                   UNLOCK_TOKEN_OF_ONE));
+    NMDM_TRY(nmdm_enrollment_queries_enrollments(ctx, in->rows, ids, 1,
+                                                 UNLOCK_TOKEN_OF_ONE));
     if (!in->rows->nelts) {
-        return nmdm_admin_unknown_id(ctx, in->id);
+        return nmdm_api_answer_unknown_id(ctx, in->id);
     }
-    NMDM_TRY(nmdm_view_pending(ctx, &in->pending, in->id));
-    NMDM_TRY(nmdm_view_last_report(ctx, &in->report, in->id));
-    NMDM_TRY(nmdm_view_last_push(ctx, &in->push, in->id));
-    return nmdm_view_associations(
+    NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &in->pending, in->id));
+    NMDM_TRY(nmdm_enrollment_queries_last_report(ctx, &in->report, in->id));
+    NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &in->push, in->id));
+    return nmdm_enrollment_queries_associations(
         ctx, in->associations,
         APR_ARRAY_IDX(in->rows, 0, nmdm_enrollment_t).device_id);
 }
@@ -552,7 +552,7 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
     nmdm_json_t *part = nmdm_json_add_object(out, "queue");
 
     nmdm_json_add_integer(part, "pending", in->pending.pending);
-    if (in->pending.pending >= NMDM_VIEW_MOST) {
+    if (in->pending.pending >= NMDM_QUERIES_MOST) {
         nmdm_json_set_true(part, "or_more");
     }
     nmdm_json_add_integer(part, "not_now", in->pending.not_now);
@@ -591,12 +591,12 @@ static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
     }
 }
 
-nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
-                            const char *id)
+nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                     int *status, const char *id)
 {
     nmdm_json_t *out = nmdm_json_object(ctx->pool);
     portrait_t in = { .id = id };
-    nmdm_err_t *err = nmdm_admin_check_id(ctx, id);
+    nmdm_err_t *err = nmdm_api_answer_check_id(ctx, id);
 
     if (!err) {
         err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get, &in);
@@ -605,13 +605,13 @@ nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         const nmdm_enrollment_t *e = &APR_ARRAY_IDX(in.rows, 0,
                                                     nmdm_enrollment_t);
 
-        ctx->story.id = e->id;
-        ctx->story.type = e->type;
+        ctx->access_log.id = e->id;
+        ctx->access_log.type = e->type;
         describe(out, ctx->pool, e);
         nmdm_json_add_string(out, "device_id", e->device_id);
         describe_push(out, ctx->pool, e, &in.push);
         describe_queue(out, ctx->pool, &in);
         describe_identity(out, ctx, e, in.associations);
     }
-    return nmdm_admin_answer(ctx, reply, status, out, err);
+    return nmdm_api_answer_send(ctx, reply, status, out, err);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* enrollments.h -- who is enrolled, as operators ask for it. */
 
-#ifndef NMDM_ROSTER_H
-#define NMDM_ROSTER_H
+#ifndef NMDM_API_ENROLLMENTS_H
+#define NMDM_API_ENROLLMENTS_H
 
 #include "base/context.h"
 #include "api/paging.h"
@@ -12,12 +12,12 @@
 
 /* A page of the enrollments that a filter in JSON describes; an empty one
  * describes all. */
-nmdm_err_t *nmdm_roster_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, nmdm_bytes_t json,
-                              const nmdm_page_query_t *page);
+nmdm_err_t *nmdm_api_enrollments_query(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                       int *status, nmdm_bytes_t json,
+                                       const nmdm_api_paging_query_t *page);
 
 /* Everything that is known of one enrollment. */
-nmdm_err_t *nmdm_roster_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
-                            const char *id);
+nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                     int *status, const char *id);
 
-#endif /* NMDM_ROSTER_H */
+#endif /* NMDM_API_ENROLLMENTS_H */

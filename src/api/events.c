@@ -19,7 +19,7 @@
 static nmdm_err_t *refuse(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                           int code, nmdm_err_t *err)
 {
-    nmdm_admin_error(reply, ctx->pool, nmdm_err_text(err));
+    nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
     *status = code;
     return err;
 }
@@ -113,9 +113,9 @@ static nmdm_err_t *bad_list(nmdm_ctx_t *ctx, const char *state,
     return NULL;
 }
 
-nmdm_err_t *nmdm_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             int *status, const char *state,
-                             const char *limit, const char *cursor)
+nmdm_err_t *nmdm_api_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const char *state,
+                                 const char *limit, const char *cursor)
 {
     list_t list = { !state || !strcmp(state, "dead"), cursor ? cursor : "0",
                     NULL };
@@ -183,8 +183,8 @@ static nmdm_err_t *read_replay(nmdm_ctx_t *ctx, change_t *change,
     return NULL;
 }
 
-nmdm_err_t *nmdm_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, nmdm_bytes_t json)
+nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                   int *status, nmdm_bytes_t json)
 {
     nmdm_json_t *answer = nmdm_json_object(ctx->pool);
     change_t change = { NULL, NULL, NULL, 0 };
@@ -194,8 +194,8 @@ nmdm_err_t *nmdm_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         return refuse(ctx, reply, status, 400, err);
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_replay, &change));
-    if (ctx->courier) {
-        nmdm_courier_wake(ctx->courier);
+    if (ctx->relay) {
+        nmdm_relay_wake(ctx->relay);
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead events are tried"
              " again", change.number);
@@ -211,8 +211,8 @@ static nmdm_err_t *do_drop(nmdm_ctx_t *ctx, void *baton)
     return nmdm_outbox_drop(ctx, &change->number, change->id);
 }
 
-nmdm_err_t *nmdm_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             int *status, const char *id)
+nmdm_err_t *nmdm_api_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const char *id)
 {
     nmdm_json_t *answer = nmdm_json_object(ctx->pool);
     change_t change = { NULL, NULL, id, 0 };

@@ -2,25 +2,25 @@
 /* events.h -- the outbox of webhooks, for operators: list, replay, drop.
  * Results are as in api/enqueue.h. */
 
-#ifndef NMDM_EVENTS_H
-#define NMDM_EVENTS_H
+#ifndef NMDM_API_EVENTS_H
+#define NMDM_API_EVENTS_H
 
 #include "base/context.h"
 
 /* Events in the order of their ids. `state` is "dead" or "pending", NULL for
  * dead; `limit` a number up to 100, NULL for that; `cursor` an id, after which
  * the list begins, or NULL. */
-nmdm_err_t *nmdm_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             int *status, const char *state,
-                             const char *limit, const char *cursor);
+nmdm_err_t *nmdm_api_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const char *state,
+                                 const char *limit, const char *cursor);
 
 /* Dead events are tried anew: {"ids":["7"]}, or {"target":"..."} for all of a
  * receiver. */
-nmdm_err_t *nmdm_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, nmdm_bytes_t json);
+nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                   int *status, nmdm_bytes_t json);
 
 /* One event is forgotten, whatever its state. */
-nmdm_err_t *nmdm_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             int *status, const char *id);
+nmdm_err_t *nmdm_api_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const char *id);
 
-#endif /* NMDM_EVENTS_H */
+#endif /* NMDM_API_EVENTS_H */

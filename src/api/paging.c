@@ -65,7 +65,7 @@ static nmdm_err_t *bad_cursor(apr_pool_t *p)
                     " next_cursor");
 }
 
-static nmdm_err_t *read_cursor(nmdm_page_t *page, apr_pool_t *p,
+static nmdm_err_t *read_cursor(nmdm_api_paging_t *page, apr_pool_t *p,
                                const char *text, char kind, int nparts)
 {
     nmdm_bytes_t bytes;
@@ -97,19 +97,19 @@ static nmdm_err_t *read_cursor(nmdm_page_t *page, apr_pool_t *p,
     return NULL;
 }
 
-nmdm_err_t *nmdm_page_read(nmdm_page_t *page, apr_pool_t *p,
-                           const nmdm_page_query_t *query, char kind,
-                           int nparts)
+nmdm_err_t *nmdm_api_paging_read(nmdm_api_paging_t *page, apr_pool_t *p,
+                                 const nmdm_api_paging_query_t *query,
+                                 char kind, int nparts)
 {
-    apr_int64_t limit = NMDM_PAGE_USUAL;
+    apr_int64_t limit = NMDM_API_PAGING_USUAL;
     int i;
 
     memset(page, 0, sizeof(*page));
-    for (i = 0; i < NMDM_PAGE_PARTS; i++) {
+    for (i = 0; i < NMDM_API_PAGING_PARTS; i++) {
         page->parts[i] = "";
     }
     NMDM_TRY(read_number(&limit, p, "limit", query->limit, 1,
-                         NMDM_PAGE_MOST));
+                         NMDM_API_PAGING_MOST));
     NMDM_TRY(read_number(&page->offset, p, "offset", query->offset, 0,
                          APR_INT32_MAX));
     page->limit = (int)limit;
@@ -123,8 +123,8 @@ nmdm_err_t *nmdm_page_read(nmdm_page_t *page, apr_pool_t *p,
     return read_cursor(page, p, query->cursor, kind, nparts);
 }
 
-const char *nmdm_page_cursor(apr_pool_t *p, char kind,
-                             const char *const *parts, int nparts)
+const char *nmdm_api_paging_cursor(apr_pool_t *p, char kind,
+                                   const char *const *parts, int nparts)
 {
     const char *text = apr_pstrmemdup(p, &kind, 1);
     nmdm_bytes_t bytes;

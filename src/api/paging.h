@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* paging.h -- one page of a list: limit, offset, cursor. */
 
-#ifndef NMDM_PAGE_H
-#define NMDM_PAGE_H
+#ifndef NMDM_API_PAGING_H
+#define NMDM_API_PAGING_H
 
 #include "base/context.h"
 
-#define NMDM_PAGE_USUAL 100
-#define NMDM_PAGE_MOST 1000
+#define NMDM_API_PAGING_USUAL 100
+#define NMDM_API_PAGING_MOST 1000
 
 /* What a client asks for: query parameters, each or NULL. */
 typedef struct {
     const char *limit, *offset, *cursor;
-} nmdm_page_query_t;
+} nmdm_api_paging_query_t;
 
-#define NMDM_PAGE_PARTS 4
+#define NMDM_API_PAGING_PARTS 4
 
 typedef struct {
-    int limit;                  /* 1 to NMDM_PAGE_MOST */
+    int limit;                  /* 1 to NMDM_API_PAGING_MOST */
     apr_int64_t offset;         /* 0 when there is a cursor */
     int has_cursor;
-    const char *parts[NMDM_PAGE_PARTS]; /* of the cursor; "" without one */
-} nmdm_page_t;
+    const char
+        *parts[NMDM_API_PAGING_PARTS]; /* of the cursor; "" without one */
+} nmdm_api_paging_t;
 
 /* NMDM_INVALID names the parameter that cannot be used. `kind` is a letter
  * that tells the cursors of one list from those of another, nparts the number
  * of their parts. */
-nmdm_err_t *nmdm_page_read(nmdm_page_t *page, apr_pool_t *p,
-                           const nmdm_page_query_t *query, char kind,
-                           int nparts);
+nmdm_err_t *nmdm_api_paging_read(nmdm_api_paging_t *page, apr_pool_t *p,
+                                 const nmdm_api_paging_query_t *query,
+                                 char kind, int nparts);
 
 /* The cursor that says where to go on. Only its last part may hold a line
  * break. */
-const char *nmdm_page_cursor(apr_pool_t *p, char kind,
-                             const char *const *parts, int nparts);
+const char *nmdm_api_paging_cursor(apr_pool_t *p, char kind,
+                                   const char *const *parts, int nparts);
 
-#endif /* NMDM_PAGE_H */
+#endif /* NMDM_API_PAGING_H */

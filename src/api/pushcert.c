@@ -37,7 +37,7 @@ static nmdm_err_t *answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                              nmdm_time_rfc3339(ctx->pool, cert->not_after));
         nmdm_json_set_string(object, "topic", cert->topic);
     }
-    return nmdm_admin_answer(ctx, reply, status, object, err);
+    return nmdm_api_answer_send(ctx, reply, status, object, err);
 }
 
 /* A certificate of another topic is the usual mistake at renewal: devices
@@ -46,7 +46,7 @@ static nmdm_err_t *guard_topic(nmdm_ctx_t *ctx, const nmdm_push_cert_t *cert)
 {
     const char *other;
 
-    NMDM_TRY(nmdm_store_topic_in_use(ctx, &other, cert->topic));
+    NMDM_TRY(nmdm_push_state_topic_in_use(ctx, &other, cert->topic));
     return !other ? NULL
         : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0920)
                    "no enrolled device uses the topic %s, others use %s; renew"
@@ -71,14 +71,14 @@ static nmdm_err_t *do_put_push_cert(nmdm_ctx_t *ctx, void *baton)
     if (!in->is_forced) {
         NMDM_TRY(guard_topic(ctx, in->cert));
     }
-    return nmdm_store_put_push_cert(ctx, in->cert);
+    return nmdm_push_state_put_cert(ctx, in->cert);
 }
 
 static nmdm_err_t *do_get_push_cert(nmdm_ctx_t *ctx, void *baton)
 {
     push_cert_t *in = baton;
 
-    return nmdm_store_get_push_cert(ctx, &in->stored, in->topic);
+    return nmdm_push_state_get_cert(ctx, &in->stored, in->topic);
 }
 
 static nmdm_err_t *put_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
@@ -86,7 +86,7 @@ static nmdm_err_t *put_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
 {
     push_cert_t in = { .cert = cert, .is_forced = is_forced };
 
-    NMDM_TRY(nmdm_crypto_push_cert(cert, ctx->pool, pem));
+    NMDM_TRY(nmdm_push_cert_pem_read(cert, ctx->pool, pem));
     if (nmdm_utf8_length(cert->topic) > 255) {
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0905)
                         "the APNs topic is longer than 255 characters");
@@ -117,21 +117,21 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &in));
     }
     if (!in.stored.found) {
-        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0908)
+        return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0908)
                         "no push certificate of topic \"%s\" is stored",
                         topic);
     }
-    NMDM_TRY(nmdm_store_open_push_key(ctx, &key_pem, &in.stored));
+    NMDM_TRY(nmdm_push_state_open_key(ctx, &key_pem, &in.stored));
     pem.data = apr_pstrcat(ctx->pool, in.stored.cert_pem, "\n", key_pem, NULL);
     pem.len = strlen(pem.data);
-    err = nmdm_crypto_push_cert(cert, ctx->pool, pem);
+    err = nmdm_push_cert_pem_read(cert, ctx->pool, pem);
     if (err) {
         err->kind = NMDM_INTERNAL;      /* what is stored is not the asker's */
     }
     return err;
 }
 
-nmdm_err_t *nmdm_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+nmdm_err_t *nmdm_api_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, nmdm_bytes_t pem,
                                      int is_forced)
 {
@@ -141,7 +141,7 @@ nmdm_err_t *nmdm_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                   put_push_cert(ctx, &cert, pem, is_forced));
 }
 
-nmdm_err_t *nmdm_pushcert_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+nmdm_err_t *nmdm_api_pushcert_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, const char *topic)
 {
     nmdm_push_cert_t cert;
@@ -219,11 +219,11 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_get_push_cert, &cert));
     nmdm_db_release(ctx);
     if (!cert.stored.found) {
-        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0914)
+        return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0914)
                         "retrieve push cert for topic: %s: none is stored",
                         cert.topic);
     }
-    NMDM_TRY(nmdm_store_open_push_key(ctx, &key_pem, &cert.stored));
+    NMDM_TRY(nmdm_push_state_open_key(ctx, &key_pem, &cert.stored));
     apr_table_setn(headers, "Content-Type",
                    "application/x-www-form-urlencoded");
     *x = (nmdm_exchange_t){
@@ -237,9 +237,9 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);
     x->body.len = strlen(x->body.data);
-    nmdm_client_run(ctx->peers, &x, 1, ctx->pool);
+    nmdm_http_client_run(ctx->http, &x, 1, ctx->pool);
     if (!x->status) {
-        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0915)
+        return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0915)
                         "escrow key unlock: %s",
                         x->failure ? x->failure : "no answer");
     }
@@ -264,14 +264,14 @@ static const apr_table_t *end_to_end(apr_pool_t *p, const apr_table_t *headers)
     return kept;
 }
 
-nmdm_err_t *nmdm_pushcert_escrow(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+nmdm_err_t *nmdm_api_escrow_unlock(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                               int *status, const apr_table_t *form)
 {
     nmdm_exchange_t x;
     nmdm_err_t *err = ask_escrow(ctx, &x, form);
 
     if (err) {
-        return nmdm_admin_answer(ctx, reply, status, NULL, err);
+        return nmdm_api_answer_send(ctx, reply, status, NULL, err);
     }
     *status = x.status;
     reply->content_type = apr_table_get(x.reply_headers, "content-type");

@@ -30,7 +30,7 @@
 typedef struct page_t page_t;
 struct page_t {
     const char *id, *uuid;      /* what is asked for; one may be NULL */
-    nmdm_page_t asked;
+    nmdm_api_paging_t asked;
     char kind;                  /* of the cursor */
 
     nmdm_json_t *reply;
@@ -67,8 +67,8 @@ static void set_next(nmdm_ctx_t *ctx, page_t *page)
     int n = page->kind == 'q' ? 3 : page->kind == 'r' ? 2 : 1;
 
     nmdm_json_add_string(page->reply, "next_cursor",
-                         nmdm_page_cursor(ctx->pool, page->kind,
-                                          page->cursor, n));
+                         nmdm_api_paging_cursor(ctx->pool, page->kind,
+                                                page->cursor, n));
 }
 
 /* ---- Parts of entries ---- */
@@ -129,7 +129,8 @@ static nmdm_err_t *add_command_text(nmdm_ctx_t *ctx, page_t *page,
     nmdm_command_t command;
     apr_time_t created;
 
-    NMDM_TRY(kept(ctx, nmdm_view_command(&part, &command, &created, uuid)));
+    NMDM_TRY(kept(
+        ctx, nmdm_queue_queries_command(&part, &command, &created, uuid)));
     if (command.text) {
         set_base64(page, entry, "command", command.text);
     }
@@ -145,7 +146,7 @@ static nmdm_err_t *add_result_text(nmdm_ctx_t *ctx, page_t *page,
     nmdm_bytes_t bytes;
     const char *text;
 
-    NMDM_TRY(kept(ctx, nmdm_view_result_text(&part, &text, id, uuid)));
+    NMDM_TRY(kept(ctx, nmdm_queue_queries_result_text(&part, &text, id, uuid)));
     if (!text) {
         return NULL;            /* removed meanwhile */
     }
@@ -153,8 +154,8 @@ static nmdm_err_t *add_result_text(nmdm_ctx_t *ctx, page_t *page,
     bytes.data = text;
     bytes.len = strlen(text);
     /* NanoMDM may have stored what we would not read. */
-    (void)nmdm_convert_plist(entry, "result_json", page->scratch, bytes,
-                             &page->values_left);
+    (void)nmdm_plist_json_convert(entry, "result_json", page->scratch, bytes,
+                                  &page->values_left);
     return NULL;
 }
 
@@ -162,8 +163,8 @@ static nmdm_err_t *must_be_enrolled(nmdm_ctx_t *ctx, const char *id)
 {
     int found;
 
-    NMDM_TRY(nmdm_view_is_enrolled(ctx, &found, id));
-    return found ? NULL : nmdm_admin_unknown_id(ctx, id);
+    NMDM_TRY(nmdm_enrollment_queries_is_enrolled(ctx, &found, id));
+    return found ? NULL : nmdm_api_answer_unknown_id(ctx, id);
 }
 
 static nmdm_err_t *answer_page(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -173,7 +174,7 @@ static nmdm_err_t *answer_page(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (!err) {
         err = nmdm_db_unit(ctx, NMDM_UNIT_READ, work, page);
     }
-    return nmdm_admin_answer(ctx, reply, status, page->reply, err);
+    return nmdm_api_answer_send(ctx, reply, status, page->reply, err);
 }
 
 /* ---- Queues ---- */
@@ -213,9 +214,9 @@ static nmdm_err_t *do_queue(nmdm_ctx_t *ctx, void *baton)
                                       page->cursor[2] };
     }
     do {
-        rows = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_queued_t));
-        NMDM_TRY(nmdm_view_queue(ctx, rows, page->id, &place));
+        NMDM_TRY(nmdm_queue_queries_list(ctx, rows, page->id, &place));
         n = rows->nelts;
         for (i = 0; i < n && !is_full(page); i++) {
             NMDM_TRY(add_queued(ctx, page,
@@ -223,8 +224,8 @@ static nmdm_err_t *do_queue(nmdm_ctx_t *ctx, void *baton)
         }
         place = (nmdm_queue_place_t){ page->cursor[0], page->cursor[1],
                                       page->cursor[2] };
-    } while (i == n && n == NMDM_VIEW_PAGE && !is_full(page));
-    if (i < n || n == NMDM_VIEW_PAGE) {
+    } while (i == n && n == NMDM_QUERIES_PAGE && !is_full(page));
+    if (i < n || n == NMDM_QUERIES_PAGE) {
         set_next(ctx, page);
     }
     return NULL;
@@ -241,7 +242,7 @@ static int is_time(apr_pool_t *p, const char *text)
 }
 
 /* The database would take a cursor that was tampered with for a fault. */
-static nmdm_err_t *check_place(nmdm_ctx_t *ctx, const nmdm_page_t *page,
+static nmdm_err_t *check_place(nmdm_ctx_t *ctx, const nmdm_api_paging_t *page,
                                int time_at)
 {
     const char *priority = page->parts[0];
@@ -257,15 +258,15 @@ static nmdm_err_t *check_place(nmdm_ctx_t *ctx, const nmdm_page_t *page,
                     " next_cursor");
 }
 
-nmdm_err_t *nmdm_ledger_queue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const char *id,
-                              const nmdm_page_query_t *query)
+nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                int *status, const char *id,
+                                const nmdm_api_paging_query_t *query)
 {
     page_t page = { .id = id, .kind = 'q' };
-    nmdm_err_t *err = nmdm_admin_check_id(ctx, id);
+    nmdm_err_t *err = nmdm_api_answer_check_id(ctx, id);
 
     if (!err) {
-        err = nmdm_page_read(&page.asked, ctx->pool, query, 'q', 3);
+        err = nmdm_api_paging_read(&page.asked, ctx->pool, query, 'q', 3);
     }
     if (!err) {
         err = check_place(ctx, &page.asked, 1);
@@ -299,10 +300,10 @@ static nmdm_err_t *read_results(nmdm_ctx_t *ctx, page_t *page,
     nmdm_result_place_t place = { page->cursor[0], page->cursor[1] };
 
     if (page->uuid) {
-        return nmdm_view_result_of(ctx, rows, page->id, page->uuid);
+        return nmdm_queue_queries_result_of(ctx, rows, page->id, page->uuid);
     }
-    return nmdm_view_results(ctx, rows, page->id,
-                             page->asked.has_cursor || page->count
+    return nmdm_queue_queries_results(ctx, rows, page->id,
+                                      page->asked.has_cursor || page->count
                                  ? &place : &NMDM_RESULT_START);
 }
 
@@ -315,7 +316,7 @@ static nmdm_err_t *do_results(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(must_be_enrolled(ctx, page->id));
     open_page(ctx, page, "results");
     do {
-        rows = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_result_t));
         NMDM_TRY(read_results(ctx, page, rows));
         n = rows->nelts;
@@ -323,25 +324,25 @@ static nmdm_err_t *do_results(nmdm_ctx_t *ctx, void *baton)
             NMDM_TRY(add_result(ctx, page,
                                 &APR_ARRAY_IDX(rows, i, nmdm_result_t)));
         }
-    } while (i == n && n == NMDM_VIEW_PAGE && !is_full(page));
-    if (i < n || n == NMDM_VIEW_PAGE) {
+    } while (i == n && n == NMDM_QUERIES_PAGE && !is_full(page));
+    if (i < n || n == NMDM_QUERIES_PAGE) {
         set_next(ctx, page);
     }
     return NULL;
 }
 
-nmdm_err_t *nmdm_ledger_results(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                int *status, const char *id, const char *uuid,
-                                const nmdm_page_query_t *query)
+nmdm_err_t *nmdm_api_results_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *id, const char *uuid,
+                                  const nmdm_api_paging_query_t *query)
 {
     page_t page = { .id = id, .uuid = uuid, .kind = 'r' };
-    nmdm_err_t *err = nmdm_admin_check_id(ctx, id);
+    nmdm_err_t *err = nmdm_api_answer_check_id(ctx, id);
 
     if (!err && uuid) {
-        err = nmdm_admin_check_id(ctx, uuid);
+        err = nmdm_api_answer_check_id(ctx, uuid);
     }
     if (!err) {
-        err = nmdm_page_read(&page.asked, ctx->pool, query, 'r', 2);
+        err = nmdm_api_paging_read(&page.asked, ctx->pool, query, 'r', 2);
     }
     if (!err) {
         err = check_place(ctx, &page.asked, 0);
@@ -396,8 +397,8 @@ static nmdm_err_t *describe_command(nmdm_ctx_t *ctx, page_t *page)
     page->reply = nmdm_json_object(ctx->pool);
     apr_pool_create(&page->scratch, ctx->pool);
     part = in_scratch(ctx, page);
-    NMDM_TRY(kept(ctx, nmdm_view_command(&part, &command, &created,
-                                         page->uuid)));
+    NMDM_TRY(kept(ctx, nmdm_queue_queries_command(&part, &command, &created,
+                                                  page->uuid)));
     if (!command.text) {
         return unknown_command(ctx, page->uuid);
     }
@@ -418,32 +419,32 @@ static nmdm_err_t *do_command(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(describe_command(ctx, page));
     do {
-        rows = apr_array_make(ctx->pool, NMDM_VIEW_PAGE,
+        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_recipient_t));
-        NMDM_TRY(nmdm_view_recipients(ctx, rows, page->uuid,
-                                      page->cursor[0]));
+        NMDM_TRY(nmdm_queue_queries_recipients(ctx, rows, page->uuid,
+                                               page->cursor[0]));
         n = rows->nelts;
         for (i = 0; i < n && !is_full(page); i++) {
             NMDM_TRY(add_recipient(ctx, page,
                                    &APR_ARRAY_IDX(rows, i,
                                                   nmdm_recipient_t)));
         }
-    } while (i == n && n == NMDM_VIEW_PAGE && !is_full(page));
-    if (i < n || n == NMDM_VIEW_PAGE) {
+    } while (i == n && n == NMDM_QUERIES_PAGE && !is_full(page));
+    if (i < n || n == NMDM_QUERIES_PAGE) {
         set_next(ctx, page);
     }
     return NULL;
 }
 
-nmdm_err_t *nmdm_ledger_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                int *status, const char *uuid,
-                                const nmdm_page_query_t *query)
+nmdm_err_t *nmdm_api_commands_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *uuid,
+                                  const nmdm_api_paging_query_t *query)
 {
     page_t page = { .uuid = uuid, .kind = 'c' };
-    nmdm_err_t *err = nmdm_admin_check_id(ctx, uuid);
+    nmdm_err_t *err = nmdm_api_answer_check_id(ctx, uuid);
 
     if (!err) {
-        err = nmdm_page_read(&page.asked, ctx->pool, query, 'c', 1);
+        err = nmdm_api_paging_read(&page.asked, ctx->pool, query, 'c', 1);
     }
     return answer_page(ctx, reply, status, &page, do_command, err);
 }
@@ -463,9 +464,10 @@ static nmdm_err_t *do_clear(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(must_be_enrolled(ctx, in->id));
     if (!in->uuid) {
-        return nmdm_view_cancel_all(ctx, &in->cancelled, in->id);
+        return nmdm_queue_queries_cancel_all(ctx, &in->cancelled, in->id);
     }
-    NMDM_TRY(nmdm_view_cancel_one(ctx, &in->cancelled, in->id, in->uuid));
+    NMDM_TRY(
+        nmdm_queue_queries_cancel_one(ctx, &in->cancelled, in->id, in->uuid));
     return in->cancelled ? NULL
         : nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1762)
                    "%s: command %s does not wait", in->id, in->uuid);
@@ -498,19 +500,19 @@ static nmdm_err_t *clear_each(nmdm_ctx_t *ctx, nmdm_json_t *failed,
     return NULL;
 }
 
-nmdm_err_t *nmdm_ledger_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const apr_array_header_t *all,
-                              const char *uuid)
+nmdm_err_t *nmdm_api_queue_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const apr_array_header_t *all,
+                                 const char *uuid)
 {
-    apr_array_header_t *ids = nmdm_admin_distinct(ctx->pool, all);
+    apr_array_header_t *ids = nmdm_api_answer_distinct(ctx->pool, all);
     nmdm_json_t *out = nmdm_json_object(ctx->pool);
     nmdm_json_t *failed = nmdm_json_add_object(out, "status");
     int failures = 0;
-    nmdm_err_t *err = ids->nelts ? nmdm_admin_check_ids(ctx->pool, ids)
-                                 : nmdm_admin_check_id(ctx, "");
+    nmdm_err_t *err = ids->nelts ? nmdm_api_answer_check_ids(ctx->pool, ids)
+                                 : nmdm_api_answer_check_id(ctx, "");
 
     if (!err && uuid) {
-        err = nmdm_admin_check_id(ctx, uuid);
+        err = nmdm_api_answer_check_id(ctx, uuid);
     }
     if (!err) {
         err = clear_each(ctx, failed, &failures, ids, uuid);
@@ -519,7 +521,7 @@ nmdm_err_t *nmdm_ledger_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         *status = 204;
         return NULL;
     }
-    err = nmdm_admin_answer(ctx, reply, status, out, err);
+    err = nmdm_api_answer_send(ctx, reply, status, out, err);
     if (!err) {
         *status = 207;
     }
@@ -542,16 +544,18 @@ static nmdm_err_t *do_stride(nmdm_ctx_t *ctx, void *baton)
     cancel_t *in = baton;
 
     in->cancelled = 0;
-    NMDM_TRY(nmdm_view_stride(ctx, &in->last, in->uuid, in->after));
-    return in->last ? nmdm_view_cancel_range(ctx, &in->cancelled, in->uuid,
-                                             in->after, in->last) : NULL;
+    NMDM_TRY(
+        nmdm_enrollment_queries_batch(ctx, &in->last, in->uuid, in->after));
+    return in->last ? nmdm_queue_queries_cancel_range(
+                          ctx, &in->cancelled, in->uuid, in->after, in->last)
+                    : NULL;
 }
 
 static nmdm_err_t *cancel(nmdm_ctx_t *ctx, int *cancelled, const char *uuid)
 {
     cancel_t in = { .uuid = uuid, .after = "" };
 
-    NMDM_TRY(nmdm_admin_check_id(ctx, uuid));
+    NMDM_TRY(nmdm_api_answer_check_id(ctx, uuid));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_find, &in));
     do {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_stride, &in));
@@ -564,8 +568,8 @@ static nmdm_err_t *cancel(nmdm_ctx_t *ctx, int *cancelled, const char *uuid)
     return NULL;
 }
 
-nmdm_err_t *nmdm_ledger_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, const char *uuid)
+nmdm_err_t *nmdm_api_queue_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *uuid)
 {
     nmdm_json_t *out = nmdm_json_object(ctx->pool);
     int cancelled = 0;
@@ -573,5 +577,5 @@ nmdm_err_t *nmdm_ledger_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
     nmdm_json_add_string(out, "command_uuid", uuid);
     nmdm_json_add_integer(out, "cancelled", cancelled);
-    return nmdm_admin_answer(ctx, reply, status, out, err);
+    return nmdm_api_answer_send(ctx, reply, status, out, err);
 }

@@ -2,8 +2,8 @@
 /* queue.h -- what is queued and what was answered, as operators ask for
  * it; and taking commands back. */
 
-#ifndef NMDM_LEDGER_H
-#define NMDM_LEDGER_H
+#ifndef NMDM_API_QUEUE_H
+#define NMDM_API_QUEUE_H
 
 #include "base/context.h"
 #include "api/paging.h"
@@ -13,29 +13,29 @@
  * log. */
 
 /* What waits for one enrollment, in the order of delivery. */
-nmdm_err_t *nmdm_ledger_queue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const char *id,
-                              const nmdm_page_query_t *page);
+nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                int *status, const char *id,
+                                const nmdm_api_paging_query_t *page);
 
 /* What was answered by one enrollment, the newest first; or to one command,
  * when uuid is not NULL. */
-nmdm_err_t *nmdm_ledger_results(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                int *status, const char *id, const char *uuid,
-                                const nmdm_page_query_t *page);
+nmdm_err_t *nmdm_api_results_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *id, const char *uuid,
+                                  const nmdm_api_paging_query_t *page);
 
 /* A command, who has it and what they answered. */
-nmdm_err_t *nmdm_ledger_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                int *status, const char *uuid,
-                                const nmdm_page_query_t *page);
+nmdm_err_t *nmdm_api_commands_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *uuid,
+                                  const nmdm_api_paging_query_t *page);
 
 /* Takes back all that waits for these ids or, when uuid is not NULL, this one
  * command. */
-nmdm_err_t *nmdm_ledger_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const apr_array_header_t *ids,
-                              const char *uuid);
+nmdm_err_t *nmdm_api_queue_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 int *status, const apr_array_header_t *ids,
+                                 const char *uuid);
 
 /* Takes a command back from everybody who has not answered it. */
-nmdm_err_t *nmdm_ledger_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                               int *status, const char *uuid);
+nmdm_err_t *nmdm_api_queue_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const char *uuid);
 
-#endif /* NMDM_LEDGER_H */
+#endif /* NMDM_API_QUEUE_H */

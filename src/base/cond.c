@@ -7,23 +7,23 @@
 #include <pthread.h>
 #include <time.h>
 
-struct nmdm_bell_t {
+struct nmdm_cond_t {
     pthread_mutex_t lock;
     pthread_cond_t rung;
 };
 
 static apr_status_t remove_bell(void *data)
 {
-    nmdm_bell_t *bell = data;
+    nmdm_cond_t *bell = data;
 
     pthread_cond_destroy(&bell->rung);
     pthread_mutex_destroy(&bell->lock);
     return APR_SUCCESS;
 }
 
-apr_status_t nmdm_bell_create(nmdm_bell_t **out, apr_pool_t *p)
+apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p)
 {
-    nmdm_bell_t *bell = apr_pcalloc(p, sizeof(*bell));
+    nmdm_cond_t *bell = apr_pcalloc(p, sizeof(*bell));
     pthread_condattr_t attr;
     int rv = pthread_condattr_init(&attr);
 
@@ -48,22 +48,22 @@ apr_status_t nmdm_bell_create(nmdm_bell_t **out, apr_pool_t *p)
     return APR_SUCCESS;
 }
 
-void nmdm_bell_lock(nmdm_bell_t *bell)
+void nmdm_cond_lock(nmdm_cond_t *bell)
 {
     pthread_mutex_lock(&bell->lock);
 }
 
-void nmdm_bell_unlock(nmdm_bell_t *bell)
+void nmdm_cond_unlock(nmdm_cond_t *bell)
 {
     pthread_mutex_unlock(&bell->lock);
 }
 
-void nmdm_bell_ring(nmdm_bell_t *bell)
+void nmdm_cond_signal(nmdm_cond_t *bell)
 {
     pthread_cond_broadcast(&bell->rung);
 }
 
-void nmdm_bell_wait(nmdm_bell_t *bell, apr_interval_time_t patience)
+void nmdm_cond_wait(nmdm_cond_t *bell, apr_interval_time_t patience)
 {
     apr_time_t until = nmdm_time_steady() + patience;
     struct timespec end = { .tv_sec = apr_time_sec(until),

@@ -18,8 +18,8 @@
 
 typedef enum {
     NMDM_INVALID,       /* the peer sent something we cannot use */
-    NMDM_DENIED,        /* understood, but not theirs to ask */
-    NMDM_DECLINED,      /* we choose not to manage this user */
+    NMDM_REFUSED,        /* understood, but not theirs to ask */
+    NMDM_GONE,      /* we choose not to manage this user */
     NMDM_TOO_LARGE,     /* more bytes than NanoMDMMaxBody */
     NMDM_NOT_FOUND,
     NMDM_UPSTREAM,      /* another server failed us */
@@ -121,16 +121,16 @@ typedef struct {
 /* ---- One request ---- */
 
 typedef struct nmdm_db_t nmdm_db_t;
-typedef struct nmdm_lender_t nmdm_lender_t;
-typedef struct nmdm_seen_t nmdm_seen_t;
-typedef struct nmdm_wal_t nmdm_wal_t;
-typedef struct nmdm_daily_t nmdm_daily_t;
-typedef struct nmdm_breaker_t nmdm_breaker_t;
-typedef struct nmdm_apns_t nmdm_apns_t;
-typedef struct nmdm_client_t nmdm_client_t;
-typedef struct nmdm_courier_t nmdm_courier_t;
+typedef struct nmdm_db_source_t nmdm_db_source_t;
+typedef struct nmdm_last_seen_t nmdm_last_seen_t;
+typedef struct nmdm_sqlite_wal_t nmdm_sqlite_wal_t;
+typedef struct nmdm_once_daily_t nmdm_once_daily_t;
+typedef struct nmdm_circuit_breaker_t nmdm_circuit_breaker_t;
+typedef struct nmdm_apns_client_t nmdm_apns_client_t;
+typedef struct nmdm_http_client_t nmdm_http_client_t;
+typedef struct nmdm_relay_t nmdm_relay_t;
 typedef struct nmdm_counters_t nmdm_counters_t;
-typedef struct nmdm_totals_t nmdm_totals_t;
+typedef struct nmdm_stats_cache_t nmdm_stats_cache_t;
 
 /* The merged directives, as the core needs them. */
 typedef struct {
@@ -149,7 +149,7 @@ typedef struct {
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */
-    const struct nmdm_dm_conf_t *dm;            /* NULL: nobody to ask */
+    const struct nmdm_declarative_conf_t *dm; /* NULL: nobody to ask */
     const char *escrow_url;
     apr_interval_time_t upstream_timeout;
 } nmdm_policy_t;
@@ -167,22 +167,22 @@ typedef struct {
     const char *command_uuid;   /* of the command reported on */
     const char *next_command_uuid;
     const char *request_type;   /* of the command delivered */
-} nmdm_story_t;
+} nmdm_access_log_t;
 
 typedef struct nmdm_ctx_t nmdm_ctx_t;
 struct nmdm_ctx_t {
     apr_pool_t *pool;           /* lives as long as the request */
     const nmdm_policy_t *policy;
-    const nmdm_lender_t *lender;
+    const nmdm_db_source_t *db_source;
     nmdm_db_t *db;              /* NULL until the first statement */
-    nmdm_seen_t *seen;          /* of this child, or NULL */
-    nmdm_daily_t *daily;        /* of this child, or NULL */
-    nmdm_breaker_t *breaker;    /* of this child, by topic; or NULL */
-    nmdm_apns_t *apns;          /* pushes of this child */
-    nmdm_client_t *peers;       /* its webhook, DM and escrow requests */
-    nmdm_courier_t *courier;    /* brings durable events, or NULL */
+    nmdm_last_seen_t *seen;          /* of this child, or NULL */
+    nmdm_once_daily_t *daily;        /* of this child, or NULL */
+    nmdm_circuit_breaker_t *breaker;    /* of this child, by topic; or NULL */
+    nmdm_apns_client_t *apns;          /* pushes of this child */
+    nmdm_http_client_t *http;       /* its webhook, DM and escrow requests */
+    nmdm_relay_t *relay;    /* brings durable events, or NULL */
     nmdm_counters_t *counters;  /* shared by all children, or NULL */
-    nmdm_totals_t *totals;      /* counted lately by this child, or NULL */
+    nmdm_stats_cache_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
@@ -192,7 +192,7 @@ struct nmdm_ctx_t {
     const char *trace_id;       /* 16 hex digits */
     const char *traceparent;    /* as sent (W3C Trace Context), or NULL */
     apr_time_t now;             /* read once: one request has one time */
-    nmdm_story_t story;
+    nmdm_access_log_t access_log;
 
     /* Remarks on the way, for the log; errors travel as values instead.
      * NULL when nobody listens. */

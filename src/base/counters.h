@@ -4,8 +4,8 @@
  * Counters live in memory that children share. They have names from fixed
  * lists, so that no device or operator can make more of them. */
 
-#ifndef NMDM_COUNT_H
-#define NMDM_COUNT_H
+#ifndef NMDM_COUNTERS_H
+#define NMDM_COUNTERS_H
 
 #include "base/context.h"
 
@@ -87,4 +87,4 @@ typedef enum {
 apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
                                 nmdm_span_e span, apr_time_t now);
 
-#endif /* NMDM_COUNT_H */
+#endif /* NMDM_COUNTERS_H */

@@ -9,15 +9,15 @@
 
 #define A_DAY apr_time_from_sec(24 * 60 * 60)
 
-struct nmdm_daily_t {
+struct nmdm_once_daily_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_pool_t *pool;
     apr_hash_t *last;           /* name -> apr_time_t */
 };
 
-nmdm_err_t *nmdm_daily_create(nmdm_daily_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_once_daily_create(nmdm_once_daily_t **out, apr_pool_t *p)
 {
-    nmdm_daily_t *daily = apr_pcalloc(p, sizeof(*daily));
+    nmdm_once_daily_t *daily = apr_pcalloc(p, sizeof(*daily));
     apr_status_t rv = apr_thread_mutex_create(&daily->lock,
                                               APR_THREAD_MUTEX_DEFAULT, p);
 
@@ -33,7 +33,8 @@ nmdm_err_t *nmdm_daily_create(nmdm_daily_t **out, apr_pool_t *p)
     return NULL;
 }
 
-int nmdm_daily_is_due(nmdm_daily_t *daily, const char *name, apr_time_t now)
+int nmdm_once_daily_is_due(nmdm_once_daily_t *daily, const char *name,
+                           apr_time_t now)
 {
     apr_time_t *last;
     int is_due;

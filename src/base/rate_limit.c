@@ -21,19 +21,19 @@ typedef struct {
     apr_uint32_t told;          /* the minute since 1970 of the last news */
 } bucket_t;
 
-struct nmdm_limits_t {
+struct nmdm_rate_limits_t {
     bucket_t sets[SETS][WAYS];
 };
 
-apr_size_t nmdm_limits_size(void)
+apr_size_t nmdm_rate_limits_size(void)
 {
-    return sizeof(nmdm_limits_t);
+    return sizeof(nmdm_rate_limits_t);
 }
 
 /* The first 64 bits of a digest, of which nobody can choose even these. The
  * limit changes those that do not tell the set: how far ahead a bucket may be
  * means nothing to another limit. */
-static apr_uint64_t key_of(const char *sha256, const nmdm_limit_t *limit)
+static apr_uint64_t key_of(const char *sha256, const nmdm_rate_limit_t *limit)
 {
     apr_uint64_t key = 0, rate = (apr_uint64_t)limit->each << 17
         | (apr_uint64_t)limit->burst;
@@ -86,9 +86,9 @@ static int is_first_of_minute(bucket_t *bucket, apr_time_t now)
         && apr_atomic_cas32(&bucket->told, minute, told) == told;
 }
 
-int nmdm_limits_take(nmdm_limits_t *limits, apr_interval_time_t *wait,
-                     int *is_news, const char *sha256,
-                     const nmdm_limit_t *limit, apr_time_t now)
+int nmdm_rate_limits_take(nmdm_rate_limits_t *limits, apr_interval_time_t *wait,
+                          int *is_news, const char *sha256,
+                          const nmdm_rate_limit_t *limit, apr_time_t now)
 {
     apr_uint64_t key = key_of(sha256, limit);
     apr_uint64_t each = (apr_uint64_t)limit->each;

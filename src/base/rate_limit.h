@@ -6,28 +6,28 @@
  * changes. Whoever finds no free place takes that of the bucket that is
  * nearest to full: the worst that can happen to anybody is to be forgiven. */
 
-#ifndef NMDM_LIMIT_H
-#define NMDM_LIMIT_H
+#ifndef NMDM_RATE_LIMIT_H
+#define NMDM_RATE_LIMIT_H
 
 #include "base/context.h"
 
-typedef struct nmdm_limit_t {
+typedef struct nmdm_rate_limit_t {
     apr_interval_time_t each;   /* between requests in the long run; 0: none */
     int burst;                  /* how many may come at once */
     const char *text;           /* as an administrator writes it */
-} nmdm_limit_t;
+} nmdm_rate_limit_t;
 
-typedef struct nmdm_limits_t nmdm_limits_t;
+typedef struct nmdm_rate_limits_t nmdm_rate_limits_t;
 
 /* Memory for all buckets: a caller's, zeroed. */
-apr_size_t nmdm_limits_size(void);
+apr_size_t nmdm_rate_limits_size(void);
 
 /* Counts a request of the certificate with this SHA-256 against a limit.
  * Returns whether it is within that; if not, *wait is how long until the next
  * one will be, and *is_news whether that was not said of this bucket in this
  * minute. What is refused is not counted. limits may be NULL: nobody counts. */
-int nmdm_limits_take(nmdm_limits_t *limits, apr_interval_time_t *wait,
-                     int *is_news, const char *sha256,
-                     const nmdm_limit_t *limit, apr_time_t now);
+int nmdm_rate_limits_take(nmdm_rate_limits_t *limits, apr_interval_time_t *wait,
+                          int *is_news, const char *sha256,
+                          const nmdm_rate_limit_t *limit, apr_time_t now);
 
-#endif /* NMDM_LIMIT_H */
+#endif /* NMDM_RATE_LIMIT_H */

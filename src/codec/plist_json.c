@@ -114,9 +114,9 @@ static void on_value(void *baton, const char *key, nmdm_plist_type_e type,
     }
 }
 
-nmdm_err_t *nmdm_convert_plist(nmdm_json_t *to, const char *key,
-                               apr_pool_t *p, nmdm_bytes_t plist,
-                               int *values_left)
+nmdm_err_t *nmdm_plist_json_convert(nmdm_json_t *to, const char *key,
+                                    apr_pool_t *p, nmdm_bytes_t plist,
+                                    int *values_left)
 {
     static const nmdm_plist_events_t EVENTS = { on_open, on_close, on_value };
     writer_t *w = apr_pcalloc(p, sizeof(*w));
@@ -160,7 +160,7 @@ static unsigned long next_character(const char **at)
     return c;
 }
 
-const char *nmdm_convert_to_ascii(apr_pool_t *p, const char *xml)
+const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml)
 {
     /* The longest references, &#2047; and &#65535;, are four times as long as
      * what they stand for, at most. */

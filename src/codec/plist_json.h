@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plist_json.h -- property lists as JSON, and as ASCII. */
 
-#ifndef NMDM_CONVERT_H
-#define NMDM_CONVERT_H
+#ifndef NMDM_PLIST_JSON_H
+#define NMDM_PLIST_JSON_H
 
 #include "base/context.h"
 #include "codec/json.h"
@@ -13,13 +13,13 @@
  * work. Nothing is added when it is NMDM_INVALID, because it is no property
  * list, or NMDM_TOO_LARGE, because its values are more than are left: a small
  * plist can be a large JSON tree. */
-nmdm_err_t *nmdm_convert_plist(nmdm_json_t *to, const char *key,
-                               apr_pool_t *p, nmdm_bytes_t plist,
-                               int *values_left);
+nmdm_err_t *nmdm_plist_json_convert(nmdm_json_t *to, const char *key,
+                                    apr_pool_t *p, nmdm_bytes_t plist,
+                                    int *values_left);
 
 /* The same property list, with character references for what is not ASCII. xml
  * must be valid UTF-8; it is returned itself where there is nothing to do, and
  * where it has a CDATA section, which has no references. */
-const char *nmdm_convert_to_ascii(apr_pool_t *p, const char *xml);
+const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml);
 
-#endif /* NMDM_CONVERT_H */
+#endif /* NMDM_PLIST_JSON_H */

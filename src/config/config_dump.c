@@ -112,7 +112,7 @@ static void webhooks(const dump_t *dump, const nanomdm_conf_t *conf)
 
         /* Some receivers take the path for a password. */
         line(dump, "webhook", apr_pstrcat(
-            dump->pool, nmdm_webhook_target(dump->pool, one->url),
+            dump->pool, nmdm_event_target(dump->pool, one->url),
             one->key ? " key=(set; not shown)" : "",
             one->redacts ? " redact=on" : "", NULL));
     }

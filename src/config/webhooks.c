@@ -29,7 +29,7 @@ const char *nanomdm_set_webhook_key(cmd_parms *cmd, void *conf,
 static const char *add_topic(cmd_parms *cmd, unsigned *topics,
                              const char *word, int is_first)
 {
-    unsigned topic = nmdm_webhook_topic(word + (*word == '-'));
+    unsigned topic = nmdm_event_topic(word + (*word == '-'));
 
     if (!topic) {
         return nanomdm_wrong(cmd, word,
@@ -164,7 +164,7 @@ static nmdm_webhook_conf_t *receiver(apr_pool_t *p,
 
     made->url = webhook->url;
     made->key = webhook->key;
-    made->target = nmdm_webhook_target(p, webhook->url);
+    made->target = nmdm_event_target(p, webhook->url);
     made->redacts = webhook->redacts != NANOMDM_UNSET
         ? webhook->redacts : conf->webhook_redacts == 1;
     made->topics = webhook->topics;

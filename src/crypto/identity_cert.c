@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_cert.c -- digests and secrets, certificates as others bring them, and
- * push certificates. */
+/* identity_cert.c -- digests and secrets, certificates as others bring them,
+ * and push certificates. */
 
 #include "crypto/identity_cert.h"
 #include "crypto/x509.h"
@@ -23,7 +23,7 @@
 
 /* ---- Digests and secrets ---- */
 
-const char *nmdm_crypto_sha256(apr_pool_t *p, nmdm_bytes_t bytes)
+const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
 
@@ -31,7 +31,7 @@ const char *nmdm_crypto_sha256(apr_pool_t *p, nmdm_bytes_t bytes)
     return apr_pescape_hex(p, digest, sizeof(digest), 0);
 }
 
-const char *nmdm_crypto_hmac(apr_pool_t *p, const char *key,
+const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
                              nmdm_bytes_t bytes)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -42,14 +42,14 @@ const char *nmdm_crypto_hmac(apr_pool_t *p, const char *key,
     return nmdm_base64_encode(p, mac);
 }
 
-int nmdm_crypto_random(void *out, apr_size_t len)
+int nmdm_digest_random(void *out, apr_size_t len)
 {
     return RAND_bytes(out, (int)len) == 1;
 }
 
 /* Digests have one length, so comparing them does not tell that of the
  * secret. */
-int nmdm_crypto_same_secret(const char *a, const char *b)
+int nmdm_digest_same_secret(const char *a, const char *b)
 {
     unsigned char digest_a[SHA256_DIGEST_LENGTH];
     unsigned char digest_b[SHA256_DIGEST_LENGTH];
@@ -91,7 +91,7 @@ static int verify_leniently(int good, X509_STORE_CTX *context)
     return mod_ssl_verify(good, context);
 }
 
-void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context)
+void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context)
 {
     SSL_verify_cb present = SSL_CTX_get_verify_callback(context);
     int mode = SSL_CTX_get_verify_mode(context);
@@ -104,9 +104,9 @@ void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context)
     SSL_CTX_set_verify(context, mode, verify_leniently);
 }
 
-nmdm_err_t *nmdm_crypto_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
-                                 const struct ssl_st *ssl,
-                                 const nmdm_peer_t *known)
+nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
+                                        const struct ssl_st *ssl,
+                                        const nmdm_peer_t *known)
 {
     X509 *x509 = SSL_get0_peer_certificate(ssl);
     nmdm_cert_t *cert;
@@ -124,7 +124,7 @@ nmdm_err_t *nmdm_crypto_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
     if (!cert) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0309)
                         "TLS peer certificate is damaged: %s",
-                        nmdm_x509_trouble(p));
+                        nmdm_x509_failure(p));
     }
     /* Held, so that no other certificate can get its address. */
     X509_up_ref(x509);
@@ -183,8 +183,8 @@ static int decode_escaped_pem(nmdm_bytes_t *der, apr_pool_t *p,
     return ok;
 }
 
-nmdm_err_t *nmdm_crypto_header(nmdm_cert_t **out, apr_pool_t *p,
-                               const char *value)
+nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
+                                      const char *value)
 {
     nmdm_bytes_t der;
     X509 *x509 = NULL;
@@ -353,8 +353,8 @@ static nmdm_err_t *topic_of(const char **topic, apr_pool_t *p, X509 *x509)
     return NULL;
 }
 
-nmdm_err_t *nmdm_crypto_push_cert(nmdm_push_cert_t *out, apr_pool_t *p,
-                                  nmdm_bytes_t pem)
+nmdm_err_t *nmdm_push_cert_pem_read(nmdm_push_cert_t *out, apr_pool_t *p,
+                                    nmdm_bytes_t pem)
 {
     apr_array_header_t *certs = apr_array_make(p, 2, sizeof(part_t));
     part_t key = { 0 }, *cert = NULL;

@@ -2,8 +2,8 @@
 /* identity_cert.h -- digests, certificates as others bring them, push
  * certificates. */
 
-#ifndef NMDM_CRYPTO_H
-#define NMDM_CRYPTO_H
+#ifndef NMDM_IDENTITY_CERT_H
+#define NMDM_IDENTITY_CERT_H
 
 #include "base/context.h"
 
@@ -13,25 +13,25 @@ struct ssl_ctx_st;
 /* ---- Digests ---- */
 
 /* SHA-256 in lower-case hex. */
-const char *nmdm_crypto_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
+const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
 
 /* HMAC-SHA256 in standard base64. */
-const char *nmdm_crypto_hmac(apr_pool_t *p, const char *key,
+const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
                              nmdm_bytes_t bytes);
 
 /* Fills len bytes at out with randomness; 0 when there is none to be had. */
-int nmdm_crypto_random(void *out, apr_size_t len);
+int nmdm_digest_random(void *out, apr_size_t len);
 
 /* Whether two secrets are equal, in a time that does not tell how much of
  * them is. */
-int nmdm_crypto_same_secret(const char *a, const char *b);
+int nmdm_digest_same_secret(const char *a, const char *b);
 
 /* ---- Where a certificate comes from ---- */
 
 /* Lets mod_ssl's server with this context go on with client certificates that
  * are expired, not yet valid, for another purpose or weakly signed, if it goes
  * on with those of unknown issuers. Callers must judge them. */
-void nmdm_crypto_tls_judge_later(struct ssl_ctx_st *context);
+void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context);
 
 /* The peer of a TLS connection as a certificate in p; *out is NULL when it
  * sent none. `known`, when not NULL, is what an earlier call returned for the
@@ -41,14 +41,14 @@ struct nmdm_peer_t {
     const void *x509;           /* identity of the object, never followed */
     nmdm_cert_t cert;
 };
-nmdm_err_t *nmdm_crypto_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
-                                 const struct ssl_st *ssl,
-                                 const nmdm_peer_t *known);
+nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
+                                        const struct ssl_st *ssl,
+                                        const nmdm_peer_t *known);
 
 /* The certificate in the value of a header: RFC 9440, or a query-escaped PEM
  * block (behaviour specification 1.7 B). */
-nmdm_err_t *nmdm_crypto_header(nmdm_cert_t **out, apr_pool_t *p,
-                               const char *value);
+nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
+                                      const char *value);
 
 /* ---- Push certificates ---- */
 
@@ -63,7 +63,7 @@ typedef struct {
  * specification 6.4). Of several certificates the one that matches the key is
  * taken. Both are kept in the form in which they came. The error texts are
  * those that NanoMDM's clients know. */
-nmdm_err_t *nmdm_crypto_push_cert(nmdm_push_cert_t *out, apr_pool_t *p,
-                                  nmdm_bytes_t pem);
+nmdm_err_t *nmdm_push_cert_pem_read(nmdm_push_cert_t *out, apr_pool_t *p,
+                                    nmdm_bytes_t pem);
 
-#endif /* NMDM_CRYPTO_H */
+#endif /* NMDM_IDENTITY_CERT_H */

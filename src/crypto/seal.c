@@ -104,7 +104,7 @@ int nmdm_seal_add(nmdm_seal_t *keys, const char *text)
     if (!read_key(key, text)) {
         return 0;
     }
-    apr_cpystrn(key->id, nmdm_crypto_sha256(keys->pool, bytes),
+    apr_cpystrn(key->id, nmdm_digest_sha256(keys->pool, bytes),
                 sizeof(key->id));
     if (keys->last) {
         keys->last->next = key;
@@ -146,7 +146,7 @@ const char *nmdm_seal_fingerprint(apr_pool_t *p, const nmdm_seal_t *keys)
         ids.data = apr_pstrcat(p, ids.data, " ", key->id, NULL);
     }
     ids.len = strlen(ids.data);
-    return apr_pstrmemdup(p, nmdm_crypto_sha256(p, ids), ID_LEN);
+    return apr_pstrmemdup(p, nmdm_digest_sha256(p, ids), ID_LEN);
 }
 
 static const nmdm_key_t *find_key(const nmdm_seal_t *keys, const char *id)
@@ -232,7 +232,7 @@ nmdm_err_t *nmdm_seal_close(nmdm_bytes_t *stored, apr_pool_t *p,
     }
     nonce = apr_palloc(p, raw.len + 1);
     raw.data = (const char *)nonce;
-    if (secret.len > INT_MAX / 2 || !nmdm_crypto_random(nonce, NONCE_LEN)
+    if (secret.len > INT_MAX / 2 || !nmdm_digest_random(nonce, NONCE_LEN)
         || !run_cipher(1, nonce + NONCE_LEN, nonce + NONCE_LEN + secret.len,
                        keys->first, nonce, place_of(p, column, row),
                        (const unsigned char *)secret.data, secret.len)) {

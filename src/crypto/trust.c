@@ -62,7 +62,7 @@ static nmdm_err_t *read_certs(STACK_OF(X509) **out, apr_pool_t *p,
 
     if (!bio) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(0301) "%s: %s", file, nmdm_x509_trouble(p));
+                        NMDMNO(0301) "%s: %s", file, nmdm_x509_failure(p));
     }
     certs = sk_X509_new_null();
     while ((x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
@@ -83,7 +83,7 @@ static nmdm_err_t *read_certs(STACK_OF(X509) **out, apr_pool_t *p,
     }
     return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                     NMDMNO(0303) "%s: a certificate in it is damaged (%s)",
-                    file, nmdm_x509_trouble(p));
+                    file, nmdm_x509_failure(p));
 }
 
 nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
@@ -239,7 +239,7 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
                                      trust->intermediates)) {
         err = nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM, NMDMNO(0305)
                        "cannot verify a certificate: %s",
-                       nmdm_x509_trouble(p));
+                       nmdm_x509_failure(p));
         goto done;
     }
     X509_STORE_CTX_set_time(ctx, 0, (time_t)apr_time_sec(now));
@@ -297,7 +297,7 @@ nmdm_err_t *nmdm_trust_verify_late(apr_time_t *ends, nmdm_trust_t *trust,
             X509_free(x509);
             return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0308)
                             "identity certificate is damaged: %s",
-                            nmdm_x509_trouble(p));
+                            nmdm_x509_failure(p));
         }
         err = judge(&verdict, trust, p, x509, now, grace);
         X509_free(x509);

@@ -10,7 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-const char *nmdm_x509_trouble(apr_pool_t *p)
+const char *nmdm_x509_failure(apr_pool_t *p)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -52,7 +52,7 @@ nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, X509 *x509)
     i2d_X509(x509, &at);
     cert->der.data = (const char *)der;
     cert->der.len = (apr_size_t)len;
-    cert->sha256 = nmdm_crypto_sha256(p, cert->der);
+    cert->sha256 = nmdm_digest_sha256(p, cert->der);
     return cert;
 }
 

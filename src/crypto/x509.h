@@ -21,7 +21,7 @@ int nmdm_x509_not_after(apr_time_t *out, const char *pem);
 /* ---- For the files that know OpenSSL ---- */
 
 /* What OpenSSL has to say; its error queue is empty afterwards. */
-const char *nmdm_x509_trouble(apr_pool_t *p);
+const char *nmdm_x509_failure(apr_pool_t *p);
 
 /* Whether der is one certificate and no more; *out is the caller's to free,
  * or NULL, either way. */

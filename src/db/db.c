@@ -43,11 +43,11 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     returns_rows = !strncmp(sql, "SELECT", 6) || !strncmp(sql, "PRAGMA", 6);
     if (!returns_rows) {
         rv = apr_dbd_query(db->driver, db->handle, &affected, sql);
-        return rv ? nmdm_fault_err(ctx, sql, rv) : NULL;
+        return rv ? nmdm_db_error_make(ctx, sql, rv) : NULL;
     }
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 0);
     if (rv) {
-        return nmdm_fault_err(ctx, sql, rv);
+        return nmdm_db_error_make(ctx, sql, rv);
     }
     while (!apr_dbd_get_row(db->driver, ctx->pool, results, &row, -1)) {
         /* to its end, or the connection cannot be used again */
@@ -66,7 +66,7 @@ static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
 
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
     if (rv) {
-        return nmdm_fault_err(ctx, sql, rv);
+        return nmdm_db_error_make(ctx, sql, rv);
     }
     if (apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
@@ -83,7 +83,7 @@ nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
 }
 
 /* An answered report is on the disk, whatever happens next: either each commit
- * flushes the log, or nmdm_wal_flush() does that for several. */
+ * flushes the log, or nmdm_sqlite_wal_flush() does that for several. */
 static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
 {
     session_t *session = ctx->db->session;
@@ -92,7 +92,7 @@ static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
     NMDM_TRY(ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
     /* Number, name and file; "main" is the first. */
     NMDM_TRY(ask_column(ctx, &file, 2, "PRAGMA database_list"));
-    if (!ctx->lender->wal || strcmp(mode, "wal")) {
+    if (!ctx->db_source->wal || strcmp(mode, "wal")) {
         session->wal_path = NULL;
         return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");
     }
@@ -183,7 +183,7 @@ static nmdm_err_t *deallocate(nmdm_ctx_t *ctx, const session_t *session)
 
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
     if (rv) {
-        return nmdm_fault_err(ctx, sql, rv);
+        return nmdm_db_error_make(ctx, sql, rv);
     }
     for (n = 1; !apr_dbd_get_row(db->driver, ctx->pool, results, &row, n);
          n++) {
@@ -210,12 +210,12 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
 
 nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 {
-    const nmdm_lender_t *lender = ctx->lender;
+    const nmdm_db_source_t *lender = ctx->db_source;
     const char *key;
     nmdm_err_t *err;
     nmdm_db_t *db;
 
-    err = lender->borrow(ctx, &ctx->db);
+    err = lender->acquire(ctx, &ctx->db);
     if (err) {
         nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
         return err;
@@ -232,7 +232,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
 {
-    const nmdm_lender_t *lender = ctx->lender;
+    const nmdm_db_source_t *lender = ctx->db_source;
 
     if (ctx->db) {
         return NULL;
@@ -252,7 +252,7 @@ void nmdm_db_release(nmdm_ctx_t *ctx)
     ctx->db = NULL;
     if (db) {
         db->is_suspect = !db->session || db->session->stale;
-        ctx->lender->give_back(ctx, db);
+        ctx->db_source->release(ctx, db);
     }
 }
 
@@ -289,12 +289,12 @@ static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
     const char *is_busy;
     nmdm_err_t *err;
 
-    if (!nmdm_wal_is_in_doubt(ctx->lender->wal)) {
+    if (!nmdm_sqlite_wal_needs_checkpoint(ctx->db_source->wal)) {
         return NULL;
     }
     err = nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)");
     if (!err && !strcmp(is_busy, "0")) {
-        nmdm_wal_is_sound(ctx->lender->wal);
+        nmdm_sqlite_wal_checkpointed(ctx->db_source->wal);
         return NULL;
     }
     err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0107)
@@ -328,14 +328,14 @@ static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
     nmdm_err_t *err;
 
     nmdm_db_release(ctx);
-    apr_thread_mutex_lock(ctx->lender->writer);
+    apr_thread_mutex_lock(ctx->db_source->writer);
     err = work_alone(ctx, kind, work, baton, &wal_path);
     if (!err) {
         nmdm_db_release(ctx);
     }
-    apr_thread_mutex_unlock(ctx->lender->writer);
+    apr_thread_mutex_unlock(ctx->db_source->writer);
     if (!err && wal_path) {
-        err = nmdm_wal_flush(ctx->lender->wal, ctx->pool, wal_path);
+        err = nmdm_sqlite_wal_flush(ctx->db_source->wal, ctx->pool, wal_path);
     }
     return err;
 }
@@ -345,7 +345,7 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
 {
     NMDM_TRY(borrow(ctx));
     if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3
-        && ctx->lender->writer) {
+        && ctx->db_source->writer) {
         return write_to_sqlite(ctx, kind, work, baton);
     }
     return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
@@ -355,7 +355,7 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
                          void *baton)
 {
-    apr_time_t deadline = nmdm_time_steady() + NMDM_DB_PATIENCE;
+    apr_time_t deadline = nmdm_time_steady() + NMDM_DB_TIMEOUT;
     nmdm_err_t *err;
     int tries;
 
@@ -388,7 +388,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
         err->kind = NMDM_UNAVAILABLE;
     }
     /* Perhaps a table is gone: the next borrower looks. */
-    apr_atomic_set32(&ctx->lender->schema->checked, 0);
+    apr_atomic_set32(&ctx->db_source->schema->checked, 0);
     return err;
 }
 
@@ -404,14 +404,14 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
 
     if (!session->prepared[stmt]) {
         label = apr_psprintf(session->pool, "nmdm%d_%s", session->number,
-                             nmdm_sql_name(stmt));
+                             nmdm_statement_name(stmt));
         rv = apr_dbd_prepare(db->driver, session->pool, db->handle,
-                             nmdm_sql_text(session->pool, stmt,
-                                           ctx->db->dialect,
-                                           ctx->lender->prefix),
+                             nmdm_statement_text(session->pool, stmt,
+                                                 ctx->db->dialect,
+                                                 ctx->db_source->prefix),
                              label, out);
         if (rv) {
-            return nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv);
+            return nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
         }
         session->prepared[stmt] = *out;
     }
@@ -425,8 +425,9 @@ static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
     if (ctx->wants_debug) {
         nmdm_log(ctx, NMDM_LOG_DEBUG,
                  NMDMNO(0103) "%s: %s: %d rows, %" APR_TIME_T_FMT " us",
-                 *ctx->story.id ? ctx->story.id : "-", nmdm_sql_name(stmt),
-                 rows, nmdm_time_steady() - started);
+                 *ctx->access_log.id ? ctx->access_log.id : "-",
+                 nmdm_statement_name(stmt), rows,
+                 nmdm_time_steady() - started);
     }
 }
 
@@ -437,7 +438,7 @@ static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
  * loudly; the sender learns what it would of NanoMDMMaxBody. */
 static nmdm_err_t *check_packet(nmdm_ctx_t *ctx, const char **args, int nargs)
 {
-    apr_uint32_t most = apr_atomic_read32(&ctx->lender->schema->max_packet);
+    apr_uint32_t most = apr_atomic_read32(&ctx->db_source->schema->max_packet);
     apr_size_t needed = PACKET_OVERHEAD;
     int i;
 
@@ -447,14 +448,14 @@ static nmdm_err_t *check_packet(nmdm_ctx_t *ctx, const char **args, int nargs)
     if (needed <= most || !most) {
         return NULL;
     }
-    nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0104)
-             "%s: a message of %" APR_SIZE_T_FMT " bytes does not fit the"
-             " database's max_allowed_packet of %u and is refused; raise that"
-             " above NanoMDMMaxBody", *ctx->story.id ? ctx->story.id : "-",
-             needed, most);
+    nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0104) "%s: a message of %"
+             APR_SIZE_T_FMT " bytes does not fit the database's"
+             " max_allowed_packet of %u and is refused; raise that above"
+             " NanoMDMMaxBody",
+             *ctx->access_log.id ? ctx->access_log.id : "-", needed, most);
     return nmdm_err(ctx->pool, NMDM_TOO_LARGE, APR_SUCCESS, NMDMNO(0105)
                     "%s: too large for the database's max_allowed_packet",
-                    *ctx->story.id ? ctx->story.id : "-");
+                    *ctx->access_log.id ? ctx->access_log.id : "-");
 }
 
 nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
@@ -470,7 +471,7 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
     rv = apr_dbd_pquery(db->driver, ctx->pool, db->handle, &rows, prepared,
                         nargs, args);
     if (rv) {
-        return nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv);
+        return nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
     }
     if (affected) {
         *affected = rows;
@@ -501,7 +502,7 @@ static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
         rv = apr_brigade_pflatten(brigade, &text, &len, p);
     }
     if (rv != APR_SUCCESS) {
-        return nmdm_fault_err(ctx, "reading a column", rv);
+        return nmdm_db_error_make(ctx, "reading a column", rv);
     }
     *out = apr_pstrmemdup(p, text, len);
     apr_brigade_destroy(brigade);
@@ -515,7 +516,7 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
 {
     apr_status_t rv;
 
-    if (ctx->db->dialect == NMDM_MYSQL && nmdm_sql_is_long(stmt, column)
+    if (ctx->db->dialect == NMDM_MYSQL && nmdm_statement_is_long(stmt, column)
         && apr_dbd_get_entry(ctx->db->driver, row, column)) {
         return read_by_buckets(ctx, p, out, row, column);
     }
@@ -525,7 +526,7 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
         *out = NULL;
         return NULL;
     }
-    return rv ? nmdm_fault_err(ctx, "reading a column", rv) : NULL;
+    return rv ? nmdm_db_error_make(ctx, "reading a column", rv) : NULL;
 }
 
 static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
@@ -540,7 +541,7 @@ static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
      * an empty result, and sleeps. */
     rv = apr_dbd_pselect(db->driver, ctx->pool, db->handle, results, prepared,
                          1, nargs, args);
-    return rv ? nmdm_fault_err(ctx, nmdm_sql_name(stmt), rv) : NULL;
+    return rv ? nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv) : NULL;
 }
 
 nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,

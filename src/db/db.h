@@ -13,7 +13,7 @@
 
 /* How long a request goes on trying while the database is away; a device is
  * answered 503 before two seconds are over. */
-#define NMDM_DB_PATIENCE apr_time_from_msec(1700)
+#define NMDM_DB_TIMEOUT apr_time_from_msec(1700)
 
 /* A connection on loan. The lender fills in the first five; pool and notes
  * live as long as the connection. */
@@ -40,10 +40,10 @@ typedef struct {
 } nmdm_schema_state_t;
 
 /* Who owns the connections: mod_dbd in the server, the test in a test. */
-struct nmdm_lender_t {
-    /* Waits up to NMDM_DB_PATIENCE; NMDM_UNAVAILABLE when there is none. */
-    nmdm_err_t *(*borrow)(nmdm_ctx_t *ctx, nmdm_db_t **db);
-    void (*give_back)(nmdm_ctx_t *ctx, nmdm_db_t *db);
+struct nmdm_db_source_t {
+    /* Waits up to NMDM_DB_TIMEOUT; NMDM_UNAVAILABLE when there is none. */
+    nmdm_err_t *(*acquire)(nmdm_ctx_t *ctx, nmdm_db_t **db);
+    void (*release)(nmdm_ctx_t *ctx, nmdm_db_t *db);
     /* Called after a borrow while schema->checked is 0; may be NULL. */
     nmdm_err_t *(*check_schema)(nmdm_ctx_t *ctx);
     void *baton;
@@ -53,7 +53,7 @@ struct nmdm_lender_t {
      * inside the driver while another waits to commit. Who has it takes a
      * connection, so nobody may hold one while waiting for it. */
     apr_thread_mutex_t *writer;
-    nmdm_wal_t *wal;            /* sqlite3: whose commits share a flush; NULL:
+    nmdm_sqlite_wal_t *wal; /* sqlite3: whose commits share a flush; NULL:
                                  * each commit flushes */
 };
 

@@ -87,15 +87,15 @@ static const char *one_line(apr_pool_t *p, const char *text)
     return line;
 }
 
-nmdm_err_t *nmdm_fault_err(nmdm_ctx_t *ctx, const char *what, int rv)
+nmdm_err_t *nmdm_db_error_make(nmdm_ctx_t *ctx, const char *what, int rv)
 {
     nmdm_db_t *db = ctx->db;
     const char *text = one_line(ctx->pool, apr_dbd_error(db->driver,
                                                          db->handle, rv));
     nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
                                NMDMNO(0101) "%s: database: %s (%d): %s",
-                               *ctx->story.id ? ctx->story.id : "-", what, rv,
-                               text);
+                               *ctx->access_log.id ? ctx->access_log.id : "-",
+                               what, rv, text);
 
     err->retry = lacks_room(text) ? NMDM_RETRY_LATER
         : db->dialect == NMDM_MYSQL ? classify_mysql(rv, text)

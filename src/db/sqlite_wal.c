@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct nmdm_wal_t {
+struct nmdm_sqlite_wal_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_thread_cond_t *flushed_more;
     apr_uint64_t committed;     /* callers so far: each brings a commit */
@@ -34,7 +34,7 @@ struct nmdm_wal_t {
 
 static apr_status_t close_log(void *data)
 {
-    nmdm_wal_t *wal = data;
+    nmdm_sqlite_wal_t *wal = data;
 
     if (wal->fd >= 0) {
         close(wal->fd);
@@ -43,9 +43,9 @@ static apr_status_t close_log(void *data)
     return APR_SUCCESS;
 }
 
-nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_sqlite_wal_create(nmdm_sqlite_wal_t **out, apr_pool_t *p)
 {
-    nmdm_wal_t *wal = apr_pcalloc(p, sizeof(*wal));
+    nmdm_sqlite_wal_t *wal = apr_pcalloc(p, sizeof(*wal));
     apr_status_t rv;
 
     wal->fd = -1;
@@ -61,7 +61,7 @@ nmdm_err_t *nmdm_wal_create(nmdm_wal_t **out, apr_pool_t *p)
 }
 
 /* The log is another file once the last connection was closed. */
-static int is_open(const nmdm_wal_t *wal, const struct stat *now)
+static int is_open(const nmdm_sqlite_wal_t *wal, const struct stat *now)
 {
     struct stat then;
 
@@ -72,7 +72,7 @@ static int is_open(const nmdm_wal_t *wal, const struct stat *now)
 /* SQLite has descriptors of its own, but what is flushed are the pages of the
  * file. This one stays open, because the system tells of a page that it could
  * not write whoever has the file open then. */
-static apr_status_t flush_file(nmdm_wal_t *wal, const char *path)
+static apr_status_t flush_file(nmdm_sqlite_wal_t *wal, const char *path)
 {
     struct stat now;
 
@@ -89,7 +89,7 @@ static apr_status_t flush_file(nmdm_wal_t *wal, const char *path)
 }
 
 /* With the lock held, which is free during the flush itself. */
-static void flush_for_all(nmdm_wal_t *wal, const char *path)
+static void flush_for_all(nmdm_sqlite_wal_t *wal, const char *path)
 {
     apr_uint64_t covered = wal->committed;
     apr_status_t rv;
@@ -112,7 +112,8 @@ static void flush_for_all(nmdm_wal_t *wal, const char *path)
     apr_thread_cond_broadcast(wal->flushed_more);
 }
 
-nmdm_err_t *nmdm_wal_flush(nmdm_wal_t *wal, apr_pool_t *p, const char *path)
+nmdm_err_t *nmdm_sqlite_wal_flush(nmdm_sqlite_wal_t *wal, apr_pool_t *p,
+                                  const char *path)
 {
     apr_status_t failure = APR_SUCCESS;
     apr_uint64_t mine;
@@ -140,7 +141,7 @@ nmdm_err_t *nmdm_wal_flush(nmdm_wal_t *wal, apr_pool_t *p, const char *path)
                    " disk; look at the disk", path);
 }
 
-int nmdm_wal_is_in_doubt(nmdm_wal_t *wal)
+int nmdm_sqlite_wal_needs_checkpoint(nmdm_sqlite_wal_t *wal)
 {
     int yes;
 
@@ -150,7 +151,7 @@ int nmdm_wal_is_in_doubt(nmdm_wal_t *wal)
     return yes;
 }
 
-void nmdm_wal_is_sound(nmdm_wal_t *wal)
+void nmdm_sqlite_wal_checkpointed(nmdm_sqlite_wal_t *wal)
 {
     apr_thread_mutex_lock(wal->lock);
     wal->is_in_doubt = 0;

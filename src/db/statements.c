@@ -2,12 +2,11 @@
 /* statements.c -- every statement, by name.
  *
  * Marks: %s is text, %pDb binary; the words for what databases call
- * differently are those of db/dialect.h. A second text is there only where
- * one of them needs it, and NULL as the first where only one dialect has the
- * statement.
- * Reading a statement, think of its parameters in the order of the marks.
- * Subjects come in the order of db/statements.h, each with what its statements are
- * made of. */
+ * differently are those of db/dialect.h. A second text is there only where one
+ * of them needs it, and NULL as the first where only one dialect has the
+ * statement. Reading a statement, think of its parameters in the order of the
+ * marks. Subjects come in the order of db/statements.h, each with what its
+ * statements are made of. */
 
 #include "db/statements.h"
 
@@ -1231,23 +1230,23 @@ ROW(STMT_SCHEMA_PROBE, "schema_probe",
     " WHERE 1 = 0"),
 };
 
-const char *nmdm_sql_name(nmdm_stmt_e stmt)
+const char *nmdm_statement_name(nmdm_stmt_e stmt)
 {
     return STATEMENTS[stmt].name;
 }
 
-int nmdm_sql_is_long(nmdm_stmt_e stmt, int column)
+int nmdm_statement_is_long(nmdm_stmt_e stmt, int column)
 {
     return STATEMENTS[stmt].long_columns >> column & 1;
 }
 
-int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
+int nmdm_statement_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
 {
     return STATEMENTS[stmt].sql || STATEMENTS[stmt].other[dialect];
 }
 
-const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
-                          nmdm_dialect_e dialect, const char *prefix)
+const char *nmdm_statement_text(apr_pool_t *p, nmdm_stmt_e stmt,
+                                nmdm_dialect_e dialect, const char *prefix)
 {
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;

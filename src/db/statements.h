@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* statements.h -- every statement, by name. */
 
-#ifndef NMDM_SQL_H
-#define NMDM_SQL_H
+#ifndef NMDM_STATEMENTS_H
+#define NMDM_STATEMENTS_H
 
 #include "db/dialect.h"
 
@@ -167,18 +167,18 @@ typedef enum {
 } nmdm_stmt_e;
 
 /* The name of a statement, for logs and labels. */
-const char *nmdm_sql_name(nmdm_stmt_e stmt);
+const char *nmdm_statement_name(nmdm_stmt_e stmt);
 
 /* Whether a column that a statement returns may hold more than a name does: a
  * document, a certificate, a token. */
-int nmdm_sql_is_long(nmdm_stmt_e stmt, int column);
+int nmdm_statement_is_long(nmdm_stmt_e stmt, int column);
 
 /* Whether a dialect has a statement: a few fit only one. */
-int nmdm_sql_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect);
+int nmdm_statement_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect);
 
 /* The text of a statement with apr_dbd's marks, allocated in p. `prefix` is
  * put before every table name. */
-const char *nmdm_sql_text(apr_pool_t *p, nmdm_stmt_e stmt,
-                          nmdm_dialect_e dialect, const char *prefix);
+const char *nmdm_statement_text(apr_pool_t *p, nmdm_stmt_e stmt,
+                                nmdm_dialect_e dialect, const char *prefix);
 
-#endif /* NMDM_SQL_H */
+#endif /* NMDM_STATEMENTS_H */

@@ -58,9 +58,9 @@ static int is_set(request_rec *r, const char *name)
     return value && *value;
 }
 
-static nmdm_page_query_t page_of(request_rec *r)
+static nmdm_api_paging_query_t page_of(request_rec *r)
 {
-    nmdm_page_query_t page = { nanomdm_parameter(r, "limit"),
+    nmdm_api_paging_query_t page = { nanomdm_parameter(r, "limit"),
                                nanomdm_parameter(r, "offset"),
                                nanomdm_parameter(r, "cursor") };
 
@@ -82,18 +82,19 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
-    nmdm_terms_t terms;
+    nmdm_enqueue_options_t terms;
     nmdm_bytes_t body;
 
     NMDM_TRY(nanomdm_body(&body, r));
     if (is_json_request(r, rest)) {
-        return nmdm_admin_json(ctx, reply, status, body, 1);
+        return nmdm_api_answer_json(ctx, reply, status, body, 1);
     }
-    NMDM_TRY(nmdm_order_terms(&terms, ctx, nanomdm_parameter(r, "priority"),
-                              nanomdm_parameter(r, "expires")));
-    return nmdm_admin_enqueue_on(ctx, reply, status,
-                                 nmdm_admin_split_ids(r->pool, rest), body,
-                                 !is_set(r, "nopush"), &terms);
+    NMDM_TRY(nmdm_api_enqueue_options_read(&terms, ctx,
+                                           nanomdm_parameter(r, "priority"),
+                                           nanomdm_parameter(r, "expires")));
+    return nmdm_api_enqueue_on(ctx, reply, status,
+                               nmdm_api_answer_split_ids(r->pool, rest), body,
+                               !is_set(r, "nopush"), &terms);
 }
 
 static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,
@@ -104,14 +105,14 @@ static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,
 
     (void)rest;
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_admin_command(ctx, reply, status, body);
+    return nmdm_api_enqueue_command(ctx, reply, status, body);
 }
 
 static nmdm_err_t *call_query(nmdm_ctx_t *ctx, request_rec *r,
                               nmdm_reply_t *reply, int *status,
                               const char *rest)
 {
-    nmdm_page_query_t page = page_of(r);
+    nmdm_api_paging_query_t page = page_of(r);
     nmdm_bytes_t body;
 
     if (strcmp(rest, "query")) {
@@ -119,7 +120,7 @@ static nmdm_err_t *call_query(nmdm_ctx_t *ctx, request_rec *r,
                         "POST goes to enrollments/query");
     }
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_roster_query(ctx, reply, status, body, &page);
+    return nmdm_api_enrollments_query(ctx, reply, status, body, &page);
 }
 
 static nmdm_err_t *call_enrollment(nmdm_ctx_t *ctx, request_rec *r,
@@ -127,16 +128,16 @@ static nmdm_err_t *call_enrollment(nmdm_ctx_t *ctx, request_rec *r,
                                    const char *rest)
 {
     (void)r;
-    return nmdm_roster_get(ctx, reply, status, rest);
+    return nmdm_api_enrollments_get(ctx, reply, status, rest);
 }
 
 static nmdm_err_t *call_queue(nmdm_ctx_t *ctx, request_rec *r,
                               nmdm_reply_t *reply, int *status,
                               const char *rest)
 {
-    nmdm_page_query_t page = page_of(r);
+    nmdm_api_paging_query_t page = page_of(r);
 
-    return nmdm_ledger_queue(ctx, reply, status, rest, &page);
+    return nmdm_api_queue_list(ctx, reply, status, rest, &page);
 }
 
 static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
@@ -150,27 +151,27 @@ static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
         return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1766)
                         "the only parameter here is command_uuid");
     }
-    return nmdm_ledger_clear(ctx, reply, status,
-                             nmdm_admin_split_ids(r->pool, rest), uuid);
+    return nmdm_api_queue_clear(ctx, reply, status,
+                                nmdm_api_answer_split_ids(r->pool, rest), uuid);
 }
 
 static nmdm_err_t *call_results(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
-    nmdm_page_query_t page = page_of(r);
+    nmdm_api_paging_query_t page = page_of(r);
 
-    return nmdm_ledger_results(ctx, reply, status, rest,
-                               nanomdm_parameter(r, "command_uuid"), &page);
+    return nmdm_api_results_list(ctx, reply, status, rest,
+                                 nanomdm_parameter(r, "command_uuid"), &page);
 }
 
 static nmdm_err_t *call_recipients(nmdm_ctx_t *ctx, request_rec *r,
                                    nmdm_reply_t *reply, int *status,
                                    const char *rest)
 {
-    nmdm_page_query_t page = page_of(r);
+    nmdm_api_paging_query_t page = page_of(r);
 
-    return nmdm_ledger_command(ctx, reply, status, rest, &page);
+    return nmdm_api_commands_get(ctx, reply, status, rest, &page);
 }
 
 static nmdm_err_t *call_cancel(nmdm_ctx_t *ctx, request_rec *r,
@@ -178,7 +179,7 @@ static nmdm_err_t *call_cancel(nmdm_ctx_t *ctx, request_rec *r,
                                const char *rest)
 {
     (void)r;
-    return nmdm_ledger_cancel(ctx, reply, status, rest);
+    return nmdm_api_queue_cancel(ctx, reply, status, rest);
 }
 
 static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
@@ -189,10 +190,10 @@ static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
 
     if (is_json_request(r, rest)) {
         NMDM_TRY(nanomdm_body(&body, r));
-        return nmdm_admin_json(ctx, reply, status, body, 0);
+        return nmdm_api_answer_json(ctx, reply, status, body, 0);
     }
-    return nmdm_admin_push(ctx, reply, status,
-                           nmdm_admin_split_ids(r->pool, rest));
+    return nmdm_api_enqueue_push(ctx, reply, status,
+                                 nmdm_api_answer_split_ids(r->pool, rest));
 }
 
 static nmdm_err_t *call_escrow(nmdm_ctx_t *ctx, request_rec *r,
@@ -207,8 +208,8 @@ static nmdm_err_t *call_escrow(nmdm_ctx_t *ctx, request_rec *r,
         && !strncasecmp(type, FORM_TYPE, strlen(FORM_TYPE))) {
         NMDM_TRY(nanomdm_body(&body, r));
     }
-    return nmdm_pushcert_escrow(ctx, reply, status,
-                             nmdm_webhook_params(r->pool, body.data));
+    return nmdm_api_escrow_unlock(ctx, reply, status,
+                             nmdm_event_params(r->pool, body.data));
 }
 
 static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
@@ -219,7 +220,7 @@ static nmdm_err_t *call_put_push_cert(nmdm_ctx_t *ctx, request_rec *r,
 
     (void)rest;
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_pushcert_put(ctx, reply, status, body,
+    return nmdm_api_pushcert_put(ctx, reply, status, body,
                                     is_set(r, "force"));
 }
 
@@ -228,8 +229,8 @@ static nmdm_err_t *call_get_push_cert(nmdm_ctx_t *ctx, request_rec *r,
                                       const char *rest)
 {
     (void)rest;
-    return nmdm_pushcert_get(ctx, reply, status,
-                             nanomdm_parameter(r, "topic"));
+    return nmdm_api_pushcert_get(ctx, reply, status,
+                                 nanomdm_parameter(r, "topic"));
 }
 
 static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
@@ -237,9 +238,9 @@ static nmdm_err_t *call_list_events(nmdm_ctx_t *ctx, request_rec *r,
                                     const char *rest)
 {
     (void)rest;
-    return nmdm_events_list(ctx, reply, status, nanomdm_parameter(r, "state"),
-                            nanomdm_parameter(r, "limit"),
-                            nanomdm_parameter(r, "cursor"));
+    return nmdm_api_events_list(
+        ctx, reply, status, nanomdm_parameter(r, "state"),
+        nanomdm_parameter(r, "limit"), nanomdm_parameter(r, "cursor"));
 }
 
 static nmdm_err_t *call_replay_events(nmdm_ctx_t *ctx, request_rec *r,
@@ -249,12 +250,12 @@ static nmdm_err_t *call_replay_events(nmdm_ctx_t *ctx, request_rec *r,
     nmdm_bytes_t body;
 
     if (strcmp(rest, "replay")) {
-        nmdm_admin_error(reply, r->pool, "post to .../events/replay");
+        nmdm_api_answer_error(reply, r->pool, "post to .../events/replay");
         *status = HTTP_NOT_FOUND;
         return NULL;
     }
     NMDM_TRY(nanomdm_body(&body, r));
-    return nmdm_events_replay(ctx, reply, status, body);
+    return nmdm_api_events_replay(ctx, reply, status, body);
 }
 
 static nmdm_err_t *call_drop_event(nmdm_ctx_t *ctx, request_rec *r,
@@ -262,7 +263,7 @@ static nmdm_err_t *call_drop_event(nmdm_ctx_t *ctx, request_rec *r,
                                    const char *rest)
 {
     (void)r;
-    return nmdm_events_drop(ctx, reply, status, rest);
+    return nmdm_api_events_drop(ctx, reply, status, rest);
 }
 
 /* More than one row of a name: one for each method. */
@@ -385,7 +386,7 @@ static int refuse_unprotected(request_rec *r)
                   " request; write for this Location: AuthType Basic,"
                   " AuthName nanomdm, AuthBasicProvider nanomdm, Require"
                   " valid-user", r->uri);
-    nmdm_admin_error(&reply, r->pool, "no authentication is configured for"
+    nmdm_api_answer_error(&reply, r->pool, "no authentication is configured for"
                                       " this URL");
     return nanomdm_reply(r, NULL, &reply, HTTP_FORBIDDEN);
 }

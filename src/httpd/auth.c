@@ -39,8 +39,8 @@ static authn_status check_password(request_rec *r, const char *user,
                       "-: AuthBasicProvider nanomdm without NanoMDMAPIKey");
         return AUTH_GENERAL_ERROR;
     }
-    same_user = nmdm_crypto_same_secret(user, API_USER);
-    same_key = nmdm_crypto_same_secret(password, conf->api_key);
+    same_user = nmdm_digest_same_secret(user, API_USER);
+    same_key = nmdm_digest_same_secret(password, conf->api_key);
     if (same_user & same_key) {
         return AUTH_GRANTED;
     }
@@ -93,7 +93,7 @@ static nmdm_err_t *identify(nmdm_ctx_t *ctx, request_rec *r)
     }
     body = apr_palloc(r->pool, sizeof(*body));
     NMDM_TRY(nanomdm_body(body, r));
-    nanomdm_verdict(r)->unread = body;
+    nanomdm_request_state(r)->unread = body;
     ap_add_input_filter_handle(replay_filter, body, r, r->connection);
     return nanomdm_identity(ctx, r, body);
 }
@@ -105,7 +105,7 @@ static void replay_after_redirect(request_rec *r)
     const request_rec *before;
 
     for (before = r->prev; before; before = before->prev) {
-        const nanomdm_verdict_t *verdict
+        const nanomdm_request_state_t *verdict
             = ap_get_module_config(before->request_config, &nanomdm_module);
 
         if (verdict && verdict->unread) {
@@ -121,7 +121,7 @@ static void replay_after_redirect(request_rec *r)
 static int was_let_in(const request_rec *r)
 {
     for (; r; r = r->main ? r->main : r->prev) {
-        const nanomdm_verdict_t *verdict
+        const nanomdm_request_state_t *verdict
             = ap_get_module_config(r->request_config, &nanomdm_module);
 
         if (verdict && verdict->granted) {
@@ -218,7 +218,7 @@ static nmdm_err_t *find_device(const char **id, nmdm_ctx_t *ctx,
 static authz_status admit(request_rec *r, const char *line,
                           const void *parsed)
 {
-    nanomdm_verdict_t *verdict = nanomdm_verdict(r);
+    nanomdm_request_state_t *verdict = nanomdm_request_state(r);
     const char *id = NULL;
     nmdm_ctx_t *ctx;
     nmdm_err_t *err;
@@ -233,7 +233,7 @@ static authz_status admit(request_rec *r, const char *line,
         err = find_device(&id, ctx, r);
     }
     nmdm_db_release(ctx);
-    nanomdm_leave_story(r, ctx);
+    nanomdm_reply_set_log_notes(r, ctx);
     verdict->asked_enrolled = 1;
     if (!err) {
         verdict->granted = 1;
@@ -243,9 +243,9 @@ static authz_status admit(request_rec *r, const char *line,
     }
     nanomdm_log_error(r, ctx, err);
     nanomdm_keep_error_documents_out(r);
-    verdict->status = err->kind == NMDM_DENIED ? HTTP_BAD_REQUEST
+    verdict->status = err->kind == NMDM_REFUSED ? HTTP_BAD_REQUEST
                                                : nanomdm_status_of(err);
-    verdict->text = err->kind == NMDM_DENIED ? "Unauthorized\n" : NULL;
+    verdict->text = err->kind == NMDM_REFUSED ? "Unauthorized\n" : NULL;
     return AUTHZ_DENIED;
 }
 

@@ -18,25 +18,25 @@ APLOG_USE_MODULE(nanomdm);
 /* How often somebody looks who has to be pushed to again. */
 #define SWEEP_INTERVAL apr_time_from_sec(5)
 
-struct nanomdm_threads_t {
+struct nanomdm_background_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
     apr_thread_t *writer, *sweeper;
-    nmdm_bell_t *bell;          /* guards the rest; rings when it changes */
+    nmdm_cond_t *bell;          /* guards the rest; rings when it changes */
     int leaving;                /* others have the configuration now */
     int stopping;
 };
 
 /* Whether there is a next time. */
-static int wait_for(nanomdm_threads_t *threads, apr_interval_time_t interval)
+static int wait_for(nanomdm_background_t *threads, apr_interval_time_t interval)
 {
     int stopping;
 
-    nmdm_bell_lock(threads->bell);
+    nmdm_cond_lock(threads->bell);
     if (!threads->stopping) {
-        nmdm_bell_wait(threads->bell, interval);
+        nmdm_cond_wait(threads->bell, interval);
     }
     stopping = threads->stopping;
-    nmdm_bell_unlock(threads->bell);
+    nmdm_cond_unlock(threads->bell);
     return !stopping;
 }
 
@@ -56,13 +56,13 @@ static apr_pool_t *make_pool(void)
 
 static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_store_seen(ctx, baton);
+    return nmdm_enrollments_seen(ctx, baton);
 }
 
 /* What could not be written is noted again, for the next time. */
 static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
 {
-    apr_array_header_t *ids = nmdm_seen_take(site->seen, p);
+    apr_array_header_t *ids = nmdm_last_seen_take(site->seen, p);
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
     nmdm_err_t *err = NULL;
     int i;
@@ -76,12 +76,13 @@ static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
                      NMDMNO(1502) "-: last_seen_at of %d enrollments is not"
                      " written yet: %s", ids->nelts, nmdm_err_text(err));
         for (i = 0; i < ids->nelts; i++) {
-            nmdm_seen_note(site->seen, APR_ARRAY_IDX(ids, i, const char *));
+            nmdm_last_seen_note(site->seen,
+                                APR_ARRAY_IDX(ids, i, const char *));
         }
     }
 }
 
-static void flush_all(nanomdm_threads_t *threads, apr_pool_t *p)
+static void flush_all(nanomdm_background_t *threads, apr_pool_t *p)
 {
     nanomdm_site_t *site;
     int i;
@@ -89,7 +90,7 @@ static void flush_all(nanomdm_threads_t *threads, apr_pool_t *p)
     for (i = 0; i < threads->sites->nelts; i++) {
         site = APR_ARRAY_IDX(threads->sites, i, nanomdm_site_t *);
         flush_seen(site, p);
-        nanomdm_shelf_tidy(site->shelf);
+        nanomdm_dbd_cache_expire(site->shelf);
     }
     apr_pool_clear(p);
 }
@@ -97,7 +98,7 @@ static void flush_all(nanomdm_threads_t *threads, apr_pool_t *p)
 /* Writes once more when it is told to stop. */
 static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
 {
-    nanomdm_threads_t *threads = data;
+    nanomdm_background_t *threads = data;
     apr_pool_t *p = make_pool();
     int go_on;
 
@@ -125,14 +126,14 @@ static void finish(nanomdm_site_t *site, nmdm_ctx_t *ctx,
     apr_pool_clear(ctx->pool);
 }
 
-static void push_again(nanomdm_site_t *site, nanomdm_threads_t *threads,
+static void push_again(nanomdm_site_t *site, nanomdm_background_t *threads,
                        apr_pool_t *p)
 {
     int more;
 
     do {
         nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
-        nmdm_err_t *err = nmdm_sweep_pushes(ctx, &more);
+        nmdm_err_t *err = nmdm_push_retry_run(ctx, &more);
 
         more = more && !err;
         finish(site, ctx, err,
@@ -152,25 +153,25 @@ static void seal(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
 
-    finish(site, ctx, nmdm_sealer_run(ctx, site->sealer),
+    finish(site, ctx, nmdm_rekey_run(ctx, site->sealer),
            NMDMNO(1509) "-: NanoMDMStorageKey seals nothing of what is stored"
            " now");
 }
 
 /* A child of before a graceful restart may have keys of before, too. */
-static int may_seal(nanomdm_threads_t *threads)
+static int may_seal(nanomdm_background_t *threads)
 {
     int yes;
 
-    nmdm_bell_lock(threads->bell);
+    nmdm_cond_lock(threads->bell);
     yes = !threads->leaving;
-    nmdm_bell_unlock(threads->bell);
+    nmdm_cond_unlock(threads->bell);
     return yes;
 }
 
 static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 {
-    nanomdm_threads_t *threads = data;
+    nanomdm_background_t *threads = data;
     apr_pool_t *p = make_pool();
     int i;
 
@@ -210,29 +211,29 @@ static void join(apr_thread_t *thread)
 /* A pre-cleanup: afterwards mod_dbd's connections are gone. */
 static apr_status_t stop(void *data)
 {
-    nanomdm_threads_t *threads = data;
+    nanomdm_background_t *threads = data;
     int i;
 
-    nmdm_bell_lock(threads->bell);
+    nmdm_cond_lock(threads->bell);
     threads->stopping = 1;
-    nmdm_bell_ring(threads->bell);
-    nmdm_bell_unlock(threads->bell);
+    nmdm_cond_signal(threads->bell);
+    nmdm_cond_unlock(threads->bell);
     for (i = 0; i < threads->sites->nelts; i++) {
         /* Or the sweeper would wait for pushes to their end. */
-        nmdm_apns_stop(APR_ARRAY_IDX(threads->sites, i,
-                                     nanomdm_site_t *)->apns);
+        nmdm_apns_client_stop(APR_ARRAY_IDX(threads->sites, i,
+                                            nanomdm_site_t *)->apns);
     }
     join(threads->sweeper);
     join(threads->writer);
     for (i = 0; i < threads->sites->nelts; i++) {
-        nanomdm_shelf_shut(APR_ARRAY_IDX(threads->sites, i,
-                                         nanomdm_site_t *)->shelf);
+        nanomdm_dbd_cache_shut(APR_ARRAY_IDX(threads->sites, i,
+                                             nanomdm_site_t *)->shelf);
     }
     return APR_SUCCESS;
 }
 
 static apr_status_t start(apr_thread_t **thread, apr_thread_start_t work,
-                          nanomdm_threads_t *threads, apr_pool_t *pchild)
+                          nanomdm_background_t *threads, apr_pool_t *pchild)
 {
     apr_status_t rv = apr_thread_create(thread, NULL, work, threads, pchild);
 
@@ -242,15 +243,15 @@ static apr_status_t start(apr_thread_t **thread, apr_thread_start_t work,
     return rv;
 }
 
-nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
-                                         const apr_array_header_t *sites,
-                                         server_rec *s)
+nanomdm_background_t *nanomdm_background_start(apr_pool_t *pchild,
+                                               const apr_array_header_t *sites,
+                                               server_rec *s)
 {
-    nanomdm_threads_t *threads = apr_pcalloc(pchild, sizeof(*threads));
+    nanomdm_background_t *threads = apr_pcalloc(pchild, sizeof(*threads));
     apr_status_t rv;
 
     threads->sites = sites;
-    rv = nmdm_bell_create(&threads->bell, pchild);
+    rv = nmdm_cond_create(&threads->bell, pchild);
     if (rv == APR_SUCCESS) {
         /* One of them may start alone. */
         apr_pool_pre_cleanup_register(pchild, threads, stop);
@@ -268,9 +269,9 @@ nanomdm_threads_t *nanomdm_threads_start(apr_pool_t *pchild,
     return threads;
 }
 
-void nanomdm_threads_leave(nanomdm_threads_t *threads)
+void nanomdm_background_stop_jobs(nanomdm_background_t *threads)
 {
-    nmdm_bell_lock(threads->bell);
+    nmdm_cond_lock(threads->bell);
     threads->leaving = 1;
-    nmdm_bell_unlock(threads->bell);
+    nmdm_cond_unlock(threads->bell);
 }

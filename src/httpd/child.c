@@ -11,7 +11,7 @@
 APLOG_USE_MODULE(nanomdm);
 
 /* How long requests wait for other servers when httpd stops at once. */
-#define CALLERS_PATIENCE apr_time_from_sec(1)
+#define CALLERS_TIMEOUT apr_time_from_sec(1)
 
 #define CHILD_KEY "nanomdm:child"
 
@@ -28,20 +28,20 @@ APLOG_USE_MODULE(nanomdm);
 
 typedef struct {
     apr_array_header_t *sites;  /* of nanomdm_site_t * */
-    nanomdm_threads_t *threads; /* NULL without sites, or when they failed */
+    nanomdm_background_t *threads; /* NULL without sites, or when they failed */
 } child_t;
 
 /* ---- What a site gives to those who work for it ---- */
 
 void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
 {
-    ctx->lender = site->lender;
+    ctx->db_source = site->db_source;
     ctx->seen = site->seen;
     ctx->daily = site->daily;
     ctx->breaker = site->breaker;
     ctx->apns = site->apns;
-    ctx->peers = site->peers;
-    ctx->courier = site->courier;
+    ctx->http = site->http;
+    ctx->relay = site->relay;
     ctx->counters = nanomdm_counters();
     ctx->totals = site->totals;
 }
@@ -61,7 +61,7 @@ nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p)
     nanomdm_site_lend(site, ctx);
     ctx->trace_id = "";
     ctx->now = apr_time_now();
-    ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
+    ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
     ctx->log = log_remark;
     ctx->log_baton = site;
     ctx->wants_debug = APLOG_IS_LEVEL(site->server, APLOG_DEBUG);
@@ -80,7 +80,7 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
     nmdm_count(nanomdm_counters(), NMDM_COUNT_EVENTS,
                is_taken ? "taken" : "failed", NULL, 1);
     if (x->baton) {
-        nmdm_courier_ended(x);
+        nmdm_relay_ended(x);
     }
     else if (!x->status) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
@@ -99,17 +99,17 @@ static apr_status_t stop_peers(void *data)
 {
     nanomdm_site_t *site = data;
 
-    apr_interval_time_t patience = site->courier
+    apr_interval_time_t patience = site->relay
         ? PEERS_PATIENCE - COURIER_PATIENCE : PEERS_PATIENCE;
 
-    nmdm_client_stop(site->peers, patience / *site->number_of_sites);
+    nmdm_http_client_stop(site->http, patience / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
 static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
                                const nanomdm_conf_t *conf)
 {
-    nmdm_client_conf_t peers = {
+    nmdm_http_client_conf_t peers = {
         .ca_pem = conf->upstream_ca_pem,
         .max_reply = MAX_REPLY,
         .max_queue = MAX_WEBHOOKS,
@@ -117,23 +117,23 @@ static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
         .baton = site,
     };
 
-    NMDM_TRY(nmdm_client_start(&site->peers, pchild, &peers));
+    NMDM_TRY(nmdm_http_client_start(&site->http, pchild, &peers));
     apr_pool_pre_cleanup_register(pchild, site, stop_peers);
     return NULL;
 }
 
 static apr_status_t stop_apns(void *apns)
 {
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
     return APR_SUCCESS;
 }
 
 static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
                               const nanomdm_conf_t *conf)
 {
-    nmdm_apns_conf_t apns = { conf->push_ca_pem, conf->push_proxy };
+    nmdm_apns_client_conf_t apns = { conf->push_ca_pem, conf->push_proxy };
 
-    NMDM_TRY(nmdm_apns_start(&site->apns, pchild, &apns));
+    NMDM_TRY(nmdm_apns_client_start(&site->apns, pchild, &apns));
     apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);
     return NULL;
 }
@@ -145,20 +145,20 @@ static nmdm_ctx_t *context_of_site(void *site, apr_pool_t *p)
 
 static apr_status_t stop_courier(void *courier)
 {
-    nmdm_courier_stop(courier, COURIER_PATIENCE);
+    nmdm_relay_stop(courier, COURIER_PATIENCE);
     return APR_SUCCESS;
 }
 
 /* Registered after the clients' ends, so that it ends before them. */
 static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
 {
-    nmdm_courier_t *courier = NULL;
+    nmdm_relay_t *courier = NULL;
     int i;
 
     for (i = 0; i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
-        nmdm_route_t route = { NULL, site->peers, 0, context_of_site, site };
+        nmdm_route_t route = { NULL, site->http, 0, context_of_site, site };
         apr_array_header_t *webhooks;
 
         nanomdm_all_webhooks(&webhooks, pchild, site->server);
@@ -166,20 +166,20 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
             continue;
         }
         if (!courier) {
-            NMDM_TRY(nmdm_courier_create(&courier, pchild));
+            NMDM_TRY(nmdm_relay_create(&courier, pchild));
         }
         route.webhooks = webhooks;
         route.timeout = nanomdm_upstream_timeout(
             nanomdm_server_defaults(site->server));
-        nmdm_courier_add(courier, &route);
+        nmdm_relay_add(courier, &route);
     }
     /* An operator may replay at another virtual host than devices use. */
     for (i = 0; i < child->sites->nelts; i++) {
-        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->courier = courier;
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->relay = courier;
     }
     if (courier) {
         apr_pool_pre_cleanup_register(pchild, courier, stop_courier);
-        NMDM_TRY(nmdm_courier_start(courier, pchild));
+        NMDM_TRY(nmdm_relay_start(courier, pchild));
     }
     return NULL;
 }
@@ -188,8 +188,8 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
 
 /* mod_dbd has one pool for all virtual hosts that have the same database, so
  * what one of them has put on its shelf must be there for the others. */
-static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
-                                 const child_t *child)
+static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
+                                     const child_t *child)
 {
     const nanomdm_server_t *server = nanomdm_server(s);
     int i;
@@ -203,18 +203,18 @@ static nanomdm_shelf_t *shelf_of(apr_pool_t *pchild, server_rec *s,
             return other->shelf;
         }
     }
-    return nanomdm_shelf_create(pchild, server->pool_size,
-                                nanomdm_lender_close);
+    return nanomdm_dbd_cache_create(pchild, server->pool_size,
+                                    nanomdm_dbd_close);
 }
 
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
                          const nanomdm_conf_t *conf)
 {
-    NMDM_TRY(nmdm_seen_create(&site->seen, pchild));
-    NMDM_TRY(nmdm_wal_create(&site->lender->wal, pchild));
-    NMDM_TRY(nmdm_daily_create(&site->daily, pchild));
-    NMDM_TRY(nmdm_breaker_create(&site->breaker, pchild));
-    NMDM_TRY(nmdm_totals_create(&site->totals, pchild));
+    NMDM_TRY(nmdm_last_seen_create(&site->seen, pchild));
+    NMDM_TRY(nmdm_sqlite_wal_create(&site->db_source->wal, pchild));
+    NMDM_TRY(nmdm_once_daily_create(&site->daily, pchild));
+    NMDM_TRY(nmdm_circuit_breaker_create(&site->breaker, pchild));
+    NMDM_TRY(nmdm_stats_cache_create(&site->totals, pchild));
     NMDM_TRY(start_apns(site, pchild, conf));
     return start_peers(site, pchild, conf);
 }
@@ -229,7 +229,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
 
     site->server = s;
     if (nmdm_seal_count(conf->seal)) {
-        site->sealer = nmdm_sealer_create(pchild);
+        site->sealer = nmdm_rekey_create(pchild);
     }
     site->push = nanomdm_push_conf(conf);
     site->policy.push = &site->push;
@@ -238,13 +238,13 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->number_of_sites = &child->sites->nelts;
     site->shelf = shelf_of(pchild, s, child);
     if (site->shelf) {
-        site->lender = nanomdm_lender_create(pchild, s, site->shelf);
+        site->db_source = nanomdm_dbd_create(pchild, s, site->shelf);
     }
-    if (site->lender) {
-        site->lender->writer = writer;
+    if (site->db_source) {
+        site->db_source->writer = writer;
         err = equip(site, pchild, conf);
     }
-    if (!site->lender || err) {
+    if (!site->db_source || err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1503)
                      "cannot set up this child: %s",
                      err ? nmdm_err_text(err) : "no mutex");
@@ -292,14 +292,14 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
         apr_pool_userdata_get((void **)&child, CHILD_KEY, pchild);
     }
     if (child && child->threads) {
-        nanomdm_threads_leave(child->threads);
+        nanomdm_background_stop_jobs(child->threads);
     }
     for (i = 0; child && !graceful && i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
 
-        nmdm_apns_stop(site->apns);
-        nmdm_client_hurry(site->peers, CALLERS_PATIENCE);
+        nmdm_apns_client_stop(site->apns);
+        nmdm_http_client_shorten_deadlines(site->http, CALLERS_TIMEOUT);
     }
 }
 
@@ -309,7 +309,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
     apr_thread_mutex_t *writer = NULL;
     nmdm_err_t *err;
     server_rec *each;
-    int can_lend = nanomdm_lender_init();
+    int can_lend = nanomdm_dbd_init();
 
     if (!nanomdm_trace_init()) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1507)
@@ -331,7 +331,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
         }
     }
     if (child->sites->nelts) {
-        child->threads = nanomdm_threads_start(pchild, child->sites, s);
+        child->threads = nanomdm_background_start(pchild, child->sites, s);
     }
     err = start_courier(child, pchild);
     if (err) {

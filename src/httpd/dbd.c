@@ -18,11 +18,11 @@
 
 /* Where the connections of a site come from: the lender's baton. */
 typedef struct {
-    nmdm_lender_t lender;
+    nmdm_db_source_t db_source;
     nmdm_schema_state_t schema;
     nmdm_schema_mode_e schema_mode;
     server_rec *server;
-    nanomdm_shelf_t *shelf;
+    nanomdm_dbd_cache_t *shelf;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     /* on the steady clock */
@@ -35,7 +35,7 @@ typedef struct {
 static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
 static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
 
-int nanomdm_lender_init(void)
+int nanomdm_dbd_init(void)
 {
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
@@ -77,7 +77,7 @@ static void note_answer(source_t *source, int answered)
         }
         source->refused_at = now;
         source->next_probe = now
-            + (now - source->away_since > NMDM_DB_PATIENCE
+            + (now - source->away_since > NMDM_DB_TIMEOUT
                ? LATER_PROBE_INTERVAL : PROBE_INTERVAL);
     }
     apr_thread_mutex_unlock(source->lock);
@@ -92,7 +92,7 @@ static int is_given_up(source_t *source, apr_time_t waiting_since)
 
     apr_thread_mutex_lock(source->lock);
     yes = source->away_since
-        && now - source->away_since > NMDM_DB_PATIENCE
+        && now - source->away_since > NMDM_DB_TIMEOUT
         && (source->refused_at >= waiting_since
             || now - waiting_since >= LATER_PROBE_INTERVAL);
     apr_thread_mutex_unlock(source->lock);
@@ -128,7 +128,7 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
             dbd = ask(source, p, is_away);
         }
         if (dbd || is_given_up(source, started)
-            || nmdm_time_steady() - started >= NMDM_DB_PATIENCE) {
+            || nmdm_time_steady() - started >= NMDM_DB_TIMEOUT) {
             return dbd;
         }
         apr_sleep(PROBE_INTERVAL / 2);
@@ -139,21 +139,21 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
 {
-    source_t *source = ctx->lender->baton;
-    nanomdm_loan_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
+    source_t *source = ctx->db_source->baton;
+    nanomdm_dbd_conn_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
     const ap_dbd_t *dbd;
     nmdm_db_t *db;
 
-    if (!nanomdm_shelf_take(source->shelf, loan)) {
+    if (!nanomdm_dbd_cache_take(source->shelf, loan)) {
         loan->server = source->server;
         loan->dbd = ask_patiently(source, ctx->pool);
-        nanomdm_shelf_asked(source->shelf, loan->dbd != NULL);
+        nanomdm_dbd_cache_asked(source->shelf, loan->dbd != NULL);
     }
     if (!loan->dbd) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
                         NMDMNO(1501) "%s: no connection to the database;"
                         " clients get 503 until there is one",
-                        *ctx->story.id ? ctx->story.id : "-");
+                        *ctx->access_log.id ? ctx->access_log.id : "-");
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
     dbd = loan->dbd;
@@ -166,7 +166,7 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
     return NULL;
 }
 
-void nanomdm_lender_close(nanomdm_loan_t loan)
+void nanomdm_dbd_close(nanomdm_dbd_conn_t loan)
 {
     dbd_close(loan.server, loan.dbd);
 }
@@ -174,26 +174,26 @@ void nanomdm_lender_close(nanomdm_loan_t loan)
 /* Where one connection is dead, others may be: mod_dbd finds out. */
 static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
-    source_t *source = ctx->lender->baton;
-    nanomdm_loan_t *loan = db->owner;
+    source_t *source = ctx->db_source->baton;
+    nanomdm_dbd_conn_t *loan = db->owner;
 
     if (db->is_suspect) {
-        nanomdm_shelf_close(source->shelf, *loan);
-        nanomdm_shelf_empty(source->shelf);
+        nanomdm_dbd_cache_close(source->shelf, *loan);
+        nanomdm_dbd_cache_empty(source->shelf);
         return;
     }
-    nanomdm_shelf_put(source->shelf, *loan);
+    nanomdm_dbd_cache_put(source->shelf, *loan);
 }
 
 static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
 {
-    source_t *source = ctx->lender->baton;
+    source_t *source = ctx->db_source->baton;
 
     return nmdm_schema_check(ctx, source->schema_mode);
 }
 
-nmdm_lender_t *nanomdm_lender_create(apr_pool_t *pchild, server_rec *s,
-                                     nanomdm_shelf_t *shelf)
+nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
+                                     nanomdm_dbd_cache_t *shelf)
 {
     const nanomdm_conf_t *conf = nanomdm_server_defaults(s);
     source_t *source = apr_pcalloc(pchild, sizeof(*source));
@@ -206,11 +206,11 @@ nmdm_lender_t *nanomdm_lender_create(apr_pool_t *pchild, server_rec *s,
     source->shelf = shelf;
     source->schema_mode = conf->schema_mode == NANOMDM_UNSET
         ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
-    source->lender.borrow = borrow;
-    source->lender.give_back = give_back;
-    source->lender.check_schema = check_schema;
-    source->lender.baton = source;
-    source->lender.prefix = conf->table_prefix ? conf->table_prefix : "";
-    source->lender.schema = &source->schema;
-    return &source->lender;
+    source->db_source.acquire = borrow;
+    source->db_source.release = give_back;
+    source->db_source.check_schema = check_schema;
+    source->db_source.baton = source;
+    source->db_source.prefix = conf->table_prefix ? conf->table_prefix : "";
+    source->db_source.schema = &source->schema;
+    return &source->db_source;
 }

@@ -17,12 +17,12 @@
 #define FRESH apr_time_from_sec(1)
 
 typedef struct {
-    nanomdm_loan_t loan;
+    nanomdm_dbd_conn_t loan;
     apr_time_t since;           /* on the steady clock */
 } place_t;
 
-struct nanomdm_shelf_t {
-    nanomdm_shelf_fn close;
+struct nanomdm_dbd_cache_t {
+    nanomdm_dbd_cache_fn close;
     apr_thread_mutex_t *lock;   /* guards the rest */
     place_t *places;            /* the last is the one that came last */
     int n, most;
@@ -31,10 +31,10 @@ struct nanomdm_shelf_t {
     int asking;                 /* threads that are in mod_dbd for one more */
 };
 
-nanomdm_shelf_t *nanomdm_shelf_create(apr_pool_t *p, int size,
-                                      nanomdm_shelf_fn close)
+nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
+                                              nanomdm_dbd_cache_fn close)
 {
-    nanomdm_shelf_t *shelf = apr_pcalloc(p, sizeof(*shelf));
+    nanomdm_dbd_cache_t *shelf = apr_pcalloc(p, sizeof(*shelf));
     /* Half of a pool, so that other modules find some of it. */
     int most = (size + 1) / 2;
 
@@ -49,7 +49,7 @@ nanomdm_shelf_t *nanomdm_shelf_create(apr_pool_t *p, int size,
     return shelf;
 }
 
-int nanomdm_shelf_take(nanomdm_shelf_t *shelf, nanomdm_loan_t *loan)
+int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t *loan)
 {
     apr_time_t now = nmdm_time_steady();
     int found;
@@ -66,7 +66,7 @@ int nanomdm_shelf_take(nanomdm_shelf_t *shelf, nanomdm_loan_t *loan)
     return found;
 }
 
-void nanomdm_shelf_asked(nanomdm_shelf_t *shelf, int got)
+void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got)
 {
     apr_thread_mutex_lock(shelf->lock);
     shelf->asking--;
@@ -75,12 +75,12 @@ void nanomdm_shelf_asked(nanomdm_shelf_t *shelf, int got)
 }
 
 /* Whether a thread waits in mod_dbd until somebody closes a connection. */
-static int somebody_waits(const nanomdm_shelf_t *shelf)
+static int somebody_waits(const nanomdm_dbd_cache_t *shelf)
 {
     return shelf->asking && shelf->lent + shelf->asking > shelf->size;
 }
 
-void nanomdm_shelf_put(nanomdm_shelf_t *shelf, nanomdm_loan_t loan)
+void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan)
 {
     int fits;
 
@@ -91,11 +91,12 @@ void nanomdm_shelf_put(nanomdm_shelf_t *shelf, nanomdm_loan_t loan)
     }
     apr_thread_mutex_unlock(shelf->lock);
     if (!fits) {
-        nanomdm_shelf_close(shelf, loan);
+        nanomdm_dbd_cache_close(shelf, loan);
     }
 }
 
-void nanomdm_shelf_close(nanomdm_shelf_t *shelf, nanomdm_loan_t loan)
+void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
+                             nanomdm_dbd_conn_t loan)
 {
     shelf->close(loan);
     apr_thread_mutex_lock(shelf->lock);
@@ -105,9 +106,9 @@ void nanomdm_shelf_close(nanomdm_shelf_t *shelf, nanomdm_loan_t loan)
 
 /* One by one, because mod_dbd may be connecting and makes whoever closes
  * wait for it: not with our lock. */
-static void clear(nanomdm_shelf_t *shelf, apr_time_t before)
+static void clear(nanomdm_dbd_cache_t *shelf, apr_time_t before)
 {
-    nanomdm_loan_t oldest;
+    nanomdm_dbd_conn_t oldest;
     int found;
 
     do {
@@ -121,25 +122,25 @@ static void clear(nanomdm_shelf_t *shelf, apr_time_t before)
         }
         apr_thread_mutex_unlock(shelf->lock);
         if (found) {
-            nanomdm_shelf_close(shelf, oldest);
+            nanomdm_dbd_cache_close(shelf, oldest);
         }
     } while (found);
 }
 
-void nanomdm_shelf_tidy(nanomdm_shelf_t *shelf)
+void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf)
 {
     clear(shelf, nmdm_time_steady() - FRESH);
 }
 
-void nanomdm_shelf_empty(nanomdm_shelf_t *shelf)
+void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf)
 {
     clear(shelf, APR_INT64_MAX);
 }
 
-void nanomdm_shelf_shut(nanomdm_shelf_t *shelf)
+void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf)
 {
     apr_thread_mutex_lock(shelf->lock);
     shelf->most = 0;
     apr_thread_mutex_unlock(shelf->lock);
-    nanomdm_shelf_empty(shelf);
+    nanomdm_dbd_cache_empty(shelf);
 }

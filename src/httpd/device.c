@@ -55,9 +55,9 @@ static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
     nmdm_err_t *err = nanomdm_identity(ctx, r, NULL);
 
     if (!err && ctx->cert) {
-        err = nanomdm_limit(ctx, r);
+        err = nanomdm_rate_limiter_check(ctx, r);
     }
-    if (err && !nanomdm_is_recorded(r)) {
+    if (err && !nanomdm_traffic_dump_is_on(r)) {
         return err;
     }
     NMDM_TRY(nanomdm_body(body, r));
@@ -65,7 +65,7 @@ static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
         return err;
     }
     NMDM_TRY(nanomdm_identity(ctx, r, body));
-    return nanomdm_limit(ctx, r);
+    return nanomdm_rate_limiter_check(ctx, r);
 }
 
 int nanomdm_device_handler(request_rec *r)

@@ -41,7 +41,7 @@ static int judge_later(server_rec *s, apr_pool_t *p, int is_proxy,
 {
     (void)p;
     if (!is_proxy && nanomdm_server_defaults(s)->ca_file) {
-        nmdm_crypto_tls_judge_later(context);
+        nmdm_identity_cert_tls_judge_later(context);
     }
     return OK;
 }
@@ -84,7 +84,7 @@ static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
         return NULL;
     }
     apr_thread_mutex_lock(link->lock);
-    err = nmdm_crypto_tls_peer(&peer, link->pool, link->ssl, link->peer);
+    err = nmdm_identity_cert_tls_peer(&peer, link->pool, link->ssl, link->peer);
     if (!err) {
         link->peer = peer;
         *out = peer ? &peer->cert : NULL;
@@ -158,7 +158,7 @@ static void from_header(const nmdm_cert_t **out, request_rec *r,
                       " NanoMDMTrustedProxy", name, r->connection->client_ip);
         return;
     }
-    err = nmdm_crypto_header(&cert, r->pool, value);
+    err = nmdm_identity_cert_header(&cert, r->pool, value);
     if (err) {
         nanomdm_log_error(r, NULL, err);
         return;
@@ -216,7 +216,7 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         "no NanoMDMCACertificateFile for this server: no"
                         " identity can be verified");
     }
-    nanomdm_record_cert(r, cert);
+    nanomdm_traffic_dump_cert(r, cert);
     NMDM_TRY(nmdm_trust_verify_late(&ctx->cert_ends, server->trust,
                                     r->pool, cert, ctx->now,
                                     nanomdm_identity_grace(nanomdm_conf(r))));

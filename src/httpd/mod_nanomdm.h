@@ -63,7 +63,7 @@ typedef struct {
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;
     apr_off_t max_body;
-    struct nmdm_limit_t *rate_limit;
+    struct nmdm_rate_limit_t *rate_limit;
     apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
     apr_hash_t *return_to_service;      /* enrollment type -> plist text */
     const char *push_url;
@@ -188,14 +188,14 @@ const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
                              const char *word);
 /* As it was written. */
 const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump);
-void nanomdm_record_hooks(void);
+void nanomdm_traffic_dump_hooks(void);
 
 /* Whether the end of the request will want what these keep of it, which lives
  * as long as the request. */
-int nanomdm_is_recorded(request_rec *r);
-void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert);
-void nanomdm_record_body(request_rec *r, nmdm_bytes_t body);
-void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply);
+int nanomdm_traffic_dump_is_on(request_rec *r);
+void nanomdm_traffic_dump_cert(request_rec *r, const nmdm_cert_t *cert);
+void nanomdm_traffic_dump_body(request_rec *r, nmdm_bytes_t body);
+void nanomdm_traffic_dump_reply(request_rec *r, nmdm_bytes_t reply);
 
 /* ---- config/storage_key.c: what seals the secrets of the database ---- */
 
@@ -224,29 +224,31 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
 
 /* ---- httpd/dbd_cache.c: connections between two requests ---- */
 
-typedef struct nanomdm_shelf_t nanomdm_shelf_t;
+typedef struct nanomdm_dbd_cache_t nanomdm_dbd_cache_t;
 /* A connection, and the server whose pool it is of. */
 typedef struct {
     void *dbd;                          /* ap_dbd_t */
     server_rec *server;
-} nanomdm_loan_t;
-typedef void (*nanomdm_shelf_fn)(nanomdm_loan_t loan);
+} nanomdm_dbd_conn_t;
+typedef void (*nanomdm_dbd_cache_fn)(nanomdm_dbd_conn_t loan);
 
 /* For a pool of mod_dbd that has `size` connections; close gives one back to
  * it. NULL when there is no mutex. */
-nanomdm_shelf_t *nanomdm_shelf_create(apr_pool_t *p, int size,
-                                      nanomdm_shelf_fn close);
+nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
+                                              nanomdm_dbd_cache_fn close);
 /* Whether there is a connection that was used just now. If not, the caller
  * asks mod_dbd and then says whether it got one. */
-int nanomdm_shelf_take(nanomdm_shelf_t *shelf, nanomdm_loan_t *loan);
-void nanomdm_shelf_asked(nanomdm_shelf_t *shelf, int got);
+int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf,
+                           nanomdm_dbd_conn_t *loan);
+void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got);
 /* For the next request, or to mod_dbd if somebody waits there. */
-void nanomdm_shelf_put(nanomdm_shelf_t *shelf, nanomdm_loan_t loan);
-void nanomdm_shelf_close(nanomdm_shelf_t *shelf, nanomdm_loan_t loan);
+void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan);
+void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
+                             nanomdm_dbd_conn_t loan);
 /* Closes what nobody wanted lately; everything; everything for good. */
-void nanomdm_shelf_tidy(nanomdm_shelf_t *shelf);
-void nanomdm_shelf_empty(nanomdm_shelf_t *shelf);
-void nanomdm_shelf_shut(nanomdm_shelf_t *shelf);
+void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf);
+void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf);
+void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf);
 
 /* ---- httpd/identity.c: who is asking ---- */
 
@@ -259,12 +261,12 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
 
 /* ---- httpd/rate_limiter.c: how often a device may come ---- */
 
-void nanomdm_limit_hooks(void);
+void nanomdm_rate_limiter_hooks(void);
 const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
                                    const char *rate, const char *burst);
 const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf);
 /* Counts a request of ctx->cert; an error if it is one too many. */
-nmdm_err_t *nanomdm_limit(nmdm_ctx_t *ctx, request_rec *r);
+nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r);
 
 /* ---- httpd/request.c: from request_rec to context ---- */
 
@@ -296,7 +298,7 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
 int nanomdm_plain(request_rec *r, int status, const char *text);
 
 int nanomdm_status_of(const nmdm_err_t *err);
-void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx);
+void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx);
 /* ctx may be NULL: then there is no trace id to add. */
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                        const nmdm_err_t *err);
@@ -315,27 +317,29 @@ void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
                             const char *name, apr_size_t size, int *is_new);
 
 /* Before the end of a certificate something should be done about it. */
-#define NANOMDM_WORRYING_DAYS 30
+#define NANOMDM_WARN_BEFORE_DAYS 30
 
 /* ---- httpd/status.c, _metrics.c and _page.c: how things are ---- */
 
 typedef struct {
     apr_time_t now;
     nmdm_counters_t *counters;
-    nmdm_figures_t db;
+    nmdm_db_stats_t db;
     const char *trouble;        /* why db is not known, or NULL */
 } nanomdm_status_t;
 
 int nanomdm_status_handler(request_rec *r);
 
-nmdm_bytes_t nanomdm_metrics(apr_pool_t *p, const nanomdm_status_t *status);
+nmdm_bytes_t nanomdm_status_prometheus(apr_pool_t *p,
+                                       const nanomdm_status_t *status);
 /* In HTML: of the server, of one enrollment, of what stands against that. */
-nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
-                                    const nanomdm_status_t *status);
-nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
-                                 apr_time_t now);
-nmdm_bytes_t nanomdm_page_of_problem(apr_pool_t *p, const char *title,
-                                     const char *text);
+nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
+                                        const nanomdm_status_t *status);
+nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,
+                                            const nmdm_timeline_t *one,
+                                            apr_time_t now);
+nmdm_bytes_t nanomdm_status_html_problem(apr_pool_t *p, const char *title,
+                                         const char *text);
 
 /* ---- config/config_dump.c: httpd -t -D DUMP_NANOMDM ---- */
 
@@ -357,7 +361,7 @@ int nanomdm_migration_handler(request_rec *r);
 /* httpd/auth.c */
 void nanomdm_auth_hooks(apr_pool_t *p);
 /* httpd/status_guard.c */
-void nanomdm_firewall_hooks(void);
+void nanomdm_status_guard_hooks(void);
 
 /* What is known of a request whose client is, or says it is, a device. */
 typedef struct {
@@ -370,8 +374,8 @@ typedef struct {
     nmdm_bytes_t *unread;       /* of a body read for its signature, or NULL */
     /* For NanoMDMDump; NULL is what was not there, or not ours. */
     nmdm_bytes_t body, reply;
-} nanomdm_verdict_t;
-nanomdm_verdict_t *nanomdm_verdict(request_rec *r);
+} nanomdm_request_state_t;
+nanomdm_request_state_t *nanomdm_request_state(request_rec *r);
 /* A plain text in place of any ErrorDocument for 401 and 403. */
 void nanomdm_keep_error_documents_out(request_rec *r);
 int nanomdm_is_our_handler(const char *name);

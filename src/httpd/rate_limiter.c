@@ -16,7 +16,7 @@ APLOG_USE_MODULE(nanomdm);
 #define MAX_RATE 1000
 #define MAX_BURST 100000
 
-static nmdm_limits_t *shared;
+static nmdm_rate_limits_t *shared;
 
 /* ---- The directive ---- */
 
@@ -38,7 +38,7 @@ static int number_of(const char *word, char **end, int most)
 const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
                                    const char *rate, const char *burst)
 {
-    nmdm_limit_t *limit = apr_pcalloc(cmd->pool, sizeof(*limit));
+    nmdm_rate_limit_t *limit = apr_pcalloc(cmd->pool, sizeof(*limit));
     char *end = NULL;
     int number = number_of(rate, &end, MAX_RATE);
     apr_interval_time_t unit = number ? unit_of(end) : 0;
@@ -72,7 +72,7 @@ const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
 
 const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf)
 {
-    const nmdm_limit_t *limit = conf->rate_limit;
+    const nmdm_rate_limit_t *limit = conf->rate_limit;
 
     return limit ? limit->text : "Off";
 }
@@ -85,12 +85,12 @@ static int find_memory(apr_pool_t *pconf, apr_pool_t *plog,
 {
     (void)plog;
     (void)ptemp;
-    shared = nanomdm_shared_memory(pconf, s, "limits", nmdm_limits_size(),
+    shared = nanomdm_shared_memory(pconf, s, "limits", nmdm_rate_limits_size(),
                                    NULL);
     return OK;
 }
 
-void nanomdm_limit_hooks(void)
+void nanomdm_rate_limiter_hooks(void)
 {
     ap_hook_post_config(find_memory, NULL, NULL, APR_HOOK_MIDDLE);
 }
@@ -99,14 +99,14 @@ void nanomdm_limit_hooks(void)
 
 /* By the certificate alone: it is all that is proved. The id in a message is
  * what a device says, so it neither makes a bucket nor empties another's. */
-nmdm_err_t *nanomdm_limit(nmdm_ctx_t *ctx, request_rec *r)
+nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
 {
-    const nmdm_limit_t *limit = nanomdm_conf(r)->rate_limit;
+    const nmdm_rate_limit_t *limit = nanomdm_conf(r)->rate_limit;
     apr_interval_time_t wait;
     int is_news;
 
-    if (!limit || nmdm_limits_take(shared, &wait, &is_news,
-                                   ctx->cert->sha256, limit, ctx->now)) {
+    if (!limit || nmdm_rate_limits_take(shared, &wait, &is_news,
+                                        ctx->cert->sha256, limit, ctx->now)) {
         return NULL;
     }
     nmdm_count(ctx->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);

@@ -23,8 +23,8 @@ static const struct {
     int level;
 } KINDS[] = {
     [NMDM_INVALID] = { HTTP_BAD_REQUEST, APLOG_INFO },
-    [NMDM_DENIED] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_INFO },
-    [NMDM_DECLINED] = { HTTP_GONE, APLOG_INFO },
+    [NMDM_REFUSED] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_INFO },
+    [NMDM_GONE] = { HTTP_GONE, APLOG_INFO },
     [NMDM_TOO_LARGE] = { HTTP_REQUEST_ENTITY_TOO_LARGE, APLOG_INFO },
     [NMDM_NOT_FOUND] = { HTTP_NOT_FOUND, APLOG_INFO },
     [NMDM_UPSTREAM] = { HTTP_INTERNAL_SERVER_ERROR, APLOG_WARNING },
@@ -77,21 +77,21 @@ static void leave(request_rec *r, const char *name, const char *value)
 static void leave_end(request_rec *r, const nmdm_ctx_t *ctx)
 {
     if (ctx->cert && ctx->cert_ends - ctx->now
-            < apr_time_from_sec(NANOMDM_WORRYING_DAYS * 86400)) {
+            < apr_time_from_sec(NANOMDM_WARN_BEFORE_DAYS * 86400)) {
         leave(r, ctx->cert_expired ? "NANOMDM_IDENTITY_EXPIRED"
                                    : "NANOMDM_IDENTITY_ENDS",
               nmdm_time_rfc3339(r->pool, ctx->cert_ends));
     }
 }
 
-void nanomdm_leave_story(request_rec *r, const nmdm_ctx_t *ctx)
+void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx)
 {
-    leave(r, "NANOMDM_ID", ctx->story.id);
-    leave(r, "NANOMDM_TYPE", ctx->story.type);
-    leave(r, "NANOMDM_MESSAGE", ctx->story.message);
-    leave(r, "NANOMDM_COMMAND_UUID", ctx->story.command_uuid);
-    leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->story.next_command_uuid);
-    leave(r, "NANOMDM_REQUEST_TYPE", ctx->story.request_type);
+    leave(r, "NANOMDM_ID", ctx->access_log.id);
+    leave(r, "NANOMDM_TYPE", ctx->access_log.type);
+    leave(r, "NANOMDM_MESSAGE", ctx->access_log.message);
+    leave(r, "NANOMDM_COMMAND_UUID", ctx->access_log.command_uuid);
+    leave(r, "NANOMDM_NEXT_COMMAND_UUID", ctx->access_log.next_command_uuid);
+    leave(r, "NANOMDM_REQUEST_TYPE", ctx->access_log.request_type);
     leave(r, "NANOMDM_TRACE_ID", ctx->trace_id);
     leave_end(r, ctx);
 }
@@ -111,7 +111,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     if (status != HTTP_NO_CONTENT) {
         ap_set_content_length(r, (apr_off_t)body.len);
     }
-    nanomdm_record_reply(r, body);
+    nanomdm_traffic_dump_reply(r, body);
     if (body.len && !r->header_only) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_pool_create(
             body.data, body.len, r->pool, alloc));
@@ -125,7 +125,7 @@ static void finish(request_rec *r, nmdm_ctx_t *ctx)
 {
     if (ctx) {
         nmdm_db_release(ctx);
-        nanomdm_leave_story(r, ctx);
+        nanomdm_reply_set_log_notes(r, ctx);
     }
 }
 
@@ -181,6 +181,6 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err)
         finish(r, ctx);
         return AP_FILTER_ERROR;
     }
-    nmdm_admin_error(&reply, r->pool, nmdm_err_text(err));
+    nmdm_api_answer_error(&reply, r->pool, nmdm_err_text(err));
     return nanomdm_reply(r, ctx, &reply, nanomdm_status_of(err));
 }

@@ -21,10 +21,10 @@ APLOG_USE_MODULE(nanomdm);
 
 /* ---- The context ---- */
 
-static const nmdm_dm_conf_t *make_dm(apr_pool_t *p,
-                                     const nanomdm_conf_t *conf)
+static const nmdm_declarative_conf_t *make_dm(apr_pool_t *p,
+                                              const nanomdm_conf_t *conf)
 {
-    nmdm_dm_conf_t *dm = apr_palloc(p, sizeof(*dm));
+    nmdm_declarative_conf_t *dm = apr_palloc(p, sizeof(*dm));
 
     dm->url = conf->dm_url;
     dm->send_key = conf->dm_send_key;
@@ -62,7 +62,7 @@ static apr_uint64_t traces;     /* atomic: of this child, so far */
 
 int nanomdm_trace_init(void)
 {
-    return nmdm_crypto_random(&first_trace, sizeof(first_trace));
+    return nmdm_digest_random(&first_trace, sizeof(first_trace));
 }
 
 /* NanoMDM's are eight random bytes. A secret they are not, so one random number
@@ -112,7 +112,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     ctx->traceparent = traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
-    ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
+    ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
     ctx->log = nanomdm_log_remark;
     ctx->log_baton = r;
     ctx->wants_debug = APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
@@ -150,7 +150,7 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
     int status = ap_map_http_request_error(rv, HTTP_INTERNAL_SERVER_ERROR);
     nmdm_kind_e kind = status == HTTP_REQUEST_ENTITY_TOO_LARGE
         ? NMDM_TOO_LARGE
-        : status == HTTP_BAD_REQUEST ? NMDM_INVALID : NMDM_DENIED;
+        : status == HTTP_BAD_REQUEST ? NMDM_INVALID : NMDM_REFUSED;
 
     return nmdm_err(r->pool, kind, rv, NMDMNO(1104)
                     "cannot read the request body");
@@ -251,6 +251,6 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
     buffer.data[buffer.len] = '\0';
     body->data = buffer.data;
     body->len = buffer.len;
-    nanomdm_record_body(r, *body);
+    nanomdm_traffic_dump_body(r, *body);
     return NULL;
 }

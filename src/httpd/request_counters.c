@@ -103,7 +103,7 @@ static int is_checkin(const char *message)
 /* Each certificate that ends soon, once. */
 static void count_end(const request_rec *r)
 {
-    const nanomdm_verdict_t *verdict
+    const nanomdm_request_state_t *verdict
         = ap_get_module_config(r->request_config, &nanomdm_module);
 
     if (verdict->cert_sha256
@@ -140,7 +140,7 @@ static void count_device(const request_rec *r, int status)
  * which another module refused count as well. */
 static int count_request(request_rec *r)
 {
-    const nanomdm_verdict_t *verdict
+    const nanomdm_request_state_t *verdict
         = ap_get_module_config(r->request_config, &nanomdm_module);
     const request_rec *last = r;
     const char *handler;

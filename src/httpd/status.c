@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status.c -- handler nanomdm-status: how things are, for people
- * (httpd/status_html.c), as JSON and for Prometheus (httpd/status_prometheus.c). All
- * three show one struct of figures. */
+ * (httpd/status_html.c), as JSON and for Prometheus
+ * (httpd/status_prometheus.c). All three show one struct of figures. */
 
 #include "httpd/mod_nanomdm.h"
 #include "api/enqueue.h"
@@ -66,7 +66,7 @@ static int refuse(request_rec *r)
 /* Without a database the rest is still worth a look. */
 static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
 {
-    nmdm_err_t *err = nmdm_figures(&status->db, ctx);
+    nmdm_err_t *err = nmdm_api_db_stats(&status->db, ctx);
 
     nmdm_db_release(ctx);
     status->now = apr_time_now();
@@ -116,7 +116,7 @@ static void add_topics(nmdm_json_t *object, apr_pool_t *p,
 static void add_database(nmdm_json_t *out, apr_pool_t *p,
                          const nanomdm_status_t *status)
 {
-    const nmdm_figures_t *db = &status->db;
+    const nmdm_db_stats_t *db = &status->db;
     nmdm_json_t *part = nmdm_json_add_object(out, "database");
     int i;
 
@@ -127,8 +127,8 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
     }
     nmdm_json_add_real(part, "latency_seconds", (double)db->latency / 1e6);
     part = nmdm_json_add_object(out, "enabled_enrollments");
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        add_amount(part, NMDM_FIGURES_NAMES[i], db->counted.enabled[i]);
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
+        add_amount(part, NMDM_DB_STATS_NAMES[i], db->counted.enabled[i]);
     }
     if (db->counted.estimate) {
         nmdm_json_add_integer(out, "enrollments_estimate",
@@ -230,7 +230,7 @@ static void add_number(nmdm_json_t *object, const char *key,
 }
 
 static void add_who(nmdm_json_t *out, apr_pool_t *p,
-                    const nmdm_portrait_t *one)
+                    const nmdm_timeline_t *one)
 {
     const nmdm_enrollment_t *who = one->who;
     nmdm_json_t *part;
@@ -254,7 +254,7 @@ static void add_who(nmdm_json_t *out, apr_pool_t *p,
 }
 
 static void add_push(nmdm_json_t *out, apr_pool_t *p,
-                     const nmdm_portrait_t *one)
+                     const nmdm_timeline_t *one)
 {
     nmdm_json_t *part = nmdm_json_add_object(out, "push");
     const nmdm_last_push_t *push = &one->push;
@@ -270,13 +270,13 @@ static void add_push(nmdm_json_t *out, apr_pool_t *p,
 }
 
 static void add_queue(nmdm_json_t *out, apr_pool_t *p,
-                      const nmdm_portrait_t *one)
+                      const nmdm_timeline_t *one)
 {
     nmdm_json_t *part = nmdm_json_add_object(out, "queue"), *list, *entry;
     int i;
 
     nmdm_json_add_integer(part, "pending", one->pending.pending);
-    if (one->pending.pending >= NMDM_VIEW_MOST) {
+    if (one->pending.pending >= NMDM_QUERIES_MOST) {
         nmdm_json_add_bool(part, "or_more", 1);
     }
     nmdm_json_add_integer(part, "not_now", one->pending.not_now);
@@ -295,7 +295,7 @@ static void add_queue(nmdm_json_t *out, apr_pool_t *p,
 }
 
 static nmdm_bytes_t write_json_of_one(apr_pool_t *p,
-                                      const nmdm_portrait_t *one)
+                                      const nmdm_timeline_t *one)
 {
     nmdm_json_t *out = nmdm_json_object(p), *list, *entry;
     int i;
@@ -304,9 +304,9 @@ static nmdm_bytes_t write_json_of_one(apr_pool_t *p,
     add_push(out, p, one);
     add_queue(out, p, one);
     list = nmdm_json_add_array(out, "moments");
-    for (i = 0; i < one->moments->nelts && i < NMDM_VIEW_PAGE; i++) {
-        const nmdm_moment_t *m = &APR_ARRAY_IDX(one->moments, i,
-                                                nmdm_moment_t);
+    for (i = 0; i < one->moments->nelts && i < NMDM_QUERIES_PAGE; i++) {
+        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->moments, i,
+                                                        nmdm_timeline_entry_t);
 
         entry = nmdm_json_add_object(list, NULL);
         add_time(entry, "time", p, m->at);
@@ -337,8 +337,8 @@ static int answer(request_rec *r, nmdm_ctx_t *ctx, int status,
 
 static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
 {
-    nmdm_portrait_t one;
-    nmdm_err_t *err = nmdm_portrait(&one, ctx, id);
+    nmdm_timeline_t one;
+    nmdm_err_t *err = nmdm_api_timeline(&one, ctx, id);
     int status, as_json = nanomdm_parameter(r, "json") != NULL;
 
     if (as_json) {
@@ -348,15 +348,16 @@ static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
                             write_json_of_one(r->pool, &one));
     }
     if (!err) {
-        return answer(r, ctx, HTTP_OK, TYPE_HTML,
-                      nanomdm_page_of_one(r->pool, &one, apr_time_now()));
+        return answer(
+            r, ctx, HTTP_OK, TYPE_HTML,
+            nanomdm_status_html_enrollment(r->pool, &one, apr_time_now()));
     }
     status = nanomdm_status_of(err);
     nanomdm_log_error(r, ctx, err);
     return answer(r, ctx, status, TYPE_HTML,
-                  nanomdm_page_of_problem(r->pool,
-                                          ap_get_status_line(status),
-                                          nmdm_err_text(err)));
+                  nanomdm_status_html_problem(r->pool,
+                                              ap_get_status_line(status),
+                                              nmdm_err_text(err)));
 }
 
 static int show(request_rec *r, nmdm_ctx_t *ctx)
@@ -374,10 +375,10 @@ static int show(request_rec *r, nmdm_ctx_t *ctx)
     }
     if (nanomdm_parameter(r, "prometheus")) {
         return answer(r, ctx, HTTP_OK, TYPE_PROMETHEUS,
-                      nanomdm_metrics(r->pool, &status));
+                      nanomdm_status_prometheus(r->pool, &status));
     }
     return answer(r, ctx, HTTP_OK, TYPE_HTML,
-                  nanomdm_page_of_server(r->pool, &status));
+                  nanomdm_status_html_server(r->pool, &status));
 }
 
 int nanomdm_status_handler(request_rec *r)

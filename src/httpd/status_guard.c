@@ -49,10 +49,10 @@ const char *nanomdm_configured_handler(request_rec *r)
     return ap_expr_str_exec(r, core->expr_handler, &err);
 }
 
-nanomdm_verdict_t *nanomdm_verdict(request_rec *r)
+nanomdm_request_state_t *nanomdm_request_state(request_rec *r)
 {
-    nanomdm_verdict_t *verdict = ap_get_module_config(r->request_config,
-                                                      &nanomdm_module);
+    nanomdm_request_state_t *verdict = ap_get_module_config(r->request_config,
+                                                            &nanomdm_module);
 
     if (!verdict) {
         verdict = apr_pcalloc(r->pool, sizeof(*verdict));
@@ -63,10 +63,10 @@ nanomdm_verdict_t *nanomdm_verdict(request_rec *r)
 
 /* Looks back along internal redirects: an error document of a device URL
  * answers the device. */
-static const nanomdm_verdict_t *verdict_of_device(const request_rec *r)
+static const nanomdm_request_state_t *verdict_of_device(const request_rec *r)
 {
     for (; r; r = r->prev) {
-        const nanomdm_verdict_t *verdict
+        const nanomdm_request_state_t *verdict
             = ap_get_module_config(r->request_config, &nanomdm_module);
 
         if (verdict && verdict->asked_enrolled) {
@@ -145,13 +145,13 @@ static int claim_url(request_rec *r)
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);
-    nanomdm_verdict(r)->is_ours = 1;
+    nanomdm_request_state(r)->is_ours = 1;
     return OK;
 }
 
 static int skip_file_system(request_rec *r)
 {
-    const nanomdm_verdict_t *verdict
+    const nanomdm_request_state_t *verdict
         = ap_get_module_config(r->request_config, &nanomdm_module);
 
     return verdict && verdict->is_ours ? OK : DECLINED;
@@ -185,7 +185,7 @@ static void loudly(request_rec *r, int status)
  * a bad gateway; everything else is a mistake in the configuration. */
 static void take_back_refusal(request_rec *r)
 {
-    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+    const nanomdm_request_state_t *verdict = verdict_of_device(r);
 
     if (verdict) {
         r->status = verdict->status ? verdict->status : HTTP_BAD_GATEWAY;
@@ -223,7 +223,7 @@ static void drop_data(apr_bucket_brigade *brigade)
 static void put_text(request_rec *r, apr_bucket_brigade *brigade)
 {
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+    const nanomdm_request_state_t *verdict = verdict_of_device(r);
     const char *text = verdict && verdict->text ? verdict->text
         : apr_pstrcat(r->pool, ap_get_status_line(r->status) + 4, "\n", NULL);
 
@@ -233,7 +233,7 @@ static void put_text(request_rec *r, apr_bucket_brigade *brigade)
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/plain; charset=utf-8");
     ap_set_content_length(r, (apr_off_t)strlen(text));
-    nanomdm_record_reply(r, (nmdm_bytes_t){ text, strlen(text) });
+    nanomdm_traffic_dump_reply(r, (nmdm_bytes_t){ text, strlen(text) });
     APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_eos_create(alloc));
     if (!r->header_only) {
         APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_pool_create(
@@ -284,7 +284,7 @@ static int is_guarded(request_rec *r)
  * it says itself is no error of httpd's and does not come this way. */
 static int is_unreachable(const request_rec *r)
 {
-    const nanomdm_verdict_t *verdict = verdict_of_device(r);
+    const nanomdm_request_state_t *verdict = verdict_of_device(r);
 
     return r->proxyreq && r->status == HTTP_SERVICE_UNAVAILABLE && verdict
         && !verdict->status;
@@ -321,7 +321,7 @@ static void stand_before_refusals(request_rec *r)
     }
 }
 
-void nanomdm_firewall_hooks(void)
+void nanomdm_status_guard_hooks(void)
 {
     /* After everything that makes a body, before headers are written. */
     firewall_filter = ap_register_output_filter(FILTER_NAME, firewall, NULL,

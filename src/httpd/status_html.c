@@ -43,8 +43,8 @@ static const char HEAD[] =
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
 ".tile b{display:block;font-size:1.5rem;font-weight:600;line-height:1.2}\n"
 ".two{grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}\n"
-".when{white-space:nowrap}@media(max-width:36rem){.story td{display:block}"
-".story td+td{border:0;padding-top:0}}\n"
+".when{white-space:nowrap}@media(max-width:36rem){.access_log td{display:block}"
+".access_log td+td{border:0;padding-top:0}}\n"
 ".wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
 "table{border-collapse:collapse;width:100%}\n"
 "th{font-weight:normal;text-align:left}\n"
@@ -173,7 +173,7 @@ static void put_age_tile(sheet_t *sheet, apr_time_t oldest)
          oldest ? duration(sheet->pool, age) : "–", "oldest pending");
 }
 
-static void put_event_tiles(sheet_t *sheet, const nmdm_figures_t *db)
+static void put_event_tiles(sheet_t *sheet, const nmdm_db_stats_t *db)
 {
     if (db->has_outbox) {
         tile(sheet, db->events_pending.number >= 100 ? "warn" : "",
@@ -191,7 +191,7 @@ static void put_enrolled_tile(sheet_t *sheet, const nmdm_counted_t *counted)
             sheet, (apr_uint64_t)counted->estimate), NULL), "enrollments");
         return;
     }
-    tile(sheet, "", amount(sheet, nmdm_figures_enrolled(counted)),
+    tile(sheet, "", amount(sheet, nmdm_api_db_stats_enrolled(counted)),
          "enabled enrollments");
 }
 
@@ -225,7 +225,7 @@ static void put_queue_tiles(sheet_t *sheet, const nmdm_counted_t *counted)
 
 static void put_tiles(sheet_t *sheet, const nanomdm_status_t *status)
 {
-    const nmdm_figures_t *db = &status->db;
+    const nmdm_db_stats_t *db = &status->db;
 
     put(sheet, "<div class=\"tiles\">\n");
     if (!status->trouble) {
@@ -251,8 +251,8 @@ static void put_types(sheet_t *sheet, const nanomdm_status_t *status)
     int i;
 
     open_part(sheet, "Enabled enrollments");
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
-        row(sheet, NMDM_FIGURES_NAMES[i],
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
+        row(sheet, NMDM_DB_STATS_NAMES[i],
             amount(sheet, status->db.counted.enabled[i]));
     }
     close_part(sheet);
@@ -275,7 +275,7 @@ static void put_topics(sheet_t *sheet, const nanomdm_status_t *status)
 
         put(sheet, "<tr><td>%s<br><span class=\"%s\">%s</span></td></tr>\n",
             esc(sheet, topic->topic),
-            is_bad ? "bad" : days < NANOMDM_WORRYING_DAYS ? "warn" : "dim",
+            is_bad ? "bad" : days < NANOMDM_WARN_BEFORE_DAYS ? "warn" : "dim",
             left);
     }
     if (!status->db.topics->nelts) {
@@ -339,7 +339,7 @@ static void put_slow(sheet_t *sheet, const char *title, const char *what,
     close_part(sheet);
 }
 
-static void put_refusals(sheet_t *sheet, const nmdm_figures_t *db)
+static void put_refusals(sheet_t *sheet, const nmdm_db_stats_t *db)
 {
     int i;
 
@@ -360,7 +360,7 @@ static void put_refusals(sheet_t *sheet, const nmdm_figures_t *db)
 }
 
 /* What somebody may want to do something about. */
-static void put_trouble(sheet_t *sheet, const nmdm_figures_t *db)
+static void put_trouble(sheet_t *sheet, const nmdm_db_stats_t *db)
 {
     put(sheet, "<div class=\"parts two\">\n");
     put_slow(sheet, "Silent", "Have a command, were pushed to five times and"
@@ -396,8 +396,8 @@ static void put_legend(sheet_t *sheet, const nanomdm_status_t *status)
         "</a></p>\n");
 }
 
-nmdm_bytes_t nanomdm_page_of_server(apr_pool_t *p,
-                                    const nanomdm_status_t *status)
+nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
+                                        const nanomdm_status_t *status)
 {
     sheet_t sheet = begin(p, status->now);
 
@@ -446,7 +446,7 @@ static void fact(sheet_t *sheet, const char *name, const char *value)
     }
 }
 
-static void put_push(sheet_t *sheet, const nmdm_portrait_t *one)
+static void put_push(sheet_t *sheet, const nmdm_timeline_t *one)
 {
     const nmdm_last_push_t *push = &one->push;
 
@@ -462,7 +462,7 @@ static void put_push(sheet_t *sheet, const nmdm_portrait_t *one)
     }
 }
 
-static void put_facts(sheet_t *sheet, const nmdm_portrait_t *one)
+static void put_facts(sheet_t *sheet, const nmdm_timeline_t *one)
 {
     const nmdm_enrollment_t *who = one->who;
 
@@ -481,7 +481,7 @@ static void put_facts(sheet_t *sheet, const nmdm_portrait_t *one)
     fact(sheet, "Identity ends", one->cert_not_after
          ? nmdm_time_rfc3339(sheet->pool, one->cert_not_after) : "");
     fact(sheet, "Commands wait", apr_psprintf(
-        sheet->pool, "%s%d", one->pending.pending >= NMDM_VIEW_MOST ? "≥ "
+        sheet->pool, "%s%d", one->pending.pending >= NMDM_QUERIES_MOST ? "≥ "
         : "", one->pending.pending));
     fact(sheet, "Of these NotNow", one->pending.not_now
          ? apr_psprintf(sheet->pool, "%d, since %s", one->pending.not_now,
@@ -490,7 +490,7 @@ static void put_facts(sheet_t *sheet, const nmdm_portrait_t *one)
     put(sheet, "</dl></section>\n");
 }
 
-static void put_queue(sheet_t *sheet, const nmdm_portrait_t *one)
+static void put_queue(sheet_t *sheet, const nmdm_timeline_t *one)
 {
     int i;
 
@@ -512,15 +512,15 @@ static void put_queue(sheet_t *sheet, const nmdm_portrait_t *one)
     close_part(sheet);
 }
 
-static void put_moments(sheet_t *sheet, const nmdm_portrait_t *one)
+static void put_moments(sheet_t *sheet, const nmdm_timeline_t *one)
 {
     int i;
 
     put(sheet, "<section class=\"wide\"><h2>What happened</h2>\n"
         "<table class=\"story\">\n");
-    for (i = 0; i < one->moments->nelts && i < NMDM_VIEW_PAGE; i++) {
-        const nmdm_moment_t *m = &APR_ARRAY_IDX(one->moments, i,
-                                                nmdm_moment_t);
+    for (i = 0; i < one->moments->nelts && i < NMDM_QUERIES_PAGE; i++) {
+        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->moments, i,
+                                                        nmdm_timeline_entry_t);
 
         put(sheet, "<tr><td>%s <span class=\"dim\">%s</span></td><td>%s</td>"
             "</tr>\n", esc(sheet, m->what), esc(sheet, m->about),
@@ -529,8 +529,9 @@ static void put_moments(sheet_t *sheet, const nmdm_portrait_t *one)
     close_part(sheet);
 }
 
-nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
-                                 apr_time_t now)
+nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,
+                                            const nmdm_timeline_t *one,
+                                            apr_time_t now)
 {
     sheet_t sheet = begin(p, now);
 
@@ -544,8 +545,8 @@ nmdm_bytes_t nanomdm_page_of_one(apr_pool_t *p, const nmdm_portrait_t *one,
     return end(&sheet);
 }
 
-nmdm_bytes_t nanomdm_page_of_problem(apr_pool_t *p, const char *title,
-                                     const char *text)
+nmdm_bytes_t nanomdm_status_html_problem(apr_pool_t *p, const char *title,
+                                         const char *text)
 {
     sheet_t sheet = begin(p, 0);
 

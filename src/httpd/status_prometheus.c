@@ -128,7 +128,7 @@ static void put_certificates(sheet_t *sheet, const nanomdm_status_t *status)
 
 static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
 {
-    const nmdm_figures_t *db = &status->db;
+    const nmdm_db_stats_t *db = &status->db;
     apr_time_t oldest = db->counted.oldest_pending;
     int i;
 
@@ -143,9 +143,9 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
         (int)apr_time_sec(db->latency), (int)apr_time_usec(db->latency));
     put_head(sheet, "enrollments", "gauge", "Enabled enrollments, of the"
              " first 10000 of each type.");
-    for (i = 0; i < NMDM_FIGURES_TYPES; i++) {
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
         put(sheet, "nanomdm_enrollments{type=\"%s\"} " I64 "\n",
-            NMDM_FIGURES_NAMES[i], db->counted.enabled[i].number);
+            NMDM_DB_STATS_NAMES[i], db->counted.enabled[i].number);
     }
     if (db->counted.estimate) {
         put_gauge(sheet, "enrollments_estimate", "Enrollments of all types,"
@@ -174,7 +174,8 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
     put_certificates(sheet, status);
 }
 
-nmdm_bytes_t nanomdm_metrics(apr_pool_t *p, const nanomdm_status_t *status)
+nmdm_bytes_t nanomdm_status_prometheus(apr_pool_t *p,
+                                       const nanomdm_status_t *status)
 {
     sheet_t sheet = { p, apr_array_make(p, 256, sizeof(const char *)) };
     nmdm_bytes_t bytes;

@@ -134,31 +134,31 @@ static const nanomdm_dump_t *dump_of(request_rec *r)
         || (handler && !strcmp(handler, "nanomdm-migration")) ? dump : NULL;
 }
 
-int nanomdm_is_recorded(request_rec *r)
+int nanomdm_traffic_dump_is_on(request_rec *r)
 {
     return dump_of(r) != NULL;
 }
 
 /* Of the request that the client made: error documents are others. */
-static nanomdm_verdict_t *exchange(request_rec *r)
+static nanomdm_request_state_t *exchange(request_rec *r)
 {
     while (r->prev) {
         r = r->prev;
     }
-    return nanomdm_verdict(r);
+    return nanomdm_request_state(r);
 }
 
-void nanomdm_record_body(request_rec *r, nmdm_bytes_t body)
+void nanomdm_traffic_dump_body(request_rec *r, nmdm_bytes_t body)
 {
     exchange(r)->body = body;
 }
 
-void nanomdm_record_reply(request_rec *r, nmdm_bytes_t reply)
+void nanomdm_traffic_dump_reply(request_rec *r, nmdm_bytes_t reply)
 {
     exchange(r)->reply = reply;
 }
 
-void nanomdm_record_cert(request_rec *r, const nmdm_cert_t *cert)
+void nanomdm_traffic_dump_cert(request_rec *r, const nmdm_cert_t *cert)
 {
     exchange(r)->cert_sha256 = cert->sha256;
 }
@@ -225,7 +225,7 @@ static void put_header(record_t *record, const char *name)
     put(record, "%s: %s\n", name, on_one_line(record, value));
 }
 
-static void put_head(record_t *record, const nanomdm_verdict_t *exchange)
+static void put_head(record_t *record, const nanomdm_request_state_t *exchange)
 {
     static const char *const NAMES[] = {
         "Host", "User-Agent", "Content-Type", "Content-Length",
@@ -273,7 +273,7 @@ static void put_masked(record_t *record, nmdm_bytes_t body,
     }
 }
 
-static void put_body(record_t *record, const nanomdm_verdict_t *exchange)
+static void put_body(record_t *record, const nanomdm_request_state_t *exchange)
 {
     nmdm_bytes_t body = exchange->body;
 
@@ -293,7 +293,7 @@ static void put_body(record_t *record, const nanomdm_verdict_t *exchange)
 }
 
 /* An error's body is a phrase of ours. */
-static void put_reply(record_t *record, const nanomdm_verdict_t *exchange)
+static void put_reply(record_t *record, const nanomdm_request_state_t *exchange)
 {
     nmdm_bytes_t reply = exchange->reply;
     request_rec *last = record->r;
@@ -352,13 +352,13 @@ static void append(record_t *record, nanomdm_dump_t *dump)
 static int write_record(request_rec *r)
 {
     nanomdm_dump_t *dump = nanomdm_conf(r)->dump;
-    const nanomdm_verdict_t *exchange;
+    const nanomdm_request_state_t *exchange;
     record_t record = { .r = r, .dump = dump };
 
     if (!dump_of(r)) {
         return DECLINED;
     }
-    exchange = nanomdm_verdict(r);
+    exchange = nanomdm_request_state(r);
     apr_pool_create(&record.pool, r->pool);
     record.parts = apr_array_make(record.pool, 32, sizeof(struct iovec));
     record.trace_id = apr_table_get(r->notes, "NANOMDM_TRACE_ID");
@@ -373,7 +373,7 @@ static int write_record(request_rec *r)
     return OK;
 }
 
-void nanomdm_record_hooks(void)
+void nanomdm_traffic_dump_hooks(void)
 {
     ap_hook_open_logs(open_dumps, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(write_record, NULL, NULL, APR_HOOK_MIDDLE);

@@ -37,7 +37,7 @@ static apr_time_t in_about(nmdm_ctx_t *ctx, int seconds)
 {
     unsigned char dice = 0;
 
-    nmdm_crypto_random(&dice, 1);
+    nmdm_digest_random(&dice, 1);
     return ctx->now + apr_time_from_sec(seconds)
         + apr_time_from_sec(seconds) / 5 * (dice - 128) / 256;
 }
@@ -46,7 +46,7 @@ static nmdm_err_t *put_off(nmdm_ctx_t *ctx, const nmdm_pending_push_t *push)
 {
     int is_silent = !push->is_seen;
 
-    return nmdm_store_push_again(
+    return nmdm_push_state_again(
         ctx, push->id, push->tries + 1,
         in_about(ctx, PAUSES[push->tries < PAUSES_MOST ? push->tries
                                                        : PAUSES_MOST]),
@@ -65,8 +65,8 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 
     apr_array_clear(sweep->served);
     apr_array_clear(sweep->silent);
-    NMDM_TRY(nmdm_store_pushes_due(ctx, &sweep->due));
-    NMDM_TRY(nmdm_store_pushes_pending(ctx, pending, sweep->due));
+    NMDM_TRY(nmdm_push_state_due(ctx, &sweep->due));
+    NMDM_TRY(nmdm_push_state_pending(ctx, pending, sweep->due));
     for (i = 0; i < pending->nelts; i++) {
         const nmdm_pending_push_t *push = &APR_ARRAY_IDX(
             pending, i, nmdm_pending_push_t);
@@ -86,10 +86,10 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
             APR_ARRAY_PUSH(sweep->served, const char *) = id;
         }
     }
-    return nmdm_store_pushes_forget(ctx, sweep->served);
+    return nmdm_push_state_forget(ctx, sweep->served);
 }
 
-static void note_result(void *baton, const nmdm_wake_result_t *result)
+static void note_result(void *baton, const nmdm_push_result_t *result)
 {
     sweep_t *sweep = baton;
 
@@ -102,19 +102,19 @@ static void note_result(void *baton, const nmdm_wake_result_t *result)
 /* They have their turn again, as if this one had not been. */
 static nmdm_err_t *do_postpone(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_store_pushes_postpone(ctx, ((sweep_t *)baton)->failed,
-                                      in_about(ctx, PAUSE_OF_FAILURE));
+    return nmdm_push_state_postpone(ctx, ((sweep_t *)baton)->failed,
+                                    in_about(ctx, PAUSE_OF_FAILURE));
 }
 
 /* What is put off for longer than anything ever is. */
 static nmdm_err_t *do_recall(nmdm_ctx_t *ctx, void *baton)
 {
     (void)baton;
-    return nmdm_store_pushes_recall(
+    return nmdm_push_state_recall(
         ctx, ctx->now + 2 * apr_time_from_sec(PAUSES[PAUSES_MOST]));
 }
 
-nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more)
+nmdm_err_t *nmdm_push_retry_run(nmdm_ctx_t *ctx, int *more)
 {
     sweep_t sweep = {
         .served = apr_array_make(ctx->pool, 8, sizeof(const char *)),
@@ -129,7 +129,7 @@ nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more)
     }
     /* A clock that was ahead has been set back, here or elsewhere. */
     if (ctx->daily
-        && nmdm_daily_is_due(ctx->daily, "NanoMDMPushRepeat", ctx->now)) {
+        && nmdm_once_daily_is_due(ctx->daily, "NanoMDMPushRepeat", ctx->now)) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_recall, NULL));
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_take, &sweep));
@@ -141,8 +141,8 @@ nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more)
              "%s: pushing again to %d enrollments that have a command and were"
              " not heard of", APR_ARRAY_IDX(sweep.silent, 0, const char *),
              sweep.silent->nelts);
-    NMDM_TRY(nmdm_wake(ctx, sweep.silent, NMDM_WAKE_AGAIN, note_result,
-                       &sweep));
+    NMDM_TRY(nmdm_push_send(ctx, sweep.silent, NMDM_PUSH_AGAIN, note_result,
+                            &sweep));
     return sweep.failed->nelts
         ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_postpone, &sweep) : NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* push_retry.h -- work that nobody asks for: pushes that did not do theirs. */
 
-#ifndef NMDM_SWEEP_H
-#define NMDM_SWEEP_H
+#ifndef NMDM_PUSH_RETRY_H
+#define NMDM_PUSH_RETRY_H
 
 #include "base/context.h"
 
@@ -10,6 +10,6 @@
  * of since their last push, a hundred at most, and forgets those that were
  * served. *more is set when there are others. Any number of children and nodes
  * may do this at once: each enrollment is taken by one. */
-nmdm_err_t *nmdm_sweep_pushes(nmdm_ctx_t *ctx, int *more);
+nmdm_err_t *nmdm_push_retry_run(nmdm_ctx_t *ctx, int *more);
 
-#endif /* NMDM_SWEEP_H */
+#endif /* NMDM_PUSH_RETRY_H */

@@ -44,7 +44,7 @@ typedef struct {
     const char *why;            /* the last one failed */
 } counts_t;
 
-struct nmdm_sealer_t {
+struct nmdm_rekey_t {
     int is_running;
     char mine[64];              /* the chore's position while it is ours */
     phase_e phase;
@@ -54,15 +54,15 @@ struct nmdm_sealer_t {
 
 /* Whether it is this child's turn. */
 typedef struct {
-    nmdm_sealer_t *sealer;
+    nmdm_rekey_t *sealer;
     const char *keys;           /* their fingerprint */
     const char *position;
     int found, is_due, is_mine;
 } turn_t;
 
-nmdm_sealer_t *nmdm_sealer_create(apr_pool_t *p)
+nmdm_rekey_t *nmdm_rekey_create(apr_pool_t *p)
 {
-    return apr_pcalloc(p, sizeof(nmdm_sealer_t));
+    return apr_pcalloc(p, sizeof(nmdm_rekey_t));
 }
 
 /* ---- One value ---- */
@@ -132,7 +132,7 @@ static nmdm_err_t *reseal_unlock_token(nmdm_ctx_t *ctx, counts_t *counts,
 static nmdm_err_t *thin_token_update(nmdm_ctx_t *ctx, counts_t *counts,
                                      const char *stored, const char *row)
 {
-    const char *text = stored ? nmdm_store_token_update_text(ctx, stored)
+    const char *text = stored ? nmdm_enrollments_token_update_text(ctx, stored)
                               : NULL;
 
     if (!text || strlen(text) >= strlen(stored)) {
@@ -157,7 +157,7 @@ static nmdm_err_t *do_seal_cert(nmdm_ctx_t *ctx, void *baton)
     nmdm_stored_cert_t cert;
 
     memset(&work->counts, 0, sizeof(work->counts));
-    NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert, work->row));
+    NMDM_TRY(nmdm_push_state_get_cert(ctx, &cert, work->row));
     return !cert.found ? NULL
         : reseal_text(ctx, &work->counts, STMT_SEAL_PUSH_KEY,
                       cert.stored_key, NMDM_SEAL_PUSH_KEY, cert.topic);
@@ -202,7 +202,7 @@ static nmdm_err_t *do_read_page(nmdm_ctx_t *ctx, void *baton)
 
 /* Whether there is something to do in a row, whose values are cut short; what
  * is settled is counted. */
-static int needs_work(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
+static int needs_work(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
                       const char **row, int columns)
 {
     const nmdm_seal_t *keys = ctx->policy->seal;
@@ -225,7 +225,7 @@ static int needs_work(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
     return 0;
 }
 
-static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
+static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
                             const char *id)
 {
     counts_t *sum = &sealer->counts;
@@ -244,7 +244,7 @@ static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
 }
 
 /* Up to a page of rows, until time is up. */
-static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
+static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
                              apr_time_t until)
 {
     page_t page = { .after = sealer->after,
@@ -275,7 +275,7 @@ static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer,
 }
 
 /* A page has memory of its own. */
-static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer)
+static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
 {
     apr_time_t until = nmdm_time_steady() + MAX_TIME;
     nmdm_ctx_t part = *ctx;
@@ -328,10 +328,10 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 /* A name for this child, behind that of the keys. */
 static nmdm_err_t *begin(nmdm_ctx_t *ctx, turn_t *turn)
 {
-    nmdm_sealer_t *sealer = turn->sealer;
+    nmdm_rekey_t *sealer = turn->sealer;
     unsigned char name[8];
 
-    if (!nmdm_crypto_random(name, sizeof(name))) {
+    if (!nmdm_digest_random(name, sizeof(name))) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0955)
                         "-: no random numbers");
     }
@@ -345,7 +345,7 @@ static nmdm_err_t *begin(nmdm_ctx_t *ctx, turn_t *turn)
 
 static nmdm_err_t *take_turn(nmdm_ctx_t *ctx, turn_t *turn)
 {
-    nmdm_sealer_t *sealer = turn->sealer;
+    nmdm_rekey_t *sealer = turn->sealer;
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, turn));
     if (!turn->found) {
@@ -409,7 +409,7 @@ static void tell(nmdm_ctx_t *ctx, const counts_t *counts)
 static void tell_that_nothing_is_sealed(nmdm_ctx_t *ctx)
 {
     if (!ctx->daily
-        || nmdm_daily_is_due(ctx->daily, "NanoMDMStorageKey", ctx->now)) {
+        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMStorageKey", ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0954)
                  "-: NanoMDMStorageKey needs the additive part of the schema,"
                  " which this database lacks, to seal what is stored already."
@@ -418,7 +418,7 @@ static void tell_that_nothing_is_sealed(nmdm_ctx_t *ctx)
     }
 }
 
-nmdm_err_t *nmdm_sealer_run(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer)
+nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
 {
     turn_t turn = { .sealer = sealer,
                     .keys = nmdm_seal_fingerprint(ctx->pool,
@@ -426,7 +426,7 @@ nmdm_err_t *nmdm_sealer_run(nmdm_ctx_t *ctx, nmdm_sealer_t *sealer)
 
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
-        if (apr_atomic_read32(&ctx->lender->schema->checked)) {
+        if (apr_atomic_read32(&ctx->db_source->schema->checked)) {
             tell_that_nothing_is_sealed(ctx);
         }
         return NULL;

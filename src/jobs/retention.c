@@ -173,7 +173,7 @@ static nmdm_err_t *do_read_results(nmdm_ctx_t *ctx, void *baton)
     page_t *page = baton;
 
     apr_array_clear(page->rows);
-    return nmdm_view_results(ctx, page->rows, page->id, &page->place);
+    return nmdm_queue_queries_results(ctx, page->rows, page->id, &page->place);
 }
 
 static nmdm_err_t *judge_results(nmdm_ctx_t *ctx, walk_t *walk,
@@ -409,7 +409,8 @@ static nmdm_err_t *do_read_ids(nmdm_ctx_t *ctx, void *baton)
     page_t *page = baton;
 
     apr_array_clear(page->rows);
-    return nmdm_view_keys(ctx, page->rows, NMDM_KEYS_ALL, NULL, page->id);
+    return nmdm_enrollment_queries_keys(ctx, page->rows, NMDM_KEYS_ALL, NULL,
+                                        page->id);
 }
 
 static nmdm_err_t *walk_some(nmdm_ctx_t *ctx, run_t *run)
@@ -475,7 +476,7 @@ static void tell(nmdm_ctx_t *ctx, const run_t *run)
 static void tell_that_nothing_is_removed(nmdm_ctx_t *ctx)
 {
     if (!ctx->daily
-        || nmdm_daily_is_due(ctx->daily, "NanoMDMRetention", ctx->now)) {
+        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMRetention", ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0943)
                  "-: NanoMDMRetention needs the additive part of the schema,"
                  " which this database lacks: nothing is removed. Run the"
@@ -491,7 +492,7 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
 
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
-        if (apr_atomic_read32(&ctx->lender->schema->checked)) {
+        if (apr_atomic_read32(&ctx->db_source->schema->checked)) {
             tell_that_nothing_is_removed(ctx);
         }
         return NULL;

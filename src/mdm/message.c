@@ -112,7 +112,7 @@ static nmdm_err_t *resolve(nmdm_msg_t *msg, apr_pool_t *p,
         who->id = who->device_id = msg->enrollment_id;
     }
     else {
-        return nmdm_err(p, NMDM_DENIED, APR_SUCCESS, NMDMNO(0403)
+        return nmdm_err(p, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0403)
                         "nil enrollment id: neither UDID nor EnrollmentID");
     }
     NMDM_TRY(fits(p, NULL, "the enrollment id", who->id, MAX_ID));

@@ -19,13 +19,13 @@
 
 typedef struct run_t run_t;
 
-/* What one call of nmdm_apns_run wants. The caller's before it is in the
+/* What one call of nmdm_apns_client_run wants. The caller's before it is in the
  * mailbox and once it is done, the thread's between. */
 struct run_t {
-    nmdm_apns_t *apns;
+    nmdm_apns_client_t *apns;
     run_t *next;
     apr_pool_t *pool;           /* with an allocator of its own */
-    nmdm_dest_push_t *pushes;
+    nmdm_apns_endpoint_push_t *pushes;
     int n;
     int left;                   /* without an outcome; +1 until all are
                                  * admitted */
@@ -34,7 +34,7 @@ struct run_t {
     apr_thread_cond_t *done;
 };
 
-struct nmdm_apns_t {
+struct nmdm_apns_client_t {
     apr_thread_t *thread;
     apr_pollset_t *pollset;     /* its wake-up is for anybody */
 
@@ -45,7 +45,7 @@ struct nmdm_apns_t {
 
     /* the thread's own */
     apr_pool_t *pool;
-    nmdm_dests_t *dests;
+    nmdm_apns_endpoints_t *dests;
 };
 
 /* ---- The thread ---- */
@@ -54,7 +54,7 @@ struct nmdm_apns_t {
  * any more. */
 static void count_down(run_t *run)
 {
-    nmdm_apns_t *apns = run->apns;
+    nmdm_apns_client_t *apns = run->apns;
 
     if (--run->left) {
         return;
@@ -65,12 +65,12 @@ static void count_down(run_t *run)
     apr_thread_mutex_unlock(apns->lock);
 }
 
-static void push_ended(nmdm_dest_push_t *push)
+static void push_ended(nmdm_apns_endpoint_push_t *push)
 {
     count_down(push->owner);
 }
 
-static void admit(nmdm_apns_t *apns, run_t *run)
+static void admit(nmdm_apns_client_t *apns, run_t *run)
 {
     int i;
 
@@ -79,13 +79,13 @@ static void admit(nmdm_apns_t *apns, run_t *run)
             count_down(run);
             continue;
         }
-        nmdm_dests_admit(apns->dests, &run->pushes[i]);
+        nmdm_apns_endpoints_enqueue(apns->dests, &run->pushes[i]);
     }
     count_down(run);
 }
 
 /* Returns 0 when it is time to stop. */
-static int take_mail(nmdm_apns_t *apns)
+static int take_mail(nmdm_apns_client_t *apns)
 {
     run_t *run, *next;
     int is_stopping;
@@ -106,23 +106,23 @@ static int take_mail(nmdm_apns_t *apns)
 
 static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 {
-    nmdm_apns_t *apns = data;
+    nmdm_apns_client_t *apns = data;
 
     (void)thread;
     /* A lost connection is an error of write, here; not a signal. */
     apr_signal_block(SIGPIPE);
     while (take_mail(apns)) {
-        nmdm_dests_serve(apns->dests);
-        nmdm_dests_wait(apns->dests);
+        nmdm_apns_endpoints_serve(apns->dests);
+        nmdm_apns_endpoints_wait(apns->dests);
     }
-    nmdm_dests_end(apns->dests);
+    nmdm_apns_endpoints_end(apns->dests);
     return NULL;
 }
 
 /* ---- The caller's side ---- */
 
 /* Takes the URL apart, or notes what is wrong with it. */
-static void read_url(nmdm_dest_push_t *push)
+static void read_url(nmdm_apns_endpoint_push_t *push)
 {
     const char *url = push->stream.x->url;
     const char *path, *c;
@@ -147,7 +147,7 @@ static void read_url(nmdm_dest_push_t *push)
     push->stream.path = path ? path : "/";
 }
 
-static apr_status_t make_run(run_t **out, nmdm_apns_t *apns,
+static apr_status_t make_run(run_t **out, nmdm_apns_client_t *apns,
                              nmdm_exchange_t **exchanges, int n,
                              apr_pool_t *p)
 {
@@ -185,7 +185,7 @@ static apr_status_t make_run(run_t **out, nmdm_apns_t *apns,
 }
 
 /* Returns 0 when the thread takes nothing any more. */
-static int post_and_wait(nmdm_apns_t *apns, run_t *run)
+static int post_and_wait(nmdm_apns_client_t *apns, run_t *run)
 {
     int is_taken;
 
@@ -231,12 +231,12 @@ static void tell(nmdm_exchange_t *x, apr_pool_t *p,
     }
 }
 
-void nmdm_apns_run(nmdm_apns_t *apns, nmdm_exchange_t **exchanges, int n,
-                   apr_pool_t *p)
+void nmdm_apns_client_run(nmdm_apns_client_t *apns,
+                          nmdm_exchange_t **exchanges, int n, apr_pool_t *p)
 {
     run_t *run = NULL;
     const char *why = NULL;
-    const nmdm_dest_push_t *push;
+    const nmdm_apns_endpoint_push_t *push;
     int i;
 
     if (n <= 0) {
@@ -264,7 +264,7 @@ void nmdm_apns_run(nmdm_apns_t *apns, nmdm_exchange_t **exchanges, int n,
 
 /* ---- Start and stop ---- */
 
-static apr_status_t make_pool(nmdm_apns_t *apns, apr_pool_t *p)
+static apr_status_t make_pool(nmdm_apns_client_t *apns, apr_pool_t *p)
 {
     apr_allocator_t *allocator;
     apr_status_t rv = apr_allocator_create(&allocator);
@@ -281,11 +281,11 @@ static apr_status_t make_pool(nmdm_apns_t *apns, apr_pool_t *p)
     return APR_SUCCESS;
 }
 
-nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
-                            const nmdm_apns_conf_t *conf)
+nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
+                                   const nmdm_apns_client_conf_t *conf)
 {
-    nmdm_apns_t *apns = apr_pcalloc(pchild, sizeof(*apns));
-    nmdm_dests_conf_t dests_conf = { conf->ca_pem, conf->proxy, NULL,
+    nmdm_apns_client_t *apns = apr_pcalloc(pchild, sizeof(*apns));
+    nmdm_apns_endpoints_conf_t dests_conf = { conf->ca_pem, conf->proxy, NULL,
                                      push_ended };
     apr_status_t rv;
 
@@ -296,15 +296,15 @@ nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
                                      apns->pool);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_pollset_create(&apns->pollset, NMDM_DEST_LINKS, apns->pool,
-                                APR_POLLSET_WAKEABLE);
+        rv = apr_pollset_create(&apns->pollset, NMDM_APNS_ENDPOINT_LINKS,
+                                apns->pool, APR_POLLSET_WAKEABLE);
     }
     if (rv != APR_SUCCESS) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1601) "cannot prepare the thread for pushes");
     }
     dests_conf.pollset = apns->pollset;
-    NMDM_TRY(nmdm_dests_create(&apns->dests, apns->pool, &dests_conf));
+    NMDM_TRY(nmdm_apns_endpoints_create(&apns->dests, apns->pool, &dests_conf));
     rv = apr_thread_create(&apns->thread, NULL, carry, apns, apns->pool);
     if (rv != APR_SUCCESS) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
@@ -314,7 +314,7 @@ nmdm_err_t *nmdm_apns_start(nmdm_apns_t **out, apr_pool_t *pchild,
     return NULL;
 }
 
-void nmdm_apns_stop(nmdm_apns_t *apns)
+void nmdm_apns_client_stop(nmdm_apns_client_t *apns)
 {
     apr_thread_t *thread;
     apr_status_t rv;

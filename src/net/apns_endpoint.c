@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apns_endpoint.c -- destinations of pushes: what waits for which connection, and
- * what is tried again.
+/* apns_endpoint.c -- destinations of pushes: what waits for which connection,
+ * and what is tried again.
  *
  * A destination has at most one link and three rings of pushes: those that
  * wait for the link, those that are on it, and those that rest before they are
@@ -23,28 +23,28 @@
 /* Rounds through all pushes are not more frequent than this. */
 #define ROUND apr_time_from_msec(5)
 
-typedef APR_RING_HEAD(push_ring_t, nmdm_dest_push_t) push_ring_t;
+typedef APR_RING_HEAD(push_ring_t, nmdm_apns_endpoint_push_t) push_ring_t;
 
-struct nmdm_dest_t {
-    APR_RING_ENTRY(nmdm_dest_t) link;
-    nmdm_dests_t *dests;
+struct nmdm_apns_endpoint_t {
+    APR_RING_ENTRY(nmdm_apns_endpoint_t) link;
+    nmdm_apns_endpoints_t *dests;
     apr_pool_t *pool;
     nmdm_bytes_t authority;     /* as in the URL */
     nmdm_server_t server;
-    nmdm_link_t *conn;          /* or NULL */
+    nmdm_h2_session_t *conn;          /* or NULL */
     push_ring_t waiting, sent, resting;
     int failures;               /* links lost in a row, without an answer */
     apr_time_t connect_at;      /* not before */
     apr_time_t used_at;
-    char failure[NMDM_TROUBLE_MOST];       /* of the last link, or "" */
+    char failure[NMDM_FAILURE_MOST];       /* of the last link, or "" */
 };
 
-struct nmdm_dests_t {
+struct nmdm_apns_endpoints_t {
     apr_pool_t *pool;
     apr_pollset_t *pollset;
-    nmdm_dest_ended_fn ended;
-    nmdm_links_t *links;
-    APR_RING_HEAD(dest_ring_t, nmdm_dest_t) all;
+    nmdm_apns_endpoint_ended_fn ended;
+    nmdm_h2_sessions_t *links;
+    APR_RING_HEAD(dest_ring_t, nmdm_apns_endpoint_t) all;
     int nlinks;
     apr_time_t now;             /* on the steady clock; read once a turn */
     apr_time_t round_at;        /* last round through all pushes */
@@ -53,7 +53,7 @@ struct nmdm_dests_t {
 
 /* ---- Outcomes ---- */
 
-static void alarm_at(nmdm_dests_t *dests, apr_time_t at)
+static void alarm_at(nmdm_apns_endpoints_t *dests, apr_time_t at)
 {
     if (at < dests->round_at + ROUND) {
         at = dests->round_at + ROUND;
@@ -65,7 +65,8 @@ static void alarm_at(nmdm_dests_t *dests, apr_time_t at)
 
 /* Gives a push its outcome; why: unless it has a status, and if nothing is
  * known that says more. */
-static void finish(nmdm_dests_t *dests, nmdm_dest_push_t *push, const char *why)
+static void finish(nmdm_apns_endpoints_t *dests,
+                   nmdm_apns_endpoint_push_t *push, const char *why)
 {
     if (!push->stream.is_whole && !*push->failure) {
         apr_cpystrn(push->failure, why, sizeof(push->failure));
@@ -73,11 +74,12 @@ static void finish(nmdm_dests_t *dests, nmdm_dest_push_t *push, const char *why)
     dests->ended(push);
 }
 
-static void finish_all(nmdm_dests_t *dests, push_ring_t *ring, const char *why)
+static void finish_all(nmdm_apns_endpoints_t *dests, push_ring_t *ring,
+                       const char *why)
 {
-    nmdm_dest_push_t *push;
+    nmdm_apns_endpoint_push_t *push;
 
-    while (!APR_RING_EMPTY(ring, nmdm_dest_push_t, link)) {
+    while (!APR_RING_EMPTY(ring, nmdm_apns_endpoint_push_t, link)) {
         push = APR_RING_FIRST(ring);
         APR_RING_REMOVE(push, link);
         finish(dests, push, why);
@@ -100,7 +102,7 @@ static apr_interval_time_t pause_after(int failures)
 }
 
 /* What Retry-After says: seconds or a date. 0 if it says nothing. */
-static apr_interval_time_t asked_pause(const nmdm_dest_push_t *push)
+static apr_interval_time_t asked_pause(const nmdm_apns_endpoint_push_t *push)
 {
     const char *value = push->stream.kept[NMDM_KEPT_RETRY_AFTER];
     apr_time_t now = apr_time_now(), date;
@@ -114,9 +116,10 @@ static apr_interval_time_t asked_pause(const nmdm_dest_push_t *push)
 
 /* A push that is in no ring rests, or has its outcome if that would last
  * beyond its deadline. */
-static void try_later(nmdm_dest_push_t *push, apr_interval_time_t least)
+static void try_later(nmdm_apns_endpoint_push_t *push,
+                      apr_interval_time_t least)
 {
-    nmdm_dests_t *dests = push->dest->dests;
+    nmdm_apns_endpoints_t *dests = push->dest->dests;
     apr_interval_time_t pause = pause_after(++push->tries);
 
     push->rest_until = dests->now + (pause > least ? pause : least);
@@ -124,17 +127,18 @@ static void try_later(nmdm_dest_push_t *push, apr_interval_time_t least)
         finish(dests, push, "no answer before the deadline");
         return;
     }
-    APR_RING_INSERT_TAIL(&push->dest->resting, push, nmdm_dest_push_t, link);
+    APR_RING_INSERT_TAIL(&push->dest->resting, push, nmdm_apns_endpoint_push_t,
+                         link);
     alarm_at(dests, push->rest_until);
 }
 
-static void note_failure(nmdm_dest_push_t *push, const char *why)
+static void note_failure(nmdm_apns_endpoint_push_t *push, const char *why)
 {
     push->stream.is_whole = 0;
     apr_cpystrn(push->failure, why, sizeof(push->failure));
 }
 
-static void answered(nmdm_dest_push_t *push)
+static void answered(nmdm_apns_endpoint_push_t *push)
 {
     *push->failure = '\0';
     switch (push->stream.status) {
@@ -152,7 +156,7 @@ static void answered(nmdm_dest_push_t *push)
 static void stream_ended(nmdm_stream_t *stream, nmdm_stream_end_e how,
                          const char *why)
 {
-    nmdm_dest_push_t *push = (nmdm_dest_push_t *)stream;
+    nmdm_apns_endpoint_push_t *push = (nmdm_apns_endpoint_push_t *)stream;
 
     APR_RING_REMOVE(push, link);
     push->dest->used_at = push->dest->dests->now;
@@ -165,7 +169,8 @@ static void stream_ended(nmdm_stream_t *stream, nmdm_stream_end_e how,
         try_later(push, 0);
         return;
     }
-    APR_RING_INSERT_HEAD(&push->dest->waiting, push, nmdm_dest_push_t, link);
+    APR_RING_INSERT_HEAD(&push->dest->waiting, push, nmdm_apns_endpoint_push_t,
+                         link);
 }
 
 /* ---- Destinations ---- */
@@ -175,7 +180,7 @@ static int is_same(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-static int is_for(const nmdm_dest_t *dest, const nmdm_stream_t *stream)
+static int is_for(const nmdm_apns_endpoint_t *dest, const nmdm_stream_t *stream)
 {
     return dest->authority.len == stream->authority.len
            && !memcmp(dest->authority.data, stream->authority.data,
@@ -185,10 +190,11 @@ static int is_for(const nmdm_dest_t *dest, const nmdm_stream_t *stream)
 }
 
 /* NULL when the URL names no host. */
-static nmdm_dest_t *make_dest(nmdm_dests_t *dests, const nmdm_stream_t *stream)
+static nmdm_apns_endpoint_t *make_dest(nmdm_apns_endpoints_t *dests,
+                                       const nmdm_stream_t *stream)
 {
     apr_pool_t *pool;
-    nmdm_dest_t *dest;
+    nmdm_apns_endpoint_t *dest;
     char *host, *scope;
 
     apr_pool_create(&pool, dests->pool);
@@ -212,18 +218,19 @@ static nmdm_dest_t *make_dest(nmdm_dests_t *dests, const nmdm_stream_t *stream)
                                      : "%s:%hu", host, dest->server.port);
     dest->server.cert_pem = apr_pstrdup(pool, stream->x->cert_pem);
     dest->server.key_pem = apr_pstrdup(pool, stream->x->key_pem);
-    APR_RING_INIT(&dest->waiting, nmdm_dest_push_t, link);
-    APR_RING_INIT(&dest->sent, nmdm_dest_push_t, link);
-    APR_RING_INIT(&dest->resting, nmdm_dest_push_t, link);
-    APR_RING_INSERT_HEAD(&dests->all, dest, nmdm_dest_t, link);
+    APR_RING_INIT(&dest->waiting, nmdm_apns_endpoint_push_t, link);
+    APR_RING_INIT(&dest->sent, nmdm_apns_endpoint_push_t, link);
+    APR_RING_INIT(&dest->resting, nmdm_apns_endpoint_push_t, link);
+    APR_RING_INSERT_HEAD(&dests->all, dest, nmdm_apns_endpoint_t, link);
     return dest;
 }
 
-static nmdm_dest_t *find_dest(nmdm_dests_t *dests, const nmdm_stream_t *stream)
+static nmdm_apns_endpoint_t *find_dest(nmdm_apns_endpoints_t *dests,
+                                       const nmdm_stream_t *stream)
 {
-    nmdm_dest_t *dest;
+    nmdm_apns_endpoint_t *dest;
 
-    APR_RING_FOREACH(dest, &dests->all, nmdm_dest_t, link) {
+    APR_RING_FOREACH(dest, &dests->all, nmdm_apns_endpoint_t, link) {
         if (is_for(dest, stream)) {
             return dest;
         }
@@ -231,16 +238,16 @@ static nmdm_dest_t *find_dest(nmdm_dests_t *dests, const nmdm_stream_t *stream)
     return make_dest(dests, stream);
 }
 
-static int has_work(const nmdm_dest_t *dest)
+static int has_work(const nmdm_apns_endpoint_t *dest)
 {
-    return !APR_RING_EMPTY(&dest->waiting, nmdm_dest_push_t, link)
-           || !APR_RING_EMPTY(&dest->sent, nmdm_dest_push_t, link)
-           || !APR_RING_EMPTY(&dest->resting, nmdm_dest_push_t, link);
+    return !APR_RING_EMPTY(&dest->waiting, nmdm_apns_endpoint_push_t, link)
+           || !APR_RING_EMPTY(&dest->sent, nmdm_apns_endpoint_push_t, link)
+           || !APR_RING_EMPTY(&dest->resting, nmdm_apns_endpoint_push_t, link);
 }
 
-static void disconnect(nmdm_dest_t *dest)
+static void disconnect(nmdm_apns_endpoint_t *dest)
 {
-    nmdm_link_close(dest->conn);
+    nmdm_h2_session_close(dest->conn);
     dest->conn = NULL;
     dest->dests->nlinks--;
 }
@@ -248,14 +255,14 @@ static void disconnect(nmdm_dest_t *dest)
 /* ---- Links ---- */
 
 /* Whether another link may be opened, if need be for one that is idle. */
-static int may_connect(nmdm_dests_t *dests)
+static int may_connect(nmdm_apns_endpoints_t *dests)
 {
-    nmdm_dest_t *dest, *oldest = NULL;
+    nmdm_apns_endpoint_t *dest, *oldest = NULL;
 
-    if (dests->nlinks < NMDM_DEST_LINKS) {
+    if (dests->nlinks < NMDM_APNS_ENDPOINT_LINKS) {
         return 1;
     }
-    APR_RING_FOREACH(dest, &dests->all, nmdm_dest_t, link) {
+    APR_RING_FOREACH(dest, &dests->all, nmdm_apns_endpoint_t, link) {
         if (dest->conn && !has_work(dest)
             && (!oldest || dest->used_at < oldest->used_at)) {
             oldest = dest;
@@ -267,11 +274,12 @@ static int may_connect(nmdm_dests_t *dests)
     return oldest != NULL;
 }
 
-static void connect_if_due(nmdm_dest_t *dest)
+static void connect_if_due(nmdm_apns_endpoint_t *dest)
 {
-    nmdm_dests_t *dests = dest->dests;
+    nmdm_apns_endpoints_t *dests = dest->dests;
 
-    if (dest->conn || APR_RING_EMPTY(&dest->waiting, nmdm_dest_push_t, link)) {
+    if (dest->conn ||
+        APR_RING_EMPTY(&dest->waiting, nmdm_apns_endpoint_push_t, link)) {
         return;
     }
     if (dests->now < dest->connect_at) {
@@ -279,52 +287,54 @@ static void connect_if_due(nmdm_dest_t *dest)
         return;
     }
     if (may_connect(dests)) {
-        dest->conn = nmdm_link_open(dests->links, dest->pool, &dest->server,
-                                    dest, dests->now);
+        dest->conn = nmdm_h2_session_open(dests->links, dest->pool,
+                                          &dest->server, dest, dests->now);
         dests->nlinks++;
     }
 }
 
-static void fill_link(nmdm_dest_t *dest)
+static void fill_link(nmdm_apns_endpoint_t *dest)
 {
-    int room = nmdm_link_room(dest->conn);
-    nmdm_dest_push_t *push;
+    int room = nmdm_h2_session_room(dest->conn);
+    nmdm_apns_endpoint_push_t *push;
 
-    if (nmdm_link_is_ready(dest->conn)) {
+    if (nmdm_h2_session_is_ready(dest->conn)) {
         *dest->failure = '\0';
     }
-    while (room-- > 0
-           && !APR_RING_EMPTY(&dest->waiting, nmdm_dest_push_t, link)) {
+    while (room-- > 0 &&
+           !APR_RING_EMPTY(&dest->waiting, nmdm_apns_endpoint_push_t, link)) {
         push = APR_RING_FIRST(&dest->waiting);
         APR_RING_REMOVE(push, link);
-        APR_RING_INSERT_TAIL(&dest->sent, push, nmdm_dest_push_t, link);
-        nmdm_link_add(dest->conn, &push->stream, dest->dests->now);
+        APR_RING_INSERT_TAIL(&dest->sent, push, nmdm_apns_endpoint_push_t,
+                             link);
+        nmdm_h2_session_add(dest->conn, &push->stream, dest->dests->now);
         dest->used_at = dest->dests->now;
     }
-    nmdm_link_flush(dest->conn);
+    nmdm_h2_session_flush(dest->conn);
 }
 
 /* What was on the link waits for the next one, in the order it had: pushes
  * may be repeated. A link that carried an answer is replaced at once. */
-static void lose_link(nmdm_dest_t *dest)
+static void lose_link(nmdm_apns_endpoint_t *dest)
 {
-    apr_cpystrn(dest->failure, nmdm_link_trouble(dest->conn),
+    apr_cpystrn(dest->failure, nmdm_h2_session_failure(dest->conn),
                 sizeof(dest->failure));
-    if (nmdm_link_has_answered(dest->conn)) {
+    if (nmdm_h2_session_has_answered(dest->conn)) {
         dest->failures = 0;
         dest->connect_at = dest->dests->now;
     }
     else {
         dest->connect_at = dest->dests->now + pause_after(++dest->failures);
     }
-    while (!APR_RING_EMPTY(&dest->sent, nmdm_dest_push_t, link)) {
-        nmdm_dest_push_t *push = APR_RING_LAST(&dest->sent);
+    while (!APR_RING_EMPTY(&dest->sent, nmdm_apns_endpoint_push_t, link)) {
+        nmdm_apns_endpoint_push_t *push = APR_RING_LAST(&dest->sent);
 
         APR_RING_REMOVE(push, link);
         note_failure(push, dest->failure);
-        APR_RING_INSERT_HEAD(&dest->waiting, push, nmdm_dest_push_t, link);
+        APR_RING_INSERT_HEAD(&dest->waiting, push, nmdm_apns_endpoint_push_t,
+                             link);
     }
-    if (nmdm_link_is_hopeless(dest->conn)) {
+    if (nmdm_h2_session_has_failed(dest->conn)) {
         finish_all(dest->dests, &dest->waiting, dest->failure);
     }
     disconnect(dest);
@@ -332,25 +342,25 @@ static void lose_link(nmdm_dest_t *dest)
 }
 
 /* All that a destination may want now. */
-static void serve(nmdm_dest_t *dest)
+static void serve(nmdm_apns_endpoint_t *dest)
 {
-    nmdm_dests_t *dests = dest->dests;
+    nmdm_apns_endpoints_t *dests = dest->dests;
 
     connect_if_due(dest);
     if (dest->conn) {
         fill_link(dest);
-        alarm_at(dests, nmdm_link_tick(dest->conn, dests->now));
+        alarm_at(dests, nmdm_h2_session_tick(dest->conn, dests->now));
     }
-    if (dest->conn && nmdm_link_trouble(dest->conn)) {
+    if (dest->conn && nmdm_h2_session_failure(dest->conn)) {
         lose_link(dest);
         connect_if_due(dest);   /* at once, or sets the alarm */
     }
 }
 
 /* A destination without a link is only kept for its pushes and its pause. */
-static void retire(nmdm_dest_t *dest)
+static void retire(nmdm_apns_endpoint_t *dest)
 {
-    nmdm_dests_t *dests = dest->dests;
+    nmdm_apns_endpoints_t *dests = dest->dests;
 
     if (has_work(dest)) {
         return;
@@ -372,46 +382,49 @@ static void retire(nmdm_dest_t *dest)
 
 /* ---- Rounds through all pushes ---- */
 
-static void expire(nmdm_dest_t *dest, push_ring_t *ring)
+static void expire(nmdm_apns_endpoint_t *dest, push_ring_t *ring)
 {
-    nmdm_dests_t *dests = dest->dests;
-    nmdm_dest_push_t *push, *next;
+    nmdm_apns_endpoints_t *dests = dest->dests;
+    nmdm_apns_endpoint_push_t *push, *next;
 
-    APR_RING_FOREACH_SAFE(push, next, ring, nmdm_dest_push_t, link) {
+    APR_RING_FOREACH_SAFE(push, next, ring, nmdm_apns_endpoint_push_t, link) {
         if (push->stream.x->deadline > dests->now) {
             alarm_at(dests, push->stream.x->deadline);
             continue;
         }
         APR_RING_REMOVE(push, link);
         if (ring == &dest->sent) {
-            nmdm_link_cancel(dest->conn, &push->stream);
+            nmdm_h2_session_cancel(dest->conn, &push->stream);
         }
         finish(dests, push, *dest->failure ? dest->failure
                                            : "no answer before the deadline");
     }
 }
 
-static void wake_rested(nmdm_dest_t *dest)
+static void wake_rested(nmdm_apns_endpoint_t *dest)
 {
-    nmdm_dest_push_t *push, *next;
+    nmdm_apns_endpoint_push_t *push, *next;
 
-    APR_RING_FOREACH_SAFE(push, next, &dest->resting, nmdm_dest_push_t, link) {
+    APR_RING_FOREACH_SAFE(push, next, &dest->resting,
+                          nmdm_apns_endpoint_push_t, link)
+    {
         if (push->rest_until > dest->dests->now) {
             alarm_at(dest->dests, push->rest_until);
             continue;
         }
         APR_RING_REMOVE(push, link);
-        APR_RING_INSERT_TAIL(&dest->waiting, push, nmdm_dest_push_t, link);
+        APR_RING_INSERT_TAIL(&dest->waiting, push, nmdm_apns_endpoint_push_t,
+                             link);
     }
 }
 
-static void make_round(nmdm_dests_t *dests)
+static void make_round(nmdm_apns_endpoints_t *dests)
 {
-    nmdm_dest_t *dest, *next;
+    nmdm_apns_endpoint_t *dest, *next;
 
     dests->round_at = dests->now;
     dests->alarm = NMDM_NEVER;
-    APR_RING_FOREACH_SAFE(dest, next, &dests->all, nmdm_dest_t, link) {
+    APR_RING_FOREACH_SAFE(dest, next, &dests->all, nmdm_apns_endpoint_t, link) {
         expire(dest, &dest->waiting);
         expire(dest, &dest->sent);
         expire(dest, &dest->resting);
@@ -422,36 +435,38 @@ static void make_round(nmdm_dests_t *dests)
 
 /* ---- Turns of the thread ---- */
 
-void nmdm_dests_admit(nmdm_dests_t *dests, nmdm_dest_push_t *push)
+void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *dests,
+                                 nmdm_apns_endpoint_push_t *push)
 {
     push->dest = find_dest(dests, &push->stream);
     if (!push->dest) {
         finish(dests, push, "the URL names no host");
         return;
     }
-    APR_RING_INSERT_TAIL(&push->dest->waiting, push, nmdm_dest_push_t, link);
+    APR_RING_INSERT_TAIL(&push->dest->waiting, push, nmdm_apns_endpoint_push_t,
+                         link);
     alarm_at(dests, push->stream.x->deadline);
 }
 
-void nmdm_dests_serve(nmdm_dests_t *dests)
+void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *dests)
 {
-    nmdm_dest_t *dest;
+    nmdm_apns_endpoint_t *dest;
 
     dests->now = nmdm_time_steady();
     if (dests->now >= dests->alarm) {
         make_round(dests);
     }
-    APR_RING_FOREACH(dest, &dests->all, nmdm_dest_t, link) {
+    APR_RING_FOREACH(dest, &dests->all, nmdm_apns_endpoint_t, link) {
         serve(dest);
     }
 }
 
-void nmdm_dests_wait(nmdm_dests_t *dests)
+void nmdm_apns_endpoints_wait(nmdm_apns_endpoints_t *dests)
 {
     const apr_pollfd_t *ready;
     apr_interval_time_t timeout = -1;
     apr_int32_t n = 0, i;
-    nmdm_dest_t *dest;
+    nmdm_apns_endpoint_t *dest;
 
     if (dests->alarm != NMDM_NEVER) {
         timeout = dests->alarm - dests->now;
@@ -465,16 +480,16 @@ void nmdm_dests_wait(nmdm_dests_t *dests)
     for (i = 0; i < n; i++) {
         dest = ready[i].client_data;
         if (dest->conn) {
-            nmdm_link_work(dest->conn, dests->now);
+            nmdm_h2_session_work(dest->conn, dests->now);
         }
     }
 }
 
-void nmdm_dests_end(nmdm_dests_t *dests)
+void nmdm_apns_endpoints_end(nmdm_apns_endpoints_t *dests)
 {
-    nmdm_dest_t *dest;
+    nmdm_apns_endpoint_t *dest;
 
-    APR_RING_FOREACH(dest, &dests->all, nmdm_dest_t, link) {
+    APR_RING_FOREACH(dest, &dests->all, nmdm_apns_endpoint_t, link) {
         if (dest->conn) {
             disconnect(dest);
         }
@@ -486,19 +501,20 @@ void nmdm_dests_end(nmdm_dests_t *dests)
 
 /* ---- Start ---- */
 
-nmdm_err_t *nmdm_dests_create(nmdm_dests_t **out, apr_pool_t *p,
-                              const nmdm_dests_conf_t *conf)
+nmdm_err_t *nmdm_apns_endpoints_create(nmdm_apns_endpoints_t **out,
+                                       apr_pool_t *p,
+                                       const nmdm_apns_endpoints_conf_t *conf)
 {
-    nmdm_dests_t *dests = apr_pcalloc(p, sizeof(*dests));
-    nmdm_link_conf_t link_conf = { conf->ca_pem, conf->proxy, conf->pollset,
-                                   stream_ended };
+    nmdm_apns_endpoints_t *dests = apr_pcalloc(p, sizeof(*dests));
+    nmdm_h2_session_conf_t link_conf = { conf->ca_pem, conf->proxy,
+                                         conf->pollset, stream_ended };
 
     dests->pool = p;
     dests->pollset = conf->pollset;
     dests->ended = conf->ended;
     dests->alarm = NMDM_NEVER;
-    APR_RING_INIT(&dests->all, nmdm_dest_t, link);
-    NMDM_TRY(nmdm_links_create(&dests->links, p, &link_conf));
+    APR_RING_INIT(&dests->all, nmdm_apns_endpoint_t, link);
+    NMDM_TRY(nmdm_h2_sessions_create(&dests->links, p, &link_conf));
     *out = dests;
     return NULL;
 }

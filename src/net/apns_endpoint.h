@@ -3,8 +3,8 @@
  * shown to it. The upper part of nmdm_apns, below its mailbox: all is for its
  * thread alone. */
 
-#ifndef NMDM_DEST_H
-#define NMDM_DEST_H
+#ifndef NMDM_APNS_ENDPOINT_H
+#define NMDM_APNS_ENDPOINT_H
 
 #include "net/h2_session.h"
 
@@ -12,52 +12,54 @@
 #include <apr_ring.h>
 
 /* So many connections at once, of all destinations. */
-#define NMDM_DEST_LINKS 64
+#define NMDM_APNS_ENDPOINT_LINKS 64
 
-typedef struct nmdm_dests_t nmdm_dests_t;
-typedef struct nmdm_dest_t nmdm_dest_t;
+typedef struct nmdm_apns_endpoints_t nmdm_apns_endpoints_t;
+typedef struct nmdm_apns_endpoint_t nmdm_apns_endpoint_t;
 
 /* A stream that is tried until it has an outcome or its deadline is over. */
-typedef struct nmdm_dest_push_t {
+typedef struct nmdm_apns_endpoint_push_t {
     nmdm_stream_t stream;       /* first: the link hands it back; is_whole:
                                  * the outcome is an answer */
-    char failure[NMDM_TROUBLE_MOST];    /* "" or of the last try */
+    char failure[NMDM_FAILURE_MOST];    /* "" or of the last try */
     void *owner;                /* the caller's */
 
     /* the destination's own */
-    APR_RING_ENTRY(nmdm_dest_push_t) link;
-    nmdm_dest_t *dest;
+    APR_RING_ENTRY(nmdm_apns_endpoint_push_t) link;
+    nmdm_apns_endpoint_t *dest;
     int tries;                  /* that the server answered or reset */
     apr_time_t rest_until;
-} nmdm_dest_push_t;
+} nmdm_apns_endpoint_push_t;
 
 /* Told once of each push that was admitted, when it has its outcome; the push
  * is not looked at again. */
-typedef void (*nmdm_dest_ended_fn)(nmdm_dest_push_t *push);
+typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_endpoint_push_t *push);
 
 typedef struct {
-    const char *ca_pem;         /* as nmdm_link_conf_t has them */
+    const char *ca_pem;         /* as nmdm_h2_session_conf_t has them */
     const char *proxy;
-    apr_pollset_t *pollset;     /* for NMDM_DEST_LINKS; its wake-up ends
-                                 * nmdm_dests_wait */
-    nmdm_dest_ended_fn ended;
-} nmdm_dests_conf_t;
+    apr_pollset_t *pollset; /* for NMDM_APNS_ENDPOINT_LINKS; its wake-up ends
+                                 * nmdm_apns_endpoints_wait */
+    nmdm_apns_endpoint_ended_fn ended;
+} nmdm_apns_endpoints_conf_t;
 
 /* In p, the thread's own pool, as are the destinations and their links. */
-nmdm_err_t *nmdm_dests_create(nmdm_dests_t **out, apr_pool_t *p,
-                              const nmdm_dests_conf_t *conf);
+nmdm_err_t *nmdm_apns_endpoints_create(nmdm_apns_endpoints_t **out,
+                                       apr_pool_t *p,
+                                       const nmdm_apns_endpoints_conf_t *conf);
 
 /* Takes a push with its stream filled in by the owner, and gives it to its
  * destination, which is made if need be. */
-void nmdm_dests_admit(nmdm_dests_t *dests, nmdm_dest_push_t *push);
+void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *dests,
+                                 nmdm_apns_endpoint_push_t *push);
 
 /* Does all that can be done now: connects, sends, repeats, gives up. */
-void nmdm_dests_serve(nmdm_dests_t *dests);
+void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *dests);
 
 /* Waits until there is something to do, and reads what came. */
-void nmdm_dests_wait(nmdm_dests_t *dests);
+void nmdm_apns_endpoints_wait(nmdm_apns_endpoints_t *dests);
 
 /* Closes all links; every push that has no outcome fails. */
-void nmdm_dests_end(nmdm_dests_t *dests);
+void nmdm_apns_endpoints_end(nmdm_apns_endpoints_t *dests);
 
-#endif /* NMDM_DEST_H */
+#endif /* NMDM_APNS_ENDPOINT_H */

@@ -19,15 +19,16 @@ typedef struct {
     apr_time_t open_until;      /* 0: closed */
 } circuit_t;
 
-struct nmdm_breaker_t {
+struct nmdm_circuit_breaker_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_pool_t *pool;
     apr_hash_t *circuits;       /* name -> circuit_t */
 };
 
-nmdm_err_t *nmdm_breaker_create(nmdm_breaker_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_circuit_breaker_create(nmdm_circuit_breaker_t **out,
+                                        apr_pool_t *p)
 {
-    nmdm_breaker_t *breaker = apr_pcalloc(p, sizeof(*breaker));
+    nmdm_circuit_breaker_t *breaker = apr_pcalloc(p, sizeof(*breaker));
     apr_status_t rv = apr_thread_mutex_create(&breaker->lock,
                                               APR_THREAD_MUTEX_DEFAULT, p);
 
@@ -43,7 +44,7 @@ nmdm_err_t *nmdm_breaker_create(nmdm_breaker_t **out, apr_pool_t *p)
     return NULL;
 }
 
-static circuit_t *find(nmdm_breaker_t *breaker, const char *name)
+static circuit_t *find(nmdm_circuit_breaker_t *breaker, const char *name)
 {
     circuit_t *circuit = apr_hash_get(breaker->circuits, name,
                                       APR_HASH_KEY_STRING);
@@ -56,8 +57,8 @@ static circuit_t *find(nmdm_breaker_t *breaker, const char *name)
     return circuit;
 }
 
-int nmdm_breaker_is_open(nmdm_breaker_t *breaker, const char *name,
-                         apr_time_t now)
+int nmdm_circuit_breaker_is_open(nmdm_circuit_breaker_t *breaker,
+                                 const char *name, apr_time_t now)
 {
     circuit_t *circuit;
     int is_open;
@@ -73,8 +74,9 @@ int nmdm_breaker_is_open(nmdm_breaker_t *breaker, const char *name,
     return is_open;
 }
 
-void nmdm_breaker_note(nmdm_breaker_t *breaker, const char *name,
-                       int has_answered, apr_time_t now)
+void nmdm_circuit_breaker_note(nmdm_circuit_breaker_t *breaker,
+                               const char *name, int has_answered,
+                               apr_time_t now)
 {
     circuit_t *circuit;
 

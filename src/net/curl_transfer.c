@@ -20,7 +20,7 @@
 
 enum { MAX_HEADER_BYTES = 65536, FIRST_ROOM = 4096 };
 
-struct nmdm_transfers_t {
+struct nmdm_curl_transfers_t {
     CURLM *multi;
     long http_version;
     const char *ca_pem;
@@ -29,7 +29,7 @@ struct nmdm_transfers_t {
 
 /* ---- Replies ---- */
 
-static size_t refuse(nmdm_transfer_t *t, const char *why)
+static size_t refuse(nmdm_curl_transfer_t *t, const char *why)
 {
     t->refusal = why;
     return 0;
@@ -37,7 +37,7 @@ static size_t refuse(nmdm_transfer_t *t, const char *why)
 
 /* The announced length is room for all at once, if the server announces it
  * and we would take it. */
-static void make_room(nmdm_transfer_t *t, apr_size_t more)
+static void make_room(nmdm_curl_transfer_t *t, apr_size_t more)
 {
     apr_size_t room = t->room ? t->room * 2 : FIRST_ROOM;
     curl_off_t announced = -1;
@@ -62,7 +62,7 @@ static void make_room(nmdm_transfer_t *t, apr_size_t more)
 
 static size_t take_body(char *data, size_t size, size_t n, void *baton)
 {
-    nmdm_transfer_t *t = baton;
+    nmdm_curl_transfer_t *t = baton;
     apr_size_t len = size * n;
 
     if (len > t->all->max_reply - t->len) {
@@ -100,7 +100,7 @@ static const char *trim(apr_pool_t *p, const char *text, const char *end)
 
 static size_t take_header(char *line, size_t size, size_t n, void *baton)
 {
-    nmdm_transfer_t *t = baton;
+    nmdm_curl_transfer_t *t = baton;
     apr_size_t len = size * n;
     const char *colon = memchr(line, ':', len);
 
@@ -156,7 +156,7 @@ static int add_header(void *baton, const char *name, const char *value)
 
 /* libcurl on its own would call any body a form, and wait for a "100 Continue"
  * that many servers never send. */
-static const char *set_headers(nmdm_transfer_t *t)
+static const char *set_headers(nmdm_curl_transfer_t *t)
 {
     const apr_table_t *headers = t->x->headers;
     header_list_t list = { t->pool, NULL };
@@ -239,7 +239,7 @@ static void set_ways(CURL *easy, long http_version)
 #endif
 }
 
-static void set_replies(nmdm_transfer_t *t)
+static void set_replies(nmdm_curl_transfer_t *t)
 {
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
@@ -251,7 +251,8 @@ static void set_replies(nmdm_transfer_t *t)
 
 /* ---- One transfer ---- */
 
-const char *nmdm_transfer_begin(nmdm_transfers_t *all, nmdm_transfer_t *t)
+const char *nmdm_curl_transfer_begin(nmdm_curl_transfers_t *all,
+                                     nmdm_curl_transfer_t *t)
 {
     const char *failure;
 
@@ -276,14 +277,14 @@ const char *nmdm_transfer_begin(nmdm_transfers_t *all, nmdm_transfer_t *t)
     return failure;
 }
 
-static void end(nmdm_transfer_t *t)
+static void end(nmdm_curl_transfer_t *t)
 {
     curl_multi_remove_handle(t->all->multi, t->easy);
     curl_easy_cleanup(t->easy);
     t->easy = NULL;
 }
 
-const char *nmdm_transfer_break_off(nmdm_transfer_t *t)
+const char *nmdm_curl_transfer_break_off(nmdm_curl_transfer_t *t)
 {
     curl_off_t connected = 0;
 
@@ -303,10 +304,11 @@ static long best_http_version(void)
         ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
 }
 
-nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_pem,
-                                      apr_size_t max_reply)
+nmdm_curl_transfers_t *nmdm_curl_transfers_open(apr_pool_t *p,
+                                                const char *ca_pem,
+                                                apr_size_t max_reply)
 {
-    nmdm_transfers_t *all = apr_palloc(p, sizeof(*all));
+    nmdm_curl_transfers_t *all = apr_palloc(p, sizeof(*all));
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return NULL;
@@ -320,24 +322,24 @@ nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_pem,
         return NULL;
     }
     curl_multi_setopt(all->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)NMDM_TRANSFERS_PER_HOST);
+                      (long)NMDM_CURL_TRANSFERS_PER_HOST);
     return all;
 }
 
-void nmdm_transfers_close(nmdm_transfers_t *all)
+void nmdm_curl_transfers_close(nmdm_curl_transfers_t *all)
 {
     curl_multi_cleanup(all->multi);
     curl_global_cleanup();
 }
 
-void nmdm_transfers_work(nmdm_transfers_t *all)
+void nmdm_curl_transfers_work(nmdm_curl_transfers_t *all)
 {
     int running;
 
     curl_multi_perform(all->multi, &running);
 }
 
-static const char *failure_of(const nmdm_transfer_t *t, CURLcode code)
+static const char *failure_of(const nmdm_curl_transfer_t *t, CURLcode code)
 {
     if (code == CURLE_OK) {
         return NULL;
@@ -349,10 +351,10 @@ static const char *failure_of(const nmdm_transfer_t *t, CURLcode code)
                      : curl_easy_strerror(code);
 }
 
-nmdm_transfer_t *nmdm_transfers_ended(nmdm_transfers_t *all,
-                                      const char **failure)
+nmdm_curl_transfer_t *nmdm_curl_transfers_ended(nmdm_curl_transfers_t *all,
+                                                const char **failure)
 {
-    nmdm_transfer_t *t;
+    nmdm_curl_transfer_t *t;
     CURLMsg *msg;
     long status = 0;
     char *private;
@@ -366,7 +368,7 @@ nmdm_transfer_t *nmdm_transfers_ended(nmdm_transfers_t *all,
     } while (msg->msg != CURLMSG_DONE);
     curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
     curl_easy_getinfo(msg->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-    t = (nmdm_transfer_t *)(void *)private;
+    t = (nmdm_curl_transfer_t *)(void *)private;
     *failure = failure_of(t, msg->data.result);
     t->x->status = (int)status;
     t->x->reply.data = t->data ? t->data : "";
@@ -375,12 +377,12 @@ nmdm_transfer_t *nmdm_transfers_ended(nmdm_transfers_t *all,
     return t;
 }
 
-void nmdm_transfers_wait(nmdm_transfers_t *all, int ms)
+void nmdm_curl_transfers_wait(nmdm_curl_transfers_t *all, int ms)
 {
     curl_multi_poll(all->multi, NULL, 0, ms, NULL);
 }
 
-void nmdm_transfers_wake(nmdm_transfers_t *all)
+void nmdm_curl_transfers_wake(nmdm_curl_transfers_t *all)
 {
     curl_multi_wakeup(all->multi);
 }

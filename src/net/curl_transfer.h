@@ -2,17 +2,17 @@
 /* curl_transfer.h -- HTTP transfers by libcurl, for the thread of nmdm_client:
  * how one request is sent and its reply is read. */
 
-#ifndef NMDM_TRANSFER_H
-#define NMDM_TRANSFER_H
+#ifndef NMDM_CURL_TRANSFER_H
+#define NMDM_CURL_TRANSFER_H
 
 #include "net/exchange.h"
 
 /* All that one thread carries: the connections and what they have in common.
- * Only nmdm_transfers_wake may be called by another thread. */
-typedef struct nmdm_transfers_t nmdm_transfers_t;
+ * Only nmdm_curl_transfers_wake may be called by another thread. */
+typedef struct nmdm_curl_transfers_t nmdm_curl_transfers_t;
 
 /* Connections to one host at the same time. */
-#define NMDM_TRANSFERS_PER_HOST 8
+#define NMDM_CURL_TRANSFERS_PER_HOST 8
 
 /* One exchange on its way. The owner sets the first group to what it wants
  * and all else to zero, and keeps it in place until the transfer has ended. */
@@ -21,42 +21,44 @@ typedef struct {
     apr_pool_t *pool;           /* of the reply, used by the thread */
     void *owner;                /* handed through */
 
-    nmdm_transfers_t *all;
+    nmdm_curl_transfers_t *all;
     void *easy;
     char *data;
     apr_size_t len, room, header_bytes;
     const char *refusal;        /* why we would not read on */
     char error[256];
-} nmdm_transfer_t;
+} nmdm_curl_transfer_t;
 
 /* In p, whose end does not end it. ca_pem (NULL: the system's) and max_reply
- * are those of nmdm_client_conf_t. NULL when libcurl does not start; to be
+ * are those of nmdm_http_client_conf_t. NULL when libcurl does not start; to be
  * called after the fork. */
-nmdm_transfers_t *nmdm_transfers_open(apr_pool_t *p, const char *ca_pem,
-                                      apr_size_t max_reply);
-void nmdm_transfers_close(nmdm_transfers_t *all);
+nmdm_curl_transfers_t *nmdm_curl_transfers_open(apr_pool_t *p,
+                                                const char *ca_pem,
+                                                apr_size_t max_reply);
+void nmdm_curl_transfers_close(nmdm_curl_transfers_t *all);
 
 /* Begins t, which gives up when there is no connection after ten seconds;
  * nothing else in it watches the time. A connection that was used before may
  * turn out to be closed; libcurl then sends the request again on another.
  * Returns why t could not begin, or NULL. */
-const char *nmdm_transfer_begin(nmdm_transfers_t *all, nmdm_transfer_t *t);
+const char *nmdm_curl_transfer_begin(nmdm_curl_transfers_t *all,
+                                     nmdm_curl_transfer_t *t);
 
 /* Breaks off a transfer that has begun. Returns how far it had come: one
  * line for the log, if time was the reason. */
-const char *nmdm_transfer_break_off(nmdm_transfer_t *t);
+const char *nmdm_curl_transfer_break_off(nmdm_curl_transfer_t *t);
 
 /* Moves all transfers on as far as they can go now. */
-void nmdm_transfers_work(nmdm_transfers_t *all);
+void nmdm_curl_transfers_work(nmdm_curl_transfers_t *all);
 
 /* A transfer that has come to its end, or NULL when there is no further one.
  * Its exchange has status, headers and reply, or else *failure says why not;
  * that text is of the transfer's pool. */
-nmdm_transfer_t *nmdm_transfers_ended(nmdm_transfers_t *all,
-                                      const char **failure);
+nmdm_curl_transfer_t *nmdm_curl_transfers_ended(nmdm_curl_transfers_t *all,
+                                                const char **failure);
 
 /* Waits until there is work, somebody wakes us or the time is over. */
-void nmdm_transfers_wait(nmdm_transfers_t *all, int ms);
-void nmdm_transfers_wake(nmdm_transfers_t *all);
+void nmdm_curl_transfers_wait(nmdm_curl_transfers_t *all, int ms);
+void nmdm_curl_transfers_wake(nmdm_curl_transfers_t *all);
 
-#endif /* NMDM_TRANSFER_H */
+#endif /* NMDM_CURL_TRANSFER_H */

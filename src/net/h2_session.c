@@ -24,18 +24,18 @@
 #define MAX_REPLY 4096
 #define READS_A_TURN 16         /* then the other links have their turn */
 
-struct nmdm_links_t {
-    nmdm_wires_t *wires;
+struct nmdm_h2_sessions_t {
+    nmdm_tls_conns_t *wires;
     nmdm_stream_ended_fn ended;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    char in[NMDM_WIRE_RECORD];  /* what one read brings */
+    char in[NMDM_TLS_CONN_RECORD];  /* what one read brings */
 };
 
-struct nmdm_link_t {
-    nmdm_links_t *links;
+struct nmdm_h2_session_t {
+    nmdm_h2_sessions_t *links;
     apr_pool_t *pool;
-    nmdm_wire_t *wire;
+    nmdm_tls_conn_t *wire;
     const nmdm_server_t *server;
     nghttp2_session *session;   /* NULL until the wire is usable */
     int active;                 /* streams */
@@ -44,10 +44,10 @@ struct nmdm_link_t {
     int is_asked;               /* whether it is there */
     int is_leaving;
     apr_time_t leave_until;
-    char goaway[NMDM_TROUBLE_MOST];
+    char goaway[NMDM_FAILURE_MOST];
 
     /* Frames are gathered here, so that many go out in one record. */
-    char out[NMDM_WIRE_RECORD];
+    char out[NMDM_TLS_CONN_RECORD];
     apr_size_t out_len;
     int is_held;                /* must `out` be written again as it is? */
     const uint8_t *frame;       /* nghttp2's, not all of it in out yet */
@@ -60,9 +60,9 @@ const char *const NMDM_KEPT_NAMES[NMDM_KEPT_COUNT] = {
 
 /* ---- Frames in and out ---- */
 
-static int http2_failed(nmdm_link_t *link, int code)
+static int http2_failed(nmdm_h2_session_t *link, int code)
 {
-    return nmdm_wire_fail(link->wire, "HTTP/2: %s", nghttp2_strerror(code));
+    return nmdm_tls_conn_fail(link->wire, "HTTP/2: %s", nghttp2_strerror(code));
 }
 
 static apr_status_t free_session(void *session)
@@ -71,7 +71,7 @@ static apr_status_t free_session(void *session)
     return APR_SUCCESS;
 }
 
-static int begin_session(nmdm_link_t *link, apr_time_t now)
+static int begin_session(nmdm_h2_session_t *link, apr_time_t now)
 {
     nghttp2_settings_entry settings[] = {
         { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
@@ -91,7 +91,7 @@ static int begin_session(nmdm_link_t *link, apr_time_t now)
     return rv == 0 || http2_failed(link, rv);
 }
 
-static void receive(nmdm_link_t *link, apr_time_t now)
+static void receive(nmdm_h2_session_t *link, apr_time_t now)
 {
     char *in = link->links->in;
     apr_size_t len;
@@ -99,7 +99,7 @@ static void receive(nmdm_link_t *link, apr_time_t now)
     int turn;
 
     for (turn = 0; turn < READS_A_TURN; turn++) {
-        len = nmdm_wire_read(link->wire, in);
+        len = nmdm_tls_conn_read(link->wire, in);
         if (!len) {
             return;
         }
@@ -115,7 +115,7 @@ static void receive(nmdm_link_t *link, apr_time_t now)
 }
 
 /* Moves frames into `out` until it is full or there are no more. */
-static void gather(nmdm_link_t *link)
+static void gather(nmdm_h2_session_t *link)
 {
     apr_size_t len;
     ssize_t got;
@@ -141,29 +141,29 @@ static void gather(nmdm_link_t *link)
 }
 
 /* Whether the server has said all it had to, after its GOAWAY or ours. */
-static void check_end(nmdm_link_t *link)
+static void check_end(nmdm_h2_session_t *link)
 {
     if (link->is_leaving && !link->active) {
-        nmdm_wire_fail(link->wire, "%s", link->goaway);
+        nmdm_tls_conn_fail(link->wire, "%s", link->goaway);
     }
     else if (!nghttp2_session_want_read(link->session)
              && !nghttp2_session_want_write(link->session)) {
-        nmdm_wire_fail(link->wire, "HTTP/2: session with %s ended",
-                       link->server->name);
+        nmdm_tls_conn_fail(link->wire, "HTTP/2: session with %s ended",
+                           link->server->name);
     }
 }
 
-void nmdm_link_flush(nmdm_link_t *link)
+void nmdm_h2_session_flush(nmdm_h2_session_t *link)
 {
     if (!link->session) {
         return;
     }
-    while (!nmdm_wire_trouble(link->wire)) {
+    while (!nmdm_tls_conn_failure(link->wire)) {
         if (!link->is_held) {
             gather(link);
         }
-        link->is_held = !nmdm_wire_write(link->wire, link->out,
-                                         link->out_len);
+        link->is_held = !nmdm_tls_conn_write(link->wire, link->out,
+                                             link->out_len);
         if (link->is_held) {
             return;
         }
@@ -276,7 +276,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
 }
 
 /* Debug data are the server's: only what prints goes into a text. */
-static void note_goaway(nmdm_link_t *link, const nghttp2_goaway *frame,
+static void note_goaway(nmdm_h2_session_t *link, const nghttp2_goaway *frame,
                         apr_time_t now)
 {
     apr_size_t len = frame->opaque_data_len, i;
@@ -300,7 +300,7 @@ static void note_goaway(nmdm_link_t *link, const nghttp2_goaway *frame,
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
                     void *data)
 {
-    nmdm_link_t *link = data;
+    nmdm_h2_session_t *link = data;
     nmdm_stream_t *stream;
 
     switch (frame->hd.type) {
@@ -329,7 +329,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 static int on_stream_close(nghttp2_session *session, int32_t id,
                            uint32_t code, void *data)
 {
-    nmdm_link_t *link = data;
+    nmdm_h2_session_t *link = data;
     nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
                                                                  id);
     char why[60];
@@ -356,11 +356,11 @@ static int on_stream_close(nghttp2_session *session, int32_t id,
 /* ---- Streams: what the owner calls ---- */
 
 /* Settings may say 0, or less than there are. */
-int nmdm_link_room(const nmdm_link_t *link)
+int nmdm_h2_session_room(const nmdm_h2_session_t *link)
 {
     apr_uint32_t most;
 
-    if (!link->is_ready || link->is_leaving || nmdm_wire_trouble(link->wire)
+    if (!link->is_ready || link->is_leaving || nmdm_tls_conn_failure(link->wire)
         || !nghttp2_session_check_request_allowed(link->session)) {
         return 0;
     }
@@ -407,7 +407,8 @@ static size_t fields_of(nghttp2_nv *nv, const nmdm_stream_t *stream)
     return n;
 }
 
-void nmdm_link_add(nmdm_link_t *link, nmdm_stream_t *stream, apr_time_t now)
+void nmdm_h2_session_add(nmdm_h2_session_t *link, nmdm_stream_t *stream,
+                         apr_time_t now)
 {
     nghttp2_data_provider body = { .read_callback = read_body };
     nghttp2_nv nv[MAX_HEADERS];
@@ -428,9 +429,9 @@ void nmdm_link_add(nmdm_link_t *link, nmdm_stream_t *stream, apr_time_t now)
     link->active++;
 }
 
-void nmdm_link_cancel(nmdm_link_t *link, nmdm_stream_t *stream)
+void nmdm_h2_session_cancel(nmdm_h2_session_t *link, nmdm_stream_t *stream)
 {
-    if (stream->id && !nmdm_wire_trouble(link->wire)) {
+    if (stream->id && !nmdm_tls_conn_failure(link->wire)) {
         nghttp2_session_set_stream_user_data(link->session, stream->id,
                                              NULL);
         nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE,
@@ -442,11 +443,12 @@ void nmdm_link_cancel(nmdm_link_t *link, nmdm_stream_t *stream)
 
 /* ---- The course of a link ---- */
 
-nmdm_link_t *nmdm_link_open(nmdm_links_t *links, apr_pool_t *p,
-                            const nmdm_server_t *server, void *owner,
-                            apr_time_t now)
+nmdm_h2_session_t *nmdm_h2_session_open(nmdm_h2_sessions_t *links,
+                                        apr_pool_t *p,
+                                        const nmdm_server_t *server,
+                                        void *owner, apr_time_t now)
 {
-    nmdm_link_t *link;
+    nmdm_h2_session_t *link;
     apr_pool_t *pool;
 
     apr_pool_create(&pool, p);
@@ -454,42 +456,42 @@ nmdm_link_t *nmdm_link_open(nmdm_links_t *links, apr_pool_t *p,
     link->links = links;
     link->pool = pool;
     link->server = server;
-    link->wire = nmdm_wire_open(links->wires, pool, server, owner,
-                                now + CONNECT_WITHIN, now);
+    link->wire = nmdm_tls_conn_open(links->wires, pool, server, owner,
+                                    now + CONNECT_WITHIN, now);
     return link;
 }
 
-void nmdm_link_close(nmdm_link_t *link)
+void nmdm_h2_session_close(nmdm_h2_session_t *link)
 {
-    if (link->session && !nmdm_wire_trouble(link->wire)) {
+    if (link->session && !nmdm_tls_conn_failure(link->wire)) {
         nghttp2_session_terminate_session(link->session, NGHTTP2_NO_ERROR);
-        nmdm_link_flush(link);
+        nmdm_h2_session_flush(link);
     }
-    nmdm_wire_close(link->wire);
+    nmdm_tls_conn_close(link->wire);
     apr_pool_destroy(link->pool);
 }
 
-void nmdm_link_work(nmdm_link_t *link, apr_time_t now)
+void nmdm_h2_session_work(nmdm_h2_session_t *link, apr_time_t now)
 {
-    if (!link->session && (!nmdm_wire_connect(link->wire, now)
+    if (!link->session && (!nmdm_tls_conn_connect(link->wire, now)
                            || !begin_session(link, now))) {
         return;
     }
     receive(link, now);
-    nmdm_link_flush(link);
+    nmdm_h2_session_flush(link);
 }
 
-apr_time_t nmdm_link_tick(nmdm_link_t *link, apr_time_t now)
+apr_time_t nmdm_h2_session_tick(nmdm_h2_session_t *link, apr_time_t now)
 {
-    if (nmdm_wire_trouble(link->wire)) {
+    if (nmdm_tls_conn_failure(link->wire)) {
         return NMDM_NEVER;
     }
     if (!link->is_ready) {
-        return nmdm_wire_tick(link->wire, now);
+        return nmdm_tls_conn_tick(link->wire, now);
     }
     if (link->is_leaving) {
         if (now >= link->leave_until) {
-            nmdm_wire_fail(link->wire, "%s", link->goaway);
+            nmdm_tls_conn_fail(link->wire, "%s", link->goaway);
         }
         return link->leave_until;
     }
@@ -497,7 +499,8 @@ apr_time_t nmdm_link_tick(nmdm_link_t *link, apr_time_t now)
         return NMDM_NEVER;
     }
     if (now >= link->heard + 2 * SILENCE) {
-        nmdm_wire_fail(link->wire, "%s has fallen silent", link->server->name);
+        nmdm_tls_conn_fail(link->wire, "%s has fallen silent",
+                           link->server->name);
         return NMDM_NEVER;
     }
     if (now < link->heard + SILENCE) {
@@ -506,27 +509,27 @@ apr_time_t nmdm_link_tick(nmdm_link_t *link, apr_time_t now)
     if (!link->is_asked) {
         link->is_asked = 1;
         nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL);
-        nmdm_link_flush(link);
+        nmdm_h2_session_flush(link);
     }
     return link->heard + 2 * SILENCE;
 }
 
-const char *nmdm_link_trouble(const nmdm_link_t *link)
+const char *nmdm_h2_session_failure(const nmdm_h2_session_t *link)
 {
-    return nmdm_wire_trouble(link->wire);
+    return nmdm_tls_conn_failure(link->wire);
 }
 
-int nmdm_link_is_hopeless(const nmdm_link_t *link)
+int nmdm_h2_session_has_failed(const nmdm_h2_session_t *link)
 {
-    return nmdm_wire_is_hopeless(link->wire);
+    return nmdm_tls_conn_has_failed(link->wire);
 }
 
-int nmdm_link_is_ready(const nmdm_link_t *link)
+int nmdm_h2_session_is_ready(const nmdm_h2_session_t *link)
 {
     return link->is_ready;
 }
 
-int nmdm_link_has_answered(const nmdm_link_t *link)
+int nmdm_h2_session_has_answered(const nmdm_h2_session_t *link)
 {
     return link->has_answered;
 }
@@ -535,14 +538,14 @@ int nmdm_link_has_answered(const nmdm_link_t *link)
 
 static apr_status_t free_shared(void *data)
 {
-    nmdm_links_t *links = data;
+    nmdm_h2_sessions_t *links = data;
 
     nghttp2_option_del(links->option);
     nghttp2_session_callbacks_del(links->callbacks);
     return APR_SUCCESS;
 }
 
-static nmdm_err_t *make_http2(nmdm_links_t *links, apr_pool_t *p)
+static nmdm_err_t *make_http2(nmdm_h2_sessions_t *links, apr_pool_t *p)
 {
     nghttp2_session_callbacks *callbacks;
 
@@ -565,15 +568,15 @@ static nmdm_err_t *make_http2(nmdm_links_t *links, apr_pool_t *p)
     return NULL;
 }
 
-nmdm_err_t *nmdm_links_create(nmdm_links_t **out, apr_pool_t *p,
-                              const nmdm_link_conf_t *conf)
+nmdm_err_t *nmdm_h2_sessions_create(nmdm_h2_sessions_t **out, apr_pool_t *p,
+                                    const nmdm_h2_session_conf_t *conf)
 {
-    nmdm_links_t *links = apr_pcalloc(p, sizeof(*links));
+    nmdm_h2_sessions_t *links = apr_pcalloc(p, sizeof(*links));
 
     links->ended = conf->ended;
     apr_pool_cleanup_register(p, links, free_shared, apr_pool_cleanup_null);
-    NMDM_TRY(nmdm_wires_create(&links->wires, p, conf->ca_pem, conf->proxy,
-                               conf->pollset));
+    NMDM_TRY(nmdm_tls_conns_create(&links->wires, p, conf->ca_pem, conf->proxy,
+                                   conf->pollset));
     NMDM_TRY(make_http2(links, p));
     *out = links;
     return NULL;

@@ -5,14 +5,14 @@
  * A link belongs to one thread and waits for nothing but the lookup of a
  * name. Once it has trouble it is of no use: close it, open another. */
 
-#ifndef NMDM_LINK_H
-#define NMDM_LINK_H
+#ifndef NMDM_H2_SESSION_H
+#define NMDM_H2_SESSION_H
 
 #include "net/exchange.h"
 #include "net/tls_conn.h"
 
-typedef struct nmdm_link_t nmdm_link_t;
-typedef struct nmdm_links_t nmdm_links_t;
+typedef struct nmdm_h2_session_t nmdm_h2_session_t;
+typedef struct nmdm_h2_sessions_t nmdm_h2_sessions_t;
 
 /* Reply headers that are kept, in this order; longer values are dropped. */
 enum { NMDM_KEPT_ID, NMDM_KEPT_UNIQUE_ID, NMDM_KEPT_RETRY_AFTER,
@@ -55,41 +55,43 @@ typedef struct {
     const char *proxy;          /* http://[user:password@]host:port or NULL */
     apr_pollset_t *pollset;     /* where links register themselves */
     nmdm_stream_ended_fn ended;
-} nmdm_link_conf_t;
+} nmdm_h2_session_conf_t;
 
 /* What all links share: trust, proxy, callbacks. */
-nmdm_err_t *nmdm_links_create(nmdm_links_t **out, apr_pool_t *p,
-                              const nmdm_link_conf_t *conf);
+nmdm_err_t *nmdm_h2_sessions_create(nmdm_h2_sessions_t **out, apr_pool_t *p,
+                                    const nmdm_h2_session_conf_t *conf);
 
 /* Begins to connect. owner comes back as the pollset's client_data; server
  * must outlive the link, whose memory is a pool below p. */
-nmdm_link_t *nmdm_link_open(nmdm_links_t *links, apr_pool_t *p,
-                            const nmdm_server_t *server, void *owner,
-                            apr_time_t now);
+nmdm_h2_session_t *nmdm_h2_session_open(nmdm_h2_sessions_t *links,
+                                        apr_pool_t *p,
+                                        const nmdm_server_t *server,
+                                        void *owner, apr_time_t now);
 
 /* Its streams are forgotten without a word. */
-void nmdm_link_close(nmdm_link_t *link);
+void nmdm_h2_session_close(nmdm_h2_session_t *link);
 
 /* To be called when the pollset says so: goes on with what can be done. */
-void nmdm_link_work(nmdm_link_t *link, apr_time_t now);
+void nmdm_h2_session_work(nmdm_h2_session_t *link, apr_time_t now);
 
 /* To be called from time to time: time-outs. Returns when to call again. */
-apr_time_t nmdm_link_tick(nmdm_link_t *link, apr_time_t now);
+apr_time_t nmdm_h2_session_tick(nmdm_h2_session_t *link, apr_time_t now);
 
 /* How many streams may be added now. */
-int nmdm_link_room(const nmdm_link_t *link);
-void nmdm_link_add(nmdm_link_t *link, nmdm_stream_t *stream, apr_time_t now);
+int nmdm_h2_session_room(const nmdm_h2_session_t *link);
+void nmdm_h2_session_add(nmdm_h2_session_t *link, nmdm_stream_t *stream,
+                         apr_time_t now);
 /* Sends what was added. */
-void nmdm_link_flush(nmdm_link_t *link);
+void nmdm_h2_session_flush(nmdm_h2_session_t *link);
 /* Resets a stream that was added, as nobody waits for it any longer. */
-void nmdm_link_cancel(nmdm_link_t *link, nmdm_stream_t *stream);
+void nmdm_h2_session_cancel(nmdm_h2_session_t *link, nmdm_stream_t *stream);
 
 /* What went wrong, one line; NULL while the link is of use. */
-const char *nmdm_link_trouble(const nmdm_link_t *link);
+const char *nmdm_h2_session_failure(const nmdm_h2_session_t *link);
 /* Would every other link to this server fail in the same way? */
-int nmdm_link_is_hopeless(const nmdm_link_t *link);
+int nmdm_h2_session_has_failed(const nmdm_h2_session_t *link);
 /* Has the server been heard (its SETTINGS), has it answered a request? */
-int nmdm_link_is_ready(const nmdm_link_t *link);
-int nmdm_link_has_answered(const nmdm_link_t *link);
+int nmdm_h2_session_is_ready(const nmdm_h2_session_t *link);
+int nmdm_h2_session_has_answered(const nmdm_h2_session_t *link);
 
-#endif /* NMDM_LINK_H */
+#endif /* NMDM_H2_SESSION_H */

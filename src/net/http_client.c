@@ -25,7 +25,7 @@ enum {
     MAX_POSTED = 50,            /* posted exchanges in flight */
     /* A webhook receiver that hangs must not take the connections that
      * declarative management wants, often to the same host. */
-    MAX_POSTED_PER_HOST = NMDM_TRANSFERS_PER_HOST - 2,
+    MAX_POSTED_PER_HOST = NMDM_CURL_TRANSFERS_PER_HOST - 2,
     IDLE_MS = 60000
 };
 
@@ -38,7 +38,7 @@ typedef struct job_t job_t;
 typedef struct jobs_t jobs_t;
 APR_RING_HEAD(jobs_t, job_t);
 
-/* Whoever waits in nmdm_client_run. */
+/* Whoever waits in nmdm_http_client_run. */
 typedef struct {
     apr_thread_cond_t *done;
     int left;                   /* jobs without an outcome */
@@ -53,8 +53,8 @@ typedef struct {
 
 struct job_t {
     APR_RING_ENTRY(job_t) link; /* inbox, ready or in flight */
-    nmdm_client_t *client;
-    nmdm_transfer_t transfer;   /* its pool: all of a posted job's */
+    nmdm_http_client_t *client;
+    nmdm_curl_transfer_t transfer;   /* its pool: all of a posted job's */
     apr_interval_time_t patience;
     apr_time_t until;           /* on the steady clock */
     caller_t *caller;           /* NULL: posted */
@@ -65,9 +65,9 @@ struct job_t {
     job_t *behind, *last;
 };
 
-struct nmdm_client_t {
-    nmdm_client_conf_t conf;
-    nmdm_transfers_t *transfers;
+struct nmdm_http_client_t {
+    nmdm_http_client_conf_t conf;
+    nmdm_curl_transfers_t *transfers;
     apr_thread_t *thread;
 
     apr_thread_mutex_t *lock;   /* guards these, and each caller_t */
@@ -128,7 +128,7 @@ static void fail(nmdm_exchange_t *x, apr_pool_t *p, const char *failure)
  * failure says why not. */
 static void settle(job_t *job, const char *failure)
 {
-    nmdm_client_conf_t *conf = &job->client->conf;
+    nmdm_http_client_conf_t *conf = &job->client->conf;
     nmdm_exchange_t *x = job->transfer.x;
 
     x->failure = NULL;
@@ -155,25 +155,26 @@ static void leave_flight(job_t *job)
     }
 }
 
-static void take_outcomes(nmdm_client_t *client)
+static void take_outcomes(nmdm_http_client_t *client)
 {
-    nmdm_transfer_t *transfer;
+    nmdm_curl_transfer_t *transfer;
     const char *failure;
 
-    while ((transfer = nmdm_transfers_ended(client->transfers, &failure))) {
+    while (
+        (transfer = nmdm_curl_transfers_ended(client->transfers, &failure))) {
         leave_flight(transfer->owner);
         settle(transfer->owner, failure);
     }
 }
 
-static void end_late_ones(nmdm_client_t *client, apr_time_t now)
+static void end_late_ones(nmdm_http_client_t *client, apr_time_t now)
 {
     job_t *job, *next;
 
     APR_RING_FOREACH_SAFE(job, next, &client->in_flight, job_t, link) {
         if (job->until <= now) {
             leave_flight(job);
-            settle(job, nmdm_transfer_break_off(&job->transfer));
+            settle(job, nmdm_curl_transfer_break_off(&job->transfer));
         }
     }
 }
@@ -183,7 +184,7 @@ static void end_late_ones(nmdm_client_t *client, apr_time_t now)
 /* Sends a job that is in no ring. */
 static void launch(job_t *job, apr_time_t now)
 {
-    nmdm_client_t *client = job->client;
+    nmdm_http_client_t *client = job->client;
     const char *failure;
 
     if (!job->caller) {
@@ -195,7 +196,7 @@ static void launch(job_t *job, apr_time_t now)
         settle(job, "not sent in time");
         return;
     }
-    failure = nmdm_transfer_begin(client->transfers, &job->transfer);
+    failure = nmdm_curl_transfer_begin(client->transfers, &job->transfer);
     if (failure) {
         settle(job, failure);
         return;
@@ -211,7 +212,7 @@ static void launch(job_t *job, apr_time_t now)
 static job_t *take_ready(host_t *host)
 {
     job_t *job = APR_RING_FIRST(&host->ready);
-    nmdm_client_t *client = job->client;
+    nmdm_http_client_t *client = job->client;
 
     APR_RING_REMOVE(job, link);
     apr_thread_mutex_lock(client->lock);
@@ -221,7 +222,7 @@ static job_t *take_ready(host_t *host)
     return job;
 }
 
-static int launch_from(host_t *host, nmdm_client_t *client, apr_time_t now)
+static int launch_from(host_t *host, nmdm_http_client_t *client, apr_time_t now)
 {
     int n = 0;
 
@@ -236,7 +237,7 @@ static int launch_from(host_t *host, nmdm_client_t *client, apr_time_t now)
 
 /* Again as long as there are any: one that fails at once gives the turn to
  * the next of its order, which may be for a host that was looked at. */
-static void launch_posted(nmdm_client_t *client, apr_time_t now)
+static void launch_posted(nmdm_http_client_t *client, apr_time_t now)
 {
     apr_hash_index_t *hi;
     int n;
@@ -250,7 +251,7 @@ static void launch_posted(nmdm_client_t *client, apr_time_t now)
     } while (n);
 }
 
-static host_t *host_of(nmdm_client_t *client, const char *url)
+static host_t *host_of(nmdm_http_client_t *client, const char *url)
 {
     const char *scheme_end = strstr(url, "://");
     apr_size_t start = scheme_end ? (apr_size_t)(scheme_end - url) + 3 : 0;
@@ -266,7 +267,7 @@ static host_t *host_of(nmdm_client_t *client, const char *url)
     return host;
 }
 
-static void stand_in_line(nmdm_client_t *client, job_t *job)
+static void stand_in_line(nmdm_http_client_t *client, job_t *job)
 {
     job_t *first = apr_hash_get(client->orders, job->order,
                                 APR_HASH_KEY_STRING);
@@ -282,7 +283,7 @@ static void stand_in_line(nmdm_client_t *client, job_t *job)
     APR_RING_INSERT_TAIL(&job->host->ready, job, job_t, link);
 }
 
-static void cut_short(nmdm_client_t *client, apr_time_t hurry_at)
+static void cut_short(nmdm_http_client_t *client, apr_time_t hurry_at)
 {
     job_t *job;
 
@@ -294,7 +295,7 @@ static void cut_short(nmdm_client_t *client, apr_time_t hurry_at)
 }
 
 /* Returns when to stop, or 0 while nobody asked for it. */
-static apr_time_t take_mail(nmdm_client_t *client, apr_time_t now)
+static apr_time_t take_mail(nmdm_http_client_t *client, apr_time_t now)
 {
     apr_time_t stop_at, hurry_at;
     jobs_t mail;
@@ -325,7 +326,7 @@ static apr_time_t take_mail(nmdm_client_t *client, apr_time_t now)
 
 /* ---- The thread ---- */
 
-static int wait_ms(const nmdm_client_t *client, apr_time_t now,
+static int wait_ms(const nmdm_http_client_t *client, apr_time_t now,
                    apr_time_t stop_at)
 {
     apr_time_t until = now + apr_time_from_msec(IDLE_MS);
@@ -343,7 +344,7 @@ static int wait_ms(const nmdm_client_t *client, apr_time_t now,
 }
 
 /* Where nothing is in flight nothing waits either: there was room for it. */
-static int is_over(const nmdm_client_t *client, apr_time_t now,
+static int is_over(const nmdm_http_client_t *client, apr_time_t now,
                    apr_time_t stop_at)
 {
     return stop_at && (now >= stop_at
@@ -351,7 +352,7 @@ static int is_over(const nmdm_client_t *client, apr_time_t now,
 }
 
 /* Those that wait have their turn when the one before them has ended. */
-static void end_all(nmdm_client_t *client)
+static void end_all(nmdm_http_client_t *client)
 {
     apr_hash_index_t *hi;
     int n;
@@ -360,7 +361,7 @@ static void end_all(nmdm_client_t *client)
         job_t *job = APR_RING_FIRST(&client->in_flight);
 
         leave_flight(job);
-        nmdm_transfer_break_off(&job->transfer);
+        nmdm_curl_transfer_break_off(&job->transfer);
         settle(job, STOPPING);
     }
     do {
@@ -379,11 +380,11 @@ static void end_all(nmdm_client_t *client)
 
 static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 {
-    nmdm_client_t *client = data;
+    nmdm_http_client_t *client = data;
     apr_time_t now, stop_at;
 
     for (;;) {
-        nmdm_transfers_work(client->transfers);
+        nmdm_curl_transfers_work(client->transfers);
         take_outcomes(client);
         now = nmdm_time_steady();
         stop_at = take_mail(client, now);
@@ -392,8 +393,8 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
         if (is_over(client, now, stop_at)) {
             break;
         }
-        nmdm_transfers_wait(client->transfers,
-                            wait_ms(client, now, stop_at));
+        nmdm_curl_transfers_wait(client->transfers,
+                                 wait_ms(client, now, stop_at));
     }
     end_all(client);
     (void)thread;
@@ -402,9 +403,9 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 
 /* ---- Start and stop ---- */
 
-/* The thread's pool is destroyed by nmdm_client_stop and not with pchild,
+/* The thread's pool is destroyed by nmdm_http_client_stop and not with pchild,
  * whose subpools end before it is joined. */
-static apr_status_t make_tools(nmdm_client_t *client, apr_pool_t *pchild)
+static apr_status_t make_tools(nmdm_http_client_t *client, apr_pool_t *pchild)
 {
     apr_status_t rv;
 
@@ -422,10 +423,10 @@ static apr_status_t make_tools(nmdm_client_t *client, apr_pool_t *pchild)
     return rv;
 }
 
-nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
-                              const nmdm_client_conf_t *conf)
+nmdm_err_t *nmdm_http_client_start(nmdm_http_client_t **out, apr_pool_t *pchild,
+                                   const nmdm_http_client_conf_t *conf)
 {
-    nmdm_client_t *client = apr_pcalloc(pchild, sizeof(*client));
+    nmdm_http_client_t *client = apr_pcalloc(pchild, sizeof(*client));
     apr_status_t rv;
 
     client->conf = *conf;
@@ -434,8 +435,8 @@ nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1701) "no memory for outbound HTTP");
     }
-    client->transfers = nmdm_transfers_open(pchild, conf->ca_pem,
-                                            conf->max_reply);
+    client->transfers = nmdm_curl_transfers_open(pchild, conf->ca_pem,
+                                                 conf->max_reply);
     if (!client->transfers) {
         apr_pool_destroy(client->pool);
         return nmdm_err(pchild, NMDM_INTERNAL, APR_EGENERAL,
@@ -443,7 +444,7 @@ nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
     }
     rv = apr_thread_create(&client->thread, NULL, carry, client, pchild);
     if (rv != APR_SUCCESS) {
-        nmdm_transfers_close(client->transfers);
+        nmdm_curl_transfers_close(client->transfers);
         apr_pool_destroy(client->pool);
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1703) "cannot start the thread for outbound"
@@ -453,17 +454,19 @@ nmdm_err_t *nmdm_client_start(nmdm_client_t **out, apr_pool_t *pchild,
     return NULL;
 }
 
-void nmdm_client_hurry(nmdm_client_t *client, apr_interval_time_t patience)
+void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
+                                        apr_interval_time_t patience)
 {
     apr_thread_mutex_lock(client->lock);
     if (!client->is_stopping) {
         client->hurry_at = nmdm_time_steady() + patience;
-        nmdm_transfers_wake(client->transfers);
+        nmdm_curl_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
 }
 
-void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience)
+void nmdm_http_client_stop(nmdm_http_client_t *client,
+                           apr_interval_time_t patience)
 {
     int was_stopping;
     apr_status_t ended;
@@ -473,19 +476,19 @@ void nmdm_client_stop(nmdm_client_t *client, apr_interval_time_t patience)
     if (!was_stopping) {
         client->is_stopping = 1;
         client->stop_at = nmdm_time_steady() + patience;
-        nmdm_transfers_wake(client->transfers);
+        nmdm_curl_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
     if (!was_stopping) {
         apr_thread_join(&ended, client->thread);
-        nmdm_transfers_close(client->transfers);
+        nmdm_curl_transfers_close(client->transfers);
         apr_pool_destroy(client->pool);
     }
 }
 
 /* ---- Asking ---- */
 
-static job_t *make_job(nmdm_client_t *client, nmdm_exchange_t *x,
+static job_t *make_job(nmdm_http_client_t *client, nmdm_exchange_t *x,
                        apr_pool_t *p)
 {
     job_t *job = apr_pcalloc(p, sizeof(*job));
@@ -502,13 +505,13 @@ static job_t *make_job(nmdm_client_t *client, nmdm_exchange_t *x,
 
 /* With the lock held: as long as nobody has begun to stop, the thread is
  * there. It is awake already when there was mail for it. */
-static void send_mail(nmdm_client_t *client, job_t *job)
+static void send_mail(nmdm_http_client_t *client, job_t *job)
 {
     int was_empty = APR_RING_EMPTY(&client->inbox, job_t, link);
 
     APR_RING_INSERT_TAIL(&client->inbox, job, job_t, link);
     if (was_empty) {
-        nmdm_transfers_wake(client->transfers);
+        nmdm_curl_transfers_wake(client->transfers);
     }
 }
 
@@ -524,8 +527,8 @@ static apr_pool_t *make_subpool(apr_pool_t *p)
     return sub;
 }
 
-void nmdm_client_run(nmdm_client_t *client, nmdm_exchange_t **exchanges,
-                     int n, apr_pool_t *p)
+void nmdm_http_client_run(nmdm_http_client_t *client,
+                          nmdm_exchange_t **exchanges, int n, apr_pool_t *p)
 {
     apr_pool_t *sub = make_subpool(p);
     caller_t caller = { NULL, 0 };
@@ -569,7 +572,7 @@ static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
 }
 
 /* With the lock held. */
-static nmdm_err_t *enter_queue(nmdm_client_t *client, const job_t *job,
+static nmdm_err_t *enter_queue(nmdm_http_client_t *client, const job_t *job,
                                apr_pool_t *p)
 {
     apr_size_t bytes = client->waiting_bytes + job->transfer.x->body.len;
@@ -591,8 +594,8 @@ static nmdm_err_t *enter_queue(nmdm_client_t *client, const job_t *job,
     return NULL;
 }
 
-nmdm_err_t *nmdm_client_post(nmdm_client_t *client, const char *order,
-                             const nmdm_exchange_t *x, apr_pool_t *p)
+nmdm_err_t *nmdm_http_client_post(nmdm_http_client_t *client, const char *order,
+                                  const nmdm_exchange_t *x, apr_pool_t *p)
 {
     apr_pool_t *own;
     nmdm_err_t *err;

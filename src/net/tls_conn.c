@@ -28,7 +28,7 @@ typedef enum {
     OPEN
 } step_e;
 
-struct nmdm_wires_t {
+struct nmdm_tls_conns_t {
     apr_pollset_t *pollset;
     SSL_CTX *tls;
     const char *proxy;          /* host:port, or NULL */
@@ -36,8 +36,8 @@ struct nmdm_wires_t {
     apr_port_t proxy_port;
 };
 
-struct nmdm_wire_t {
-    nmdm_wires_t *wires;
+struct nmdm_tls_conn_t {
+    nmdm_tls_conns_t *wires;
     apr_pool_t *pool;
     const nmdm_server_t *server;
     step_e step;
@@ -53,12 +53,12 @@ struct nmdm_wire_t {
     apr_size_t head_len;
     SSL *ssl;
     int is_hopeless;
-    char trouble[NMDM_TROUBLE_MOST];    /* "" while there is none */
+    char trouble[NMDM_FAILURE_MOST];    /* "" while there is none */
 };
 
 /* ---- Trouble ---- */
 
-int nmdm_wire_fail(nmdm_wire_t *wire, const char *fmt, ...)
+int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
 {
     va_list args;
 
@@ -70,11 +70,11 @@ int nmdm_wire_fail(nmdm_wire_t *wire, const char *fmt, ...)
     return 0;
 }
 
-static int fail_with(nmdm_wire_t *wire, const char *doing, apr_status_t rv)
+static int fail_with(nmdm_tls_conn_t *wire, const char *doing, apr_status_t rv)
 {
     char text[100];
 
-    return nmdm_wire_fail(wire, "%s %s: %s", doing,
+    return nmdm_tls_conn_fail(wire, "%s %s: %s", doing,
                    wire->step == CONNECTING && wire->wires->proxy
                        ? wire->wires->proxy : wire->server->name,
                    apr_strerror(rv, text, sizeof(text)));
@@ -90,7 +90,7 @@ static const char *openssl_says(void)
 }
 
 /* Why OpenSSL could not go on; 0 if it only has to wait, and for what. */
-static int tls_failed(nmdm_wire_t *wire, int ret, apr_int16_t *wait)
+static int tls_failed(nmdm_tls_conn_t *wire, int ret, apr_int16_t *wait)
 {
     apr_status_t rv = apr_get_netos_error();
     long verdict;
@@ -103,7 +103,7 @@ static int tls_failed(nmdm_wire_t *wire, int ret, apr_int16_t *wait)
         *wait = APR_POLLIN | APR_POLLOUT;
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        nmdm_wire_fail(wire, "connection closed by %s", wire->server->name);
+        nmdm_tls_conn_fail(wire, "connection closed by %s", wire->server->name);
         return 1;
     case SSL_ERROR_SYSCALL:
         fail_with(wire, "connection lost to",
@@ -112,11 +112,11 @@ static int tls_failed(nmdm_wire_t *wire, int ret, apr_int16_t *wait)
     default:
         verdict = SSL_get_verify_result(wire->ssl);
         if (verdict != X509_V_OK) {
-            nmdm_wire_fail(wire, "TLS: certificate verify failed: %s",
+            nmdm_tls_conn_fail(wire, "TLS: certificate verify failed: %s",
                     X509_verify_cert_error_string(verdict));
         }
         else {
-            nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+            nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
         }
         return 1;
     }
@@ -124,7 +124,7 @@ static int tls_failed(nmdm_wire_t *wire, int ret, apr_int16_t *wait)
 
 /* ---- What the pollset looks for ---- */
 
-static void unwatch(nmdm_wire_t *wire)
+static void unwatch(nmdm_tls_conn_t *wire)
 {
     if (wire->is_watched) {
         apr_pollset_remove(wire->wires->pollset, &wire->watched);
@@ -132,7 +132,7 @@ static void unwatch(nmdm_wire_t *wire)
     }
 }
 
-static void watch(nmdm_wire_t *wire, apr_int16_t events)
+static void watch(nmdm_tls_conn_t *wire, apr_int16_t events)
 {
     apr_status_t rv;
 
@@ -151,7 +151,7 @@ static void watch(nmdm_wire_t *wire, apr_int16_t events)
 
 /* ---- Step 1: TCP ---- */
 
-static void forget_address(nmdm_wire_t *wire)
+static void forget_address(nmdm_tls_conn_t *wire)
 {
     unwatch(wire);
     if (wire->socket) {
@@ -161,7 +161,7 @@ static void forget_address(nmdm_wire_t *wire)
 }
 
 /* Begins to connect to wire->address. */
-static apr_status_t begin_connect(nmdm_wire_t *wire, apr_time_t now)
+static apr_status_t begin_connect(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     apr_status_t rv;
 
@@ -183,7 +183,7 @@ static apr_status_t begin_connect(nmdm_wire_t *wire, apr_time_t now)
 }
 
 /* The address failed with rv: tries those behind it. */
-static void try_next(nmdm_wire_t *wire, apr_status_t rv, apr_time_t now)
+static void try_next(nmdm_tls_conn_t *wire, apr_status_t rv, apr_time_t now)
 {
     while (rv != APR_SUCCESS && wire->address->next) {
         forget_address(wire);
@@ -196,7 +196,7 @@ static void try_next(nmdm_wire_t *wire, apr_status_t rv, apr_time_t now)
     }
 }
 
-static void look_up_and_connect(nmdm_wire_t *wire, apr_time_t now)
+static void look_up_and_connect(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     const char *proxy = wire->wires->proxy;
     apr_status_t rv;
@@ -220,7 +220,7 @@ static void look_up_and_connect(nmdm_wire_t *wire, apr_time_t now)
     }
 }
 
-static int fd_of(const nmdm_wire_t *wire)
+static int fd_of(const nmdm_tls_conn_t *wire)
 {
     int fd = -1;
 
@@ -229,7 +229,7 @@ static int fd_of(const nmdm_wire_t *wire)
 }
 
 /* Only to be asked after the pollset spoke. */
-static int is_connected(nmdm_wire_t *wire, apr_time_t now)
+static int is_connected(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     int error = 0;
     socklen_t len = sizeof(error);
@@ -246,7 +246,7 @@ static int is_connected(nmdm_wire_t *wire, apr_time_t now)
 
 /* A request this small goes out whole on a new connection, or never. Returns
  * 0: the answer comes later. */
-static int ask_proxy(nmdm_wire_t *wire)
+static int ask_proxy(nmdm_tls_conn_t *wire)
 {
     const char *login = wire->wires->proxy_login;
     const char *name = wire->server->name;
@@ -262,7 +262,7 @@ static int ask_proxy(nmdm_wire_t *wire)
     len = strlen(text);
     rv = apr_socket_send(wire->socket, text, &len);
     if (rv != APR_SUCCESS || len != strlen(text)) {
-        return nmdm_wire_fail(wire, "proxy %s took no request",
+        return nmdm_tls_conn_fail(wire, "proxy %s took no request",
                        wire->wires->proxy);
     }
     watch(wire, APR_POLLIN);
@@ -270,7 +270,7 @@ static int ask_proxy(nmdm_wire_t *wire)
 }
 
 /* Behind the head comes nothing: in TLS the client speaks first. */
-static int is_admitted(nmdm_wire_t *wire)
+static int is_admitted(nmdm_tls_conn_t *wire)
 {
     apr_size_t len = MAX_HEAD - wire->head_len;
     apr_status_t rv;
@@ -287,16 +287,16 @@ static int is_admitted(nmdm_wire_t *wire)
     wire->head_len += len;
     head[wire->head_len] = '\0';
     if (rv != APR_SUCCESS || wire->head_len == MAX_HEAD) {
-        return nmdm_wire_fail(wire, "proxy %s gave no answer",
-                              wire->wires->proxy);
+        return nmdm_tls_conn_fail(wire, "proxy %s gave no answer",
+                                  wire->wires->proxy);
     }
     if (!strstr(head, "\r\n\r\n")) {
         return 0;
     }
     if (strncmp(head, "HTTP/1.", 7) || strncmp(head + 8, " 2", 2)) {
-        return nmdm_wire_fail(wire, "proxy %s refused: %.*s",
-                              wire->wires->proxy,
-                              (int)strcspn(head, "\r\n"), head);
+        return nmdm_tls_conn_fail(wire, "proxy %s refused: %.*s",
+                                  wire->wires->proxy,
+                                  (int)strcspn(head, "\r\n"), head);
     }
     return 1;
 }
@@ -336,7 +336,7 @@ static int use_key(SSL *ssl, const char *pem)
     return ok;
 }
 
-static int present_identity(nmdm_wire_t *wire)
+static int present_identity(nmdm_tls_conn_t *wire)
 {
     const nmdm_server_t *to = wire->server;
 
@@ -346,7 +346,7 @@ static int present_identity(nmdm_wire_t *wire)
     if (!use_certificates(wire->ssl, to->cert_pem)
         || !use_key(wire->ssl, to->key_pem ? to->key_pem : to->cert_pem)) {
         wire->is_hopeless = 1;
-        return nmdm_wire_fail(wire, "certificate or key is of no use: %s",
+        return nmdm_tls_conn_fail(wire, "certificate or key is of no use: %s",
                        openssl_says());
     }
     ERR_clear_error();
@@ -355,7 +355,7 @@ static int present_identity(nmdm_wire_t *wire)
 
 /* The certificate must be the server's; literal addresses are not sent as
  * names (RFC 6066). */
-static int expect_server(nmdm_wire_t *wire)
+static int expect_server(nmdm_tls_conn_t *wire)
 {
     const char *host = wire->server->host;
     X509_VERIFY_PARAM *rules = SSL_get0_param(wire->ssl);
@@ -366,7 +366,7 @@ static int expect_server(nmdm_wire_t *wire)
     ERR_clear_error();
     return (X509_VERIFY_PARAM_set1_host(rules, host, 0)
             && SSL_set_tlsext_host_name(wire->ssl, host))
-           || nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+           || nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
 }
 
 static apr_status_t free_ssl(void *ssl)
@@ -375,13 +375,13 @@ static apr_status_t free_ssl(void *ssl)
     return APR_SUCCESS;
 }
 
-static int begin_tls(nmdm_wire_t *wire)
+static int begin_tls(nmdm_tls_conn_t *wire)
 {
     wire->ssl = SSL_new(wire->wires->tls);
     if (!wire->ssl || !SSL_set_fd(wire->ssl, fd_of(wire))) {
         SSL_free(wire->ssl);
         wire->ssl = NULL;
-        return nmdm_wire_fail(wire, "TLS: %s", openssl_says());
+        return nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
     }
     apr_pool_cleanup_register(wire->pool, wire->ssl, free_ssl,
                               apr_pool_cleanup_null);
@@ -389,7 +389,7 @@ static int begin_tls(nmdm_wire_t *wire)
     return expect_server(wire) && present_identity(wire);
 }
 
-static int shake_hands(nmdm_wire_t *wire)
+static int shake_hands(nmdm_tls_conn_t *wire)
 {
     apr_int16_t wait = 0;
     const unsigned char *protocol = NULL;
@@ -406,7 +406,7 @@ static int shake_hands(nmdm_wire_t *wire)
     }
     SSL_get0_alpn_selected(wire->ssl, &protocol, &len);
     if (len != 2 || memcmp(protocol, "h2", 2)) {
-        return nmdm_wire_fail(wire, "TLS: %s does not offer HTTP/2",
+        return nmdm_tls_conn_fail(wire, "TLS: %s does not offer HTTP/2",
                        wire->server->name);
     }
     wire->step = OPEN;
@@ -415,13 +415,13 @@ static int shake_hands(nmdm_wire_t *wire)
 
 /* ---- Bytes ---- */
 
-apr_size_t nmdm_wire_read(nmdm_wire_t *wire, char *buf)
+apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *wire, char *buf)
 {
     apr_int16_t wait = 0;
     int len;
 
     ERR_clear_error();
-    len = SSL_read(wire->ssl, buf, NMDM_WIRE_RECORD);
+    len = SSL_read(wire->ssl, buf, NMDM_TLS_CONN_RECORD);
     if (len > 0) {
         return (apr_size_t)len;
     }
@@ -429,7 +429,7 @@ apr_size_t nmdm_wire_read(nmdm_wire_t *wire, char *buf)
     return 0;
 }
 
-int nmdm_wire_write(nmdm_wire_t *wire, const char *buf, apr_size_t len)
+int nmdm_tls_conn_write(nmdm_tls_conn_t *wire, const char *buf, apr_size_t len)
 {
     apr_int16_t wait = 0;
     int done = 1;
@@ -451,11 +451,11 @@ int nmdm_wire_write(nmdm_wire_t *wire, const char *buf, apr_size_t len)
 
 /* ---- The course of a wire ---- */
 
-nmdm_wire_t *nmdm_wire_open(nmdm_wires_t *wires, apr_pool_t *p,
-                            const nmdm_server_t *server, void *owner,
-                            apr_time_t connect_until, apr_time_t now)
+nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *wires, apr_pool_t *p,
+                                    const nmdm_server_t *server, void *owner,
+                                    apr_time_t connect_until, apr_time_t now)
 {
-    nmdm_wire_t *wire = apr_pcalloc(p, sizeof(*wire));
+    nmdm_tls_conn_t *wire = apr_pcalloc(p, sizeof(*wire));
 
     wire->wires = wires;
     wire->pool = p;
@@ -468,7 +468,7 @@ nmdm_wire_t *nmdm_wire_open(nmdm_wires_t *wires, apr_pool_t *p,
     return wire;
 }
 
-void nmdm_wire_close(nmdm_wire_t *wire)
+void nmdm_tls_conn_close(nmdm_tls_conn_t *wire)
 {
     if (wire->step == OPEN && !*wire->trouble) {
         ERR_clear_error();
@@ -478,7 +478,7 @@ void nmdm_wire_close(nmdm_wire_t *wire)
     forget_address(wire);
 }
 
-int nmdm_wire_connect(nmdm_wire_t *wire, apr_time_t now)
+int nmdm_tls_conn_connect(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     switch (wire->step) {
     case CONNECTING:
@@ -504,7 +504,7 @@ int nmdm_wire_connect(nmdm_wire_t *wire, apr_time_t now)
     }
 }
 
-apr_time_t nmdm_wire_tick(nmdm_wire_t *wire, apr_time_t now)
+apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     if (now >= wire->connect_until) {
         fail_with(wire, "connecting to", APR_TIMEUP);
@@ -519,12 +519,12 @@ apr_time_t nmdm_wire_tick(nmdm_wire_t *wire, apr_time_t now)
     return wire->address_until;
 }
 
-const char *nmdm_wire_trouble(const nmdm_wire_t *wire)
+const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *wire)
 {
     return *wire->trouble ? wire->trouble : NULL;
 }
 
-int nmdm_wire_is_hopeless(const nmdm_wire_t *wire)
+int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *wire)
 {
     return wire->is_hopeless;
 }
@@ -556,7 +556,7 @@ static int trust(SSL_CTX *tls, const char *pem)
     return n;
 }
 
-static nmdm_err_t *make_tls(nmdm_wires_t *wires, apr_pool_t *p,
+static nmdm_err_t *make_tls(nmdm_tls_conns_t *wires, apr_pool_t *p,
                             const char *ca_pem)
 {
     static const unsigned char h2[] = { 2, 'h', '2' };
@@ -585,7 +585,7 @@ static nmdm_err_t *make_tls(nmdm_wires_t *wires, apr_pool_t *p,
     return NULL;
 }
 
-static nmdm_err_t *read_proxy(nmdm_wires_t *wires, apr_pool_t *p,
+static nmdm_err_t *read_proxy(nmdm_tls_conns_t *wires, apr_pool_t *p,
                               const char *url)
 {
     apr_uri_t uri;
@@ -612,11 +612,11 @@ static nmdm_err_t *read_proxy(nmdm_wires_t *wires, apr_pool_t *p,
     return NULL;
 }
 
-nmdm_err_t *nmdm_wires_create(nmdm_wires_t **out, apr_pool_t *p,
-                              const char *ca_pem, const char *proxy,
-                              apr_pollset_t *pollset)
+nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
+                                  const char *ca_pem, const char *proxy,
+                                  apr_pollset_t *pollset)
 {
-    nmdm_wires_t *wires = apr_pcalloc(p, sizeof(*wires));
+    nmdm_tls_conns_t *wires = apr_pcalloc(p, sizeof(*wires));
 
     wires->pollset = pollset;
     NMDM_TRY(read_proxy(wires, p, proxy));

@@ -15,10 +15,10 @@ static nmdm_bytes_t payload(apr_pool_t *p, const char *push_magic)
     return nmdm_json_write_compact(p, object);
 }
 
-void nmdm_push_topic(nmdm_push_topic_t *out, apr_pool_t *p,
-                     const nmdm_push_conf_t *conf, apr_time_t now,
-                     const char *topic, const char *cert_pem,
-                     const char *key_pem)
+void nmdm_apns_message_topic(nmdm_push_topic_t *out, apr_pool_t *p,
+                             const nmdm_push_conf_t *conf, apr_time_t now,
+                             const char *topic, const char *cert_pem,
+                             const char *key_pem)
 {
     apr_table_t *headers = apr_table_make(p, 5);
 
@@ -34,10 +34,10 @@ void nmdm_push_topic(nmdm_push_topic_t *out, apr_pool_t *p,
     *out = (nmdm_push_topic_t){ headers, cert_pem, key_pem };
 }
 
-void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
-                       const nmdm_push_conf_t *conf,
-                       const nmdm_push_topic_t *topic,
-                       const nmdm_push_info_t *info)
+void nmdm_apns_message_request(nmdm_exchange_t *x, apr_pool_t *p,
+                               const nmdm_push_conf_t *conf,
+                               const nmdm_push_topic_t *topic,
+                               const nmdm_push_info_t *info)
 {
     *x = (nmdm_exchange_t){
         .method = "POST",
@@ -73,8 +73,8 @@ static const char *explain(const char **reason, apr_pool_t *p,
                                   : "");
 }
 
-void nmdm_push_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
-                       const nmdm_exchange_t *x)
+void nmdm_apns_message_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
+                               const nmdm_exchange_t *x)
 {
     *outcome = (nmdm_push_outcome_t){ .reason = "" };
     if (x->reply_headers) {

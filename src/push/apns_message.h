@@ -2,8 +2,8 @@
 /* apns_message.h -- APNs requests and outcomes, without the network (Apple's
  * "Sending notification requests to APNs"). */
 
-#ifndef NMDM_PUSH_H
-#define NMDM_PUSH_H
+#ifndef NMDM_APNS_MESSAGE_H
+#define NMDM_APNS_MESSAGE_H
 
 #include "net/exchange.h"
 #include "storage/enrollments.h"
@@ -23,16 +23,16 @@ typedef struct {
 } nmdm_push_topic_t;
 
 /* Everything that is filled in lives as long as the arguments and p. */
-void nmdm_push_topic(nmdm_push_topic_t *out, apr_pool_t *p,
-                     const nmdm_push_conf_t *conf, apr_time_t now,
-                     const char *topic, const char *cert_pem,
-                     const char *key_pem);
+void nmdm_apns_message_topic(nmdm_push_topic_t *out, apr_pool_t *p,
+                             const nmdm_push_conf_t *conf, apr_time_t now,
+                             const char *topic, const char *cert_pem,
+                             const char *key_pem);
 
 /* Fills in the request that wakes up a device. */
-void nmdm_push_request(nmdm_exchange_t *x, apr_pool_t *p,
-                       const nmdm_push_conf_t *conf,
-                       const nmdm_push_topic_t *topic,
-                       const nmdm_push_info_t *info);
+void nmdm_apns_message_request(nmdm_exchange_t *x, apr_pool_t *p,
+                               const nmdm_push_conf_t *conf,
+                               const nmdm_push_topic_t *topic,
+                               const nmdm_push_info_t *info);
 
 typedef struct {
     const char *apns_id;        /* or NULL */
@@ -42,7 +42,7 @@ typedef struct {
     int is_refusal;             /* the same push would be refused again */
 } nmdm_push_outcome_t;
 
-void nmdm_push_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
-                       const nmdm_exchange_t *x);
+void nmdm_apns_message_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
+                               const nmdm_exchange_t *x);
 
-#endif /* NMDM_PUSH_H */
+#endif /* NMDM_APNS_MESSAGE_H */

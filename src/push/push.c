@@ -44,8 +44,8 @@ typedef struct {
     int n;
     apr_array_header_t *refusals;       /* of nmdm_refusal_t */
     apr_array_header_t *pardoned;       /* ids: refused before, not now */
-    nmdm_wake_e when;
-    nmdm_wake_fn told;
+    nmdm_push_mode_e when;
+    nmdm_push_done_fn told;
     void *baton;
     int successes, failures;
     int unanswered;                     /* failures that APNs had no part in */
@@ -64,7 +64,7 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
     slice->infos = apr_array_make(ctx->pool, slice->ids->nelts,
                                   sizeof(nmdm_push_info_t));
     slice->certs = apr_hash_make(ctx->pool);
-    NMDM_TRY(nmdm_store_push_info(ctx, slice->infos, slice->ids));
+    NMDM_TRY(nmdm_push_state_info(ctx, slice->infos, slice->ids));
     for (i = 0; i < slice->infos->nelts; i++) {
         const char *topic = APR_ARRAY_IDX(slice->infos, i,
                                           nmdm_push_info_t).topic;
@@ -75,7 +75,7 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
         }
         cert = apr_pcalloc(ctx->pool, sizeof(*cert));
         cert->topic = topic;
-        NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert->stored, topic));
+        NMDM_TRY(nmdm_push_state_get_cert(ctx, &cert->stored, topic));
         apr_hash_set(slice->certs, topic, APR_HASH_KEY_STRING, cert);
     }
     return NULL;
@@ -84,7 +84,7 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
 static void tell(slice_t *slice, const char *id, const char *apns_id,
                  const char *error, int is_refused)
 {
-    nmdm_wake_result_t result = { id, apns_id, error, is_refused };
+    nmdm_push_result_t result = { id, apns_id, error, is_refused };
 
     if (id) {
         slice->successes += !error;
@@ -120,13 +120,14 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
     nmdm_bytes_t pem;
     apr_time_t left;
 
-    if (!ctx->daily || !nmdm_daily_is_due(ctx->daily, cert->topic, ctx->now)) {
+    if (!ctx->daily ||
+        !nmdm_once_daily_is_due(ctx->daily, cert->topic, ctx->now)) {
         return;
     }
     pem.data = apr_pstrcat(ctx->pool, cert->stored.cert_pem, "\n",
                            cert->key_pem, NULL);
     pem.len = strlen(pem.data);
-    if (nmdm_crypto_push_cert(&parsed, ctx->pool, pem)) {
+    if (nmdm_push_cert_pem_read(&parsed, ctx->pool, pem)) {
         return;                 /* the push itself will say what is wrong */
     }
     left = parsed.not_after - ctx->now;
@@ -162,7 +163,7 @@ static const char *open_key(nmdm_ctx_t *ctx, slice_t *slice,
         tell_no_cert(ctx, slice, cert);
         return NULL;
     }
-    err = nmdm_store_open_push_key(ctx, &key_pem, &cert->stored);
+    err = nmdm_push_state_open_key(ctx, &key_pem, &cert->stored);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0924) "-: not pushed: %s",
                  nmdm_err_text(err));
@@ -181,13 +182,13 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 
         cert->key_pem = open_key(ctx, slice, cert);
         if (cert->key_pem) {
-            nmdm_push_topic(&cert->requests, ctx->pool, ctx->policy->push,
-                            ctx->now, cert->topic, cert->stored.cert_pem,
-                            cert->key_pem);
+            nmdm_apns_message_topic(&cert->requests, ctx->pool,
+                                    ctx->policy->push, ctx->now, cert->topic,
+                                    cert->stored.cert_pem, cert->key_pem);
             warn_of_expiry(ctx, cert);
-            cert->is_open = slice->when == NMDM_WAKE_AGAIN && ctx->breaker
-                && nmdm_breaker_is_open(ctx->breaker, cert->topic,
-                                        nmdm_time_steady());
+            cert->is_open = slice->when == NMDM_PUSH_AGAIN && ctx->breaker
+                && nmdm_circuit_breaker_is_open(ctx->breaker, cert->topic,
+                                                nmdm_time_steady());
         }
     }
 }
@@ -216,14 +217,14 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
         }
         else if (cert->key_pem) {
             x = apr_palloc(ctx->pool, sizeof(*x));
-            nmdm_push_request(x, ctx->pool, ctx->policy->push,
-                              &cert->requests, info);
+            nmdm_apns_message_request(x, ctx->pool, ctx->policy->push,
+                                      &cert->requests, info);
             slice->pushed[slice->n] = info;
             slice->exchanges[slice->n++] = x;
         }
     }
     if (slice->n) {
-        nmdm_apns_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+        nmdm_apns_client_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
     }
 }
 
@@ -235,7 +236,7 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
 {
     nmdm_push_outcome_t outcome;
 
-    nmdm_push_outcome(&outcome, ctx->pool, x);
+    nmdm_apns_message_outcome(&outcome, ctx->pool, x);
     nmdm_count(ctx->counters, NMDM_COUNT_PUSHES,
                !outcome.error ? "ok" : !x->status ? "no answer"
                : outcome.reason, NULL, 1);
@@ -258,9 +259,10 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
         APR_ARRAY_PUSH(slice->pardoned, const char *) = info->id;
     }
     if (ctx->breaker) {
-        nmdm_breaker_note(ctx->breaker, info->topic,
-                          x->status && x->status < 500 && x->status != 429,
-                          nmdm_time_steady());
+        nmdm_circuit_breaker_note(ctx->breaker, info->topic,
+                                  x->status && x->status < 500 &&
+                                      x->status != 429,
+                                  nmdm_time_steady());
     }
     tell(slice, info->id, outcome.apns_id, outcome.error,
          outcome.is_refusal);
@@ -283,10 +285,10 @@ static nmdm_err_t *do_record(nmdm_ctx_t *ctx, void *baton)
     int i;
 
     for (i = 0; i < slice->refusals->nelts; i++) {
-        NMDM_TRY(nmdm_store_push_refused(ctx, &APR_ARRAY_IDX(
+        NMDM_TRY(nmdm_push_state_refused(ctx, &APR_ARRAY_IDX(
             slice->refusals, i, nmdm_refusal_t)));
     }
-    return nmdm_store_pushes_forget(ctx, slice->pardoned);
+    return nmdm_push_state_forget(ctx, slice->pardoned);
 }
 
 /* What cannot be recorded now is refused again at the next push. */
@@ -308,8 +310,8 @@ static void record(nmdm_ctx_t *ctx, slice_t *slice)
 /* ---- All of it ---- */
 
 typedef struct {
-    nmdm_wake_e when;
-    nmdm_wake_fn told;
+    nmdm_push_mode_e when;
+    nmdm_push_done_fn told;
     void *baton;
     int all, successes, failures;
     const char *first_id;
@@ -344,8 +346,9 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
     return NULL;
 }
 
-nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
-                      nmdm_wake_e when, nmdm_wake_fn told, void *baton)
+nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                           nmdm_push_mode_e when, nmdm_push_done_fn told,
+                           void *baton)
 {
     wake_t wake = { .when = when, .told = told, .baton = baton,
                     .all = ids->nelts,

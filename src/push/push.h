@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* push.h -- wakes devices up: looks them up, pushes, records refusals. */
 
-#ifndef NMDM_WAKE_H
-#define NMDM_WAKE_H
+#ifndef NMDM_PUSH_H
+#define NMDM_PUSH_H
 
 #include "base/context.h"
 
@@ -12,19 +12,21 @@ typedef struct {
     const char *apns_id;        /* or NULL */
     const char *error;          /* for the operator; NULL: APNs took it */
     int is_refused;             /* the error is APNs' and would come again */
-} nmdm_wake_result_t;
-typedef void (*nmdm_wake_fn)(void *baton, const nmdm_wake_result_t *result);
+} nmdm_push_result_t;
+typedef void (*nmdm_push_done_fn)(void *baton,
+                                  const nmdm_push_result_t *result);
 
 typedef enum {
-    NMDM_WAKE_NOW,              /* somebody waits for the outcome */
-    NMDM_WAKE_AGAIN             /* not while APNs does not answer */
-} nmdm_wake_e;
+    NMDM_PUSH_NOW,              /* somebody waits for the outcome */
+    NMDM_PUSH_AGAIN             /* not while APNs does not answer */
+} nmdm_push_mode_e;
 
 /* Pushes to all ids, a thousand at a time, and tells about each of them; what
  * it tells lives until told returns. Holds no connection to the database while
  * it waits. A refusal by APNs is kept in nanomdm_pushes until the device sends
  * a new token or is pushed to with success. Errors are the database's. */
-nmdm_err_t *nmdm_wake(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
-                      nmdm_wake_e when, nmdm_wake_fn told, void *baton);
+nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
+                           nmdm_push_mode_e when, nmdm_push_done_fn told,
+                           void *baton);
 
-#endif /* NMDM_WAKE_H */
+#endif /* NMDM_PUSH_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarative.c -- declarative management: endpoint, request, answer. Without the
- * network. */
+/* declarative.c -- declarative management: endpoint, request, answer. Without
+ * the network. */
 
 #include "service/declarative.h"
 #include "crypto/identity_cert.h"
@@ -139,8 +139,8 @@ static const char *merge(apr_pool_t *p, const char *base, const char *path)
                                                   + len), path, NULL);
 }
 
-const char *nmdm_dm_url(const char **url, apr_pool_t *p, const char *base,
-                        const char *endpoint)
+const char *nmdm_declarative_url(const char **url, apr_pool_t *p,
+                                 const char *base, const char *endpoint)
 {
     const char *path, *query, *flaw;
     apr_size_t len;
@@ -178,9 +178,10 @@ static nmdm_err_t *check_id(apr_pool_t *p, const char *id)
     return NULL;
 }
 
-nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
-                            const nmdm_dm_conf_t *conf, const nmdm_msg_t *msg,
-                            const char *trace_id)
+nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
+                                     const nmdm_declarative_conf_t *conf,
+                                     const nmdm_msg_t *msg,
+                                     const char *trace_id)
 {
     const nmdm_declarative_t *asked = &msg->u.declarative;
     apr_table_t *headers = apr_table_make(p, 6);
@@ -189,7 +190,7 @@ nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
     memset(x, 0, sizeof(*x));
     NMDM_TRY(check_id(p, msg->who.id));
     NMDM_TRY(check_id(p, msg->who.device_id));
-    flaw = nmdm_dm_url(&x->url, p, conf->url, asked->endpoint);
+    flaw = nmdm_declarative_url(&x->url, p, conf->url, asked->endpoint);
     if (flaw) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                         NMDMNO(1721) "%s: Endpoint \"%.200s\" refused: %s",
@@ -208,7 +209,7 @@ nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
     }
     if (conf->send_key) {
         apr_table_setn(headers, "X-Hmac-Signature",
-                       nmdm_crypto_hmac(p, conf->send_key, x->body));
+                       nmdm_digest_hmac(p, conf->send_key, x->body));
     }
     apr_table_setn(headers, "X-Trace-ID", trace_id);
     return NULL;
@@ -233,7 +234,7 @@ static nmdm_err_t *check_signature(apr_pool_t *p, const char *key,
     if (!sent) {
         return complain(p, msg, "its answer has no X-Hmac-Signature");
     }
-    if (!nmdm_crypto_same_secret(sent, nmdm_crypto_hmac(p, key, x->reply))) {
+    if (!nmdm_digest_same_secret(sent, nmdm_digest_hmac(p, key, x->reply))) {
         return complain(p, msg, "the X-Hmac-Signature of its answer is"
                                 " wrong");
     }
@@ -253,9 +254,10 @@ static nmdm_kind_e kind_of(int status)
     return NMDM_UPSTREAM;
 }
 
-nmdm_err_t *nmdm_dm_answer(nmdm_reply_t *reply, apr_pool_t *p,
-                           const nmdm_dm_conf_t *conf, const nmdm_msg_t *msg,
-                           const nmdm_exchange_t *x)
+nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
+                                    const nmdm_declarative_conf_t *conf,
+                                    const nmdm_msg_t *msg,
+                                    const nmdm_exchange_t *x)
 {
     if (!x->status) {
         return complain(p, msg, x->failure);

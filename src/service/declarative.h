@@ -1,39 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarative.h -- declarative management: what to ask of the server that does it,
- * and what to make of its answer. */
+/* declarative.h -- declarative management: what to ask of the server that does
+ * it, and what to make of its answer. */
 
-#ifndef NMDM_DM_H
-#define NMDM_DM_H
+#ifndef NMDM_DECLARATIVE_H
+#define NMDM_DECLARATIVE_H
 
 #include "net/exchange.h"
 #include "mdm/message.h"
 
-typedef struct nmdm_dm_conf_t {
+typedef struct nmdm_declarative_conf_t {
     const char *url;            /* the base of all endpoints */
     const char *send_key;       /* signs what is sent, or NULL */
     const char *receive_key;    /* must have signed what comes, or NULL */
-} nmdm_dm_conf_t;
+} nmdm_declarative_conf_t;
 
 /* Fills in x, which lives as long as p, conf and msg do, and which the caller
  * gives a deadline. NMDM_INVALID, and nothing is to be sent, when the message
  * asks for what is not below the base, or when its id is not fit for a
  * header. */
-nmdm_err_t *nmdm_dm_request(nmdm_exchange_t *x, apr_pool_t *p,
-                            const nmdm_dm_conf_t *conf, const nmdm_msg_t *msg,
-                            const char *trace_id);
+nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
+                                     const nmdm_declarative_conf_t *conf,
+                                     const nmdm_msg_t *msg,
+                                     const char *trace_id);
 
 /* Makes the device's answer of what x came to; the reply has x's memory.
  * NMDM_NOT_FOUND and NMDM_INVALID tell the device so, any other error is the
  * DM server's and NMDM_UPSTREAM. */
-nmdm_err_t *nmdm_dm_answer(nmdm_reply_t *reply, apr_pool_t *p,
-                           const nmdm_dm_conf_t *conf, const nmdm_msg_t *msg,
-                           const nmdm_exchange_t *x);
+nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
+                                    const nmdm_declarative_conf_t *conf,
+                                    const nmdm_msg_t *msg,
+                                    const nmdm_exchange_t *x);
 
 /* The URL of a device's endpoint (NULL: none) below base. The device may name
  * a relative path with or without a query, and nothing else that a URL
  * reference could be (behaviour specification 2.9): what the request carries
  * is meant for that server alone. Returns why it is refused, or NULL. */
-const char *nmdm_dm_url(const char **url, apr_pool_t *p, const char *base,
-                        const char *endpoint);
+const char *nmdm_declarative_url(const char **url, apr_pool_t *p,
+                                 const char *base, const char *endpoint);
 
-#endif /* NMDM_DM_H */
+#endif /* NMDM_DECLARATIVE_H */

@@ -22,7 +22,7 @@
 
 static nmdm_err_t *denied(nmdm_ctx_t *ctx, const char *id, const char *why)
 {
-    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS,
+    return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS,
                     NMDMNO(0701) "%s: %s", id, why);
 }
 
@@ -60,8 +60,8 @@ static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     int was_theirs = 0;
 
     if (ctx->policy->latest_only) {
-        NMDM_TRY(nmdm_store_cert_is_associated(ctx, &was_theirs,
-                                               who->device_id));
+        NMDM_TRY(nmdm_cert_associations_has(ctx, &was_theirs,
+                                            who->device_id));
     }
     return !was_theirs ? NULL
         : denied(ctx, who->id, "cert auth: the device has enrolled with"
@@ -79,20 +79,20 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return NULL;
     }
     NMDM_TRY(has_cert(ctx, who));
-    NMDM_TRY(nmdm_store_cert_counts(ctx, &theirs, who->device_id));
+    NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
     }
     NMDM_TRY(is_not_outdated(ctx, who));
     NMDM_TRY(is_in_time(ctx, who));
-    NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
+    NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (known) {
         return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
                                     " not permitted");
     }
     ctx->is_admitted = 1;
-    return nmdm_store_associate(ctx, who->device_id);
+    return nmdm_cert_associations_add(ctx, who->device_id);
 }
 
 static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
@@ -103,7 +103,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return NULL;
     }
     NMDM_TRY(has_cert(ctx, who));
-    NMDM_TRY(nmdm_store_cert_counts(ctx, &theirs, who->device_id));
+    NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
@@ -114,8 +114,9 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return denied(ctx, who->id, "cert auth: existing enrollment:"
                                     " enrollment not associated with cert");
     }
-    NMDM_TRY(nmdm_store_device_has_cert(ctx, &has_another, who->device_id));
-    NMDM_TRY(nmdm_store_cert_is_known(ctx, &known));
+    NMDM_TRY(
+        nmdm_cert_associations_device_has(ctx, &has_another, who->device_id));
+    NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (has_another || known) {
         return denied(ctx, who->id, "cert auth: existing enrollment: cert"
                                     " re-use not permitted");
@@ -124,7 +125,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
              "%s: nobody's certificate %.16s... is to be associated"
              " retroactively", who->id, ctx->cert->sha256);
     ctx->is_admitted = 1;
-    return nmdm_store_associate_late(ctx, who->device_id);
+    return nmdm_cert_associations_add_late(ctx, who->device_id);
 }
 
 /* ---- Check-ins ---- */
@@ -133,16 +134,16 @@ typedef struct {
     const nmdm_msg_t *msg;
     nmdm_reply_t *reply;
     nmdm_unit_fn handle;
-    nmdm_told_t told;           /* with the tally of a TokenUpdate */
+    nmdm_publication_t told;           /* with the tally of a TokenUpdate */
 } checkin_t;
 
 static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
-    ctx->story.id = msg->who.id;
-    ctx->story.type = msg->who.type;
-    ctx->story.message = msg->type ? msg->type : msg->u.report.status;
+    ctx->access_log.id = msg->who.id;
+    ctx->access_log.type = msg->who.type;
+    ctx->access_log.message = msg->type ? msg->type : msg->u.report.status;
     if (!msg->type && msg->u.report.command_uuid) {
-        ctx->story.command_uuid = msg->u.report.command_uuid;
+        ctx->access_log.command_uuid = msg->u.report.command_uuid;
     }
 }
 
@@ -150,10 +151,10 @@ static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 static nmdm_err_t *see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     if (ctx->policy->sees_at_once) {
-        return nmdm_store_seen_now(ctx, who->id);
+        return nmdm_enrollments_seen_now(ctx, who->id);
     }
     if (ctx->seen) {
-        nmdm_seen_note(ctx->seen, who->id);
+        nmdm_last_seen_note(ctx->seen, who->id);
     }
     return NULL;
 }
@@ -185,7 +186,7 @@ static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
     else {
         NMDM_TRY(nmdm_renewal_drop(ctx, msg->who.id));
     }
-    return is_staged ? NULL : nmdm_store_authenticate(ctx, msg);
+    return is_staged ? NULL : nmdm_enrollments_authenticate(ctx, msg);
 }
 
 static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
@@ -195,9 +196,9 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(admit(ctx, &msg->who));
     NMDM_TRY(nmdm_renewal_commit(ctx, msg));
-    NMDM_TRY(nmdm_store_token_update(ctx, msg));
+    NMDM_TRY(nmdm_enrollments_token_update(ctx, msg));
     return ctx->policy->webhooks
-        ? nmdm_store_tally(ctx, &in->told.tally, msg->who.id) : NULL;
+        ? nmdm_enrollments_tally(ctx, &in->told.tally, msg->who.id) : NULL;
 }
 
 static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
@@ -208,7 +209,7 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
     if (!msg->who.on_user_channel) {
         NMDM_TRY(nmdm_renewal_abandon(ctx, msg->who.id));
     }
-    return nmdm_store_check_out(ctx, &msg->who);
+    return nmdm_enrollments_check_out(ctx, &msg->who);
 }
 
 /* The digest is never verified: the challenge is empty, which tells the
@@ -222,13 +223,13 @@ static nmdm_err_t *on_user_authenticate(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(admit(ctx, &msg->who));
     if (!ctx->policy->empty_challenge) {
         return is_second ? NULL
-            : nmdm_err(ctx->pool, NMDM_DECLINED, APR_SUCCESS, NMDMNO(0703)
+            : nmdm_err(ctx->pool, NMDM_GONE, APR_SUCCESS, NMDMNO(0703)
                        "%s: UserAuthenticate declined", msg->who.id);
     }
     if (!msg->who.on_user_channel) {
         return denied(ctx, msg->who.id, "UserAuthenticate without a user");
     }
-    NMDM_TRY(nmdm_store_user_authenticate(ctx, msg));
+    NMDM_TRY(nmdm_enrollments_user_authenticate(ctx, msg));
     NMDM_TRY(see(ctx, &msg->who));
     if (!is_second) {
         reply_plist(in->reply, nmdm_plist_write_string(ctx->pool,
@@ -247,7 +248,7 @@ static nmdm_err_t *on_set_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
         return denied(ctx, msg->who.id, "SetBootstrapToken: operation"
                                         " supported on device channel only");
     }
-    NMDM_TRY(nmdm_store_set_bootstrap_token(
+    NMDM_TRY(nmdm_enrollments_set_bootstrap_token(
         ctx, &msg->who, msg->u.bootstrap_token.token_b64));
     return see(ctx, &msg->who);
 }
@@ -260,8 +261,8 @@ static nmdm_err_t *on_get_bootstrap_token(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(admit(ctx, &msg->who));
     if (!msg->who.on_user_channel) {
-        NMDM_TRY(nmdm_store_get_bootstrap_token(ctx, &token_b64,
-                                                &msg->who));
+        NMDM_TRY(nmdm_enrollments_get_bootstrap_token(ctx, &token_b64,
+                                                      &msg->who));
     }
     if (token_b64) {
         reply_plist(in->reply, nmdm_plist_write_data(ctx->pool,
@@ -292,7 +293,7 @@ static void remark_on_url(nmdm_ctx_t *ctx, const char *id, const char *url)
  * meanwhile. */
 static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
 {
-    const nmdm_dm_conf_t *conf = ctx->policy->dm;
+    const nmdm_declarative_conf_t *conf = ctx->policy->dm;
     nmdm_exchange_t x, *one = &x;
 
     if (!conf) {
@@ -302,10 +303,11 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
     }
     nmdm_db_release(ctx);
     remark_on_url(ctx, in->msg->who.id, conf->url);
-    NMDM_TRY(nmdm_dm_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
+    NMDM_TRY(
+        nmdm_declarative_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
     x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
-    nmdm_client_run(ctx->peers, &one, 1, ctx->pool);
-    return nmdm_dm_answer(in->reply, ctx->pool, conf, in->msg, &x);
+    nmdm_http_client_run(ctx->http, &one, 1, ctx->pool);
+    return nmdm_declarative_answer(in->reply, ctx->pool, conf, in->msg, &x);
 }
 
 static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
@@ -323,7 +325,7 @@ static nmdm_err_t *on_get_token(nmdm_ctx_t *ctx, void *baton)
         /* Not serving tokens at all is our fault, asking for another is
          * not. */
         return nmdm_err(ctx->pool, ctx->policy->tokens ? NMDM_INVALID
-                                                       : NMDM_DENIED,
+                                                       : NMDM_REFUSED,
                         APR_SUCCESS, NMDMNO(0704)
                         "%s: no handler for TokenServiceType: %s; write"
                         " NanoMDMToken for it", msg->who.id, type);
@@ -381,7 +383,7 @@ static nmdm_err_t *do_checkin(nmdm_ctx_t *ctx, void *baton)
     checkin_t *in = baton;
 
     NMDM_TRY(in->handle(ctx, in));
-    return ctx->is_admitted ? nmdm_teller_write(ctx, &in->told) : NULL;
+    return ctx->is_admitted ? nmdm_publish_write(ctx, &in->told) : NULL;
 }
 
 nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -403,7 +405,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (!err && MESSAGES[i].then) {
         err = MESSAGES[i].then(ctx, &in);
     }
-    NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
+    NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
     remark_on_expiry(ctx, msg.who.id);
@@ -417,7 +419,7 @@ typedef struct {
     int stored;
     nmdm_next_e next;
     nmdm_command_t command;
-    nmdm_told_t told;
+    nmdm_publication_t told;
 } report_t;
 
 static nmdm_err_t *do_admit(nmdm_ctx_t *ctx, void *baton)
@@ -432,14 +434,14 @@ static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_queue_report(ctx, &in->stored, &in->next, &in->command,
                                in->msg));
     ctx->is_admitted |= in->stored > 0;
-    return in->stored ? nmdm_teller_write(ctx, &in->told) : NULL;
+    return in->stored ? nmdm_publish_write(ctx, &in->told) : NULL;
 }
 
 /* One statement, unless an event is to be committed with it. */
 static nmdm_err_t *store(nmdm_ctx_t *ctx, report_t *in)
 {
     nmdm_err_t *err = nmdm_db_unit(
-        ctx, (nmdm_unit_e)nmdm_teller_unit(ctx, in->msg, NMDM_UNIT_WRITE),
+        ctx, (nmdm_unit_e)nmdm_publish_unit(ctx, in->msg, NMDM_UNIT_WRITE),
         do_store, in);
 
     in->told.is_written &= !err;
@@ -452,7 +454,7 @@ static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(admit(ctx, &in->msg->who));
     NMDM_TRY(nmdm_queue_remove(ctx, in->msg));
-    return nmdm_teller_write(ctx, &in->told);
+    return nmdm_publish_write(ctx, &in->told);
 }
 
 static nmdm_err_t *do_remove_command(nmdm_ctx_t *ctx, void *baton)
@@ -539,12 +541,12 @@ static void tell(nmdm_ctx_t *ctx, const report_t *in)
     nmdm_log(ctx, idle ? NMDM_LOG_DEBUG : NMDM_LOG_INFO,
              NMDMNO(0708) "%s: %s%s%s (%s); next: %s%s%s [trace %s]",
              in->msg->who.id, in->msg->u.report.status,
-             *ctx->story.command_uuid ? " " : "", ctx->story.command_uuid,
-             in->msg->who.type,
-             *ctx->story.next_command_uuid ? ctx->story.request_type
-                                           : "nothing",
-             *ctx->story.next_command_uuid ? " " : "",
-             ctx->story.next_command_uuid, ctx->trace_id);
+             *ctx->access_log.command_uuid ? " " : "",
+             ctx->access_log.command_uuid, in->msg->who.type,
+             *ctx->access_log.next_command_uuid ? ctx->access_log.request_type
+                                                : "nothing",
+             *ctx->access_log.next_command_uuid ? " " : "",
+             ctx->access_log.next_command_uuid, ctx->trace_id);
 }
 
 nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -561,13 +563,13 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (!err) {
         err = find_next(ctx, &in);
     }
-    NMDM_TRY(nmdm_teller_tell(ctx, &in.told, err));
+    NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
     NMDM_TRY(ctx->policy->sees_at_once
              ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_see, &msg.who)
              : see(ctx, &msg.who));
     if (in.next == NMDM_NEXT_COMMAND) {
-        ctx->story.next_command_uuid = in.command.uuid;
-        ctx->story.request_type = in.command.request_type;
+        ctx->access_log.next_command_uuid = in.command.uuid;
+        ctx->access_log.request_type = in.command.request_type;
         reply->content_type = NMDM_TYPE_PLIST;
         reply->body.data = in.command.text;
         reply->body.len = strlen(in.command.text);
@@ -581,19 +583,19 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
 static nmdm_err_t *do_device_of_cert(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_store_device_of_cert(ctx, baton);
+    return nmdm_cert_associations_device_of(ctx, baton);
 }
 
 nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)
 {
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_device_of_cert, id));
     if (!*id) {
-        return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0709)
+        return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0709)
                         "-: certificate %.16s... belongs to no enrollment%s",
                         ctx->cert->sha256, ctx->policy->latest_only
                             ? " as its latest (NanoMDMAssociation)" : "");
     }
-    ctx->story.id = *id;
+    ctx->access_log.id = *id;
     remark_on_expiry(ctx, *id);
     return NULL;
 }

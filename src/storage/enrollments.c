@@ -26,15 +26,15 @@ static nmdm_err_t *exists(nmdm_ctx_t *ctx, int *yes, nmdm_stmt_e stmt,
 
 static nmdm_err_t *unknown_device(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
-    return nmdm_err(ctx->pool, NMDM_DENIED, APR_SUCCESS, NMDMNO(0501)
+    return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0501)
                     "%s: the device %s was never seen; it has to send"
                     " Authenticate first", who->id, who->device_id);
 }
 
 /* ---- Certificate associations ---- */
 
-nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
-                                 const char **args)
+nmdm_err_t *nmdm_cert_associations_text(nmdm_ctx_t *ctx, int *nargs,
+                                        const char **args)
 {
     *nargs = 0;
     if (!ctx->policy->latest_only) {
@@ -53,44 +53,45 @@ nmdm_err_t *nmdm_store_cert_text(nmdm_ctx_t *ctx, int *nargs,
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_cert_counts(nmdm_ctx_t *ctx, int *yes,
-                                   const char *device_id)
+nmdm_err_t *nmdm_cert_associations_counts(nmdm_ctx_t *ctx, int *yes,
+                                          const char *device_id)
 {
     const char *args[4] = { device_id, ctx->cert->sha256 };
     int more;
 
-    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 2));
+    NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 2));
     return exists(ctx, yes, more ? STMT_CERT_IS_LATEST
                                  : STMT_CERT_IS_ASSOCIATED, args, 2 + more);
 }
 
-nmdm_err_t *nmdm_store_cert_is_associated(nmdm_ctx_t *ctx, int *yes,
-                                          const char *device_id)
+nmdm_err_t *nmdm_cert_associations_has(nmdm_ctx_t *ctx, int *yes,
+                                       const char *device_id)
 {
     return exists(ctx, yes, STMT_CERT_IS_ASSOCIATED,
                   NMDM_ARGS(device_id, ctx->cert->sha256));
 }
 
-nmdm_err_t *nmdm_store_cert_is_known(nmdm_ctx_t *ctx, int *yes)
+nmdm_err_t *nmdm_cert_associations_knows(nmdm_ctx_t *ctx, int *yes)
 {
     return exists(ctx, yes, STMT_CERT_IS_KNOWN, NMDM_ARGS(ctx->cert->sha256));
 }
 
-nmdm_err_t *nmdm_store_device_has_cert(nmdm_ctx_t *ctx, int *yes,
-                                       const char *device_id)
+nmdm_err_t *nmdm_cert_associations_device_has(nmdm_ctx_t *ctx, int *yes,
+                                              const char *device_id)
 {
     return exists(ctx, yes, STMT_DEVICE_HAS_CERT, NMDM_ARGS(device_id));
 }
 
-nmdm_err_t *nmdm_store_associate(nmdm_ctx_t *ctx, const char *device_id)
+nmdm_err_t *nmdm_cert_associations_add(nmdm_ctx_t *ctx, const char *device_id)
 {
     return nmdm_db_exec(ctx, NULL, STMT_CERT_ASSOCIATE,
                         NMDM_ARGS(device_id, ctx->cert->sha256));
 }
 
-nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx, const char *device_id)
+nmdm_err_t *nmdm_cert_associations_add_late(nmdm_ctx_t *ctx,
+                                            const char *device_id)
 {
-    NMDM_TRY(nmdm_store_associate(ctx, device_id));
+    NMDM_TRY(nmdm_cert_associations_add(ctx, device_id));
     return ctx->policy->latest_only
         ? nmdm_db_exec(ctx, NULL, STMT_DEVICE_CERT,
                        NMDM_ARGS(nmdm_x509_pem(ctx->pool, ctx->cert->der),
@@ -98,13 +99,14 @@ nmdm_err_t *nmdm_store_associate_late(nmdm_ctx_t *ctx, const char *device_id)
         : NULL;
 }
 
-nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
+nmdm_err_t *nmdm_cert_associations_device_of(nmdm_ctx_t *ctx,
+                                             const char **device_id)
 {
     const char *args[3] = { ctx->cert->sha256 };
     int more, found;
 
     *device_id = NULL;
-    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 1));
+    NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 1));
     return nmdm_db_row(ctx, &found, device_id, 1,
                        more ? STMT_DEVICE_OF_LATEST : STMT_DEVICE_OF_CERT,
                        args, 1 + more);
@@ -112,7 +114,8 @@ nmdm_err_t *nmdm_store_device_of_cert(nmdm_ctx_t *ctx, const char **device_id)
 
 /* ---- Enrollments ---- */
 
-nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+nmdm_err_t *nmdm_enrollments_authenticate(nmdm_ctx_t *ctx,
+                                          const nmdm_msg_t *msg)
 {
     const char *id = msg->who.id;
     const char *pem = ctx->cert ? nmdm_x509_pem(ctx->pool, ctx->cert->der)
@@ -122,19 +125,19 @@ nmdm_err_t *nmdm_store_authenticate(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                           NMDM_ARGS(id, pem,
                                     or_empty(msg->u.authenticate
                                                  .serial_number),
-                                    nmdm_store_xml(ctx, msg->text))));
+                                    nmdm_schema_xml(ctx, msg->text))));
     NMDM_TRY(nmdm_queue_clear(ctx, id));
     return nmdm_db_exec(ctx, NULL, STMT_DEVICE_DISABLE, NMDM_ARGS(id));
 }
 
-const char *nmdm_store_xml(const nmdm_ctx_t *ctx, const char *text)
+const char *nmdm_schema_xml(const nmdm_ctx_t *ctx, const char *text)
 {
-    return nmdm_schema_is_ascii(ctx) ? nmdm_convert_to_ascii(ctx->pool, text)
+    return nmdm_schema_is_ascii(ctx) ? nmdm_plist_write_ascii(ctx->pool, text)
                                      : text;
 }
 
-const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
-                                         const char *text)
+const char *nmdm_enrollments_token_update_text(const nmdm_ctx_t *ctx,
+                                               const char *text)
 {
     static const char *const SECRETS[] = { "UnlockToken", NULL };
     nmdm_bytes_t bytes = { text, strlen(text) };
@@ -142,7 +145,7 @@ const char *nmdm_store_token_update_text(const nmdm_ctx_t *ctx,
     if (nmdm_seal_is_on(ctx->policy->seal)) {
         bytes = nmdm_redact_remove(ctx->pool, bytes, SECRETS);
     }
-    return nmdm_store_xml(ctx, bytes.len ? bytes.data : text);
+    return nmdm_schema_xml(ctx, bytes.len ? bytes.data : text);
 }
 
 /* An absent unlock token never erases the one that is known: a device sends
@@ -152,10 +155,9 @@ static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     nmdm_bytes_t unlock_token = msg->u.token_update.unlock_token;
     const char *id = msg->who.id;
 
-    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
-                          NMDM_ARGS(nmdm_store_token_update_text(ctx,
-                                                                 msg->text),
-                                    id)));
+    NMDM_TRY(nmdm_db_exec(
+        ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
+        NMDM_ARGS(nmdm_enrollments_token_update_text(ctx, msg->text), id)));
     if (!unlock_token.len) {
         return NULL;
     }
@@ -176,15 +178,16 @@ static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                  "%s: UnlockToken on a user channel is not stored",
                  msg->who.id);
     }
-    return nmdm_db_exec(ctx, NULL, STMT_USER_TOKEN_UPDATE,
-                        NMDM_ARGS(msg->who.id, msg->who.device_id,
-                                  or_empty(msg->user_short_name),
-                                  or_empty(msg->user_long_name),
-                                  nmdm_store_token_update_text(ctx,
-                                                               msg->text)));
+    return nmdm_db_exec(
+        ctx, NULL, STMT_USER_TOKEN_UPDATE,
+        NMDM_ARGS(msg->who.id, msg->who.device_id,
+                  or_empty(msg->user_short_name),
+                  or_empty(msg->user_long_name),
+                  nmdm_enrollments_token_update_text(ctx, msg->text)));
 }
 
-nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
+                                          const nmdm_msg_t *msg)
 {
     const nmdm_token_update_t *update = &msg->u.token_update;
     const nmdm_id_t *who = &msg->who;
@@ -207,7 +210,7 @@ nmdm_err_t *nmdm_store_token_update(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
         : NULL;
 }
 
-nmdm_err_t *nmdm_store_tally(nmdm_ctx_t *ctx, long *tally, const char *id)
+nmdm_err_t *nmdm_enrollments_tally(nmdm_ctx_t *ctx, long *tally, const char *id)
 {
     const char *number = NULL;
     int found;
@@ -218,7 +221,7 @@ nmdm_err_t *nmdm_store_tally(nmdm_ctx_t *ctx, long *tally, const char *id)
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+nmdm_err_t *nmdm_enrollments_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     return nmdm_db_exec(ctx, NULL,
                         who->on_user_channel ? STMT_USER_DISABLE
@@ -226,8 +229,8 @@ nmdm_err_t *nmdm_store_check_out(nmdm_ctx_t *ctx, const nmdm_id_t *who)
                         NMDM_ARGS(who->id));
 }
 
-nmdm_err_t *nmdm_store_user_authenticate(nmdm_ctx_t *ctx,
-                                         const nmdm_msg_t *msg)
+nmdm_err_t *nmdm_enrollments_user_authenticate(nmdm_ctx_t *ctx,
+                                               const nmdm_msg_t *msg)
 {
     const nmdm_id_t *who = &msg->who;
     int known;
@@ -243,12 +246,12 @@ nmdm_err_t *nmdm_store_user_authenticate(nmdm_ctx_t *ctx,
                         NMDM_ARGS(who->id, who->device_id,
                                   or_empty(msg->user_short_name),
                                   or_empty(msg->user_long_name),
-                                  nmdm_store_xml(ctx, msg->text)));
+                                  nmdm_schema_xml(ctx, msg->text)));
 }
 
-nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,
-                                           const nmdm_id_t *who,
-                                           const char *token_b64)
+nmdm_err_t *nmdm_enrollments_set_bootstrap_token(nmdm_ctx_t *ctx,
+                                                 const nmdm_id_t *who,
+                                                 const char *token_b64)
 {
     nmdm_bytes_t token = { token_b64, strlen(token_b64) };
     int rows;
@@ -262,9 +265,9 @@ nmdm_err_t *nmdm_store_set_bootstrap_token(nmdm_ctx_t *ctx,
     return rows ? NULL : unknown_device(ctx, who);
 }
 
-nmdm_err_t *nmdm_store_get_bootstrap_token(nmdm_ctx_t *ctx,
-                                           const char **token_b64,
-                                           const nmdm_id_t *who)
+nmdm_err_t *nmdm_enrollments_get_bootstrap_token(nmdm_ctx_t *ctx,
+                                                 const char **token_b64,
+                                                 const nmdm_id_t *who)
 {
     const char *cols[2] = { NULL };
     nmdm_bytes_t token;
@@ -299,19 +302,20 @@ static nmdm_err_t *for_ids(nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_seen_now(nmdm_ctx_t *ctx, const char *id)
+nmdm_err_t *nmdm_enrollments_seen_now(nmdm_ctx_t *ctx, const char *id)
 {
     return nmdm_db_exec(ctx, NULL, STMT_SEEN_NOW, NMDM_ARGS(id));
 }
 
-nmdm_err_t *nmdm_store_seen(nmdm_ctx_t *ctx, const apr_array_header_t *ids)
+nmdm_err_t *nmdm_enrollments_seen(nmdm_ctx_t *ctx,
+                                  const apr_array_header_t *ids)
 {
     return for_ids(ctx, STMT_SEEN, NULL, ids);
 }
 
 /* ---- Push ---- */
 
-nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
+nmdm_err_t *nmdm_push_state_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
                                  const apr_array_header_t *ids)
 {
     apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts * 5,
@@ -338,7 +342,7 @@ nmdm_err_t *nmdm_store_push_info(nmdm_ctx_t *ctx, apr_array_header_t *infos,
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_push_refused(nmdm_ctx_t *ctx,
+nmdm_err_t *nmdm_push_state_refused(nmdm_ctx_t *ctx,
                                     const nmdm_refusal_t *refusal)
 {
     const char *status = apr_itoa(ctx->pool, refusal->status);
@@ -357,24 +361,24 @@ static const char *seconds(nmdm_ctx_t *ctx, apr_time_t t)
                         (apr_int64_t)apr_time_sec(t));
 }
 
-nmdm_err_t *nmdm_store_pushes_expect(nmdm_ctx_t *ctx,
-                                     const apr_array_header_t *ids,
-                                     apr_time_t look_at)
+nmdm_err_t *nmdm_push_state_expect(nmdm_ctx_t *ctx,
+                                   const apr_array_header_t *ids,
+                                   apr_time_t look_at)
 {
     return nmdm_schema_is_complete(ctx)
         ? for_ids(ctx, STMT_PUSH_EXPECT, seconds(ctx, look_at), ids) : NULL;
 }
 
-nmdm_err_t *nmdm_store_pushes_due(nmdm_ctx_t *ctx, apr_array_header_t **ids)
+nmdm_err_t *nmdm_push_state_due(nmdm_ctx_t *ctx, apr_array_header_t **ids)
 {
     *ids = apr_array_make(ctx->pool, NMDM_SQL_IDS, sizeof(const char *));
     return nmdm_db_rows(ctx, *ids, 1, STMT_PUSH_DUE,
                         NMDM_ARGS(seconds(ctx, ctx->now)));
 }
 
-nmdm_err_t *nmdm_store_pushes_pending(nmdm_ctx_t *ctx,
-                                      apr_array_header_t *pending,
-                                      const apr_array_header_t *ids)
+nmdm_err_t *nmdm_push_state_pending(nmdm_ctx_t *ctx,
+                                    apr_array_header_t *pending,
+                                    const apr_array_header_t *ids)
 {
     apr_array_header_t *rows = apr_array_make(ctx->pool, 4 * NMDM_SQL_IDS,
                                               sizeof(const char *));
@@ -398,7 +402,7 @@ nmdm_err_t *nmdm_store_pushes_pending(nmdm_ctx_t *ctx,
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_push_again(nmdm_ctx_t *ctx, const char *id, int tries,
+nmdm_err_t *nmdm_push_state_again(nmdm_ctx_t *ctx, const char *id, int tries,
                                   apr_time_t next, int is_pushed)
 {
     return nmdm_db_exec(ctx, NULL,
@@ -407,28 +411,28 @@ nmdm_err_t *nmdm_store_push_again(nmdm_ctx_t *ctx, const char *id, int tries,
                                   seconds(ctx, next), id));
 }
 
-nmdm_err_t *nmdm_store_pushes_postpone(nmdm_ctx_t *ctx,
-                                       const apr_array_header_t *ids,
-                                       apr_time_t next)
+nmdm_err_t *nmdm_push_state_postpone(nmdm_ctx_t *ctx,
+                                     const apr_array_header_t *ids,
+                                     apr_time_t next)
 {
     return for_ids(ctx, STMT_PUSH_POSTPONE, seconds(ctx, next), ids);
 }
 
-nmdm_err_t *nmdm_store_pushes_recall(nmdm_ctx_t *ctx, apr_time_t last)
+nmdm_err_t *nmdm_push_state_recall(nmdm_ctx_t *ctx, apr_time_t last)
 {
     return nmdm_db_exec(ctx, NULL, STMT_PUSH_RECALL,
                         NMDM_ARGS(seconds(ctx, ctx->now),
                                   seconds(ctx, last)));
 }
 
-nmdm_err_t *nmdm_store_pushes_forget(nmdm_ctx_t *ctx,
-                                     const apr_array_header_t *ids)
+nmdm_err_t *nmdm_push_state_forget(nmdm_ctx_t *ctx,
+                                   const apr_array_header_t *ids)
 {
     return for_ids(ctx, STMT_PUSH_FORGET, NULL, ids);
 }
 
-nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
-                                    const char *topic)
+nmdm_err_t *nmdm_push_state_topic_in_use(nmdm_ctx_t *ctx, const char **other,
+                                         const char *topic)
 {
     int found;
 
@@ -437,7 +441,7 @@ nmdm_err_t *nmdm_store_topic_in_use(nmdm_ctx_t *ctx, const char **other,
                        NMDM_ARGS(topic, topic));
 }
 
-nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
+nmdm_err_t *nmdm_push_state_put_cert(nmdm_ctx_t *ctx,
                                      const nmdm_push_cert_t *cert)
 {
     nmdm_bytes_t key = { cert->key_pem, strlen(cert->key_pem) };
@@ -448,7 +452,7 @@ nmdm_err_t *nmdm_store_put_push_cert(nmdm_ctx_t *ctx,
                         NMDM_ARGS(cert->topic, cert->cert_pem, key.data));
 }
 
-nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx,
+nmdm_err_t *nmdm_push_state_get_cert(nmdm_ctx_t *ctx,
                                      nmdm_stored_cert_t *out,
                                      const char *topic)
 {
@@ -462,7 +466,7 @@ nmdm_err_t *nmdm_store_get_push_cert(nmdm_ctx_t *ctx,
     return NULL;
 }
 
-nmdm_err_t *nmdm_store_open_push_key(nmdm_ctx_t *ctx, const char **key_pem,
+nmdm_err_t *nmdm_push_state_open_key(nmdm_ctx_t *ctx, const char **key_pem,
                                      const nmdm_stored_cert_t *cert)
 {
     nmdm_bytes_t key = { cert->stored_key, strlen(cert->stored_key) };

@@ -11,15 +11,15 @@
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 
-struct nmdm_seen_t {
+struct nmdm_last_seen_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_pool_t *pool;           /* of ids; cleared when they are taken */
     apr_hash_t *ids;
 };
 
-nmdm_err_t *nmdm_seen_create(nmdm_seen_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_last_seen_create(nmdm_last_seen_t **out, apr_pool_t *p)
 {
-    nmdm_seen_t *seen = apr_pcalloc(p, sizeof(*seen));
+    nmdm_last_seen_t *seen = apr_pcalloc(p, sizeof(*seen));
     apr_status_t rv;
 
     rv = apr_thread_mutex_create(&seen->lock, APR_THREAD_MUTEX_DEFAULT, p);
@@ -36,10 +36,10 @@ nmdm_err_t *nmdm_seen_create(nmdm_seen_t **out, apr_pool_t *p)
     return NULL;
 }
 
-void nmdm_seen_note(nmdm_seen_t *seen, const char *id)
+void nmdm_last_seen_note(nmdm_last_seen_t *seen, const char *id)
 {
     apr_thread_mutex_lock(seen->lock);
-    if (apr_hash_count(seen->ids) < NMDM_SEEN_MOST
+    if (apr_hash_count(seen->ids) < NMDM_LAST_SEEN_MOST
         && !apr_hash_get(seen->ids, id, APR_HASH_KEY_STRING)) {
         const char *copy = apr_pstrdup(seen->pool, id);
 
@@ -48,7 +48,7 @@ void nmdm_seen_note(nmdm_seen_t *seen, const char *id)
     apr_thread_mutex_unlock(seen->lock);
 }
 
-apr_array_header_t *nmdm_seen_take(nmdm_seen_t *seen, apr_pool_t *p)
+apr_array_header_t *nmdm_last_seen_take(nmdm_last_seen_t *seen, apr_pool_t *p)
 {
     apr_array_header_t *ids;
     apr_hash_index_t *hi;

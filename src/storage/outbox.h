@@ -26,7 +26,7 @@
 typedef struct {
     const char *seq;            /* its number; NULL when it is new */
     const char *device_id;
-    const char *target;         /* nmdm_webhook_target of the URL */
+    const char *target;         /* nmdm_event_target of the URL */
     const char *event_id;
     const char *topic;
     const char *traceparent;    /* or NULL */

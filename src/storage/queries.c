@@ -17,7 +17,7 @@
 
 static apr_array_header_t *make_values(nmdm_ctx_t *ctx)
 {
-    return apr_array_make(ctx->pool, NMDM_VIEW_PAGE, sizeof(const char *));
+    return apr_array_make(ctx->pool, NMDM_QUERIES_PAGE, sizeof(const char *));
 }
 
 /* The columns of the row that starts at i. */
@@ -69,9 +69,11 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
     }
 }
 
-nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
-                           nmdm_keys_e from, const apr_array_header_t *list,
-                           const char *after)
+nmdm_err_t *nmdm_enrollment_queries_keys(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *keys,
+                                         nmdm_keys_e from,
+                                         const apr_array_header_t *list,
+                                         const char *after)
 {
     apr_array_header_t *values = make_values(ctx);
     int i;
@@ -88,8 +90,8 @@ nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_skip(nmdm_ctx_t *ctx, const char **id,
-                           const char *after)
+nmdm_err_t *nmdm_enrollment_queries_skip(nmdm_ctx_t *ctx, const char **id,
+                                         const char *after)
 {
     int found;
 
@@ -131,9 +133,11 @@ static nmdm_err_t *read_unlock_token(nmdm_ctx_t *ctx, nmdm_enrollment_t *e,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                  const apr_array_header_t *ids,
-                                  int with_cert, apr_size_t unlock_token_most)
+nmdm_err_t *nmdm_enrollment_queries_enrollments(nmdm_ctx_t *ctx,
+                                                apr_array_header_t *rows,
+                                                const apr_array_header_t *ids,
+                                                int with_cert,
+                                                apr_size_t unlock_token_most)
 {
     apr_array_header_t *values = make_values(ctx);
     const char *args[2 + NMDM_SQL_IDS];
@@ -155,8 +159,9 @@ nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_pending(nmdm_ctx_t *ctx, nmdm_pending_t *out,
-                              const char *id)
+nmdm_err_t *nmdm_enrollment_queries_pending(nmdm_ctx_t *ctx,
+                                            nmdm_pending_t *out,
+                                            const char *id)
 {
     const char *cols[3] = { NULL };
     int found;
@@ -171,8 +176,9 @@ nmdm_err_t *nmdm_view_pending(nmdm_ctx_t *ctx, nmdm_pending_t *out,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_last_report(nmdm_ctx_t *ctx, nmdm_last_report_t *out,
-                                  const char *id)
+nmdm_err_t *nmdm_enrollment_queries_last_report(nmdm_ctx_t *ctx,
+                                                nmdm_last_report_t *out,
+                                                const char *id)
 {
     const char *cols[3] = { NULL };
     int found;
@@ -185,8 +191,9 @@ nmdm_err_t *nmdm_view_last_report(nmdm_ctx_t *ctx, nmdm_last_report_t *out,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_last_push(nmdm_ctx_t *ctx, nmdm_last_push_t *out,
-                                const char *id)
+nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
+                                              nmdm_last_push_t *out,
+                                              const char *id)
 {
     const char *cols[5] = { NULL };
 
@@ -204,8 +211,9 @@ nmdm_err_t *nmdm_view_last_push(nmdm_ctx_t *ctx, nmdm_last_push_t *out,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_associations(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                   const char *device_id)
+nmdm_err_t *nmdm_enrollment_queries_associations(nmdm_ctx_t *ctx,
+                                                 apr_array_header_t *rows,
+                                                 const char *device_id)
 {
     apr_array_header_t *values = make_values(ctx);
     int i;
@@ -231,8 +239,9 @@ const nmdm_queue_place_t NMDM_QUEUE_START = {
 
 #define QUEUED_COLUMNS 10
 
-nmdm_err_t *nmdm_view_queue(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                            const char *id, const nmdm_queue_place_t *after)
+nmdm_err_t *nmdm_queue_queries_list(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                    const char *id,
+                                    const nmdm_queue_place_t *after)
 {
     apr_array_header_t *values = make_values(ctx);
     int i;
@@ -258,8 +267,8 @@ nmdm_err_t *nmdm_view_queue(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_command(nmdm_ctx_t *ctx, nmdm_command_t *command,
-                              apr_time_t *created, const char *uuid)
+nmdm_err_t *nmdm_queue_queries_command(nmdm_ctx_t *ctx, nmdm_command_t *command,
+                                       apr_time_t *created, const char *uuid)
 {
     const char *cols[3] = { NULL };
     int found;
@@ -296,9 +305,10 @@ static void read_results(apr_array_header_t *rows,
     }
 }
 
-nmdm_err_t *nmdm_view_results(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                              const char *id,
-                              const nmdm_result_place_t *after)
+nmdm_err_t *nmdm_queue_queries_results(nmdm_ctx_t *ctx,
+                                       apr_array_header_t *rows,
+                                       const char *id,
+                                       const nmdm_result_place_t *after)
 {
     apr_array_header_t *values = make_values(ctx);
 
@@ -309,8 +319,9 @@ nmdm_err_t *nmdm_view_results(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_result_of(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                const char *id, const char *uuid)
+nmdm_err_t *nmdm_queue_queries_result_of(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *rows,
+                                         const char *id, const char *uuid)
 {
     apr_array_header_t *values = make_values(ctx);
 
@@ -320,8 +331,8 @@ nmdm_err_t *nmdm_view_result_of(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_result_text(nmdm_ctx_t *ctx, const char **text,
-                                  const char *id, const char *uuid)
+nmdm_err_t *nmdm_queue_queries_result_text(nmdm_ctx_t *ctx, const char **text,
+                                           const char *id, const char *uuid)
 {
     int found;
 
@@ -365,8 +376,9 @@ static nmdm_err_t *add_answers(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                 const char *uuid, const char *after)
+nmdm_err_t *nmdm_queue_queries_recipients(nmdm_ctx_t *ctx,
+                                          apr_array_header_t *rows,
+                                          const char *uuid, const char *after)
 {
     apr_array_header_t *values = make_values(ctx);
     apr_hash_t *by_id = apr_hash_make(ctx->pool);
@@ -397,13 +409,14 @@ nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
 
 /* ---- Cancelling ---- */
 
-nmdm_err_t *nmdm_view_is_enrolled(nmdm_ctx_t *ctx, int *yes, const char *id)
+nmdm_err_t *nmdm_enrollment_queries_is_enrolled(nmdm_ctx_t *ctx, int *yes,
+                                                const char *id)
 {
     return nmdm_db_row(ctx, yes, NULL, 0, STMT_TALLY, NMDM_ARGS(id));
 }
 
-nmdm_err_t *nmdm_view_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
-                                 const char *id)
+nmdm_err_t *nmdm_queue_queries_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
+                                          const char *id)
 {
     return nmdm_db_exec(ctx, cancelled,
                         nmdm_schema_is_complete(ctx) ? STMT_CANCEL_ALL
@@ -411,15 +424,15 @@ nmdm_err_t *nmdm_view_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
                         NMDM_ARGS(id));
 }
 
-nmdm_err_t *nmdm_view_cancel_one(nmdm_ctx_t *ctx, int *cancelled,
-                                 const char *id, const char *uuid)
+nmdm_err_t *nmdm_queue_queries_cancel_one(nmdm_ctx_t *ctx, int *cancelled,
+                                          const char *id, const char *uuid)
 {
     return nmdm_db_exec(ctx, cancelled, STMT_CANCEL_ONE,
                         NMDM_ARGS(id, uuid));
 }
 
-nmdm_err_t *nmdm_view_stride(nmdm_ctx_t *ctx, const char **last,
-                             const char *uuid, const char *after)
+nmdm_err_t *nmdm_enrollment_queries_batch(nmdm_ctx_t *ctx, const char **last,
+                                          const char *uuid, const char *after)
 {
     int found;
 
@@ -428,9 +441,9 @@ nmdm_err_t *nmdm_view_stride(nmdm_ctx_t *ctx, const char **last,
                        NMDM_ARGS(uuid, after));
 }
 
-nmdm_err_t *nmdm_view_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
-                                   const char *uuid, const char *after,
-                                   const char *last)
+nmdm_err_t *nmdm_queue_queries_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
+                                            const char *uuid, const char *after,
+                                            const char *last)
 {
     return nmdm_db_exec(ctx, cancelled, STMT_CANCEL_RANGE,
                         NMDM_ARGS(uuid, after, last));

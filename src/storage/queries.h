@@ -5,13 +5,13 @@
  * Every call is to be made within a unit of db/db.h. Times are 0 and texts
  * NULL where nothing is stored. */
 
-#ifndef NMDM_VIEW_H
-#define NMDM_VIEW_H
+#ifndef NMDM_QUERIES_H
+#define NMDM_QUERIES_H
 
 #include "storage/enrollments.h"
 
 /* How many entries a call reads: fewer mean that there are no more. */
-#define NMDM_VIEW_PAGE 100
+#define NMDM_QUERIES_PAGE 100
 
 /* ---- Enrollments ---- */
 
@@ -20,7 +20,7 @@ typedef struct {
     int enabled;
 } nmdm_key_t;
 
-/* Where keys come from. A list is of texts, at most NMDM_VIEW_PAGE. */
+/* Where keys come from. A list is of texts, at most NMDM_QUERIES_PAGE. */
 typedef enum {
     NMDM_KEYS_ALL,              /* of every enrollment */
     NMDM_KEYS_OF_IDS,           /* of a list */
@@ -31,15 +31,17 @@ typedef enum {
 
 /* The keys of enrollments beyond the id `after`, in the order of ids, into an
  * array of nmdm_key_t. */
-nmdm_err_t *nmdm_view_keys(nmdm_ctx_t *ctx, apr_array_header_t *keys,
-                           nmdm_keys_e from, const apr_array_header_t *list,
-                           const char *after);
+nmdm_err_t *nmdm_enrollment_queries_keys(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *keys,
+                                         nmdm_keys_e from,
+                                         const apr_array_header_t *list,
+                                         const char *after);
 
-/* The id that is NMDM_VIEW_STRIDE enrollments beyond `after`; NULL when there
+/* The id that is NMDM_QUERIES_BATCH enrollments beyond `after`; NULL when there
  * are fewer. */
-#define NMDM_VIEW_STRIDE 1000
-nmdm_err_t *nmdm_view_skip(nmdm_ctx_t *ctx, const char **id,
-                           const char *after);
+#define NMDM_QUERIES_BATCH 1000
+nmdm_err_t *nmdm_enrollment_queries_skip(nmdm_ctx_t *ctx, const char **id,
+                                         const char *after);
 
 typedef struct {
     const char *id, *type;
@@ -57,22 +59,25 @@ typedef struct {
     apr_time_t user_token_at;
 } nmdm_enrollment_t;
 
-/* The enrollments of at most NMDM_VIEW_PAGE ids, in no order, into an array of
- * nmdm_enrollment_t; unlock tokens up to so many bytes. */
-nmdm_err_t *nmdm_view_enrollments(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                  const apr_array_header_t *ids,
-                                  int with_cert, apr_size_t unlock_token_most);
+/* The enrollments of at most NMDM_QUERIES_PAGE ids, in no order, into an array
+ * of nmdm_enrollment_t; unlock tokens up to so many bytes. */
+nmdm_err_t *nmdm_enrollment_queries_enrollments(nmdm_ctx_t *ctx,
+                                                apr_array_header_t *rows,
+                                                const apr_array_header_t *ids,
+                                                int with_cert,
+                                                apr_size_t unlock_token_most);
 
-/* What waits for an enrollment, counted up to NMDM_VIEW_MOST. */
-#define NMDM_VIEW_MOST 1000
+/* What waits for an enrollment, counted up to NMDM_QUERIES_MOST. */
+#define NMDM_QUERIES_MOST 1000
 typedef struct {
     int pending;
     int not_now;                /* of these, put off by the device */
     apr_time_t not_now_since;
 } nmdm_pending_t;
 
-nmdm_err_t *nmdm_view_pending(nmdm_ctx_t *ctx, nmdm_pending_t *out,
-                              const char *id);
+nmdm_err_t *nmdm_enrollment_queries_pending(nmdm_ctx_t *ctx,
+                                            nmdm_pending_t *out,
+                                            const char *id);
 
 typedef struct {
     const char *uuid;           /* NULL: there is no report */
@@ -80,8 +85,9 @@ typedef struct {
     apr_time_t at;
 } nmdm_last_report_t;
 
-nmdm_err_t *nmdm_view_last_report(nmdm_ctx_t *ctx, nmdm_last_report_t *out,
-                                  const char *id);
+nmdm_err_t *nmdm_enrollment_queries_last_report(nmdm_ctx_t *ctx,
+                                                nmdm_last_report_t *out,
+                                                const char *id);
 
 typedef struct {
     int found;
@@ -90,17 +96,19 @@ typedef struct {
 } nmdm_last_push_t;
 
 /* Nothing is found without the additive part of the schema. */
-nmdm_err_t *nmdm_view_last_push(nmdm_ctx_t *ctx, nmdm_last_push_t *out,
-                                const char *id);
+nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
+                                              nmdm_last_push_t *out,
+                                              const char *id);
 
 typedef struct {
     const char *sha256;
     apr_time_t at;
 } nmdm_association_t;
 
-/* The newest NMDM_VIEW_PAGE certificate associations of a device. */
-nmdm_err_t *nmdm_view_associations(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                   const char *device_id);
+/* The newest NMDM_QUERIES_PAGE certificate associations of a device. */
+nmdm_err_t *nmdm_enrollment_queries_associations(nmdm_ctx_t *ctx,
+                                                 apr_array_header_t *rows,
+                                                 const char *device_id);
 
 /* ---- Queues ---- */
 
@@ -124,12 +132,13 @@ extern const nmdm_queue_place_t NMDM_QUEUE_START;
 
 /* What waits for id, in the order of delivery, into an array of
  * nmdm_queued_t. */
-nmdm_err_t *nmdm_view_queue(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                            const char *id, const nmdm_queue_place_t *after);
+nmdm_err_t *nmdm_queue_queries_list(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                    const char *id,
+                                    const nmdm_queue_place_t *after);
 
 /* The command that a UUID names; the text is NULL when there is none. */
-nmdm_err_t *nmdm_view_command(nmdm_ctx_t *ctx, nmdm_command_t *command,
-                              apr_time_t *created, const char *uuid);
+nmdm_err_t *nmdm_queue_queries_command(nmdm_ctx_t *ctx, nmdm_command_t *command,
+                                       apr_time_t *created, const char *uuid);
 
 /* ---- Results ---- */
 
@@ -148,17 +157,19 @@ typedef struct {
 extern const nmdm_result_place_t NMDM_RESULT_START;
 
 /* The results of id, the newest first, into an array of nmdm_result_t. */
-nmdm_err_t *nmdm_view_results(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                              const char *id,
-                              const nmdm_result_place_t *after);
+nmdm_err_t *nmdm_queue_queries_results(nmdm_ctx_t *ctx,
+                                       apr_array_header_t *rows,
+                                       const char *id,
+                                       const nmdm_result_place_t *after);
 
 /* That of one command alone: one row or none. */
-nmdm_err_t *nmdm_view_result_of(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                const char *id, const char *uuid);
+nmdm_err_t *nmdm_queue_queries_result_of(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *rows,
+                                         const char *id, const char *uuid);
 
 /* The report itself, or NULL. */
-nmdm_err_t *nmdm_view_result_text(nmdm_ctx_t *ctx, const char **text,
-                                  const char *id, const char *uuid);
+nmdm_err_t *nmdm_queue_queries_result_text(nmdm_ctx_t *ctx, const char **text,
+                                           const char *id, const char *uuid);
 
 /* ---- One command, many enrollments ---- */
 
@@ -173,23 +184,25 @@ typedef struct {
     apr_time_t not_now_at;
 } nmdm_recipient_t;
 
-nmdm_err_t *nmdm_view_recipients(nmdm_ctx_t *ctx, apr_array_header_t *rows,
-                                 const char *uuid, const char *after);
+nmdm_err_t *nmdm_queue_queries_recipients(nmdm_ctx_t *ctx,
+                                          apr_array_header_t *rows,
+                                          const char *uuid, const char *after);
 
 /* ---- Cancelling: what waits is delivered no more ---- */
 
-nmdm_err_t *nmdm_view_is_enrolled(nmdm_ctx_t *ctx, int *yes, const char *id);
-nmdm_err_t *nmdm_view_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
-                                 const char *id);
-nmdm_err_t *nmdm_view_cancel_one(nmdm_ctx_t *ctx, int *cancelled,
-                                 const char *id, const char *uuid);
+nmdm_err_t *nmdm_enrollment_queries_is_enrolled(nmdm_ctx_t *ctx, int *yes,
+                                                const char *id);
+nmdm_err_t *nmdm_queue_queries_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
+                                          const char *id);
+nmdm_err_t *nmdm_queue_queries_cancel_one(nmdm_ctx_t *ctx, int *cancelled,
+                                          const char *id, const char *uuid);
 
-/* The last of the next NMDM_VIEW_STRIDE enrollments that have a command, or
+/* The last of the next NMDM_QUERIES_BATCH enrollments that have a command, or
  * NULL; and the cancelling of it up to there. */
-nmdm_err_t *nmdm_view_stride(nmdm_ctx_t *ctx, const char **last,
-                             const char *uuid, const char *after);
-nmdm_err_t *nmdm_view_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
-                                   const char *uuid, const char *after,
-                                   const char *last);
+nmdm_err_t *nmdm_enrollment_queries_batch(nmdm_ctx_t *ctx, const char **last,
+                                          const char *uuid, const char *after);
+nmdm_err_t *nmdm_queue_queries_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
+                                            const char *uuid, const char *after,
+                                            const char *last);
 
-#endif /* NMDM_VIEW_H */
+#endif /* NMDM_QUERIES_H */

@@ -19,7 +19,7 @@ static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
     const char *cols[2];
     int more, found;
 
-    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 3));
+    NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 3));
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2,
                          more ? STMT_QUEUE_WAITS_LATEST : STMT_QUEUE_WAITS,
                          args, 3 + more));
@@ -56,7 +56,7 @@ static nmdm_err_t *fetch(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             ctx->cert->sha256 };
     int more, found;
 
-    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 5));
+    NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 5));
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4,
                          more ? STMT_QUEUE_NEXT_LATEST
                          : nmdm_schema_is_complete(ctx)
@@ -114,13 +114,13 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
 {
     const nmdm_report_t *report = &msg->u.report;
     const char *args[8] = { report->status,
-                            nmdm_store_xml(ctx, report->stored), msg->who.id,
+                            nmdm_schema_xml(ctx, report->stored), msg->who.id,
                             report->command_uuid, msg->who.device_id,
                             ctx->cert->sha256 };
     int is_final = strcmp(report->status, "NotNow") != 0, more;
 
     *next = NMDM_NEXT_UNKNOWN;
-    NMDM_TRY(nmdm_store_cert_text(ctx, &more, args + 6));
+    NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 6));
     if (ctx->db->dialect == NMDM_PGSQL && nmdm_schema_is_complete(ctx)
         && !more) {
         return report_and_fetch(ctx, stored, next, command, msg);
@@ -245,7 +245,7 @@ nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
 
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
-                           const nmdm_terms_t *terms)
+                           const nmdm_enqueue_options_t *terms)
 {
     /* The longer list of arguments, of which the shorter is the end. */
     const char *args[3 + NMDM_SQL_IDS];

@@ -21,7 +21,7 @@ static const char *pem_of(nmdm_ctx_t *ctx)
 static void tell_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)
 {
     if (!ctx->daily
-        || nmdm_daily_is_due(ctx->daily, "NanoMDMReenroll", ctx->now)) {
+        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMReenroll", ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0720)
                  "%s: NanoMDMReenroll keep needs the additive part of the"
                  " schema, which this database lacks: devices that enroll"
@@ -57,7 +57,7 @@ nmdm_err_t *nmdm_renewal_stage(nmdm_ctx_t *ctx, int *is_staged,
              " its TokenUpdate", id);
     return nmdm_db_exec(ctx, NULL, STMT_RENEWAL_PUT,
                         NMDM_ARGS(id, pem_of(ctx), serial ? serial : "",
-                                  nmdm_store_xml(ctx, msg->text)));
+                                  nmdm_schema_xml(ctx, msg->text)));
 }
 
 /* Everything that Authenticate does at once without NanoMDMReenroll keep, to

@@ -30,14 +30,14 @@
 #define WORTH_A_WARNING 100
 
 /* But for is_full it is the thread's own. */
-struct nmdm_receiver_t {
+struct nmdm_delivery_t {
     apr_pool_t *pool;           /* the thread's */
-    nmdm_courier_t *courier;
+    nmdm_relay_t *relay;
     const char *lease;          /* names the courier in the outbox */
     nmdm_route_t route;
     const nmdm_webhook_conf_t *webhook;
-    apr_hash_t *under_way;      /* seq -> nmdm_parcel_t */
-    nmdm_parcels_t ended;       /* with an outcome, not yet written down */
+    apr_hash_t *under_way;      /* seq -> nmdm_delivery_event_t */
+    nmdm_delivery_events_t ended; /* with an outcome, not yet written down */
     apr_uint32_t is_full;       /* atomic */
     int failures;               /* since the last success */
     apr_time_t probe_at, renew_at, count_at;    /* on the steady clock */
@@ -48,16 +48,16 @@ struct nmdm_receiver_t {
 
 /* ---- Writing outcomes down ---- */
 
-static int was_taken(const nmdm_parcel_t *parcel)
+static int was_taken(const nmdm_delivery_event_t *parcel)
 {
     return parcel->status >= 200 && parcel->status <= 299;
 }
 
 typedef struct {
-    nmdm_receiver_t *receiver;
+    nmdm_delivery_t *receiver;
     const apr_array_header_t *taken, *seqs;
     apr_array_header_t *events;
-    const nmdm_parcel_t *parcel;
+    const nmdm_delivery_event_t *parcel;
     const char *why;
     int delay, most;
     apr_int64_t number;
@@ -79,7 +79,7 @@ static nmdm_err_t *do_hurry(nmdm_ctx_t *ctx, void *baton)
     return nmdm_outbox_hurry(ctx, work->receiver->webhook->target);
 }
 
-static void forget(nmdm_parcel_t *parcel)
+static void forget(nmdm_delivery_event_t *parcel)
 {
     APR_RING_REMOVE(parcel, link);
     apr_hash_set(parcel->receiver->under_way, parcel->event.seq,
@@ -87,7 +87,7 @@ static void forget(nmdm_parcel_t *parcel)
     apr_pool_destroy(parcel->pool);
 }
 
-static const char *reason(apr_pool_t *p, const nmdm_parcel_t *parcel)
+static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *parcel)
 {
     return parcel->status
         ? apr_psprintf(p, "the receiver answered %d", parcel->status)
@@ -95,7 +95,7 @@ static const char *reason(apr_pool_t *p, const nmdm_parcel_t *parcel)
 }
 
 /* A receiver that fails is told of at each doubling of its failures. */
-static void tell_failure(nmdm_ctx_t *ctx, const nmdm_receiver_t *receiver,
+static void tell_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
                          const work_t *work)
 {
     const nmdm_event_t *event = &work->parcel->event;
@@ -116,13 +116,13 @@ static void tell_failure(nmdm_ctx_t *ctx, const nmdm_receiver_t *receiver,
              work->why, receiver->failures);
 }
 
-static nmdm_err_t *settle_failure(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
-                                  nmdm_parcel_t *parcel)
+static nmdm_err_t *settle_failure(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
+                                  nmdm_delivery_event_t *parcel)
 {
     work_t work = { .receiver = receiver, .parcel = parcel };
     unsigned char chance = 128;
 
-    (void)nmdm_crypto_random((char *)&chance, 1);
+    (void)nmdm_digest_random((char *)&chance, 1);
     work.delay = nmdm_outbox_delay(parcel->event.tries, chance);
     work.why = reason(ctx->pool, parcel);
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_failed, &work));
@@ -134,7 +134,7 @@ static nmdm_err_t *settle_failure(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
 }
 
 /* What waited because the receiver was away waits no longer. */
-static nmdm_err_t *note_success(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx)
+static nmdm_err_t *note_success(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
 {
     work_t work = { .receiver = receiver };
 
@@ -148,11 +148,13 @@ static nmdm_err_t *note_success(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx)
     return NULL;
 }
 
-static nmdm_err_t *settle_failures(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx)
+static nmdm_err_t *settle_failures(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
 {
-    nmdm_parcel_t *parcel, *next;
+    nmdm_delivery_event_t *parcel, *next;
 
-    APR_RING_FOREACH_SAFE(parcel, next, &receiver->ended, nmdm_parcel_t, link) {
+    APR_RING_FOREACH_SAFE(parcel, next, &receiver->ended,
+                          nmdm_delivery_event_t, link)
+    {
         if (!was_taken(parcel)) {
             NMDM_TRY(settle_failure(receiver, ctx, parcel));
         }
@@ -208,17 +210,17 @@ static nmdm_err_t *do_exchange(nmdm_ctx_t *ctx, void *baton)
                             work->receiver->webhook->target, lease);
 }
 
-static nmdm_parcel_t *make_parcel(nmdm_receiver_t *receiver,
-                                  const nmdm_event_t *event)
+static nmdm_delivery_event_t *make_parcel(nmdm_delivery_t *receiver,
+                                          const nmdm_event_t *event)
 {
     apr_pool_t *p = NULL;
-    nmdm_parcel_t *parcel;
+    nmdm_delivery_event_t *parcel;
 
     apr_pool_create_unmanaged_ex(&p, NULL, NULL);
     parcel = apr_pcalloc(p, sizeof(*parcel));
     APR_RING_ELEM_INIT(parcel, link);
     parcel->pool = p;
-    parcel->courier = receiver->courier;
+    parcel->relay = receiver->relay;
     parcel->receiver = receiver;
     parcel->event = *event;
     parcel->event.seq = apr_pstrdup(p, event->seq);
@@ -231,25 +233,25 @@ static nmdm_parcel_t *make_parcel(nmdm_receiver_t *receiver,
 
 /* A client that takes no more has made no try of it: once its lease is over
  * the event is found again. */
-static void post(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static void post(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                  const nmdm_event_t *event)
 {
     nmdm_bytes_t body = { event->body, strlen(event->body) };
-    nmdm_parcel_t *parcel = make_parcel(receiver, event);
+    nmdm_delivery_event_t *parcel = make_parcel(receiver, event);
     nmdm_exchange_t x;
     nmdm_err_t *err;
 
-    nmdm_webhook_request(&x, ctx->pool, receiver->webhook, body,
-                         event->traceparent,
-                         nmdm_time_steady() + receiver->route.timeout);
+    nmdm_event_request(&x, ctx->pool, receiver->webhook, body,
+                       event->traceparent,
+                       nmdm_time_steady() + receiver->route.timeout);
     x.baton = parcel;
     x.about = event->event_id;
     apr_hash_set(receiver->under_way, parcel->event.seq, APR_HASH_KEY_STRING,
                  parcel);
-    err = nmdm_client_post(receiver->route.peers,
-                           apr_pstrcat(ctx->pool, event->target, " ",
-                                       event->device_id, NULL),
-                           &x, ctx->pool);
+    err = nmdm_http_client_post(receiver->route.http,
+                                apr_pstrcat(ctx->pool, event->target, " ",
+                                            event->device_id, NULL),
+                                &x, ctx->pool);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(1814)
                  "%s: event %s is not sent yet: %s", event->device_id,
@@ -259,7 +261,7 @@ static void post(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
 }
 
 /* How many more this receiver may be sent now, beside so many. */
-static int room(const nmdm_receiver_t *receiver, int number)
+static int room(const nmdm_delivery_t *receiver, int number)
 {
     if (receiver->failures >= AWAY) {
         return !number && nmdm_time_steady() >= receiver->probe_at;
@@ -267,14 +269,14 @@ static int room(const nmdm_receiver_t *receiver, int number)
     return NMDM_OUTBOX_MOST - number;
 }
 
-static apr_array_header_t *taken_ones(const nmdm_receiver_t *receiver,
+static apr_array_header_t *taken_ones(const nmdm_delivery_t *receiver,
                                       apr_pool_t *p)
 {
     apr_array_header_t *seqs = apr_array_make(p, NMDM_OUTBOX_MOST,
                                               sizeof(const char *));
-    const nmdm_parcel_t *parcel;
+    const nmdm_delivery_event_t *parcel;
 
-    APR_RING_FOREACH(parcel, &receiver->ended, nmdm_parcel_t, link) {
+    APR_RING_FOREACH(parcel, &receiver->ended, nmdm_delivery_event_t, link) {
         if (was_taken(parcel)) {
             APR_ARRAY_PUSH(seqs, const char *) = parcel->event.seq;
         }
@@ -283,7 +285,7 @@ static apr_array_header_t *taken_ones(const nmdm_receiver_t *receiver,
 }
 
 /* Where nothing was taken, a look that finds nothing is all it costs. */
-static nmdm_err_t *send_more(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static nmdm_err_t *send_more(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                              int is_stopping)
 {
     work_t work = { .receiver = receiver,
@@ -307,7 +309,7 @@ static nmdm_err_t *send_more(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_exchange, &work));
     nmdm_db_release(ctx);
-    while (!APR_RING_EMPTY(&receiver->ended, nmdm_parcel_t, link)) {
+    while (!APR_RING_EMPTY(&receiver->ended, nmdm_delivery_event_t, link)) {
         forget(APR_RING_FIRST(&receiver->ended));
     }
     for (i = 0; i < work.events->nelts; i++) {
@@ -325,7 +327,7 @@ static nmdm_err_t *do_renew(nmdm_ctx_t *ctx, void *baton)
     return nmdm_outbox_renew(ctx, work->seqs, work->receiver->lease);
 }
 
-static nmdm_err_t *renew(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static nmdm_err_t *renew(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          apr_time_t now)
 {
     apr_array_header_t *seqs = apr_array_make(ctx->pool, NMDM_OUTBOX_MOST,
@@ -355,10 +357,10 @@ static nmdm_err_t *do_backlog(nmdm_ctx_t *ctx, void *baton)
                                work->receiver->webhook->target);
 }
 
-static void judge_backlog(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static void judge_backlog(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                           apr_int64_t number)
 {
-    int is_full = number >= NMDM_COURIER_BACKLOG;
+    int is_full = number >= NMDM_RELAY_BACKLOG;
 
     if (is_full && !apr_atomic_read32(&receiver->is_full)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1815)
@@ -380,7 +382,7 @@ static void judge_backlog(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
     }
 }
 
-static nmdm_err_t *count(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          apr_time_t now)
 {
     work_t work = { .receiver = receiver };
@@ -407,10 +409,10 @@ static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
 }
 
 /* Whether the database has an outbox: borrowing looks, where nobody has. */
-static nmdm_err_t *find_outbox(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                                int *found)
 {
-    if (!apr_atomic_read32(&ctx->lender->schema->checked)) {
+    if (!apr_atomic_read32(&ctx->db_source->schema->checked)) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL));
     }
     *found = nmdm_outbox_takes(ctx, 0);
@@ -427,7 +429,7 @@ static nmdm_err_t *find_outbox(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
 }
 
 /* A stopping courier takes in what comes back and sends no more. */
-static nmdm_err_t *go_round(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                             int is_stopping)
 {
     apr_time_t now = nmdm_time_steady();
@@ -446,7 +448,7 @@ static nmdm_err_t *go_round(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
 }
 
 /* That the database is away is told once. */
-static void tell_trouble(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
+static void tell_trouble(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          const nmdm_err_t *err)
 {
     if (err && !receiver->is_database_away) {
@@ -457,7 +459,7 @@ static void tell_trouble(nmdm_receiver_t *receiver, nmdm_ctx_t *ctx,
     receiver->is_database_away = err != NULL;
 }
 
-int nmdm_receiver_turn(nmdm_receiver_t *receiver, int is_stopping)
+int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping)
 {
     apr_pool_t *p;
     nmdm_ctx_t *ctx;
@@ -470,31 +472,31 @@ int nmdm_receiver_turn(nmdm_receiver_t *receiver, int is_stopping)
     return (int)apr_hash_count(receiver->under_way);
 }
 
-void nmdm_receiver_take(nmdm_parcel_t *parcel)
+void nmdm_delivery_take(nmdm_delivery_event_t *parcel)
 {
-    APR_RING_INSERT_TAIL(&parcel->receiver->ended, parcel, nmdm_parcel_t,
-                         link);
+    APR_RING_INSERT_TAIL(&parcel->receiver->ended, parcel,
+                         nmdm_delivery_event_t, link);
 }
 
-nmdm_receiver_t *nmdm_receiver_create(apr_pool_t *p, nmdm_courier_t *courier,
+nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
                                       const char *lease,
                                       const nmdm_route_t *route,
                                       const nmdm_webhook_conf_t *webhook)
 {
-    nmdm_receiver_t *receiver = apr_pcalloc(p, sizeof(*receiver));
+    nmdm_delivery_t *receiver = apr_pcalloc(p, sizeof(*receiver));
 
     receiver->pool = p;
-    receiver->courier = courier;
+    receiver->relay = courier;
     receiver->lease = lease;
     receiver->route = *route;
     receiver->webhook = webhook;
     receiver->under_way = apr_hash_make(p);
-    APR_RING_INIT(&receiver->ended, nmdm_parcel_t, link);
+    APR_RING_INIT(&receiver->ended, nmdm_delivery_event_t, link);
     receiver->warn_at = WORTH_A_WARNING;
     return receiver;
 }
 
-int nmdm_receiver_is_full(nmdm_receiver_t *receiver, const char *target)
+int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target)
 {
     return !strcmp(receiver->webhook->target, target)
            && apr_atomic_read32(&receiver->is_full);

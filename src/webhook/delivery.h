@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delivery.h -- one receiver of the outbox's events. The lower part of
- * nmdm_courier: but for nmdm_receiver_is_full, all is for its thread alone. */
+ * nmdm_courier: but for nmdm_delivery_is_full, all is for its thread alone. */
 
-#ifndef NMDM_RECEIVER_H
-#define NMDM_RECEIVER_H
+#ifndef NMDM_DELIVERY_H
+#define NMDM_DELIVERY_H
 
 #include "webhook/relay.h"
 #include "storage/outbox.h"
@@ -11,19 +11,19 @@
 
 #include <apr_ring.h>
 
-typedef struct nmdm_receiver_t nmdm_receiver_t;
-typedef struct nmdm_parcel_t nmdm_parcel_t;
-typedef struct nmdm_parcels_t nmdm_parcels_t;
-APR_RING_HEAD(nmdm_parcels_t, nmdm_parcel_t);
+typedef struct nmdm_delivery_t nmdm_delivery_t;
+typedef struct nmdm_delivery_event_t nmdm_delivery_event_t;
+typedef struct nmdm_delivery_events_t nmdm_delivery_events_t;
+APR_RING_HEAD(nmdm_delivery_events_t, nmdm_delivery_event_t);
 
 /* One event under way: the baton of its exchange. While that lasts it is the
  * client's, whose thread fills in status and failure and puts it into the
  * courier's mail; then it is the receiver's, which frees it. */
-struct nmdm_parcel_t {
-    APR_RING_ENTRY(nmdm_parcel_t) link;
+struct nmdm_delivery_event_t {
+    APR_RING_ENTRY(nmdm_delivery_event_t) link;
     apr_pool_t *pool;
-    nmdm_courier_t *courier;
-    nmdm_receiver_t *receiver;
+    nmdm_relay_t *relay;
+    nmdm_delivery_t *receiver;
     nmdm_event_t event;         /* without its body */
     int status;                 /* of the answer, 0: none */
     char failure[200];
@@ -31,22 +31,22 @@ struct nmdm_parcel_t {
 
 /* Of one webhook of a route, in p, which must be the thread's own. `lease`
  * names the courier in the outbox; it lives as long as p. */
-nmdm_receiver_t *nmdm_receiver_create(apr_pool_t *p, nmdm_courier_t *courier,
+nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
                                       const char *lease,
                                       const nmdm_route_t *route,
                                       const nmdm_webhook_conf_t *webhook);
 
 /* Hands back a parcel that has an outcome; the next turn writes that down. */
-void nmdm_receiver_take(nmdm_parcel_t *parcel);
+void nmdm_delivery_take(nmdm_delivery_event_t *parcel);
 
 /* Writes outcomes down, leases what is due and posts it; renews leases and
  * counts the backlog when it is time. A stopping courier takes in what comes
  * back and posts no more. What goes wrong is logged, and tried again in a
  * later turn. Holds no connection when it returns how many are under way. */
-int nmdm_receiver_turn(nmdm_receiver_t *receiver, int is_stopping);
+int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);
 
 /* Is it that of a target, and does so much wait for it that no more may be
  * added? For any thread. */
-int nmdm_receiver_is_full(nmdm_receiver_t *receiver, const char *target);
+int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target);
 
-#endif /* NMDM_RECEIVER_H */
+#endif /* NMDM_DELIVERY_H */

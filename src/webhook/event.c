@@ -23,7 +23,7 @@ static const char *const TOPICS[] = {
     "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken"
 };
 
-unsigned nmdm_webhook_topic(const char *name)
+unsigned nmdm_event_topic(const char *name)
 {
     unsigned i;
 
@@ -35,18 +35,18 @@ unsigned nmdm_webhook_topic(const char *name)
     return strcmp(name, "all") ? 0 : NMDM_WEBHOOK_ALL;
 }
 
-const char *nmdm_webhook_topic_of(apr_pool_t *p, const nmdm_msg_t *msg)
+const char *nmdm_event_topic_of(apr_pool_t *p, const nmdm_msg_t *msg)
 {
     return msg->type ? apr_pstrcat(p, "mdm.", msg->type, NULL)
                      : "mdm.Connect";
 }
 
-int nmdm_webhook_wants(const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg)
+int nmdm_event_wants(const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg)
 {
     unsigned i;
 
     if (!msg->type) {
-        return (conf->topics & nmdm_webhook_topic(
+        return (conf->topics & nmdm_event_topic(
             strcmp(msg->u.report.status, "Idle") ? "mdm.Connect"
                                                  : "mdm.Connect:Idle")) != 0;
     }
@@ -58,7 +58,7 @@ int nmdm_webhook_wants(const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg)
     return 0;
 }
 
-const char *nmdm_webhook_target(apr_pool_t *p, const char *url)
+const char *nmdm_event_target(apr_pool_t *p, const char *url)
 {
     nmdm_bytes_t all = { url, strlen(url) };
     const char *host = strstr(url, "://") + 3;
@@ -69,7 +69,7 @@ const char *nmdm_webhook_target(apr_pool_t *p, const char *url)
     len -= (apr_size_t)(name - host);
     return apr_psprintf(p, "%.*s%.*s#%.8s", (int)(host - url), url,
                         (int)(len < 80 ? len : 80), name,
-                        nmdm_crypto_sha256(p, all));
+                        nmdm_digest_sha256(p, all));
 }
 
 /* ---- Query parameters ---- */
@@ -134,7 +134,7 @@ static void add_param(apr_table_t *params, apr_pool_t *p, const char *pair)
     }
 }
 
-apr_table_t *nmdm_webhook_params(apr_pool_t *p, const char *query)
+apr_table_t *nmdm_event_params(apr_pool_t *p, const char *query)
 {
     apr_table_t *params = apr_table_make(p, 4);
 
@@ -254,9 +254,9 @@ static void set_report(nmdm_json_t *event, apr_pool_t *p,
     set_params(event, p, facts->params);
 }
 
-nmdm_bytes_t nmdm_webhook_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
-                               const nmdm_msg_t *msg,
-                               const nmdm_webhook_facts_t *facts)
+nmdm_bytes_t nmdm_event_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+                             const nmdm_msg_t *msg,
+                             const nmdm_webhook_facts_t *facts)
 {
     nmdm_json_t *event = nmdm_json_object(p);
 
@@ -271,15 +271,15 @@ nmdm_bytes_t nmdm_webhook_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
     nmdm_json_set_string(event, "created_at",
                          date_text(p, facts->created_at));
     set_unless_empty(event, "event_id", facts->event_id);
-    nmdm_json_set_string(event, "topic", nmdm_webhook_topic_of(p, msg));
+    nmdm_json_set_string(event, "topic", nmdm_event_topic_of(p, msg));
     return nmdm_json_write_compact(p, event);
 }
 
 /* ---- The request ---- */
 
-void nmdm_webhook_request(nmdm_exchange_t *x, apr_pool_t *p,
-                          const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
-                          const char *traceparent, apr_time_t deadline)
+void nmdm_event_request(nmdm_exchange_t *x, apr_pool_t *p,
+                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                        const char *traceparent, apr_time_t deadline)
 {
     apr_table_t *headers = apr_table_make(p, 3);
 
@@ -292,18 +292,18 @@ void nmdm_webhook_request(nmdm_exchange_t *x, apr_pool_t *p,
     apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
     if (conf->key) {
         apr_table_setn(headers, "X-Hmac-Signature",
-                       nmdm_crypto_hmac(p, conf->key, x->body));
+                       nmdm_digest_hmac(p, conf->key, x->body));
     }
     if (traceparent) {
         apr_table_setn(headers, "traceparent", traceparent);
     }
 }
 
-void nmdm_webhook_event(nmdm_exchange_t *x, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf,
-                        const nmdm_msg_t *msg,
-                        const nmdm_webhook_facts_t *facts)
+void nmdm_event_make(nmdm_exchange_t *x, apr_pool_t *p,
+                     const nmdm_webhook_conf_t *conf,
+                     const nmdm_msg_t *msg,
+                     const nmdm_webhook_facts_t *facts)
 {
-    nmdm_webhook_request(x, p, conf, nmdm_webhook_body(p, conf, msg, facts),
-                         facts->traceparent, facts->deadline);
+    nmdm_event_request(x, p, conf, nmdm_event_body(p, conf, msg, facts),
+                       facts->traceparent, facts->deadline);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event.h -- events: what a webhook receiver is told of a message. */
 
-#ifndef NMDM_WEBHOOK_H
-#define NMDM_WEBHOOK_H
+#ifndef NMDM_EVENT_H
+#define NMDM_EVENT_H
 
 #include "net/exchange.h"
 #include "mdm/message.h"
@@ -11,9 +11,9 @@
 typedef struct nmdm_webhook_conf_t {
     const char *url;
     const char *key;            /* signs what is sent, or NULL */
-    unsigned topics;            /* of nmdm_webhook_topic: what it is told */
+    unsigned topics;            /* of nmdm_event_topic: what it is told */
     int redacts;                /* are secrets taken out of raw_payload? */
-    const char *target;         /* nmdm_webhook_target of the URL */
+    const char *target;         /* nmdm_event_target of the URL */
 } nmdm_webhook_conf_t;
 
 /* Every topic; and those that are told by default where each costs a row. */
@@ -24,11 +24,11 @@ typedef struct nmdm_webhook_conf_t {
 /* What a name of NanoMDMWebhookTopics stands for, 0 when it is none: "all",
  * "mdm.Authenticate" and so on, "mdm.Connect" for reports on commands,
  * "mdm.Connect:Idle" for polls. */
-unsigned nmdm_webhook_topic(const char *name);
+unsigned nmdm_event_topic(const char *name);
 
 /* A name for a URL that is the same on every server and shows neither
  * password nor path: https://host:port#12345678. */
-const char *nmdm_webhook_target(apr_pool_t *p, const char *url);
+const char *nmdm_event_target(apr_pool_t *p, const char *url);
 
 /* Keys whose values give power over a device, or show who it is to APNs; a
  * NULL-terminated list. */
@@ -47,28 +47,28 @@ typedef struct {
 /* The parameters of a query string (NULL: none), names as they are: of names
  * that repeat the first one counts, and what cannot be decoded is left out
  * (behaviour specification 1.5). */
-apr_table_t *nmdm_webhook_params(apr_pool_t *p, const char *query);
+apr_table_t *nmdm_event_params(apr_pool_t *p, const char *query);
 
 /* Is this receiver told of this message? */
-int nmdm_webhook_wants(const nmdm_webhook_conf_t *conf,
-                       const nmdm_msg_t *msg);
+int nmdm_event_wants(const nmdm_webhook_conf_t *conf,
+                     const nmdm_msg_t *msg);
 
 /* The topic of a message's event, and the event itself. */
-const char *nmdm_webhook_topic_of(apr_pool_t *p, const nmdm_msg_t *msg);
-nmdm_bytes_t nmdm_webhook_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
-                               const nmdm_msg_t *msg,
-                               const nmdm_webhook_facts_t *facts);
+const char *nmdm_event_topic_of(apr_pool_t *p, const nmdm_msg_t *msg);
+nmdm_bytes_t nmdm_event_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+                             const nmdm_msg_t *msg,
+                             const nmdm_webhook_facts_t *facts);
 
 /* Fills in x, the request that brings an event to a receiver. traceparent may
  * be NULL. It lives as long as p, conf and body do. */
-void nmdm_webhook_request(nmdm_exchange_t *x, apr_pool_t *p,
-                          const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
-                          const char *traceparent, apr_time_t deadline);
+void nmdm_event_request(nmdm_exchange_t *x, apr_pool_t *p,
+                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                        const char *traceparent, apr_time_t deadline);
 
 /* Both: the event of a check-in or a report, to be posted. */
-void nmdm_webhook_event(nmdm_exchange_t *x, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf,
-                        const nmdm_msg_t *msg,
-                        const nmdm_webhook_facts_t *facts);
+void nmdm_event_make(nmdm_exchange_t *x, apr_pool_t *p,
+                     const nmdm_webhook_conf_t *conf,
+                     const nmdm_msg_t *msg,
+                     const nmdm_webhook_facts_t *facts);
 
-#endif /* NMDM_WEBHOOK_H */
+#endif /* NMDM_EVENT_H */

@@ -32,7 +32,7 @@ static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     int i;
 
     for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_webhook_wants(webhook(ctx, i), msg)) {
+        if (nmdm_event_wants(webhook(ctx, i), msg)) {
             return 1;
         }
     }
@@ -42,17 +42,18 @@ static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 /* Whether events are kept here, as far as is known. */
 static int is_durable(const nmdm_ctx_t *ctx)
 {
-    return ctx->policy->durable && ctx->courier && nmdm_outbox_takes(ctx, 0);
+    return ctx->policy->durable && ctx->relay && nmdm_outbox_takes(ctx, 0);
 }
 
-static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx, const nmdm_told_t *told)
+static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
+                                     const nmdm_publication_t *told)
 {
     nmdm_webhook_facts_t facts = {
         .event_id = ctx->trace_id,
         .created_at = apr_time_now(),
         .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
         .tally = told->tally,
-        .params = nmdm_webhook_params(ctx->pool, ctx->query),
+        .params = nmdm_event_params(ctx->pool, ctx->query),
         .traceparent = ctx->traceparent,
     };
 
@@ -62,20 +63,20 @@ static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx, const nmdm_told_t *told)
 /* ---- At once ---- */
 
 static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
-                 const nmdm_told_t *told)
+                 const nmdm_publication_t *told)
 {
     const nmdm_id_t *who = &told->msg->who;
     nmdm_webhook_facts_t facts = facts_of(ctx, told);
     nmdm_exchange_t x;
     nmdm_err_t *err;
 
-    nmdm_webhook_event(&x, ctx->pool, conf, told->msg, &facts);
+    nmdm_event_make(&x, ctx->pool, conf, told->msg, &facts);
     if (told->is_too_long && nmdm_outbox_takes(ctx, x.body.len)) {
         return;
     }
     x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s", who->id,
-                           ctx->trace_id, ctx->story.message);
-    err = nmdm_client_post(ctx->peers, who->device_id, &x, ctx->pool);
+                           ctx->trace_id, ctx->access_log.message);
+    err = nmdm_http_client_post(ctx->http, who->device_id, &x, ctx->pool);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
                  "%s: webhook event %s is lost: %s", who->id, ctx->trace_id,
@@ -84,12 +85,12 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
 }
 
 /* Everything, or what was too long to be kept: better told once than not. */
-static void post_all(nmdm_ctx_t *ctx, const nmdm_told_t *told)
+static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *told)
 {
     int i;
 
     for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_webhook_wants(webhook(ctx, i), told->msg)) {
+        if (nmdm_event_wants(webhook(ctx, i), told->msg)) {
             post(ctx, webhook(ctx, i), told);
         }
     }
@@ -98,20 +99,20 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_told_t *told)
 /* ---- By the outbox ---- */
 
 static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
-                       nmdm_told_t *told)
+                       nmdm_publication_t *told)
 {
     nmdm_webhook_facts_t facts = facts_of(ctx, told);
-    nmdm_bytes_t body = nmdm_webhook_body(ctx->pool, conf, told->msg, &facts);
+    nmdm_bytes_t body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
     nmdm_event_t event = {
         .device_id = told->msg->who.device_id,
         .target = conf->target,
         .event_id = ctx->trace_id,
-        .topic = nmdm_webhook_topic_of(ctx->pool, told->msg),
+        .topic = nmdm_event_topic_of(ctx->pool, told->msg),
         .traceparent = ctx->traceparent,
         .body = body.data,
     };
 
-    if (nmdm_courier_is_full(ctx->courier, conf->target)) {
+    if (nmdm_relay_is_full(ctx->relay, conf->target)) {
         return NULL;
     }
     if (!nmdm_outbox_takes(ctx, body.len)) {
@@ -122,13 +123,13 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
 }
 
 /* Whether the database has an outbox may not be known before the unit. */
-int nmdm_teller_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone)
+int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone)
 {
-    return ctx->policy->durable && ctx->courier && is_wanted(ctx, msg)
+    return ctx->policy->durable && ctx->relay && is_wanted(ctx, msg)
         ? (int)NMDM_UNIT_TRANSACTION : alone;
 }
 
-nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told)
+nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx, nmdm_publication_t *told)
 {
     int i;
 
@@ -137,7 +138,7 @@ nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told)
     }
     told->is_too_long = 0;
     for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_webhook_wants(webhook(ctx, i), told->msg)) {
+        if (nmdm_event_wants(webhook(ctx, i), told->msg)) {
             NMDM_TRY(put(ctx, webhook(ctx, i), told));
         }
     }
@@ -147,12 +148,12 @@ nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told)
 
 static nmdm_err_t *do_write(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_teller_write(ctx, baton);
+    return nmdm_publish_write(ctx, baton);
 }
 
 /* Nothing was changed, or the change was rolled back and its event with it.
  * While the database is away the device gets 503 and says it again. */
-static nmdm_err_t *write_alone(nmdm_ctx_t *ctx, nmdm_told_t *told,
+static nmdm_err_t *write_alone(nmdm_ctx_t *ctx, nmdm_publication_t *told,
                                nmdm_err_t *err)
 {
     nmdm_err_t *failed;
@@ -170,8 +171,8 @@ static nmdm_err_t *write_alone(nmdm_ctx_t *ctx, nmdm_told_t *told,
     return err ? err : failed;
 }
 
-nmdm_err_t *nmdm_teller_tell(nmdm_ctx_t *ctx, nmdm_told_t *told,
-                             nmdm_err_t *err)
+nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *told,
+                              nmdm_err_t *err)
 {
     if (!ctx->is_admitted || !is_wanted(ctx, told->msg)) {
         return err;
@@ -180,7 +181,7 @@ nmdm_err_t *nmdm_teller_tell(nmdm_ctx_t *ctx, nmdm_told_t *told,
         err = write_alone(ctx, told, err);
     }
     if (told->is_written) {
-        nmdm_courier_wake(ctx->courier);
+        nmdm_relay_wake(ctx->relay);
     }
     if (!is_durable(ctx) || told->is_too_long) {
         post_all(ctx, told);

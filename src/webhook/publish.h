@@ -2,8 +2,8 @@
 /* publish.h -- tells webhooks of a message: by the outbox, in the
  * transaction of what it changed, or at once and without a promise. */
 
-#ifndef NMDM_TELLER_H
-#define NMDM_TELLER_H
+#ifndef NMDM_PUBLISH_H
+#define NMDM_PUBLISH_H
 
 #include "mdm/message.h"
 
@@ -13,20 +13,20 @@ typedef struct {
     long tally;                 /* of a TokenUpdate; -1: it has none */
     int is_written;             /* in the outbox, with what it tells of */
     int is_too_long;            /* for the outbox, some of it at least */
-} nmdm_told_t;
+} nmdm_publication_t;
 
-/* How the unit of a change has to be made that nmdm_teller_write is part of:
+/* How the unit of a change has to be made that nmdm_publish_write is part of:
  * as `alone`, unless events are to be written. NMDM_UNIT_... of db/db.h. */
-int nmdm_teller_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
+int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
 
 /* Within the unit that changes something because of a message: writes its
  * events, if they are to be kept. Rolled back, they were never there. */
-nmdm_err_t *nmdm_teller_write(nmdm_ctx_t *ctx, nmdm_told_t *told);
+nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx, nmdm_publication_t *told);
 
 /* Afterwards, whatever came of the message: tells what was not yet told of it,
  * if its device was admitted. `err` is what came of it, and comes back, unless
  * there is none and an event that must be kept could not be. */
-nmdm_err_t *nmdm_teller_tell(nmdm_ctx_t *ctx, nmdm_told_t *told,
-                             nmdm_err_t *err);
+nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *told,
+                              nmdm_err_t *err);
 
-#endif /* NMDM_TELLER_H */
+#endif /* NMDM_PUBLISH_H */

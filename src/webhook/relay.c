@@ -22,56 +22,56 @@
  * commit together. An event that comes alone does not wait. */
 #define BREATH apr_time_from_msec(25)
 
-struct nmdm_courier_t {
+struct nmdm_relay_t {
     apr_pool_t *pool;           /* the thread's */
-    apr_array_header_t *receivers;      /* of nmdm_receiver_t * */
+    apr_array_header_t *receivers;      /* of nmdm_delivery_t * */
     const char *lease;          /* names this courier in the outbox */
     apr_thread_t *thread;
 
-    nmdm_bell_t *bell;          /* guards the rest; rings for the thread */
-    nmdm_parcels_t mail;        /* with outcomes */
+    nmdm_cond_t *bell;          /* guards the rest; rings for the thread */
+    nmdm_delivery_events_t mail;        /* with outcomes */
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
 };
 
 /* ---- The thread ---- */
 
-static void take_mail(nmdm_courier_t *courier)
+static void take_mail(nmdm_relay_t *courier)
 {
-    nmdm_parcels_t mail;
+    nmdm_delivery_events_t mail;
 
-    APR_RING_INIT(&mail, nmdm_parcel_t, link);
-    nmdm_bell_lock(courier->bell);
-    APR_RING_CONCAT(&mail, &courier->mail, nmdm_parcel_t, link);
-    nmdm_bell_unlock(courier->bell);
-    while (!APR_RING_EMPTY(&mail, nmdm_parcel_t, link)) {
-        nmdm_parcel_t *parcel = APR_RING_FIRST(&mail);
+    APR_RING_INIT(&mail, nmdm_delivery_event_t, link);
+    nmdm_cond_lock(courier->bell);
+    APR_RING_CONCAT(&mail, &courier->mail, nmdm_delivery_event_t, link);
+    nmdm_cond_unlock(courier->bell);
+    while (!APR_RING_EMPTY(&mail, nmdm_delivery_event_t, link)) {
+        nmdm_delivery_event_t *parcel = APR_RING_FIRST(&mail);
 
         APR_RING_REMOVE(parcel, link);
-        nmdm_receiver_take(parcel);
+        nmdm_delivery_take(parcel);
     }
 }
 
-static int turn(nmdm_courier_t *courier, int is_stopping)
+static int turn(nmdm_relay_t *courier, int is_stopping)
 {
     int under_way = 0, i;
 
     take_mail(courier);
     for (i = 0; i < courier->receivers->nelts; i++) {
-        under_way += nmdm_receiver_turn(
-            APR_ARRAY_IDX(courier->receivers, i, nmdm_receiver_t *),
+        under_way += nmdm_delivery_step(
+            APR_ARRAY_IDX(courier->receivers, i, nmdm_delivery_t *),
             is_stopping);
     }
     return under_way;
 }
 
-int nmdm_courier_turn(nmdm_courier_t *courier)
+int nmdm_relay_step(nmdm_relay_t *courier)
 {
     return turn(courier, 0);
 }
 
 /* Returns whether it is to stop. */
-static int wait_for_news(nmdm_courier_t *courier, apr_time_t last_turn)
+static int wait_for_news(nmdm_relay_t *courier, apr_time_t last_turn)
 {
     apr_time_t since = nmdm_time_steady() - last_turn;
     int is_stopping;
@@ -79,20 +79,20 @@ static int wait_for_news(nmdm_courier_t *courier, apr_time_t last_turn)
     if (since < BREATH) {
         apr_sleep(BREATH - since);
     }
-    nmdm_bell_lock(courier->bell);
+    nmdm_cond_lock(courier->bell);
     if (!courier->is_woken) {
-        nmdm_bell_wait(courier->bell,
+        nmdm_cond_wait(courier->bell,
                        courier->is_stopping ? POLL / 10 : POLL);
     }
     courier->is_woken = 0;
     is_stopping = courier->is_stopping;
-    nmdm_bell_unlock(courier->bell);
+    nmdm_cond_unlock(courier->bell);
     return is_stopping;
 }
 
 static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 {
-    nmdm_courier_t *courier = data;
+    nmdm_relay_t *courier = data;
     int is_stopping, under_way;
     apr_time_t last_turn = 0;
 
@@ -108,16 +108,16 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 
 /* ---- Start and stop ---- */
 
-nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild)
+nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild)
 {
-    nmdm_courier_t *courier = apr_pcalloc(pchild, sizeof(*courier));
+    nmdm_relay_t *courier = apr_pcalloc(pchild, sizeof(*courier));
     apr_allocator_t *allocator = NULL;
     char random[8];
     nmdm_bytes_t name = { random, sizeof(random) };
     apr_status_t rv;
 
-    APR_RING_INIT(&courier->mail, nmdm_parcel_t, link);
-    rv = nmdm_bell_create(&courier->bell, pchild);
+    APR_RING_INIT(&courier->mail, nmdm_delivery_event_t, link);
+    rv = nmdm_cond_create(&courier->bell, pchild);
     if (rv == APR_SUCCESS) {
         rv = apr_allocator_create(&allocator);
     }
@@ -126,19 +126,19 @@ nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild)
         rv = apr_pool_create_ex(&courier->pool, pchild, NULL, allocator);
         apr_allocator_owner_set(allocator, courier->pool);
     }
-    if (rv != APR_SUCCESS || !nmdm_crypto_random(random, sizeof(random))) {
+    if (rv != APR_SUCCESS || !nmdm_digest_random(random, sizeof(random))) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1818) "cannot prepare the thread for webhook"
                         " events");
     }
     courier->receivers = apr_array_make(courier->pool, 4,
-                                        sizeof(nmdm_receiver_t *));
+                                        sizeof(nmdm_delivery_t *));
     courier->lease = nmdm_hex(courier->pool, name);
     *out = courier;
     return NULL;
 }
 
-void nmdm_courier_add(nmdm_courier_t *courier, const nmdm_route_t *route)
+void nmdm_relay_add(nmdm_relay_t *courier, const nmdm_route_t *route)
 {
     const nmdm_webhook_conf_t *webhook;
     int i;
@@ -146,13 +146,13 @@ void nmdm_courier_add(nmdm_courier_t *courier, const nmdm_route_t *route)
     for (i = 0; i < route->webhooks->nelts; i++) {
         webhook = APR_ARRAY_IDX(route->webhooks, i,
                                 const nmdm_webhook_conf_t *);
-        APR_ARRAY_PUSH(courier->receivers, nmdm_receiver_t *)
-            = nmdm_receiver_create(courier->pool, courier, courier->lease,
+        APR_ARRAY_PUSH(courier->receivers, nmdm_delivery_t *)
+            = nmdm_delivery_create(courier->pool, courier, courier->lease,
                                    route, webhook);
     }
 }
 
-nmdm_err_t *nmdm_courier_start(nmdm_courier_t *courier, apr_pool_t *pchild)
+nmdm_err_t *nmdm_relay_start(nmdm_relay_t *courier, apr_pool_t *pchild)
 {
     apr_status_t rv = apr_thread_create(&courier->thread, NULL, carry,
                                         courier, pchild);
@@ -165,15 +165,15 @@ nmdm_err_t *nmdm_courier_start(nmdm_courier_t *courier, apr_pool_t *pchild)
     return NULL;
 }
 
-void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
+void nmdm_relay_stop(nmdm_relay_t *courier, apr_interval_time_t patience)
 {
     apr_status_t ended;
 
-    nmdm_bell_lock(courier->bell);
+    nmdm_cond_lock(courier->bell);
     courier->is_stopping = 1;
     courier->stop_at = nmdm_time_steady() + patience;
-    nmdm_bell_ring(courier->bell);
-    nmdm_bell_unlock(courier->bell);
+    nmdm_cond_signal(courier->bell);
+    nmdm_cond_unlock(courier->bell);
     if (courier->thread) {
         apr_thread_join(&ended, courier->thread);
     }
@@ -181,22 +181,22 @@ void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience)
 
 /* ---- From other threads ---- */
 
-void nmdm_courier_wake(nmdm_courier_t *courier)
+void nmdm_relay_wake(nmdm_relay_t *courier)
 {
-    nmdm_bell_lock(courier->bell);
+    nmdm_cond_lock(courier->bell);
     courier->is_woken = 1;
-    nmdm_bell_ring(courier->bell);
-    nmdm_bell_unlock(courier->bell);
+    nmdm_cond_signal(courier->bell);
+    nmdm_cond_unlock(courier->bell);
 }
 
-int nmdm_courier_is_full(nmdm_courier_t *courier, const char *target)
+int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target)
 {
-    nmdm_receiver_t *receiver;
+    nmdm_delivery_t *receiver;
     int i;
 
     for (i = 0; i < courier->receivers->nelts; i++) {
-        receiver = APR_ARRAY_IDX(courier->receivers, i, nmdm_receiver_t *);
-        if (nmdm_receiver_is_full(receiver, target)) {
+        receiver = APR_ARRAY_IDX(courier->receivers, i, nmdm_delivery_t *);
+        if (nmdm_delivery_is_full(receiver, target)) {
             return 1;
         }
     }
@@ -204,17 +204,17 @@ int nmdm_courier_is_full(nmdm_courier_t *courier, const char *target)
 }
 
 /* The URL may hold a password, so failures do not repeat it. */
-void nmdm_courier_ended(const nmdm_exchange_t *x)
+void nmdm_relay_ended(const nmdm_exchange_t *x)
 {
-    nmdm_parcel_t *parcel = x->baton;
-    nmdm_courier_t *courier = parcel->courier;
+    nmdm_delivery_event_t *parcel = x->baton;
+    nmdm_relay_t *courier = parcel->relay;
 
     parcel->status = x->status;
     apr_cpystrn(parcel->failure, x->failure ? x->failure : "no answer",
                 sizeof(parcel->failure));
-    nmdm_bell_lock(courier->bell);
-    APR_RING_INSERT_TAIL(&courier->mail, parcel, nmdm_parcel_t, link);
+    nmdm_cond_lock(courier->bell);
+    APR_RING_INSERT_TAIL(&courier->mail, parcel, nmdm_delivery_event_t, link);
     courier->is_woken = 1;
-    nmdm_bell_ring(courier->bell);
-    nmdm_bell_unlock(courier->bell);
+    nmdm_cond_signal(courier->bell);
+    nmdm_cond_unlock(courier->bell);
 }

@@ -2,20 +2,20 @@
 /* relay.h -- brings the events of the outbox to their receivers: one
  * thread of a child, for all its servers. */
 
-#ifndef NMDM_COURIER_H
-#define NMDM_COURIER_H
+#ifndef NMDM_RELAY_H
+#define NMDM_RELAY_H
 
 #include "net/exchange.h"
 
 /* More events than this wait for one receiver: no more are written. Counted
  * once a minute. */
-#define NMDM_COURIER_BACKLOG 1000000
+#define NMDM_RELAY_BACKLOG 1000000
 
 /* A server whose outbox is emptied. */
 typedef struct {
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, one for
                                          * each target */
-    nmdm_client_t *peers;       /* whose `ended` calls nmdm_courier_ended */
+    nmdm_http_client_t *http;       /* whose `ended` calls nmdm_relay_ended */
     apr_interval_time_t timeout;        /* of one try */
     /* A context of the server, with its lender and log, in p. */
     nmdm_ctx_t *(*context)(void *baton, apr_pool_t *p);
@@ -23,27 +23,27 @@ typedef struct {
 } nmdm_route_t;
 
 /* Add its routes before it starts. It lives as long as pchild. */
-nmdm_err_t *nmdm_courier_create(nmdm_courier_t **out, apr_pool_t *pchild);
-void nmdm_courier_add(nmdm_courier_t *courier, const nmdm_route_t *route);
-nmdm_err_t *nmdm_courier_start(nmdm_courier_t *courier, apr_pool_t *pchild);
+nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild);
+void nmdm_relay_add(nmdm_relay_t *courier, const nmdm_route_t *route);
+nmdm_err_t *nmdm_relay_start(nmdm_relay_t *courier, apr_pool_t *pchild);
 
 /* Ends the thread. What is under way is given until `patience`; what then has
  * no outcome is tried again by others once its lease is over. Stop it before
  * the clients of its routes. */
-void nmdm_courier_stop(nmdm_courier_t *courier, apr_interval_time_t patience);
+void nmdm_relay_stop(nmdm_relay_t *courier, apr_interval_time_t patience);
 
 /* An event was committed: it is looked for at once. */
-void nmdm_courier_wake(nmdm_courier_t *courier);
+void nmdm_relay_wake(nmdm_relay_t *courier);
 
 /* Does so much wait for this receiver already that no more may be added? */
-int nmdm_courier_is_full(nmdm_courier_t *courier, const char *target);
+int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target);
 
 /* The outcome of an exchange that a courier posted, whose baton then is not
  * NULL. */
-void nmdm_courier_ended(const nmdm_exchange_t *x);
+void nmdm_relay_ended(const nmdm_exchange_t *x);
 
 /* One round of the thread's work, for tests: takes in outcomes and sends what
  * is due. Returns how many events are under way. */
-int nmdm_courier_turn(nmdm_courier_t *courier);
+int nmdm_relay_step(nmdm_relay_t *courier);
 
-#endif /* NMDM_COURIER_H */
+#endif /* NMDM_RELAY_H */

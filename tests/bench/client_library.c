@@ -84,7 +84,7 @@ static char *text_of(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
     int n = 0;
 
     apr_pool_create(&p, NULL);
-    from = nmdm_sql_text(p, stmt, dialect, "");
+    from = nmdm_statement_text(p, stmt, dialect, "");
     text = to = malloc(2 * strlen(from) + 1);
     while (*from) {
         if (!strncmp(from, "%s", 2)) {

@@ -7,7 +7,7 @@
 
 #define BASE "https://dm.example.com/base/"
 
-static const nmdm_dm_conf_t CONF = { BASE "?key=1", "send", NULL };
+static const nmdm_declarative_conf_t CONF = { BASE "?key=1", "send", NULL };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -64,11 +64,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     msg.type = "DeclarativeManagement";
     msg.who = (nmdm_id_t){ NMDM_DEVICE, id ? id : "id", id ? id : "id", 0 };
     msg.u.declarative.endpoint = endpoint;
-    if (!nmdm_dm_url(&url, p, "https://dm.example.com", endpoint)) {
+    if (!nmdm_declarative_url(&url, p, "https://dm.example.com", endpoint)) {
         PROMISED(!strncmp(url, "https://dm.example.com", 22));
         PROMISED(!url[22] || url[22] == '/' || url[22] == '?');
     }
-    if (!nmdm_dm_request(&x, p, &CONF, &msg, "0123456789abcdef")) {
+    if (!nmdm_declarative_request(&x, p, &CONF, &msg, "0123456789abcdef")) {
         check_url(x.url);
         headers = apr_table_elts(x.headers);
         entries = (const apr_table_entry_t *)(const void *)headers->elts;

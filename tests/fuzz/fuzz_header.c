@@ -11,7 +11,7 @@ static void fuzz_header(apr_pool_t *p, const char *value)
 {
     nmdm_cert_t *cert = NULL;
 
-    if (!nmdm_crypto_header(&cert, p, value)) {
+    if (!nmdm_identity_cert_header(&cert, p, value)) {
         check_cert(p, cert);
     }
 }

@@ -59,25 +59,26 @@ static void fuzz_order(apr_pool_t *p, nmdm_bytes_t json)
     nmdm_bytes_t plist;
 
     if (!nmdm_json_read(&order, p, json)
-        && !nmdm_order_plist(&plist, ctx, order)) {
+        && !nmdm_api_command_json_plist(&plist, ctx, order)) {
         PROMISED(!nmdm_plist_walk(p, plist, &ignore, NULL));
     }
 }
 
 static void fuzz_calls(apr_pool_t *p, nmdm_bytes_t json)
 {
-    static const nmdm_page_query_t FIRST = { NULL, NULL, NULL };
+    static const nmdm_api_paging_query_t FIRST = { NULL, NULL, NULL };
     nmdm_ctx_t *ctx = request_in(p);
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
     int status = 0;
 
-    check_answer(ctx, nmdm_roster_query(ctx, &reply, &status, json, &FIRST),
+    check_answer(
+        ctx, nmdm_api_enrollments_query(ctx, &reply, &status, json, &FIRST),
+        &reply);
+    check_answer(ctx, nmdm_api_enqueue_command(ctx, &reply, &status, json),
                  &reply);
-    check_answer(ctx, nmdm_admin_command(ctx, &reply, &status, json),
+    check_answer(ctx, nmdm_api_answer_json(ctx, &reply, &status, json, 1),
                  &reply);
-    check_answer(ctx, nmdm_admin_json(ctx, &reply, &status, json, 1),
-                 &reply);
-    check_answer(ctx, nmdm_events_replay(ctx, &reply, &status, json),
+    check_answer(ctx, nmdm_api_events_replay(ctx, &reply, &status, json),
                  &reply);
 }
 

@@ -11,22 +11,22 @@
 #include "webhook/event.h"
 
 /* Where a page ends, the next one begins. */
-static void fuzz_cursor(apr_pool_t *p, const nmdm_page_query_t *query)
+static void fuzz_cursor(apr_pool_t *p, const nmdm_api_paging_query_t *query)
 {
-    nmdm_page_query_t next = { NULL, NULL, NULL };
-    nmdm_page_t page, same;
+    nmdm_api_paging_query_t next = { NULL, NULL, NULL };
+    nmdm_api_paging_t page, same;
     int i;
 
-    if (nmdm_page_read(&page, p, query, 'e', 3)) {
+    if (nmdm_api_paging_read(&page, p, query, 'e', 3)) {
         return;
     }
-    PROMISED(page.limit > 0 && page.limit <= NMDM_PAGE_MOST);
+    PROMISED(page.limit > 0 && page.limit <= NMDM_API_PAGING_MOST);
     PROMISED(page.offset >= 0 && !(page.offset && page.has_cursor));
     if (!page.has_cursor) {
         return;
     }
-    next.cursor = nmdm_page_cursor(p, 'e', page.parts, 3);
-    PROMISED(!nmdm_page_read(&same, p, &next, 'e', 3));
+    next.cursor = nmdm_api_paging_cursor(p, 'e', page.parts, 3);
+    PROMISED(!nmdm_api_paging_read(&same, p, &next, 'e', 3));
     for (i = 0; i < 3; i++) {
         PROMISED(nmdm_utf8_valid(page.parts[i], strlen(page.parts[i])));
         PROMISED(!strcmp(page.parts[i], same.parts[i]));
@@ -37,9 +37,9 @@ static void fuzz_terms(apr_pool_t *p, const char *priority,
                        const char *expires)
 {
     nmdm_ctx_t *ctx = request_in(p);
-    nmdm_terms_t terms;
+    nmdm_enqueue_options_t terms;
 
-    if (!nmdm_order_terms(&terms, ctx, priority, expires)) {
+    if (!nmdm_api_enqueue_options_read(&terms, ctx, priority, expires)) {
         PROMISED(terms.priority >= -128 && terms.priority <= 127);
         PROMISED(!terms.expires || terms.expires > ctx->now);
     }
@@ -54,16 +54,16 @@ static void fuzz_ids(apr_pool_t *p, const apr_array_header_t *ids)
     };
     nmdm_ctx_t *ctx = request_in(p);
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
-    const apr_array_header_t *distinct = nmdm_admin_distinct(p, ids);
+    const apr_array_header_t *distinct = nmdm_api_answer_distinct(p, ids);
     int i, status = 0;
 
     PROMISED(distinct->nelts <= ids->nelts);
     for (i = 0; i < distinct->nelts; i++) {
         PROMISED(*APR_ARRAY_IDX(distinct, i, const char *));
     }
-    check_answer(ctx, nmdm_admin_enqueue(ctx, &reply, &status, ids, COMMAND,
-                                         0), &reply);
-    check_answer(ctx, nmdm_ledger_clear(ctx, &reply, &status, ids, NULL),
+    check_answer(ctx, nmdm_api_enqueue(ctx, &reply, &status, ids, COMMAND,
+                                       0), &reply);
+    check_answer(ctx, nmdm_api_queue_clear(ctx, &reply, &status, ids, NULL),
                  &reply);
 }
 
@@ -76,24 +76,25 @@ static void fuzz_calls(apr_pool_t *p, const char *id,
     const char *limit = apr_table_get(params, "limit");
     const char *cursor = apr_table_get(params, "cursor");
     const char *uuid = apr_table_get(params, "command_uuid");
-    nmdm_page_query_t query = { limit, apr_table_get(params, "offset"),
+    nmdm_api_paging_query_t query = { limit, apr_table_get(params, "offset"),
                                 cursor };
     int status = 0;
 
     fuzz_cursor(p, &query);
     fuzz_terms(p, apr_table_get(params, "priority"),
                apr_table_get(params, "expires"));
-    check_answer(ctx, nmdm_roster_query(ctx, &reply, &status, ALL, &query),
+    check_answer(ctx,
+                 nmdm_api_enrollments_query(ctx, &reply, &status, ALL, &query),
                  &reply);
-    check_answer(ctx, nmdm_ledger_queue(ctx, &reply, &status, id, &query),
+    check_answer(ctx, nmdm_api_queue_list(ctx, &reply, &status, id, &query),
                  &reply);
-    check_answer(ctx, nmdm_ledger_results(ctx, &reply, &status, id, uuid,
-                                          &query), &reply);
-    check_answer(ctx, nmdm_ledger_command(ctx, &reply, &status, id, &query),
+    check_answer(ctx, nmdm_api_results_list(ctx, &reply, &status, id, uuid,
+                                            &query), &reply);
+    check_answer(ctx, nmdm_api_commands_get(ctx, &reply, &status, id, &query),
                  &reply);
-    check_answer(ctx, nmdm_events_list(ctx, &reply, &status, apr_table_get(
+    check_answer(ctx, nmdm_api_events_list(ctx, &reply, &status, apr_table_get(
                  params, "state"), limit, cursor), &reply);
-    check_answer(ctx, nmdm_events_drop(ctx, &reply, &status, id), &reply);
+    check_answer(ctx, nmdm_api_events_drop(ctx, &reply, &status, id), &reply);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -108,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (query) {
         *query++ = '\0';
     }
-    params = nmdm_webhook_params(p, query);
-    fuzz_ids(p, nmdm_admin_split_ids(p, ids));
+    params = nmdm_event_params(p, query);
+    fuzz_ids(p, nmdm_api_answer_split_ids(p, ids));
     fuzz_calls(p, ids, params);
     apr_pool_destroy(p);
     return 0;

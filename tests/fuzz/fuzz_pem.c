@@ -15,7 +15,7 @@ static void fuzz_push_cert(apr_pool_t *p, nmdm_bytes_t pem)
 {
     nmdm_push_cert_t cert;
 
-    if (!nmdm_crypto_push_cert(&cert, p, pem)) {
+    if (!nmdm_push_cert_pem_read(&cert, p, pem)) {
         PROMISED(!strncmp(cert.topic, "com.apple.mgmt", 14));
         PROMISED(nmdm_utf8_valid(cert.topic, strlen(cert.topic)));
         PROMISED(!strncmp(cert.cert_pem, "-----BEGIN CERTIFICATE-----", 27));

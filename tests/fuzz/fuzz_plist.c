@@ -45,7 +45,7 @@ static void to_json(apr_pool_t *p, nmdm_bytes_t body, int readable)
 {
     nmdm_json_t *object = nmdm_json_object(p);
     int most = 1000, left = most;
-    nmdm_err_t *err = nmdm_convert_plist(object, "result", p, body, &left);
+    nmdm_err_t *err = nmdm_plist_json_convert(object, "result", p, body, &left);
     nmdm_bytes_t json;
 
     PROMISED(left <= most);

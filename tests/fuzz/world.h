@@ -32,10 +32,10 @@ static nmdm_ctx_t *request_in(apr_pool_t *p)
     world->is_lent = 0;
     ctx->pool = p;
     ctx->policy = &world->policy;
-    ctx->lender = &world->lender;
+    ctx->db_source = &world->db_source;
     ctx->trace_id = "0123456789abcdef";
     ctx->now = world->now;
-    ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
+    ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
     return ctx;
 }
 

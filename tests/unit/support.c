@@ -205,7 +205,7 @@ nmdm_bytes_t plist(apr_pool_t *p, ...)
 
 static nmdm_err_t *lend(nmdm_ctx_t *ctx, nmdm_db_t **db)
 {
-    world_t *w = ctx->lender->baton;
+    world_t *w = ctx->db_source->baton;
 
     w->borrows++;
     if (w->fail_next > 0 || w->fail_for_ever) {
@@ -224,7 +224,7 @@ static nmdm_err_t *lend(nmdm_ctx_t *ctx, nmdm_db_t **db)
 
 static void take_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
-    world_t *w = ctx->lender->baton;
+    world_t *w = ctx->db_source->baton;
 
     assert_ptr_equal(db, &w->db);
     w->is_lent = 0;
@@ -257,13 +257,13 @@ static world_t *open_world(apr_pool_t *p, const char *prefix,
     w->pool = p;
     w->now = NOW;
     w->log = apr_array_make(p, 64, sizeof(const char *));
-    w->lender.borrow = lend;
-    w->lender.give_back = take_back;
-    w->lender.baton = w;
-    w->lender.prefix = prefix;
-    w->lender.schema = &w->schema;
+    w->db_source.acquire = lend;
+    w->db_source.release = take_back;
+    w->db_source.baton = w;
+    w->db_source.prefix = prefix;
+    w->db_source.schema = &w->schema;
     /* The kind that hangs when one thread takes it twice. */
-    apr_thread_mutex_create(&w->lender.writer, APR_THREAD_MUTEX_UNNESTED, p);
+    apr_thread_mutex_create(&w->db_source.writer, APR_THREAD_MUTEX_UNNESTED, p);
 
     assert_int_equal(apr_dbd_init(p), APR_SUCCESS);
     assert_int_equal(apr_dbd_get_driver(p, "sqlite3", &w->db.driver),
@@ -279,7 +279,7 @@ world_t *world_make_empty(apr_pool_t *p)
 {
     world_t *w = open_world(p, "", MEMORY);
 
-    w->lender.check_schema = check_tables;
+    w->db_source.check_schema = check_tables;
     return w;
 }
 
@@ -294,7 +294,7 @@ static world_t *with_tables(world_t *w)
 {
     nmdm_ctx_t *ctx = request(w, NULL);
 
-    w->lender.check_schema = make_tables;
+    w->db_source.check_schema = make_tables;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL));
     nmdm_db_release(ctx);
     forget(w);
@@ -311,7 +311,7 @@ world_t *world_make_on_disk(apr_pool_t *p, const char *path)
 {
     world_t *w = open_world(p, "", path);
 
-    OK(nmdm_wal_create(&w->lender.wal, p));
+    OK(nmdm_sqlite_wal_create(&w->db_source.wal, p));
     return with_tables(w);
 }
 
@@ -346,15 +346,15 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     w->is_lent = 0;
     ctx->pool = w->pool;
     ctx->policy = &w->policy;
-    ctx->lender = &w->lender;
+    ctx->db_source = &w->db_source;
     ctx->seen = w->seen;
-    ctx->courier = w->courier;
+    ctx->relay = w->relay;
     ctx->cert = cert;
     ctx->is_migration = w->is_migration;
     ctx->cert_expired = w->cert_expired;
     ctx->trace_id = "0123456789abcdef";
     ctx->now = w->now;
-    ctx->story = (nmdm_story_t){ "", "", "", "", "", "" };
+    ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
     ctx->log = write_down;
     ctx->log_baton = w;
     ctx->wants_debug = 1;
@@ -366,7 +366,7 @@ const nmdm_cert_t *some_cert(world_t *w, const char *name)
     nmdm_cert_t *cert = apr_palloc(w->pool, sizeof(*cert));
 
     cert->der = bytes_of(name);
-    cert->sha256 = nmdm_crypto_sha256(w->pool, cert->der);
+    cert->sha256 = nmdm_digest_sha256(w->pool, cert->der);
     return cert;
 }
 
@@ -538,9 +538,9 @@ void enqueue(world_t *w, const char *ids, const char *uuid)
     nmdm_reply_t reply;
     int status;
 
-    OK(nmdm_admin_enqueue(ctx, &reply, &status,
-                          nmdm_admin_split_ids(ctx->pool, ids),
-                          command(w, uuid), 0));
+    OK(nmdm_api_enqueue(ctx, &reply, &status,
+                        nmdm_api_answer_split_ids(ctx->pool, ids),
+                        command(w, uuid), 0));
     nmdm_db_release(ctx);
     assert_int_equal(status, 200);
 }

@@ -79,10 +79,10 @@ typedef struct {
     apr_pool_t *pool;           /* of one test */
     nmdm_policy_t policy;
     nmdm_schema_state_t schema;
-    nmdm_lender_t lender;
+    nmdm_db_source_t lender;
     nmdm_db_t db;
-    nmdm_seen_t *seen;          /* handed to each request; NULL at first */
-    nmdm_courier_t *courier;    /* likewise */
+    nmdm_last_seen_t *seen;          /* handed to each request; NULL at first */
+    nmdm_relay_t *relay;    /* likewise */
     apr_time_t now;
     int is_migration;           /* of each request */
     apr_time_t cert_expired;    /* likewise */

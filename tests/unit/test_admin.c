@@ -35,9 +35,9 @@ static answer_t ask_enqueue(world_t *w, const char *ids, nmdm_bytes_t body,
     answer_t a = { .status = -1, .ctx = request(w, NULL) };
     nmdm_reply_t reply = { 0 };
 
-    a.err = nmdm_admin_enqueue(a.ctx, &reply, &a.status,
-                               nmdm_admin_split_ids(a.ctx->pool, ids), body,
-                               push);
+    a.err = nmdm_api_enqueue(a.ctx, &reply, &a.status,
+                             nmdm_api_answer_split_ids(a.ctx->pool, ids), body,
+                             push);
     return finish(a, &reply);
 }
 
@@ -46,7 +46,7 @@ static answer_t ask_put(world_t *w, const char *pem)
     answer_t a = { .status = -1, .ctx = request(w, NULL) };
     nmdm_reply_t reply = { 0 };
 
-    a.err = nmdm_pushcert_put(a.ctx, &reply, &a.status,
+    a.err = nmdm_api_pushcert_put(a.ctx, &reply, &a.status,
                                      bytes_of(pem), 0);
     return finish(a, &reply);
 }
@@ -56,7 +56,7 @@ static answer_t ask_get(world_t *w, const char *topic)
     answer_t a = { .status = -1, .ctx = request(w, NULL) };
     nmdm_reply_t reply = { 0 };
 
-    a.err = nmdm_pushcert_get(a.ctx, &reply, &a.status, topic);
+    a.err = nmdm_api_pushcert_get(a.ctx, &reply, &a.status, topic);
     return finish(a, &reply);
 }
 
@@ -73,8 +73,8 @@ static void a_queued_command_is_told_with_uuid_and_type(void **state)
     assert_int_equal(a.status, 200);
     IS(a.json, "{\n\t\"no_push\": true,\n\t\"command_uuid\": \"C1\",\n"
                "\t\"request_type\": \"Test\"\n}\n");
-    IS(a.ctx->story.next_command_uuid, "C1");
-    IS(a.ctx->story.request_type, "Test");
+    IS(a.ctx->access_log.next_command_uuid, "C1");
+    IS(a.ctx->access_log.request_type, "Test");
     assert_int_equal(logged(w, "NMDM0904: D: Test C1 queued for 1 of 1 "), 1);
 }
 
@@ -270,7 +270,7 @@ static void a_simple_error_has_one_key(void **state)
     world_t *w = *state;
     nmdm_reply_t reply = { 0 };
 
-    nmdm_admin_error(&reply, w->pool, "a \"text\"");
+    nmdm_api_answer_error(&reply, w->pool, "a \"text\"");
     IS(reply.content_type, "application/json");
     IS(reply.body.data, "{\n\t\"error\": \"a \\\"text\\\"\"\n}\n");
 }

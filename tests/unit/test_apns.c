@@ -134,16 +134,16 @@ static int end_apple(void **state)
 
 typedef struct {
     apr_pool_t *pool;
-    nmdm_apns_t *apns;
+    nmdm_apns_client_t *apns;
 } client_t;
 
-static nmdm_apns_t *start_with(apr_pool_t *p, const char *ca_pem,
-                               const char *proxy)
+static nmdm_apns_client_t *start_with(apr_pool_t *p, const char *ca_pem,
+                                      const char *proxy)
 {
-    nmdm_apns_conf_t conf = { ca_pem, proxy };
-    nmdm_apns_t *apns = NULL;
+    nmdm_apns_client_conf_t conf = { ca_pem, proxy };
+    nmdm_apns_client_t *apns = NULL;
 
-    OK(nmdm_apns_start(&apns, p, &conf));
+    OK(nmdm_apns_client_start(&apns, p, &conf));
     return apns;
 }
 
@@ -169,7 +169,7 @@ static int end(void **state)
 {
     client_t *client = *state;
 
-    nmdm_apns_stop(client->apns);
+    nmdm_apns_client_stop(client->apns);
     apr_pool_destroy(client->pool);
     return 0;
 }
@@ -206,12 +206,12 @@ static nmdm_exchange_t **pushes(apr_pool_t *p, int n,
 }
 
 /* Returns how long it took. */
-static apr_interval_time_t run(nmdm_apns_t *apns, nmdm_exchange_t **x, int n,
-                               apr_pool_t *p)
+static apr_interval_time_t run(nmdm_apns_client_t *apns, nmdm_exchange_t **x,
+                               int n, apr_pool_t *p)
 {
     apr_time_t start = apr_time_now();
 
-    nmdm_apns_run(apns, x, n, p);
+    nmdm_apns_client_run(apns, x, n, p);
     return apr_time_now() - start;
 }
 
@@ -627,7 +627,7 @@ static void nothing_to_push_is_no_wait(void **state)
 {
     client_t *c = *state;
 
-    nmdm_apns_run(c->apns, NULL, 0, c->pool);
+    nmdm_apns_client_run(c->apns, NULL, 0, c->pool);
 }
 
 /* ---- TLS ---- */
@@ -636,10 +636,10 @@ static void a_server_nobody_vouches_for_is_refused(void **state)
 {
     client_t *c = *state;
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
-    nmdm_apns_t *apns = start_with(c->pool, apple.cert[0], NULL);
+    nmdm_apns_client_t *apns = start_with(c->pool, apple.cert[0], NULL);
 
     run(apns, &x, 1, c->pool);
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
     failed_with(x, "TLS: certificate verify failed: unable to get local"
                    " issuer certificate");
     assert_int_equal(count(c->pool, "streams"), 0);
@@ -661,7 +661,7 @@ static void a_server_of_another_name_is_refused(void **state)
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
     const char *proxy = apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                      apple.proxy_port);
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem, proxy);
+    nmdm_apns_client_t *apns = start_with(c->pool, apple.ca_pem, proxy);
 
     x->url = apr_psprintf(c->pool, "https://push.example:%d/", apple.port);
     run(apns, &x, 1, c->pool);
@@ -670,7 +670,7 @@ static void a_server_of_another_name_is_refused(void **state)
     x->url = apr_psprintf(c->pool, "https://192.0.2.1:%d/", apple.port);
     run(apns, &x, 1, c->pool);
     failed_with(x, "TLS: certificate verify failed: IP address mismatch");
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
 }
 
 /* Which of "closed" and "certificate required" it is, is the server's. */
@@ -706,10 +706,10 @@ static void a_proxy_is_asked(void **state)
     nmdm_exchange_t **x = pushes(c->pool, 500, LONG);
     const char *proxy = apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                      apple.proxy_port);
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem, proxy);
+    nmdm_apns_client_t *apns = start_with(c->pool, apple.ca_pem, proxy);
 
     run(apns, x, 500, c->pool);
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
     all_have(x, 500, 200);
 }
 
@@ -717,11 +717,11 @@ static void a_proxy_may_be_away_or_refuse(void **state)
 {
     client_t *c = *state;
     nmdm_exchange_t *x = push(c->pool, 1, MSEC(300));
-    nmdm_apns_t *apns = start_with(c->pool, apple.ca_pem,
-                                   "http://127.0.0.1:1");
+    nmdm_apns_client_t *apns = start_with(c->pool, apple.ca_pem,
+                                          "http://127.0.0.1:1");
 
     run(apns, &x, 1, c->pool);
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
     failed_with(x, "connecting to proxy 127.0.0.1:1: Connection refused");
 
     /* Not a proxy at all: it does not understand, and hangs up. */
@@ -730,27 +730,27 @@ static void a_proxy_may_be_away_or_refuse(void **state)
                       apr_psprintf(c->pool, "http://127.0.0.1:%d",
                                    apple.port));
     run(apns, &x, 1, c->pool);
-    nmdm_apns_stop(apns);
+    nmdm_apns_client_stop(apns);
     failed_with(x, "proxy 127.0.0.1");
 }
 
 static void a_configuration_of_no_use_is_refused(void **state)
 {
     client_t *c = *state;
-    nmdm_apns_conf_t no_ca = { "no certificate", NULL };
-    nmdm_apns_conf_t no_proxy = { NULL, "socks5://127.0.0.1:1" };
-    nmdm_apns_t *apns;
+    nmdm_apns_client_conf_t no_ca = { "no certificate", NULL };
+    nmdm_apns_client_conf_t no_proxy = { NULL, "socks5://127.0.0.1:1" };
+    nmdm_apns_client_t *apns;
 
-    REFUSED(nmdm_apns_start(&apns, c->pool, &no_ca), NMDM_INTERNAL,
+    REFUSED(nmdm_apns_client_start(&apns, c->pool, &no_ca), NMDM_INTERNAL,
             "given as PEM");
-    REFUSED(nmdm_apns_start(&apns, c->pool, &no_proxy), NMDM_INVALID,
+    REFUSED(nmdm_apns_client_start(&apns, c->pool, &no_proxy), NMDM_INVALID,
             "proxy");
 }
 
 /* ---- Threads ---- */
 
 typedef struct {
-    nmdm_apns_t *apns;
+    nmdm_apns_client_t *apns;
     apr_pool_t *pool;
     apr_thread_t *thread;
     nmdm_exchange_t **x;
@@ -764,7 +764,7 @@ static void *APR_THREAD_FUNC call(apr_thread_t *thread, void *data)
 
     (void)thread;
     for (i = 0; i < caller->rounds; i++) {
-        nmdm_apns_run(caller->apns, caller->x, caller->n, caller->pool);
+        nmdm_apns_client_run(caller->apns, caller->x, caller->n, caller->pool);
     }
     return NULL;
 }
@@ -837,7 +837,7 @@ static void stop_ends_what_is_under_way(void **state)
         apr_sleep(MSEC(5));
     }
     start = apr_time_now();
-    nmdm_apns_stop(c->apns);
+    nmdm_apns_client_stop(c->apns);
     join(caller);
     assert_true(apr_time_now() - start < HANGING);
     all_have(caller->x, 1000, 0);
@@ -846,7 +846,7 @@ static void stop_ends_what_is_under_way(void **state)
     apr_pool_destroy(caller->pool);
 
     failed_with(run_one(c, x), "stopping");
-    nmdm_apns_stop(c->apns);
+    nmdm_apns_client_stop(c->apns);
 }
 
 static void stop_does_not_wait_for_a_connection(void **state)
@@ -859,7 +859,7 @@ static void stop_does_not_wait_for_a_connection(void **state)
     caller = start_caller(c, 10, 1, LONG);
     apr_sleep(MSEC(100));
     start = apr_time_now();
-    nmdm_apns_stop(c->apns);
+    nmdm_apns_client_stop(c->apns);
     join(caller);
     assert_true(apr_time_now() - start < HANGING);
     all_have(caller->x, 10, 0);

@@ -8,29 +8,29 @@
 #include <apr_thread_proc.h>
 
 typedef struct {
-    nmdm_bell_t *bell;
+    nmdm_cond_t *bell;
     int is_ready, is_told;      /* guarded by the bell */
 } news_t;
 
-static nmdm_bell_t *made(apr_pool_t *p)
+static nmdm_cond_t *made(apr_pool_t *p)
 {
-    nmdm_bell_t *bell = NULL;
+    nmdm_cond_t *bell = NULL;
 
-    assert_int_equal(nmdm_bell_create(&bell, p), APR_SUCCESS);
+    assert_int_equal(nmdm_cond_create(&bell, p), APR_SUCCESS);
     return bell;
 }
 
 static void patience_comes_to_an_end(void **state)
 {
-    nmdm_bell_t *bell = made(*state);
+    nmdm_cond_t *bell = made(*state);
     apr_time_t until = nmdm_time_steady() + apr_time_from_msec(20);
 
-    nmdm_bell_lock(bell);
+    nmdm_cond_lock(bell);
     while (nmdm_time_steady() < until) {
-        nmdm_bell_wait(bell, until - nmdm_time_steady());
+        nmdm_cond_wait(bell, until - nmdm_time_steady());
     }
-    nmdm_bell_wait(bell, 0);
-    nmdm_bell_unlock(bell);
+    nmdm_cond_wait(bell, 0);
+    nmdm_cond_unlock(bell);
 }
 
 static void *APR_THREAD_FUNC wait_for_news(apr_thread_t *thread, void *data)
@@ -38,12 +38,12 @@ static void *APR_THREAD_FUNC wait_for_news(apr_thread_t *thread, void *data)
     news_t *news = data;
 
     (void)thread;
-    nmdm_bell_lock(news->bell);
+    nmdm_cond_lock(news->bell);
     news->is_ready++;
     while (!news->is_told) {
-        nmdm_bell_wait(news->bell, apr_time_from_sec(3600));
+        nmdm_cond_wait(news->bell, apr_time_from_sec(3600));
     }
-    nmdm_bell_unlock(news->bell);
+    nmdm_cond_unlock(news->bell);
     return NULL;
 }
 
@@ -61,11 +61,11 @@ static void it_wakes_all_who_wait(void **state)
                                            &news, *state), APR_SUCCESS);
     }
     do {
-        nmdm_bell_lock(news.bell);
+        nmdm_cond_lock(news.bell);
         is_ready = news.is_ready == WAITING;
         news.is_told = is_ready;
-        nmdm_bell_ring(news.bell);
-        nmdm_bell_unlock(news.bell);
+        nmdm_cond_signal(news.bell);
+        nmdm_cond_unlock(news.bell);
     } while (!is_ready);
     for (i = 0; i < WAITING; i++) {
         apr_thread_join(&rv, threads[i]);

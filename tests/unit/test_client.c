@@ -58,7 +58,7 @@ typedef struct {
     apr_pool_t *p;
     apr_proc_t receiver;
     const char *url;
-    nmdm_client_t *client;
+    nmdm_http_client_t *client;
     int is_stopped;
 
     apr_thread_mutex_t *lock;   /* guards what follows */
@@ -107,19 +107,19 @@ static void note_end(void *baton, const nmdm_exchange_t *x)
 
 static void start_client(net_t *net, const char *ca_pem, int max_queue)
 {
-    nmdm_client_conf_t conf = {
+    nmdm_http_client_conf_t conf = {
         .ca_pem = ca_pem, .max_reply = (apr_size_t)atoi(MAX_REPLY),
         .max_queue = max_queue, .ended = note_end, .baton = net
     };
 
-    OK(nmdm_client_start(&net->client, net->p, &conf));
+    OK(nmdm_http_client_start(&net->client, net->p, &conf));
     net->is_stopped = 0;
 }
 
 static void stop_client(net_t *net, apr_interval_time_t patience)
 {
     if (!net->is_stopped) {
-        nmdm_client_stop(net->client, patience);
+        nmdm_http_client_stop(net->client, patience);
         net->is_stopped = 1;
     }
 }
@@ -168,7 +168,7 @@ static nmdm_exchange_t *asking(net_t *net, const char *method,
 
 static void run(net_t *net, nmdm_exchange_t *x)
 {
-    nmdm_client_run(net->client, &x, 1, net->p);
+    nmdm_http_client_run(net->client, &x, 1, net->p);
 }
 
 static nmdm_exchange_t *got(net_t *net, const char *path)
@@ -202,7 +202,7 @@ static void post(net_t *net, const char *order, const char *path,
     nmdm_exchange_t *x = asking(net, "POST", path);
 
     x->body = bytes_of(body);
-    OK(nmdm_client_post(net->client, order, x, net->p));
+    OK(nmdm_http_client_post(net->client, order, x, net->p));
 }
 
 static int count_ended(net_t *net)
@@ -317,7 +317,7 @@ static void each_of_many_has_its_own_outcome(void **state)
     for (i = 0; i < 60; i++) {
         all[i] = asking(net, "GET", PATHS[i % 3]);
     }
-    nmdm_client_run(net->client, all, 60, net->p);
+    nmdm_http_client_run(net->client, all, 60, net->p);
     for (i = 0; i < 60; i += 3) {
         expect(all[i], 200, "fine");
         expect(all[i + 1], 404, "no");
@@ -329,7 +329,7 @@ static void running_none_returns(void **state)
 {
     net_t *net = *state;
 
-    nmdm_client_run(net->client, NULL, 0, net->p);
+    nmdm_http_client_run(net->client, NULL, 0, net->p);
 }
 
 static void wait_ends_at_the_deadline(void **state)
@@ -340,7 +340,7 @@ static void wait_ends_at_the_deadline(void **state)
     apr_time_t start = nmdm_time_steady();
 
     all[0]->deadline = start + apr_time_from_msec(400);
-    nmdm_client_run(net->client, all, 2, net->p);
+    nmdm_http_client_run(net->client, all, 2, net->p);
     expect_failure(all[0], "no complete answer in time");
     expect(all[1], 200, "slow");
     assert_in_range(nmdm_time_steady() - start, apr_time_from_msec(395),
@@ -372,9 +372,9 @@ static void deadline_holds_for_those_without_a_connection(void **state)
         all[i] = asking(net, "GET", "/hang");
         all[i]->deadline = start + apr_time_from_msec(i < 10 ? 1000 : 300);
     }
-    nmdm_client_run(net->client, all + 10, 10, net->p);
+    nmdm_http_client_run(net->client, all + 10, 10, net->p);
     assert_in_range(nmdm_time_steady() - start, 0, HANGING);
-    nmdm_client_run(net->client, all, 10, net->p);
+    nmdm_http_client_run(net->client, all, 10, net->p);
     assert_in_range(nmdm_time_steady() - start, 0, HANGING);
     for (i = 0; i < 20; i++) {
         expect_failure(all[i], "in time");
@@ -467,7 +467,7 @@ static void there_are_at_most_eight_connections(void **state)
     for (i = 0; i < 30; i++) {
         all[i] = asking(net, "GET", "/slow");
     }
-    nmdm_client_run(net->client, all, 30, net->p);
+    nmdm_http_client_run(net->client, all, 30, net->p);
     for (i = 0; i < 30; i++) {
         expect(all[i], 200, "slow");
     }
@@ -485,7 +485,7 @@ static void posted_one_is_copied(void **state)
     char *body = apr_pstrdup(net->p, "body");
 
     x->body = bytes_of(body);
-    OK(nmdm_client_post(net->client, "A", x, net->p));
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
     memset(body, 'x', 4);
     memset(x, 0, sizeof(*x));
     wait_for_ended(net, 1);
@@ -563,8 +563,8 @@ static void failures_of_posted_ones_are_told(void **state)
     wait_for_ended(net, 1);
     assert_string_equal(net->ended[0], "404 - no");
     x->deadline = nmdm_time_steady() + apr_time_from_msec(100);
-    OK(nmdm_client_post(net->client, "A", x, net->p));
-    OK(nmdm_client_post(net->client, "A", x, net->p));
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
     wait_for_ended(net, 3);
     assert_string_equal(net->ended[1], "0 no complete answer in time ");
     assert_string_equal(net->ended[2], "0 no complete answer in time ");
@@ -583,7 +583,7 @@ static void one_order_may_go_to_several_hosts(void **state)
                                                        : "http://x.test/");
 
         x->deadline = nmdm_time_steady();
-        OK(nmdm_client_post(net->client, "A", x, net->p));
+        OK(nmdm_http_client_post(net->client, "A", x, net->p));
     }
     post(net, "A", "/ok", "");
     wait_for_ended(net, 12);
@@ -603,13 +603,13 @@ static void a_full_queue_takes_no_more(void **state)
     stop_client(net, 0);
     start_client(net, NULL, 3);
     x->deadline = nmdm_time_steady() + apr_time_from_sec(3);
-    OK(nmdm_client_post(net->client, "A", x, net->p));
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
     wait_for_request(net, "/hang");
     for (i = 0; i < 3; i++) {
         post(net, "A", "/ok", "");
     }
-    REFUSED(nmdm_client_post(net->client, "A", x, net->p), NMDM_UNAVAILABLE,
-            "NMDM1705");
+    REFUSED(nmdm_http_client_post(net->client, "A", x, net->p),
+            NMDM_UNAVAILABLE, "NMDM1705");
     wait_for_ended(net, 4);
     post(net, "A", "/ok", "");
     wait_for_ended(net, 5);
@@ -620,12 +620,12 @@ static void large_bodies_fill_the_queue_too(void **state)
     net_t *net = *state;
     nmdm_exchange_t *x = asking(net, "POST", "/hang");
 
-    OK(nmdm_client_post(net->client, "A", x, net->p));
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
     wait_for_request(net, "/hang");
     x->body = bytes_of(repeat(net->p, 'x', 40 * 1024 * 1024));
-    OK(nmdm_client_post(net->client, "A", x, net->p));
-    REFUSED(nmdm_client_post(net->client, "A", x, net->p), NMDM_UNAVAILABLE,
-            "41943040 bytes wait");
+    OK(nmdm_http_client_post(net->client, "A", x, net->p));
+    REFUSED(nmdm_http_client_post(net->client, "A", x, net->p),
+            NMDM_UNAVAILABLE, "41943040 bytes wait");
 }
 
 /* ---- Stopping ---- */
@@ -697,7 +697,7 @@ static void hurry_ends_waits_and_no_posted_ones(void **state)
     post(net, "A", "/slow", "");
     apr_thread_create(&thread, NULL, hang_on, both, net->p);
     apr_sleep(apr_time_from_msec(100));
-    nmdm_client_hurry(net->client, apr_time_from_msec(100));
+    nmdm_http_client_shorten_deadlines(net->client, apr_time_from_msec(100));
     apr_thread_join(&rv, thread);
     assert_int_equal(x->status, 0);
     /* Also who comes after it. */
@@ -715,9 +715,9 @@ static void nothing_is_taken_after_the_stop(void **state)
 
     stop_client(net, 0);
     expect_failure(got(net, "/ok"), "stopping");
-    REFUSED(nmdm_client_post(net->client, "A", x, net->p), NMDM_UNAVAILABLE,
-            "NMDM1704");
-    nmdm_client_stop(net->client, 0);
+    REFUSED(nmdm_http_client_post(net->client, "A", x, net->p),
+            NMDM_UNAVAILABLE, "NMDM1704");
+    nmdm_http_client_stop(net->client, 0);
 }
 
 /* ---- TLS ---- */
@@ -842,11 +842,11 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
         apr_pool_create(&p, NULL);
         x.url = apr_pstrcat(p, net->url, "/ok", NULL);
         x.body = bytes_of(apr_psprintf(p, "%d-%d", worker->number, i));
-        worker->failures += nmdm_client_post(net->client,
-                                             apr_itoa(p, worker->number), &x,
-                                             p) != NULL;
+        worker->failures +=
+            nmdm_http_client_post(net->client, apr_itoa(p, worker->number), &x,
+                                  p) != NULL;
         if (i % 4 == 0) {
-            nmdm_client_run(net->client, &all, 1, p);
+            nmdm_http_client_run(net->client, &all, 1, p);
             worker->failures += x.status != 200;
         }
         apr_pool_destroy(p);

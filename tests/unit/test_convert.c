@@ -17,8 +17,8 @@ static const char *converted(apr_pool_t *p, const char *value)
     int left = 1000;
     nmdm_bytes_t bytes;
 
-    OK(nmdm_convert_plist(object, "p", p,
-                          exact_copy(p, plist(p, "k", value, NULL)), &left));
+    OK(nmdm_plist_json_convert(
+        object, "p", p, exact_copy(p, plist(p, "k", value, NULL)), &left));
     bytes = nmdm_json_write_compact(p, object);
     return bytes.data;
 }
@@ -67,9 +67,9 @@ static void what_is_no_property_list_adds_nothing(void **state)
     int left = 10, i;
 
     for (i = 0; BAD[i]; i++) {
-        REFUSED(nmdm_convert_plist(object, "p", *state,
-                                   exact_copy(*state, bytes_of(BAD[i])),
-                                   &left), NMDM_INVALID, "");
+        REFUSED(nmdm_plist_json_convert(object, "p", *state,
+                                        exact_copy(*state, bytes_of(BAD[i])),
+                                        &left), NMDM_INVALID, "");
     }
     assert_true(nmdm_json_is_empty(object));
     assert_int_equal(left, 10);
@@ -92,7 +92,7 @@ static void nesting_is_bounded_as_for_all_property_lists(void **state)
 
     /* plist, dict and the value itself. */
     converted(*state, nested(*state, NMDM_PLIST_DEPTH - 3));
-    REFUSED(nmdm_convert_plist(
+    REFUSED(nmdm_plist_json_convert(
                 object, "p", *state,
                 plist(*state, "k", nested(*state, NMDM_PLIST_DEPTH - 2),
                       NULL), &left), NMDM_INVALID, "deep");
@@ -104,9 +104,9 @@ static void values_are_counted(void **state)
     nmdm_json_t *object = nmdm_json_object(*state);
     int left = 5;
 
-    OK(nmdm_convert_plist(object, "p", *state, three, &left));
+    OK(nmdm_plist_json_convert(object, "p", *state, three, &left));
     assert_int_equal(left, 2);
-    REFUSED(nmdm_convert_plist(object, "q", *state, three, &left),
+    REFUSED(nmdm_plist_json_convert(object, "q", *state, three, &left),
             NMDM_TOO_LARGE, "too many values");
     assert_int_equal(left, 2);
     assert_null(nmdm_json_get(object, "q"));
@@ -119,8 +119,8 @@ static void what_is_converted_outlives_the_work(void **state)
     int left = 100;
 
     apr_pool_create(&work, *state);
-    OK(nmdm_convert_plist(object, "p", work,
-                          plist(work, "a", "x", NULL), &left));
+    OK(nmdm_plist_json_convert(object, "p", work,
+                               plist(work, "a", "x", NULL), &left));
     apr_pool_destroy(work);
     IS(nmdm_json_write_compact(*state, object).data,
        "{\"p\":{\"a\":\"x\"}}");
@@ -131,16 +131,16 @@ static void what_is_not_ascii_becomes_a_reference(void **state)
     const char *plain = "<string>a &amp; b</string>";
     const char *section = "<string><![CDATA[\303\253]]></string>";
 
-    IS(nmdm_convert_to_ascii(*state, "<key>Zo\303\253</key>\302\200"),
+    IS(nmdm_plist_write_ascii(*state, "<key>Zo\303\253</key>\302\200"),
        "<key>Zo&#235;</key>&#128;");
-    IS(nmdm_convert_to_ascii(*state, "\337\277\340\240\200\347\223\234"),
+    IS(nmdm_plist_write_ascii(*state, "\337\277\340\240\200\347\223\234"),
        "&#2047;&#2048;&#29916;");
-    IS(nmdm_convert_to_ascii(*state, "\357\277\275\360\237\222\273"
+    IS(nmdm_plist_write_ascii(*state, "\357\277\275\360\237\222\273"
                                      "\364\217\277\277"),
        "&#65533;&#128187;&#1114111;");
-    assert_ptr_equal(nmdm_convert_to_ascii(*state, plain), plain);
-    assert_ptr_equal(nmdm_convert_to_ascii(*state, section), section);
-    IS(nmdm_convert_to_ascii(*state, ""), "");
+    assert_ptr_equal(nmdm_plist_write_ascii(*state, plain), plain);
+    assert_ptr_equal(nmdm_plist_write_ascii(*state, section), section);
+    IS(nmdm_plist_write_ascii(*state, ""), "");
 }
 
 #define TEST(name) \

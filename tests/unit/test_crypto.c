@@ -22,10 +22,10 @@
 
 static void sha256_knows_a_published_vector(void **state)
 {
-    assert_string_equal(nmdm_crypto_sha256(*state, bytes_of("abc")),
+    assert_string_equal(nmdm_digest_sha256(*state, bytes_of("abc")),
                         "ba7816bf8f01cfea414140de5dae2223"
                         "b00361a396177a9cb410ff61f20015ad");
-    assert_string_equal(nmdm_crypto_sha256(*state, bytes_of("")),
+    assert_string_equal(nmdm_digest_sha256(*state, bytes_of("")),
                         "e3b0c44298fc1c149afbf4c8996fb924"
                         "27ae41e4649b934ca495991b7852b855");
 }
@@ -33,7 +33,7 @@ static void sha256_knows_a_published_vector(void **state)
 /* RFC 4231, test case 2 */
 static void hmac_knows_a_published_vector(void **state)
 {
-    const char *hmac = nmdm_crypto_hmac(*state, "Jefe", bytes_of(
+    const char *hmac = nmdm_digest_hmac(*state, "Jefe", bytes_of(
         "what do ya want for nothing?"));
     nmdm_bytes_t bytes;
 
@@ -45,7 +45,7 @@ static void hmac_knows_a_published_vector(void **state)
 
 static void hmac_of_nothing_is_one_too(void **state)
 {
-    assert_string_equal(nmdm_crypto_hmac(*state, "k", bytes_of("")),
+    assert_string_equal(nmdm_digest_hmac(*state, "k", bytes_of("")),
                         "i7mQxAp9YcuXWXqUISUCW+UKyL63RDbjc1uYiTp/ZiA=");
 }
 
@@ -54,8 +54,8 @@ static void random_bytes_differ_and_stay_in_their_place(void **state)
     unsigned char a[34] = { 0 }, b[34] = { 0 };
 
     (void)state;
-    assert_true(nmdm_crypto_random(a + 1, 32));
-    assert_true(nmdm_crypto_random(b + 1, 32));
+    assert_true(nmdm_digest_random(a + 1, 32));
+    assert_true(nmdm_digest_random(b + 1, 32));
     assert_memory_not_equal(a, b, sizeof(a));
     assert_int_equal(a[0] | a[33], 0);
 }
@@ -63,11 +63,11 @@ static void random_bytes_differ_and_stay_in_their_place(void **state)
 static void secrets_are_the_same_or_not(void **state)
 {
     (void)state;
-    assert_true(nmdm_crypto_same_secret("secret", "secret"));
-    assert_true(nmdm_crypto_same_secret("", ""));
-    assert_false(nmdm_crypto_same_secret("secret", "secres"));
-    assert_false(nmdm_crypto_same_secret("secret", "secret "));
-    assert_false(nmdm_crypto_same_secret("secret", ""));
+    assert_true(nmdm_digest_same_secret("secret", "secret"));
+    assert_true(nmdm_digest_same_secret("", ""));
+    assert_false(nmdm_digest_same_secret("secret", "secres"));
+    assert_false(nmdm_digest_same_secret("secret", "secret "));
+    assert_false(nmdm_digest_same_secret("secret", ""));
 }
 
 static void pem_is_what_openssl_writes(void **state)
@@ -138,10 +138,10 @@ static void the_peer_of_a_connection_is_read_once(void **state)
     tls_t tls = connected(*state, one);
     const nmdm_peer_t *peer = NULL, *again = NULL;
 
-    OK(nmdm_crypto_tls_peer(&peer, *state, tls.server, NULL));
+    OK(nmdm_identity_cert_tls_peer(&peer, *state, tls.server, NULL));
     assert_non_null(peer);
     is_cert_of(*state, &peer->cert, one);
-    OK(nmdm_crypto_tls_peer(&again, *state, tls.server, peer));
+    OK(nmdm_identity_cert_tls_peer(&again, *state, tls.server, peer));
     assert_ptr_equal(again, peer);
     disconnect(&tls);
     /* What was read outlives the connection. */
@@ -155,10 +155,10 @@ static void another_peer_is_not_taken_for_the_known_one(void **state)
     tls_t first = connected(*state, one), second;
     const nmdm_peer_t *peer = NULL, *other = NULL;
 
-    OK(nmdm_crypto_tls_peer(&peer, *state, first.server, NULL));
+    OK(nmdm_identity_cert_tls_peer(&peer, *state, first.server, NULL));
     disconnect(&first);
     second = connected(*state, two);
-    OK(nmdm_crypto_tls_peer(&other, *state, second.server, peer));
+    OK(nmdm_identity_cert_tls_peer(&other, *state, second.server, peer));
     is_cert_of(*state, &other->cert, two);
     disconnect(&second);
 }
@@ -169,7 +169,7 @@ static void a_client_without_a_certificate_is_nobody(void **state)
     const nmdm_peer_t *peer = (const nmdm_peer_t *)&tls;
 
     assert_true(SSL_is_init_finished(tls.server));
-    OK(nmdm_crypto_tls_peer(&peer, *state, tls.server, NULL));
+    OK(nmdm_identity_cert_tls_peer(&peer, *state, tls.server, NULL));
     assert_null(peer);
     disconnect(&tls);
 }
@@ -179,7 +179,7 @@ static void a_client_without_a_certificate_is_nobody(void **state)
 static nmdm_err_t *header_fails(apr_pool_t *p, const char *value)
 {
     nmdm_cert_t *cert = NULL;
-    nmdm_err_t *err = nmdm_crypto_header(&cert, p, value);
+    nmdm_err_t *err = nmdm_identity_cert_header(&cert, p, value);
 
     assert_true((err == NULL) == (cert != NULL));
     return err;
@@ -212,8 +212,8 @@ static void rfc_9440_is_der_between_colons(void **state)
                                                            one->x509));
     nmdm_cert_t *cert = NULL;
 
-    OK(nmdm_crypto_header(&cert, *state, apr_pstrcat(*state, ":", base64,
-                                                     ":", NULL)));
+    OK(nmdm_identity_cert_header(&cert, *state, apr_pstrcat(*state, ":", base64,
+                                                            ":", NULL)));
     is_cert_of(*state, cert, one);
     REFUSED(header_fails(*state, ":"), NMDM_INVALID, "identity header");
     REFUSED(header_fails(*state, "::"), NMDM_INVALID, "identity header");
@@ -241,7 +241,7 @@ static void bad_der_between_colons_never_verifies(void **state)
 
     for (i = 0; i < sizeof(values) / sizeof(*values); i++) {
         nmdm_cert_t *cert = NULL;
-        nmdm_err_t *err = nmdm_crypto_header(&cert, *state, values[i]);
+        nmdm_err_t *err = nmdm_identity_cert_header(&cert, *state, values[i]);
 
         if (!err) {
             err = nmdm_trust_verify(h.trust, *state, cert, NOW);
@@ -265,14 +265,14 @@ static void a_certificate_has_one_form_only(void **state)
     assert_memory_equal(der.data, "\x30\x82", 2);
     memcpy(longer, "\x30\x83\x00", 3);
     memcpy(longer + 3, der.data + 2, der.len - 2);
-    err = nmdm_crypto_header(&cert, *state, apr_pstrcat(
+    err = nmdm_identity_cert_header(&cert, *state, apr_pstrcat(
         *state, ":", nmdm_base64_encode(*state, (nmdm_bytes_t){
             longer, der.len + 1 }), ":", NULL));
     if (!err) {
         err = nmdm_trust_verify(h.trust, *state, cert, NOW);
     }
     if (!err) {
-        assert_string_equal(cert->sha256, nmdm_crypto_sha256(*state, der));
+        assert_string_equal(cert->sha256, nmdm_digest_sha256(*state, der));
     }
 }
 
@@ -283,13 +283,13 @@ static void a_query_escaped_pem_is_a_certificate(void **state)
     const char *pem = pem_of(*state, one->x509);
     nmdm_cert_t *cert = NULL;
 
-    OK(nmdm_crypto_header(&cert, *state, escaped(*state, pem, 0)));
+    OK(nmdm_identity_cert_header(&cert, *state, escaped(*state, pem, 0)));
     is_cert_of(*state, cert, one);
     cert = NULL;
-    OK(nmdm_crypto_header(&cert, *state, escaped(*state, pem, 1)));
+    OK(nmdm_identity_cert_header(&cert, *state, escaped(*state, pem, 1)));
     is_cert_of(*state, cert, one);
     cert = NULL;
-    OK(nmdm_crypto_header(&cert, *state, escaped(*state, apr_pstrcat(
+    OK(nmdm_identity_cert_header(&cert, *state, escaped(*state, apr_pstrcat(
         *state, "some text\n", pem, "more text", NULL), 0)));
     is_cert_of(*state, cert, one);
 }
@@ -320,7 +320,7 @@ static void the_first_pem_block_is_the_certificate(void **state)
     char *folded = apr_pstrdup(*state, pem), *at;
     nmdm_cert_t *cert = NULL;
 
-    OK(nmdm_crypto_header(&cert, *state, escaped(*state, apr_pstrcat(
+    OK(nmdm_identity_cert_header(&cert, *state, escaped(*state, apr_pstrcat(
         *state, pem, other, key, NULL), 0)));
     is_cert_of(*state, cert, one);
     REFUSED(header_fails(*state, escaped(*state, apr_pstrcat(
@@ -364,7 +364,7 @@ static nmdm_err_t *push_cert(nmdm_push_cert_t *out, apr_pool_t *p,
                              const char *pem)
 {
     memset(out, 0, sizeof(*out));
-    return nmdm_crypto_push_cert(out, p, bytes_of(pem));
+    return nmdm_push_cert_pem_read(out, p, bytes_of(pem));
 }
 
 static nmdm_err_t *push_fails(apr_pool_t *p, const char *pem)

@@ -9,51 +9,51 @@
 
 #define HOURS(n) apr_time_from_sec((n) * 3600)
 
-static nmdm_daily_t *made(apr_pool_t *p)
+static nmdm_once_daily_t *made(apr_pool_t *p)
 {
-    nmdm_daily_t *daily = NULL;
+    nmdm_once_daily_t *daily = NULL;
 
-    OK(nmdm_daily_create(&daily, p));
+    OK(nmdm_once_daily_create(&daily, p));
     return daily;
 }
 
 static void each_name_is_due_once_a_day(void **state)
 {
-    nmdm_daily_t *daily = made(*state);
+    nmdm_once_daily_t *daily = made(*state);
 
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 1);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 0);
-    assert_int_equal(nmdm_daily_is_due(daily, "b", NOW), 1);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(23)), 0);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(24)), 1);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(47)), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW), 1);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "b", NOW), 1);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW + HOURS(23)), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW + HOURS(24)), 1);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW + HOURS(47)), 0);
 }
 
 static void a_clock_that_was_ahead_by_years_keeps_nothing_back(void **state)
 {
-    nmdm_daily_t *daily = made(*state);
+    nmdm_once_daily_t *daily = made(*state);
 
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(10000)), 1);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW + HOURS(9990)), 0);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 1);
-    assert_int_equal(nmdm_daily_is_due(daily, "a", NOW), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW + HOURS(10000)), 1);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW + HOURS(9990)), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW), 1);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "a", NOW), 0);
 }
 
 static void the_callers_memory_is_not_kept(void **state)
 {
-    nmdm_daily_t *daily = made(*state);
+    nmdm_once_daily_t *daily = made(*state);
     apr_pool_t *shorter;
 
     apr_pool_create(&shorter, *state);
-    nmdm_daily_is_due(daily, apr_pstrdup(shorter, "name"), NOW);
+    nmdm_once_daily_is_due(daily, apr_pstrdup(shorter, "name"), NOW);
     apr_pool_destroy(shorter);
-    assert_int_equal(nmdm_daily_is_due(daily, "name", NOW), 0);
+    assert_int_equal(nmdm_once_daily_is_due(daily, "name", NOW), 0);
 }
 
 enum { THREADS = 4, NAMES = 200 };
 
 typedef struct {
-    nmdm_daily_t *daily;
+    nmdm_once_daily_t *daily;
     int times;
 } asker_t;
 
@@ -66,7 +66,7 @@ static void *APR_THREAD_FUNC ask_for_all(apr_thread_t *thread, void *data)
     (void)thread;
     for (i = 0; i < NAMES; i++) {
         apr_snprintf(name, sizeof(name), "%d", i);
-        asker->times += nmdm_daily_is_due(asker->daily, name, NOW);
+        asker->times += nmdm_once_daily_is_due(asker->daily, name, NOW);
     }
     return NULL;
 }
@@ -75,7 +75,7 @@ static void of_many_threads_one_is_told(void **state)
 {
     asker_t askers[THREADS];
     apr_thread_t *threads[THREADS];
-    nmdm_daily_t *daily = made(*state);
+    nmdm_once_daily_t *daily = made(*state);
     apr_status_t rv;
     int i, times = 0;
 

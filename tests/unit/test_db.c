@@ -36,9 +36,9 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, void *baton)
     };
 
     work->calls++;
-    NMDM_TRY(nmdm_store_put_push_cert(ctx, &cert));
+    NMDM_TRY(nmdm_push_state_put_cert(ctx, &cert));
     if (work->calls <= work->fail_first) {
-        nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_DENIED, 0, "no");
+        nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_REFUSED, 0, "no");
 
         err->retry = work->how;
         return err;
@@ -52,7 +52,7 @@ static nmdm_err_t *get(nmdm_ctx_t *ctx, void *baton)
     nmdm_stored_cert_t cert = { 0 };
 
     work->calls++;
-    NMDM_TRY(nmdm_store_get_push_cert(ctx, &cert, work->topic));
+    NMDM_TRY(nmdm_push_state_get_cert(ctx, &cert, work->topic));
     work->value = cert.cert_pem;
     return NULL;
 }
@@ -66,7 +66,7 @@ static const char *topics(world_t *w)
 /* As on the other databases, where writers do not take turns. */
 static void as_elsewhere(world_t *w)
 {
-    w->lender.writer = NULL;
+    w->db_source.writer = NULL;
 }
 
 /* ---- Borrowing ---- */
@@ -129,7 +129,7 @@ static void who_waits_to_check_the_tables_holds_no_connection(void **state)
     apr_status_t ended;
     int was_lent = 1, i;
 
-    apr_thread_mutex_lock(w->lender.writer);
+    apr_thread_mutex_lock(w->db_source.writer);
     w->borrows = 0;
     w->schema.checked = 0;
     assert_int_equal(apr_thread_create(&thread, NULL, read_once, ctx,
@@ -138,7 +138,7 @@ static void who_waits_to_check_the_tables_holds_no_connection(void **state)
         apr_sleep(apr_time_from_msec(10));
         was_lent = !w->borrows || w->is_lent;
     }
-    apr_thread_mutex_unlock(w->lender.writer);
+    apr_thread_mutex_unlock(w->db_source.writer);
     apr_thread_join(&ended, thread);
     assert_false(was_lent);
     assert_int_equal(w->schema.checked, 1);
@@ -169,7 +169,7 @@ static void a_lender_without_a_connection_is_given_up_in_time(void **state)
     REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work), NMDM_UNAVAILABLE,
             "no connection");
     took = apr_time_now() - started;
-    HOLDS(took >= NMDM_DB_PATIENCE && took < apr_time_from_sec(20), "%d ms",
+    HOLDS(took >= NMDM_DB_TIMEOUT && took < apr_time_from_sec(20), "%d ms",
           (int)apr_time_as_msec(took));
     assert_int_equal(work.calls, 0);
     w->fail_for_ever = 0;
@@ -186,7 +186,7 @@ static void a_refusal_is_not_repeated(void **state)
 
     as_elsewhere(w);
     REFUSED(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work),
-            NMDM_DENIED, "no");
+            NMDM_REFUSED, "no");
     assert_int_equal(work.calls, 1);
     assert_int_equal(w->borrows, 1);
     assert_string_equal(topics(w), "0:");
@@ -316,16 +316,16 @@ static void writers_wait_for_each_other_and_readers_for_nobody(void **state)
     world_t *w = *state;
     work_t work = { .topic = "t", .fail_first = 2 };
 
-    apr_thread_mutex_lock(w->lender.writer);
+    apr_thread_mutex_lock(w->db_source.writer);
     OK(nmdm_db_unit(request(w, NULL), NMDM_UNIT_READ, get, &work));
-    apr_thread_mutex_unlock(w->lender.writer);
+    apr_thread_mutex_unlock(w->db_source.writer);
     /* Free again after work that went well and work that did not. */
     nmdm_db_unit(request(w, NULL), NMDM_UNIT_WRITE, put, &work);
-    assert_int_equal(apr_thread_mutex_trylock(w->lender.writer), 0);
-    apr_thread_mutex_unlock(w->lender.writer);
+    assert_int_equal(apr_thread_mutex_trylock(w->db_source.writer), 0);
+    apr_thread_mutex_unlock(w->db_source.writer);
     nmdm_db_unit(request(w, NULL), NMDM_UNIT_TRANSACTION, put, &work);
-    assert_int_equal(apr_thread_mutex_trylock(w->lender.writer), 0);
-    apr_thread_mutex_unlock(w->lender.writer);
+    assert_int_equal(apr_thread_mutex_trylock(w->db_source.writer), 0);
+    apr_thread_mutex_unlock(w->db_source.writer);
 }
 
 /* ---- Values ---- */
@@ -335,7 +335,7 @@ static nmdm_err_t *bootstrap_token(nmdm_ctx_t *ctx, void *baton)
     work_t *work = baton;
     nmdm_id_t who = { NMDM_DEVICE, work->topic, work->topic, 0 };
 
-    return nmdm_store_get_bootstrap_token(ctx, &work->value, &who);
+    return nmdm_enrollments_get_bootstrap_token(ctx, &work->value, &who);
 }
 
 static void null_is_null_and_text_comes_back_whole(void **state)
@@ -379,7 +379,7 @@ static void each_statement_is_a_line_with_id_and_name(void **state)
     nmdm_ctx_t *ctx = request(w, NULL);
     work_t work = { .topic = "t" };
 
-    ctx->story.id = "the-id";
+    ctx->access_log.id = "the-id";
     OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
     assert_int_equal(w->log->nelts, 1);
     assert_int_equal(logged(w, "NMDM0103: the-id: push_cert_put: 1 rows"),
@@ -393,7 +393,7 @@ static void an_error_names_id_statement_and_reason_in_one_line(void **state)
     work_t work = { .topic = "" };
     nmdm_err_t *err;
 
-    ctx->story.id = "the-id";
+    ctx->access_log.id = "the-id";
     err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work);
     REFUSED(err, NMDM_INTERNAL,
             "NMDM0101: the-id: database: push_cert_put (");
@@ -454,8 +454,8 @@ static void a_new_database_gets_its_tables_once(void **state)
     world_end(w);
 }
 
-/* What is kept with the connection stays as long as that, which mod_dbd does not
- * drop. */
+/* What is kept with the connection stays as long as that, which mod_dbd does
+ * not drop. */
 static void a_file_that_is_no_database_costs_no_memory(void **state)
 {
     world_t *w = world_make_empty(*state);
@@ -541,8 +541,8 @@ static void a_database_of_version_1_is_upgraded(void **state)
     assert_int_equal(logged(w, "upgraded the schema to version 2"), 1);
 }
 
-/* SQLite's text for a table that is missing repeats its name: so this look fails
- * as one does that comes while the table is locked. */
+/* SQLite's text for a table that is missing repeats its name: so this look
+ * fails as one does that comes while the table is locked. */
 static void a_look_that_fails_in_passing_is_no_older_version(void **state)
 {
     world_t *w = *state;
@@ -607,7 +607,7 @@ static void a_statement_larger_than_a_packet_is_refused(void **state)
 static void two_prefixes_do_not_meet(void **state)
 {
     world_t *one = world_make(*state, "one_");
-    nmdm_lender_t first = one->lender, second = one->lender;
+    nmdm_db_source_t first = one->db_source, second = one->db_source;
     nmdm_schema_state_t schema = { 0 };
     work_t work = { .topic = "t" };
     nmdm_ctx_t *ctx = request(one, NULL);
@@ -617,7 +617,7 @@ static void two_prefixes_do_not_meet(void **state)
     OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
     nmdm_db_release(ctx);
     ctx = request(one, NULL);
-    ctx->lender = &second;
+    ctx->db_source = &second;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_null(work.value);
     nmdm_db_release(ctx);
@@ -626,7 +626,7 @@ static void two_prefixes_do_not_meet(void **state)
     assert_string_equal(ask(one, "SELECT COUNT(*) FROM two_push_certs"),
                         "0");
     ctx = request(one, NULL);
-    ctx->lender = &first;
+    ctx->db_source = &first;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_non_null(work.value);
     nmdm_db_release(ctx);

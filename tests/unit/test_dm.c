@@ -9,8 +9,9 @@
 
 #include <string.h>
 
-static const nmdm_dm_conf_t PLAIN = { "https://h/base/", NULL, NULL };
-static const nmdm_dm_conf_t SIGNED = { "https://h/base/", "send", "receive" };
+static const nmdm_declarative_conf_t PLAIN = { "https://h/base/", NULL, NULL };
+static const nmdm_declarative_conf_t SIGNED = { "https://h/base/", "send",
+                                                "receive" };
 
 /* ---- Endpoints ---- */
 
@@ -51,8 +52,8 @@ static void endpoints_lie_below_the_base(void **state)
     for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
         const char *url = NULL;
 
-        assert_null(nmdm_dm_url(&url, *state, ROWS[i].base,
-                                ROWS[i].endpoint));
+        assert_null(nmdm_declarative_url(&url, *state, ROWS[i].base,
+                                         ROWS[i].endpoint));
         HOLDS(!strcmp(url, ROWS[i].url), "%s: %s, not %s", ROWS[i].endpoint,
               url, ROWS[i].url);
     }
@@ -75,7 +76,7 @@ static void endpoints_that_lead_elsewhere_are_refused(void **state)
     for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
         const char *url = NULL;
 
-        HOLDS(nmdm_dm_url(&url, *state, "http://h/b/", ROWS[i]), "%s",
+        HOLDS(nmdm_declarative_url(&url, *state, "http://h/b/", ROWS[i]), "%s",
               ROWS[i]);
         HOLDS(!url, "%s", ROWS[i]);
     }
@@ -104,7 +105,7 @@ static void without_data_it_is_a_get(void **state)
     nmdm_msg_t *msg = message(*state, "U", NULL, "tokens", "");
     nmdm_exchange_t x;
 
-    OK(nmdm_dm_request(&x, *state, &PLAIN, msg, "03250a940f84ed10"));
+    OK(nmdm_declarative_request(&x, *state, &PLAIN, msg, "03250a940f84ed10"));
     assert_string_equal(x.method, "GET");
     assert_string_equal(x.url, "https://h/base/tokens");
     assert_int_equal(x.body.len, 0);
@@ -123,7 +124,7 @@ static void with_data_it_is_a_put(void **state)
     nmdm_msg_t *msg = message(*state, "U", "V", "status", "{\"a\":1}");
     nmdm_exchange_t x;
 
-    OK(nmdm_dm_request(&x, *state, &SIGNED, msg, "t"));
+    OK(nmdm_declarative_request(&x, *state, &SIGNED, msg, "t"));
     assert_string_equal(x.method, "PUT");
     assert_int_equal(x.body.len, 7);
     assert_memory_equal(x.body.data, "{\"a\":1}", 7);
@@ -135,7 +136,7 @@ static void with_data_it_is_a_put(void **state)
     assert_string_equal(apr_table_get(x.headers, "X-Enrollment-ParentID"),
                         "U");
     assert_string_equal(apr_table_get(x.headers, "X-Hmac-Signature"),
-                        nmdm_crypto_hmac(*state, "send", x.body));
+                        nmdm_digest_hmac(*state, "send", x.body));
 }
 
 /* The value is what `openssl dgst -sha256 -hmac send` says of nothing. */
@@ -144,7 +145,7 @@ static void a_get_is_signed_as_zero_bytes(void **state)
     nmdm_msg_t *msg = message(*state, "U", NULL, "tokens", "");
     nmdm_exchange_t x;
 
-    OK(nmdm_dm_request(&x, *state, &SIGNED, msg, "t"));
+    OK(nmdm_declarative_request(&x, *state, &SIGNED, msg, "t"));
     assert_string_equal(apr_table_get(x.headers, "X-Hmac-Signature"),
                         "IHde6nRu1XpxDmPFObo6ZvhXk0WmNyWu9xXX+63cydw=");
 }
@@ -158,25 +159,28 @@ static void an_id_that_no_header_can_carry_is_refused(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(IDS) / sizeof(IDS[0]); i++) {
-        REFUSED(nmdm_dm_request(&x, *state, &PLAIN,
-                                message(*state, IDS[i], NULL, "tokens", ""),
-                                "t"), NMDM_INVALID, "NMDM1722");
-        REFUSED(nmdm_dm_request(&x, *state, &PLAIN,
-                                message(*state, IDS[i], "V", "tokens", ""),
-                                "t"), NMDM_INVALID, "NMDM1722");
+        REFUSED(nmdm_declarative_request(
+                    &x, *state, &PLAIN,
+                    message(*state, IDS[i], NULL, "tokens", ""), "t"),
+                NMDM_INVALID, "NMDM1722");
+        REFUSED(nmdm_declarative_request(
+                    &x, *state, &PLAIN,
+                    message(*state, IDS[i], "V", "tokens", ""), "t"),
+                NMDM_INVALID, "NMDM1722");
     }
-    OK(nmdm_dm_request(&x, *state, &PLAIN,
-                       message(*state, "U", "\xC3\xA4 b@c", "tokens", ""),
-                       "t"));
+    OK(nmdm_declarative_request(
+        &x, *state, &PLAIN, message(*state, "U", "\xC3\xA4 b@c", "tokens", ""),
+        "t"));
 }
 
 static void a_strange_endpoint_makes_no_request(void **state)
 {
     nmdm_exchange_t x;
 
-    REFUSED(nmdm_dm_request(&x, *state, &PLAIN,
-                            message(*state, "U", NULL, "http://evil/", ""),
-                            "t"), NMDM_INVALID, "NMDM1721");
+    REFUSED(nmdm_declarative_request(
+                &x, *state, &PLAIN,
+                message(*state, "U", NULL, "http://evil/", ""), "t"),
+            NMDM_INVALID, "NMDM1721");
     assert_null(x.url);
 }
 
@@ -191,17 +195,18 @@ static nmdm_exchange_t outcome(apr_pool_t *p, int status, const char *body,
     x.failure = status ? NULL : "no complete answer in time";
     if (key) {
         apr_table_setn(x.reply_headers, "x-hmac-signature",
-                       nmdm_crypto_hmac(p, key, x.reply));
+                       nmdm_digest_hmac(p, key, x.reply));
     }
     return x;
 }
 
 static nmdm_err_t *answer(nmdm_reply_t *reply, apr_pool_t *p,
-                          const nmdm_dm_conf_t *conf, nmdm_exchange_t x)
+                          const nmdm_declarative_conf_t *conf,
+                          nmdm_exchange_t x)
 {
     memset(reply, 0, sizeof(*reply));
-    return nmdm_dm_answer(reply, p, conf, message(p, "U", NULL, "tokens", ""),
-                          &x);
+    return nmdm_declarative_answer(reply, p, conf,
+                                   message(p, "U", NULL, "tokens", ""), &x);
 }
 
 static void the_body_of_a_200_goes_to_the_device(void **state)

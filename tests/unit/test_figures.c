@@ -17,12 +17,12 @@
     " FROM (WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s" \
     "        WHERE n < " #number " - 1) SELECT n FROM s)"
 
-static nmdm_figures_t figures(world_t *w)
+static nmdm_db_stats_t figures(world_t *w)
 {
     nmdm_ctx_t *ctx = request(w, NULL);
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
-    OK(nmdm_figures(&out, ctx));
+    OK(nmdm_api_db_stats(&out, ctx));
     nmdm_db_release(ctx);
     return out;
 }
@@ -56,9 +56,9 @@ static void queue(world_t *w, const char *id, const char *uuid)
 
 static void an_empty_database_has_nothing(void **state)
 {
-    nmdm_figures_t out = figures(*state);
+    nmdm_db_stats_t out = figures(*state);
 
-    is_amount(nmdm_figures_enrolled(&out.counted), 0, 0);
+    is_amount(nmdm_api_db_stats_enrolled(&out.counted), 0, 0);
     assert_true(out.counted.has_queue);
     is_amount(out.counted.pending, 0, 0);
     assert_true(out.counted.oldest_pending == 0);
@@ -70,7 +70,7 @@ static void an_empty_database_has_nothing(void **state)
 static void enabled_enrollments_are_counted_by_type(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 5);
     tell(w, "UPDATE enrollments SET enabled = FALSE WHERE id = 'D00001'");
@@ -79,14 +79,14 @@ static void enabled_enrollments_are_counted_by_type(void **state)
     out = figures(w);
     is_amount(out.counted.enabled[0], 3, 0);
     is_amount(out.counted.enabled[3], 1, 0);
-    is_amount(nmdm_figures_enrolled(&out.counted), 4, 0);
+    is_amount(nmdm_api_db_stats_enrolled(&out.counted), 4, 0);
 }
 
 /* The strides end at ten thousand, and then the database is asked. */
 static void beyond_the_bound_there_is_an_estimate(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 10001);
     out = figures(w);
@@ -97,7 +97,7 @@ static void beyond_the_bound_there_is_an_estimate(void **state)
 static void what_waits_is_counted_with_the_oldest(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 3);
     queue(w, "D00000", "A");
@@ -114,7 +114,7 @@ static void what_waits_is_counted_with_the_oldest(void **state)
 static void without_the_additive_schema_there_is_no_queue(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 2);
     w->schema.version = 0;
@@ -136,7 +136,7 @@ static void pushed(world_t *w, const char *id, int tries, const char *next_at)
 static void who_is_pushed_to_in_vain_is_silent(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
     nmdm_slow_t *slow;
 
     ENROLL(w, 5);
@@ -164,7 +164,7 @@ static void who_is_pushed_to_in_vain_is_silent(void **state)
 static void of_many_pushes_the_repeated_ones_are_looked_at(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 1500);
     tell(w, "UPDATE enrollments SET last_seen_at ="
@@ -191,7 +191,7 @@ static void who_says_not_now_for_a_day_puts_off(void **state)
 {
     static const char LONG_AGO[] = "2026-05-20 00:00:00.000";
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     ENROLL(w, 6);
     not_now(w, "D00000", "A", LONG_AGO);
@@ -218,7 +218,7 @@ static void who_says_not_now_for_a_day_puts_off(void **state)
 static void refused_pushes_are_listed_newest_first(void **state)
 {
     world_t *w = *state;
-    nmdm_figures_t out;
+    nmdm_db_stats_t out;
 
     tell(w, "INSERT INTO nanomdm_pushes (id, status, reason, pushed_at)"
             " SELECT 'R' || n, 410, 'Unregistered',"
@@ -235,23 +235,23 @@ static void counting_is_not_repeated_at_once(void **state)
 {
     world_t *w = *state;
     nmdm_ctx_t *ctx = request(w, NULL);
-    nmdm_totals_t *totals;
-    nmdm_figures_t out;
+    nmdm_stats_cache_t *totals;
+    nmdm_db_stats_t out;
 
-    OK(nmdm_totals_create(&totals, w->pool));
+    OK(nmdm_stats_cache_create(&totals, w->pool));
     ENROLL(w, 2);
     ctx->totals = totals;
     w->fail_for_ever = 1;
-    assert_non_null(nmdm_figures(&out, ctx));
+    assert_non_null(nmdm_api_db_stats(&out, ctx));
     w->fail_for_ever = 0;
-    OK(nmdm_figures(&out, ctx));
-    is_amount(nmdm_figures_enrolled(&out.counted), 2, 0);
+    OK(nmdm_api_db_stats(&out, ctx));
+    is_amount(nmdm_api_db_stats_enrolled(&out.counted), 2, 0);
     tell(w, "UPDATE enrollments SET enabled = FALSE");
-    OK(nmdm_figures(&out, ctx));
-    is_amount(nmdm_figures_enrolled(&out.counted), 2, 0);
+    OK(nmdm_api_db_stats(&out, ctx));
+    is_amount(nmdm_api_db_stats_enrolled(&out.counted), 2, 0);
     ctx->totals = NULL;
-    OK(nmdm_figures(&out, ctx));
-    is_amount(nmdm_figures_enrolled(&out.counted), 0, 0);
+    OK(nmdm_api_db_stats(&out, ctx));
+    is_amount(nmdm_api_db_stats_enrolled(&out.counted), 0, 0);
     nmdm_db_release(ctx);
 }
 
@@ -262,7 +262,7 @@ static void a_story_is_told_from_its_end(void **state)
     world_t *w = *state;
     device_t mac = device(w, "D");
     nmdm_ctx_t *ctx;
-    nmdm_portrait_t one;
+    nmdm_timeline_t one;
     int i;
 
     enroll(w, mac);
@@ -271,25 +271,25 @@ static void a_story_is_told_from_its_end(void **state)
     next(w, mac, "Idle", NULL);
     next(w, mac, "Acknowledged", "A");
     ctx = request(w, NULL);
-    OK(nmdm_portrait(&one, ctx, "D"));
+    OK(nmdm_api_timeline(&one, ctx, "D"));
     nmdm_db_release(ctx);
     IS(one.who->id, "D");
     assert_int_equal(one.pending.pending, 1);
     assert_int_equal(one.queue->nelts, 1);
     assert_true(one.moments->nelts >= 4);
     for (i = 1; i < one.moments->nelts; i++) {
-        assert_true(APR_ARRAY_IDX(one.moments, i - 1, nmdm_moment_t).at
-                    >= APR_ARRAY_IDX(one.moments, i, nmdm_moment_t).at);
+        assert_true(APR_ARRAY_IDX(one.moments, i - 1, nmdm_timeline_entry_t).at
+                    >= APR_ARRAY_IDX(one.moments, i, nmdm_timeline_entry_t).at);
     }
 }
 
 static void nobody_has_no_story(void **state)
 {
     nmdm_ctx_t *ctx = request(*state, NULL);
-    nmdm_portrait_t one;
+    nmdm_timeline_t one;
 
-    REFUSED(nmdm_portrait(&one, ctx, "nobody"), NMDM_NOT_FOUND, "nobody");
-    REFUSED(nmdm_portrait(&one, ctx, "\xff"), NMDM_INVALID, "UTF-8");
+    REFUSED(nmdm_api_timeline(&one, ctx, "nobody"), NMDM_NOT_FOUND, "nobody");
+    REFUSED(nmdm_api_timeline(&one, ctx, "\xff"), NMDM_INVALID, "UTF-8");
     nmdm_db_release(ctx);
 }
 

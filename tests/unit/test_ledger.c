@@ -44,26 +44,26 @@ static const char *texts(world_t *w, nmdm_bytes_t body, const char *list,
 static const char *queue_of(world_t *w, const char *id, const char *limit,
                             const char **cursor)
 {
-    nmdm_page_query_t page = { limit, NULL, *cursor };
+    nmdm_api_paging_query_t page = { limit, NULL, *cursor };
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply = { 0 };
     int status;
 
-    OK(nmdm_ledger_queue(ctx, &reply, &status, id, &page));
+    OK(nmdm_api_queue_list(ctx, &reply, &status, id, &page));
     nmdm_db_release(ctx);
     assert_int_equal(status, 200);
     return texts(w, reply.body, "commands", "command_uuid", cursor);
 }
 
-static void put(world_t *w, const char *uuid, nmdm_terms_t terms)
+static void put(world_t *w, const char *uuid, nmdm_enqueue_options_t terms)
 {
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply;
     int status;
 
-    OK(nmdm_admin_enqueue_on(ctx, &reply, &status,
-                             nmdm_admin_split_ids(ctx->pool, "D"),
-                             command(w, uuid), 0, &terms));
+    OK(nmdm_api_enqueue_on(ctx, &reply, &status,
+                           nmdm_api_answer_split_ids(ctx->pool, "D"),
+                           command(w, uuid), 0, &terms));
     nmdm_db_release(ctx);
     assert_int_equal(status, 200);
 }
@@ -74,10 +74,10 @@ static void the_queue_is_shown_in_the_order_of_delivery(void **state)
     device_t d = one_device(w);
     const char *cursor = NULL;
 
-    put(w, "low", (nmdm_terms_t){ -1, 0 });
-    put(w, "a", (nmdm_terms_t){ 0, 0 });
-    put(w, "b", (nmdm_terms_t){ 0, 0 });
-    put(w, "high", (nmdm_terms_t){ 5, 0 });
+    put(w, "low", (nmdm_enqueue_options_t){ -1, 0 });
+    put(w, "a", (nmdm_enqueue_options_t){ 0, 0 });
+    put(w, "b", (nmdm_enqueue_options_t){ 0, 0 });
+    put(w, "high", (nmdm_enqueue_options_t){ 5, 0 });
     IS(queue_of(w, "D", NULL, &cursor), "high a b low");
     assert_null(cursor);
     IS(queue_of(w, "D", "2", &cursor), "high a");
@@ -113,8 +113,10 @@ static void what_expires_is_gone_from_then_on(void **state)
     device_t d = one_device(w);
     const char *cursor = NULL;
 
-    put(w, "gone", (nmdm_terms_t){ 1, apr_time_from_sec(1000000000) });
-    put(w, "stays", (nmdm_terms_t){ 0, apr_time_from_sec(2147483647) });
+    put(w, "gone",
+        (nmdm_enqueue_options_t){ 1, apr_time_from_sec(1000000000) });
+    put(w, "stays",
+        (nmdm_enqueue_options_t){ 0, apr_time_from_sec(2147483647) });
     IS(ask(w, "SELECT expires_at FROM enrollment_queue WHERE priority = 1"),
        "2001-09-09 01:46:40.000");
     IS(next(w, d, "Idle", NULL), "stays");
@@ -124,16 +126,16 @@ static void what_expires_is_gone_from_then_on(void **state)
 static void without_a_column_nothing_expires(void **state)
 {
     world_t *w = *state;
-    nmdm_terms_t terms = { 0, NOW + apr_time_from_sec(60) };
+    nmdm_enqueue_options_t terms = { 0, NOW + apr_time_from_sec(60) };
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply;
     int status;
 
     one_device(w);
     w->schema.version = 0;
-    REFUSED(nmdm_admin_enqueue_on(ctx, &reply, &status,
-                                  nmdm_admin_split_ids(ctx->pool, "D"),
-                                  command(w, "C"), 0, &terms),
+    REFUSED(nmdm_api_enqueue_on(ctx, &reply, &status,
+                                nmdm_api_answer_split_ids(ctx->pool, "D"),
+                                command(w, "C"), 0, &terms),
             NMDM_INVALID, "NanoMDMSchema auto");
     nmdm_db_release(ctx);
     assert_int_equal(status, 500);
@@ -147,8 +149,8 @@ static int clear(world_t *w, const char *ids, const char *uuid,
     nmdm_reply_t reply = { 0 };
     int status;
 
-    (void)nmdm_ledger_clear(ctx, &reply, &status,
-                            nmdm_admin_split_ids(ctx->pool, ids), uuid);
+    (void)nmdm_api_queue_clear(ctx, &reply, &status,
+                               nmdm_api_answer_split_ids(ctx->pool, ids), uuid);
     nmdm_db_release(ctx);
     *json = reply.body.data;
     return status;
@@ -204,10 +206,10 @@ static void a_command_is_taken_back_from_everybody(void **state)
     enroll(w, e);
     enqueue(w, "D,E", "C1");
     next(w, d, "Error", "C1");
-    OK(nmdm_ledger_cancel(ctx, &reply, &status, "C1"));
+    OK(nmdm_api_queue_cancel(ctx, &reply, &status, "C1"));
     IS(reply.body.data,
        "{\n\t\"command_uuid\": \"C1\",\n\t\"cancelled\": 1\n}\n");
-    REFUSED(nmdm_ledger_cancel(ctx, &reply, &status, "C2"), NMDM_NOT_FOUND,
+    REFUSED(nmdm_api_queue_cancel(ctx, &reply, &status, "C2"), NMDM_NOT_FOUND,
             "there is no command C2");
     assert_int_equal(status, 404);
     nmdm_db_release(ctx);
@@ -218,7 +220,7 @@ static void results_come_newest_first(void **state)
 {
     world_t *w = *state;
     device_t d = one_device(w);
-    nmdm_page_query_t page = { "2", NULL, NULL };
+    nmdm_api_paging_query_t page = { "2", NULL, NULL };
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply = { 0 };
     int status, i;
@@ -232,14 +234,14 @@ static void results_come_newest_first(void **state)
                 " '2026-01-01 00:00:0%d.000' WHERE command_uuid = 'C%d'",
              i / 2, i);
     }
-    OK(nmdm_ledger_results(ctx, &reply, &status, "D", NULL, &page));
+    OK(nmdm_api_results_list(ctx, &reply, &status, "D", NULL, &page));
     IS(texts(w, reply.body, "results", "command_uuid", &page.cursor),
        "C3 C2");
     assert_non_null(page.cursor);
-    OK(nmdm_ledger_results(ctx, &reply, &status, "D", NULL, &page));
+    OK(nmdm_api_results_list(ctx, &reply, &status, "D", NULL, &page));
     IS(texts(w, reply.body, "results", "command_uuid", &page.cursor), "C1");
     assert_null(page.cursor);
-    OK(nmdm_ledger_results(ctx, &reply, &status, "D", "C2", &page));
+    OK(nmdm_api_results_list(ctx, &reply, &status, "D", "C2", &page));
     IS(texts(w, reply.body, "results", "status", &page.cursor),
        "Acknowledged");
     nmdm_db_release(ctx);
@@ -249,7 +251,7 @@ static void a_command_shows_who_has_it(void **state)
 {
     world_t *w = *state;
     device_t d = one_device(w), e = device(w, "E");
-    nmdm_page_query_t page = { NULL, NULL, NULL };
+    nmdm_api_paging_query_t page = { NULL, NULL, NULL };
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply = { 0 };
     int status;
@@ -263,12 +265,12 @@ static void a_command_shows_who_has_it(void **state)
     tell(w, "UPDATE enrollment_queue SET active = FALSE WHERE id = 'F'");
     tell(w, "UPDATE enrollment_queue SET expires_at = '2020-01-01 00:00:00'"
             " WHERE id = 'G'");
-    OK(nmdm_ledger_command(ctx, &reply, &status, "C1", &page));
+    OK(nmdm_api_commands_get(ctx, &reply, &status, "C1", &page));
     IS(texts(w, reply.body, "enrollments", "state", &page.cursor),
        "answered pending cancelled expired");
     assert_true(has_text(reply.body, "\"result_json\": {"));
     w->schema.version = 0;
-    OK(nmdm_ledger_command(ctx, &reply, &status, "C1", &page));
+    OK(nmdm_api_commands_get(ctx, &reply, &status, "C1", &page));
     IS(texts(w, reply.body, "enrollments", "state", &page.cursor),
        "answered pending cancelled pending");
     nmdm_db_release(ctx);

@@ -12,26 +12,26 @@
 #define SECOND APR_USEC_PER_SEC
 #define MINUTE (60 * SECOND)
 
-static const nmdm_limit_t TWO_A_SECOND = { SECOND / 2, 3, "2/s 3" };
+static const nmdm_rate_limit_t TWO_A_SECOND = { SECOND / 2, 3, "2/s 3" };
 
 /* What the last call of takes() said besides. */
 static apr_interval_time_t wait_said;
 static int was_news;
 
-static nmdm_limits_t *made(apr_pool_t *p)
+static nmdm_rate_limits_t *made(apr_pool_t *p)
 {
-    return apr_pcalloc(p, nmdm_limits_size());
+    return apr_pcalloc(p, nmdm_rate_limits_size());
 }
 
-static int takes(nmdm_limits_t *limits, const char *sha256, apr_time_t now)
+static int takes(nmdm_rate_limits_t *limits, const char *sha256, apr_time_t now)
 {
     wait_said = was_news = 0;
-    return nmdm_limits_take(limits, &wait_said, &was_news, sha256,
-                            &TWO_A_SECOND, now);
+    return nmdm_rate_limits_take(limits, &wait_said, &was_news, sha256,
+                                 &TWO_A_SECOND, now);
 }
 
 /* How many of a hundred requests at one time are taken. */
-static int taken(nmdm_limits_t *limits, const char *sha256, apr_time_t now)
+static int taken(nmdm_rate_limits_t *limits, const char *sha256, apr_time_t now)
 {
     int i, n = 0;
 
@@ -48,7 +48,7 @@ static const char *digest(apr_pool_t *p, apr_uint64_t key)
 
 static void a_burst_is_taken_and_no_more(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
 
     assert_int_equal(taken(limits, digest(*state, 7), NOW), 3);
     assert_int_equal(wait_said, SECOND / 2);
@@ -56,7 +56,7 @@ static void a_burst_is_taken_and_no_more(void **state)
 
 static void a_bucket_fills_again(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     const char *it = digest(*state, 7);
 
     assert_int_equal(taken(limits, it, NOW), 3);
@@ -70,7 +70,7 @@ static void a_bucket_fills_again(void **state)
 
 static void what_is_refused_is_not_counted(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     const char *it = digest(*state, 7);
     int i;
 
@@ -82,7 +82,7 @@ static void what_is_refused_is_not_counted(void **state)
 
 static void everybody_has_a_bucket(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     apr_uint64_t i;
 
     for (i = 0; i < 20000; i++) {
@@ -95,17 +95,19 @@ static void everybody_has_a_bucket(void **state)
  * it. */
 static void each_limit_counts_by_itself(void **state)
 {
-    static const nmdm_limit_t ONE_AN_HOUR = { 60 * MINUTE, 1, "1/h 1" };
-    nmdm_limits_t *limits = made(*state);
+    static const nmdm_rate_limit_t ONE_AN_HOUR = { 60 * MINUTE, 1, "1/h 1" };
+    nmdm_rate_limits_t *limits = made(*state);
     const char *it = digest(*state, 7);
     int i;
 
-    assert_int_equal(nmdm_limits_take(limits, &wait_said, &was_news, it,
-                                      &ONE_AN_HOUR, NOW), 1);
+    assert_int_equal(nmdm_rate_limits_take(limits, &wait_said, &was_news, it,
+                                           &ONE_AN_HOUR, NOW), 1);
     assert_int_equal(taken(limits, it, NOW), 3);
     for (i = 1; i < 60; i++) {
-        assert_int_equal(nmdm_limits_take(limits, &wait_said, &was_news, it,
-                                          &ONE_AN_HOUR, NOW + i * MINUTE), 0);
+        assert_int_equal(nmdm_rate_limits_take(limits, &wait_said, &was_news,
+                                               it, &ONE_AN_HOUR,
+                                               NOW + i * MINUTE),
+                         0);
         assert_int_equal(taken(limits, it, NOW + i * MINUTE), 3);
     }
 }
@@ -113,7 +115,7 @@ static void each_limit_counts_by_itself(void **state)
 /* The digests of these lead to one set of eight. */
 static void a_full_bucket_gives_way(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     apr_uint64_t i;
 
     assert_int_equal(taken(limits, digest(*state, 5), NOW), 3);
@@ -128,9 +130,9 @@ static void a_full_bucket_gives_way(void **state)
  * is theirs, and the memory stays as large as it was. */
 static void too_many_are_forgiven(void **state)
 {
-    apr_size_t size = nmdm_limits_size();
+    apr_size_t size = nmdm_rate_limits_size();
     char *memory = apr_pcalloc(*state, size + 64);
-    nmdm_limits_t *limits = (nmdm_limits_t *)memory;
+    nmdm_rate_limits_t *limits = (nmdm_rate_limits_t *)memory;
     apr_uint64_t i;
 
     memset(memory + size, 'x', 64);
@@ -145,7 +147,7 @@ static void too_many_are_forgiven(void **state)
 
 static void a_clock_set_back_locks_nobody_out(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     const char *it = digest(*state, 7);
 
     assert_int_equal(taken(limits, it, NOW), 3);
@@ -156,7 +158,7 @@ static void a_clock_set_back_locks_nobody_out(void **state)
 
 static void it_is_news_once_a_minute(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     const char *it = digest(*state, 7), *other = digest(*state, 8);
     apr_time_t minute = NOW - NOW % MINUTE + MINUTE;
     int news = 0, i;
@@ -181,11 +183,11 @@ static void it_is_news_once_a_minute(void **state)
 #define EACH 20000
 
 typedef struct {
-    nmdm_limits_t *limits;
+    nmdm_rate_limits_t *limits;
     int taken;
 } crowd_t;
 
-static const nmdm_limit_t AN_HOUR = { 60 * MINUTE, 1000, "1/h 1000" };
+static const nmdm_rate_limit_t AN_HOUR = { 60 * MINUTE, 1000, "1/h 1000" };
 
 /* Others come and go in the same set of buckets meanwhile. */
 static void *APR_THREAD_FUNC ask_often(apr_thread_t *thread, void *baton)
@@ -199,10 +201,10 @@ static void *APR_THREAD_FUNC ask_often(apr_thread_t *thread, void *baton)
         int is_news;
 
         apr_snprintf(other, sizeof(other), "%016x", 8192 * (i % 5 + 1) + 7);
-        crowd->taken += nmdm_limits_take(crowd->limits, &wait, &is_news,
-                                         "0000000000000007", &AN_HOUR, NOW);
-        nmdm_limits_take(crowd->limits, &wait, &is_news, other,
-                         &TWO_A_SECOND, NOW + i);
+        crowd->taken += nmdm_rate_limits_take(
+            crowd->limits, &wait, &is_news, "0000000000000007", &AN_HOUR, NOW);
+        nmdm_rate_limits_take(crowd->limits, &wait, &is_news, other,
+                              &TWO_A_SECOND, NOW + i);
     }
     (void)thread;
     return NULL;
@@ -210,7 +212,7 @@ static void *APR_THREAD_FUNC ask_often(apr_thread_t *thread, void *baton)
 
 static void threads_share_one_bucket(void **state)
 {
-    nmdm_limits_t *limits = made(*state);
+    nmdm_rate_limits_t *limits = made(*state);
     crowd_t crowds[THREADS];
     apr_thread_t *threads[THREADS];
     apr_status_t rv;
@@ -230,12 +232,12 @@ static void threads_share_one_bucket(void **state)
 
 static void none_is_no_limit(void **state)
 {
-    nmdm_limit_t off = { 0, 0, "Off" };
+    nmdm_rate_limit_t off = { 0, 0, "Off" };
     int i, n = 0;
 
     for (i = 0; i < 100; i++) {
-        n += nmdm_limits_take(made(*state), &wait_said, &was_news, "ab",
-                              &off, NOW);
+        n += nmdm_rate_limits_take(made(*state), &wait_said, &was_news, "ab",
+                                   &off, NOW);
     }
     assert_int_equal(n, 100);
     assert_int_equal(taken(NULL, "ab", NOW), 100);

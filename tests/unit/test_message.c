@@ -71,14 +71,14 @@ static void is_user(const nmdm_msg_t *msg, const char *type, const char *id,
 /* I1, M32 */
 static void without_ids_it_is_nobody(void **state)
 {
-    REFUSED(report_fails(*state, REPORT_FROM(*state, "X", "y")), NMDM_DENIED,
+    REFUSED(report_fails(*state, REPORT_FROM(*state, "X", "y")), NMDM_REFUSED,
             "nil enrollment id");
     REFUSED(report_fails(*state, REPORT_FROM(*state, "UDID", "")),
-            NMDM_DENIED, "nil enrollment id");
+            NMDM_REFUSED, "nil enrollment id");
     REFUSED(report_fails(*state, REPORT_FROM(*state, "UserID", "c")),
-            NMDM_DENIED, "nil enrollment id");
+            NMDM_REFUSED, "nil enrollment id");
     REFUSED(checkin_fails(*state, CHECKIN(*state, "CheckOut", "X", "y")),
-            NMDM_DENIED, "nil enrollment id");
+            NMDM_REFUSED, "nil enrollment id");
 }
 
 /* I2 */
@@ -173,7 +173,7 @@ static void an_enrollment_user_id_alone_is_nobody(void **state)
 
     REFUSED(report_fails(*state, REPORT_FROM(*state, "EnrollmentUserID",
                                              "f")),
-            NMDM_DENIED, "nil enrollment id");
+            NMDM_REFUSED, "nil enrollment id");
     msg = report_of(*state, REPORT_FROM(*state, "EnrollmentUserID", "f",
                                         "UDID", "a"));
     is_device(&msg, "Device", "a");

@@ -267,7 +267,7 @@ static nmdm_err_t *try_it(nmdm_err_t *err, int *went_on)
 
 static void an_error_ends_the_function_that_tries(void **state)
 {
-    nmdm_err_t *err = nmdm_err(*state, NMDM_DENIED, 0, "no");
+    nmdm_err_t *err = nmdm_err(*state, NMDM_REFUSED, 0, "no");
     int went_on = 0;
 
     assert_ptr_equal(try_it(err, &went_on), err);

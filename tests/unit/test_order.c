@@ -13,7 +13,7 @@ static nmdm_err_t *make(nmdm_bytes_t *out, nmdm_ctx_t *ctx, const char *json)
 
     OK(nmdm_json_read(&order, ctx->pool,
                       exact_copy(ctx->pool, bytes_of(json))));
-    return nmdm_order_plist(out, ctx, order);
+    return nmdm_api_command_json_plist(out, ctx, order);
 }
 
 /* What stands between the RequestType and the end of the Command. */
@@ -111,39 +111,40 @@ static void ids_come_from_either_key(void **state)
 
     OK(nmdm_json_read(&order, ctx->pool,
                       bytes_of("{\"udid\":\"a\",\"ids\":[\"b\",\"c\"]}")));
-    OK(nmdm_order_ids(&ids, ctx, order));
+    OK(nmdm_api_command_json_ids(&ids, ctx, order));
     assert_int_equal(ids->nelts, 3);
     OK(nmdm_json_read(&order, ctx->pool, bytes_of("{\"udid\":null}")));
-    REFUSED(nmdm_order_ids(&ids, ctx, order), NMDM_INVALID, "whom");
+    REFUSED(nmdm_api_command_json_ids(&ids, ctx, order), NMDM_INVALID, "whom");
 }
 
 static void terms_are_read_from_text_and_json(void **state)
 {
     nmdm_ctx_t *ctx = request(*state, NULL);
-    nmdm_terms_t terms;
+    nmdm_enqueue_options_t terms;
     nmdm_json_t *order;
 
-    OK(nmdm_order_terms(&terms, ctx, NULL, NULL));
+    OK(nmdm_api_enqueue_options_read(&terms, ctx, NULL, NULL));
     assert_int_equal(terms.priority, 0);
     assert_int_equal(terms.expires, 0);
-    OK(nmdm_order_terms(&terms, ctx, "-128", "60"));
+    OK(nmdm_api_enqueue_options_read(&terms, ctx, "-128", "60"));
     assert_int_equal(terms.priority, -128);
     assert_int_equal(terms.expires, NOW + apr_time_from_sec(60));
     OK(nmdm_json_read(&order, ctx->pool, bytes_of(
         "{\"priority\":127,\"expires\":\"2026-06-01T12:00:01Z\"}")));
-    OK(nmdm_order_json_terms(&terms, ctx, order));
+    OK(nmdm_api_enqueue_options_json(&terms, ctx, order));
     assert_int_equal(terms.priority, 127);
     assert_int_equal(terms.expires, NOW + apr_time_from_sec(1));
-    REFUSED(nmdm_order_terms(&terms, ctx, "128", NULL), NMDM_INVALID,
-            "\"priority\"");
-    REFUSED(nmdm_order_terms(&terms, ctx, "--1", NULL), NMDM_INVALID,
-            "\"priority\"");
-    REFUSED(nmdm_order_terms(&terms, ctx, NULL, "2026-06-01T12:00:00Z"),
+    REFUSED(nmdm_api_enqueue_options_read(&terms, ctx, "128", NULL),
+            NMDM_INVALID, "\"priority\"");
+    REFUSED(nmdm_api_enqueue_options_read(&terms, ctx, "--1", NULL),
+            NMDM_INVALID, "\"priority\"");
+    REFUSED(nmdm_api_enqueue_options_read(&terms, ctx, NULL,
+                                          "2026-06-01T12:00:00Z"),
             NMDM_INVALID, "\"expires\"");
-    REFUSED(nmdm_order_terms(&terms, ctx, NULL, "9999999999"), NMDM_INVALID,
-            "\"expires\"");
-    REFUSED(nmdm_order_terms(&terms, ctx, NULL, "soon"), NMDM_INVALID,
-            "\"expires\"");
+    REFUSED(nmdm_api_enqueue_options_read(&terms, ctx, NULL, "9999999999"),
+            NMDM_INVALID, "\"expires\"");
+    REFUSED(nmdm_api_enqueue_options_read(&terms, ctx, NULL, "soon"),
+            NMDM_INVALID, "\"expires\"");
 }
 
 #define DB_TEST(name) \

@@ -405,18 +405,18 @@ static nmdm_ctx_t *any_context(void *world, apr_pool_t *p)
 }
 
 /* Requests that keep their events; nobody brings these anywhere. */
-static nmdm_courier_t *keep_events(world_t *w)
+static nmdm_relay_t *keep_events(world_t *w)
 {
     apr_array_header_t *hooks = apr_array_make(w->pool, 1, sizeof(void *));
-    nmdm_courier_t *courier;
+    nmdm_relay_t *relay;
     nmdm_route_t route = { hooks, NULL, 0, any_context, w };
 
     APR_ARRAY_PUSH(hooks, nmdm_webhook_conf_t *) = &HOOK;
-    OK(nmdm_courier_create(&courier, w->pool));
-    nmdm_courier_add(courier, &route);
+    OK(nmdm_relay_create(&courier, w->pool));
+    nmdm_relay_add(courier, &route);
     w->policy.webhooks = hooks;
     w->policy.durable = 1;
-    w->courier = courier;
+    w->relay = courier;
     return courier;
 }
 
@@ -458,7 +458,7 @@ static void a_report_costs_one_row_and_one_statement(void **state)
 static void what_a_clock_that_was_ahead_put_off_is_due(void **state)
 {
     world_t *w = *state;
-    nmdm_courier_t *courier = keep_events(w);
+    nmdm_relay_t *courier = keep_events(w);
     int i;
 
     put_for(w, "A", HOOK.target, "a1");
@@ -467,7 +467,7 @@ static void what_a_clock_that_was_ahead_put_off_is_due(void **state)
                 "   SET next_at = strftime('%%s', 'now') + %s,"
                 "       leased_until = strftime('%%s', 'now') + 20",
              i ? "90000" : "4000");
-        nmdm_courier_turn(courier);
+        nmdm_relay_step(courier);
         assert_string_equal(ask(w, "SELECT next_at = 0 FROM nanomdm_events"),
                             i ? "1" : "0");
         courier = keep_events(w);       /* which looks at once */

@@ -6,18 +6,18 @@
 
 #include <string.h>
 
-static nmdm_err_t *read_page(nmdm_page_t *page, apr_pool_t *p,
+static nmdm_err_t *read_page(nmdm_api_paging_t *page, apr_pool_t *p,
                              const char *limit, const char *offset,
                              const char *cursor)
 {
-    nmdm_page_query_t query = { limit, offset, cursor };
+    nmdm_api_paging_query_t query = { limit, offset, cursor };
 
-    return nmdm_page_read(page, p, &query, 'k', 3);
+    return nmdm_api_paging_read(page, p, &query, 'k', 3);
 }
 
 static void without_parameters_a_page_has_a_hundred(void **state)
 {
-    nmdm_page_t page;
+    nmdm_api_paging_t page;
 
     OK(read_page(&page, *state, NULL, NULL, NULL));
     assert_int_equal(page.limit, 100);
@@ -37,7 +37,7 @@ static void numbers_out_of_range_are_named(void **state)
         "0", "1001", "-1", "+1", " 1", "1 ", "1.0", "0x10", "one",
         "99999999999999999999", NULL
     };
-    nmdm_page_t page;
+    nmdm_api_paging_t page;
     int i;
 
     for (i = 0; BAD[i]; i++) {
@@ -56,11 +56,11 @@ static void a_cursor_comes_back_as_it_was(void **state)
         { "0", "0", "a" }, { "", "", "" }, { "12", "-3", "with\nline\nbreak" },
         { "x", "y", "\xF0\x9F\x92\xBB Zo\xC3\xAB ?>~" }, { "1", "22", "333" }
     };
-    nmdm_page_t page;
+    nmdm_api_paging_t page;
     apr_size_t i, k;
 
     for (i = 0; i < sizeof(PARTS) / sizeof(*PARTS); i++) {
-        const char *cursor = nmdm_page_cursor(*state, 'k', PARTS[i], 3);
+        const char *cursor = nmdm_api_paging_cursor(*state, 'k', PARTS[i], 3);
 
         assert_null(strpbrk(cursor, "+/=\n"));
         OK(read_page(&page, *state, NULL, NULL, cursor));
@@ -76,11 +76,11 @@ static void other_cursors_are_refused(void **state)
     const char *const parts[] = { "0", "0", "x" };
     const char *const bad[] = {
         "x", "A", "AAAA", "AAAAA", "!!!!", "a===", "a+b/", " ",
-        nmdm_page_cursor(*state, 'j', parts, 3),
-        nmdm_page_cursor(*state, 'k', parts, 2),
+        nmdm_api_paging_cursor(*state, 'j', parts, 3),
+        nmdm_api_paging_cursor(*state, 'k', parts, 2),
         repeat(*state, 'a', 4097), NULL
     };
-    nmdm_page_t page;
+    nmdm_api_paging_t page;
     int i;
 
     for (i = 0; bad[i]; i++) {
@@ -88,7 +88,7 @@ static void other_cursors_are_refused(void **state)
                 "\"cursor\"");
     }
     REFUSED(read_page(&page, *state, NULL, "1",
-                      nmdm_page_cursor(*state, 'k', parts, 3)),
+                      nmdm_api_paging_cursor(*state, 'k', parts, 3)),
             NMDM_INVALID, "both");
 }
 

@@ -97,8 +97,8 @@ static void a_command_is_delivered_byte_for_byte(void **state)
     nmdm_reply_t reply;
     int status;
 
-    OK(nmdm_admin_enqueue(request(w, NULL), &reply, &status,
-                          nmdm_admin_split_ids(w->pool, "D"), body, 0));
+    OK(nmdm_api_enqueue(request(w, NULL), &reply, &status,
+                        nmdm_api_answer_split_ids(w->pool, "D"), body, 0));
     OK(report(w, &reply, d, "Idle", NULL));
     assert_int_equal(reply.body.len, body.len);
     assert_memory_equal(reply.body.data, body.data, body.len);
@@ -410,7 +410,7 @@ static void a_poll_borrows_once(void **state)
     next(w, d, "Idle", NULL);
     assert_int_equal(w->borrows, 1);
     /* Where writers do not take turns, a report as well. */
-    w->lender.writer = NULL;
+    w->db_source.writer = NULL;
     w->borrows = 0;
     next(w, d, "Acknowledged", "C1");
     assert_int_equal(w->borrows, 1);
@@ -541,7 +541,7 @@ static void a_stranger_removes_nothing(void **state)
     w->policy.delete_commands = 1;
     stranger.cert = some_cert(w, "stranger");
     enqueue(w, "D", "C1");
-    REFUSED(report(w, &reply, stranger, "Acknowledged", "C1"), NMDM_DENIED,
+    REFUSED(report(w, &reply, stranger, "Acknowledged", "C1"), NMDM_REFUSED,
             "not associated");
     IS(left(w), "1 0 1");
 }
@@ -599,9 +599,9 @@ static nmdm_err_t *enqueue_fails(world_t *w, const char *ids,
     nmdm_err_t *err;
     int status;
 
-    err = nmdm_admin_enqueue(ctx, &reply, &status,
-                             nmdm_admin_split_ids(ctx->pool, ids),
-                             command(w, uuid), 0);
+    err = nmdm_api_enqueue(ctx, &reply, &status,
+                           nmdm_api_answer_split_ids(ctx->pool, ids),
+                           command(w, uuid), 0);
     nmdm_db_release(ctx);
     return err;
 }

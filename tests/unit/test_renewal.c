@@ -300,7 +300,7 @@ static void a_stranger_renews_nothing(void **state)
 
     enroll(w, other);
     REFUSED(checkin(w, NULL, with_cert(w, d, "E"), "Authenticate", NULL),
-            NMDM_DENIED, "re-use");
+            NMDM_REFUSED, "re-use");
     IS(staged(w), "0");
     IS(waiting(w), "3");
     IS(tokens(w), "AAEC unlock");

@@ -14,13 +14,13 @@
 static nmdm_json_t *query(world_t *w, const char *json, const char *limit,
                           const char *cursor)
 {
-    nmdm_page_query_t page = { limit, NULL, cursor };
+    nmdm_api_paging_query_t page = { limit, NULL, cursor };
     nmdm_ctx_t *ctx = request(w, NULL);
     nmdm_reply_t reply = { 0 };
     nmdm_json_t *answer;
     int status;
 
-    OK(nmdm_roster_query(ctx, &reply, &status, bytes_of(json), &page));
+    OK(nmdm_api_enrollments_query(ctx, &reply, &status, bytes_of(json), &page));
     nmdm_db_release(ctx);
     assert_int_equal(status, 200);
     OK(nmdm_json_read(&answer, w->pool, reply.body));
@@ -135,7 +135,7 @@ static void one_enrollment_in_full(void **state)
     tell(w, "INSERT INTO nanomdm_pushes (id, status, reason, tries)"
             " VALUES ('D', 410, 'Unregistered', 2)");
     tell(w, "UPDATE devices SET unlock_token = x'00ff10'");
-    OK(nmdm_roster_get(ctx, &reply, &status, "D"));
+    OK(nmdm_api_enrollments_get(ctx, &reply, &status, "D"));
     nmdm_db_release(ctx);
     assert_int_equal(status, 200);
     OK(nmdm_json_read(&answer, w->pool, reply.body));
@@ -151,8 +151,8 @@ static void one_enrollment_in_full(void **state)
        "NotNow");
     assert_int_equal(nmdm_json_length(nmdm_json_get(
         nmdm_json_get(answer, "identity"), "associations")), 1);
-    IS(ctx->story.id, "D");
-    IS(ctx->story.type, "Device");
+    IS(ctx->access_log.id, "D");
+    IS(ctx->access_log.type, "Device");
 }
 
 static void nobody_is_not_found(void **state)
@@ -162,12 +162,13 @@ static void nobody_is_not_found(void **state)
     nmdm_reply_t reply = { 0 };
     int status;
 
-    REFUSED(nmdm_roster_get(ctx, &reply, &status, "D"), NMDM_NOT_FOUND,
+    REFUSED(nmdm_api_enrollments_get(ctx, &reply, &status, "D"), NMDM_NOT_FOUND,
             "D is not enrolled");
     assert_int_equal(status, 404);
-    REFUSED(nmdm_roster_get(ctx, &reply, &status, ""), NMDM_INVALID, "id");
-    REFUSED(nmdm_roster_get(ctx, &reply, &status, "\xff"), NMDM_INVALID,
-            "UTF-8");
+    REFUSED(nmdm_api_enrollments_get(ctx, &reply, &status, ""), NMDM_INVALID,
+            "id");
+    REFUSED(nmdm_api_enrollments_get(ctx, &reply, &status, "\xff"),
+            NMDM_INVALID, "UTF-8");
     assert_int_equal(status, 400);
     nmdm_db_release(ctx);
 }

@@ -290,7 +290,7 @@ static nmdm_err_t *put_cert(nmdm_ctx_t *ctx, void *baton)
     };
 
     (void)baton;
-    return nmdm_store_put_push_cert(ctx, &cert);
+    return nmdm_push_state_put_cert(ctx, &cert);
 }
 
 /* A device with both tokens, and a push certificate. */
@@ -314,7 +314,7 @@ static nmdm_err_t *read_bootstrap(nmdm_ctx_t *ctx, void *baton)
 {
     static const nmdm_id_t D = { "Device", "D", "D", 0 };
 
-    return nmdm_store_get_bootstrap_token(ctx, baton, &D);
+    return nmdm_enrollments_get_bootstrap_token(ctx, baton, &D);
 }
 
 static nmdm_err_t *bootstrap_token(world_t *w, const char **token)
@@ -386,11 +386,11 @@ static void without_the_directive_nothing_is_changed(void **state)
 /* ---- The chore ---- */
 
 /* A child's look at the chore; another child has another sealer. */
-static void stride(world_t *w, nmdm_sealer_t *sealer)
+static void stride(world_t *w, nmdm_rekey_t *sealer)
 {
     nmdm_ctx_t *ctx = request(w, NULL);
 
-    OK(nmdm_sealer_run(ctx, sealer));
+    OK(nmdm_rekey_run(ctx, sealer));
     nmdm_db_release(ctx);
 }
 
@@ -402,7 +402,7 @@ static void due(world_t *w)
 static void what_was_in_the_clear_is_sealed(void **state)
 {
     world_t *w = *state;
-    nmdm_sealer_t *child = nmdm_sealer_create(w->pool);
+    nmdm_rekey_t *child = nmdm_rekey_create(w->pool);
 
     fill(w);
     w->policy.seal = keys(w->pool, 0, ONE, NULL);
@@ -411,7 +411,7 @@ static void what_was_in_the_clear_is_sealed(void **state)
     assert_true(logged(w, "NMDM0950: -: 4 stored secrets were sealed"));
     assert_false(logged(w, "NMDM0951"));
     due(w);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0951: -: 3 stored secrets are sealed with"
                           " the key " ONE_ID));
     forget(w);
@@ -422,7 +422,7 @@ static void what_was_in_the_clear_is_sealed(void **state)
 static void another_key_is_due_at_once(void **state)
 {
     world_t *w = *state;
-    nmdm_sealer_t *child = nmdm_sealer_create(w->pool);
+    nmdm_rekey_t *child = nmdm_rekey_create(w->pool);
     const char *token;
 
     w->policy.seal = keys(w->pool, 0, ONE, NULL);
@@ -430,13 +430,13 @@ static void another_key_is_due_at_once(void **state)
     stride(w, child);
     forget(w);
     w->policy.seal = keys(w->pool, 0, TWO, ONE);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0950: -: 3 stored secrets were sealed"));
     is_all_sealed(w);
     w->policy.seal = keys(w->pool, 0, TWO, NULL);
     OK(bootstrap_token(w, &token));
     IS(token, "AAEC");
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0951: -: 3 stored"));
 }
 
@@ -447,10 +447,10 @@ static void the_way_back_leaves_all_in_the_clear(void **state)
     w->policy.seal = keys(w->pool, 0, ONE, NULL);
     fill(w);
     w->policy.seal = keys(w->pool, 1, ONE, NULL);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     is_all_clear(w);
     due(w);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0956: -: 3 stored secrets are in the"
                           " clear"));
 }
@@ -469,13 +469,13 @@ static void one_device_keeps_nobody_from_the_way_back(void **state)
                NULL));
     fill(w);
     w->policy.seal = keys(w->pool, 1, ONE, NULL);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     is_all_clear(w);
     assert_true(logged(w, "NMDM0952: A: a value for devices.unlock"));
     assert_true(logged(w, "NMDM0953: -: 1 stored secrets"));
     due(w);
     forget(w);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0953: -: 1 stored secrets"));
     assert_false(logged(w, "NMDM0956"));
 }
@@ -490,7 +490,7 @@ static void what_cannot_be_opened_stays_and_is_told(void **state)
     before = bootstrap(w);
     w->policy.seal = keys(w->pool, 0, TWO, NULL);
     tell(w, "UPDATE push_certs SET key_pem = '-----BEGIN PRIVATE KEY-----'");
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     IS(bootstrap(w), before);
     assert_true(is_sealed(push_key(w)));
     assert_int_equal(logged(w, "NMDM0952: D: devices.unlock_token is sealed"
@@ -503,7 +503,7 @@ static void what_cannot_be_opened_stays_and_is_told(void **state)
 static void all_pages_are_gone_through(void **state)
 {
     world_t *w = *state;
-    nmdm_sealer_t *child = nmdm_sealer_create(w->pool);
+    nmdm_rekey_t *child = nmdm_rekey_create(w->pool);
     int i;
 
     fill(w);
@@ -534,10 +534,10 @@ static void one_child_at_a_time_seals(void **state)
     tell(w, "INSERT INTO nanomdm_chores (name, next_at, position)"
             " VALUES ('seal', strftime('%%s', 'now') + 100, '%s other')",
          nmdm_seal_fingerprint(w->pool, w->policy.seal));
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     is_all_clear(w);
     due(w);
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     is_all_sealed(w);
 }
 
@@ -548,7 +548,7 @@ static void without_our_tables_it_says_so(void **state)
     fill(w);
     w->policy.seal = keys(w->pool, 0, ONE, NULL);
     w->schema.version = 0;
-    stride(w, nmdm_sealer_create(w->pool));
+    stride(w, nmdm_rekey_create(w->pool));
     assert_true(logged(w, "NMDM0954"));
     is_all_clear(w);
 }

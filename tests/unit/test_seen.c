@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static nmdm_seen_t *made(apr_pool_t *p)
+static nmdm_last_seen_t *made(apr_pool_t *p)
 {
-    nmdm_seen_t *seen = NULL;
+    nmdm_last_seen_t *seen = NULL;
 
-    OK(nmdm_seen_create(&seen, p));
+    OK(nmdm_last_seen_create(&seen, p));
     assert_non_null(seen);
     return seen;
 }
@@ -26,9 +26,9 @@ static int by_text(const void *a, const void *b)
 }
 
 /* All ids in their order, with blanks between. */
-static const char *taken(nmdm_seen_t *seen, apr_pool_t *p)
+static const char *taken(nmdm_last_seen_t *seen, apr_pool_t *p)
 {
-    apr_array_header_t *ids = nmdm_seen_take(seen, p);
+    apr_array_header_t *ids = nmdm_last_seen_take(seen, p);
 
     qsort(ids->elts, (size_t)ids->nelts, (size_t)ids->elt_size, by_text);
     return apr_array_pstrcat(p, ids, ' ');
@@ -36,79 +36,80 @@ static const char *taken(nmdm_seen_t *seen, apr_pool_t *p)
 
 static void each_id_is_taken_once(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
 
-    nmdm_seen_note(seen, "b");
-    nmdm_seen_note(seen, "a");
-    nmdm_seen_note(seen, "b");
-    nmdm_seen_note(seen, "c:d");
+    nmdm_last_seen_note(seen, "b");
+    nmdm_last_seen_note(seen, "a");
+    nmdm_last_seen_note(seen, "b");
+    nmdm_last_seen_note(seen, "c:d");
     assert_string_equal(taken(seen, *state), "a b c:d");
 }
 
 static void what_was_taken_is_gone(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
 
     assert_string_equal(taken(seen, *state), "");
-    nmdm_seen_note(seen, "a");
+    nmdm_last_seen_note(seen, "a");
     assert_string_equal(taken(seen, *state), "a");
     assert_string_equal(taken(seen, *state), "");
-    nmdm_seen_note(seen, "a");
+    nmdm_last_seen_note(seen, "a");
     assert_string_equal(taken(seen, *state), "a");
 }
 
 static void ids_are_compared_exactly(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
 
-    nmdm_seen_note(seen, "a");
-    nmdm_seen_note(seen, "A");
-    nmdm_seen_note(seen, "a ");
-    assert_int_equal(nmdm_seen_take(seen, *state)->nelts, 3);
+    nmdm_last_seen_note(seen, "a");
+    nmdm_last_seen_note(seen, "A");
+    nmdm_last_seen_note(seen, "a ");
+    assert_int_equal(nmdm_last_seen_take(seen, *state)->nelts, 3);
 }
 
 static void the_callers_memory_is_not_kept(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
     apr_pool_t *shorter;
 
     apr_pool_create(&shorter, *state);
-    nmdm_seen_note(seen, apr_pstrdup(shorter, "in a pool that ends"));
+    nmdm_last_seen_note(seen, apr_pstrdup(shorter, "in a pool that ends"));
     apr_pool_destroy(shorter);
     assert_string_equal(taken(seen, *state), "in a pool that ends");
 }
 
 static void what_was_taken_outlives_the_next_take(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
     apr_array_header_t *first;
 
-    nmdm_seen_note(seen, "first");
-    first = nmdm_seen_take(seen, *state);
-    nmdm_seen_note(seen, "second");
-    nmdm_seen_take(seen, *state);
+    nmdm_last_seen_note(seen, "first");
+    first = nmdm_last_seen_take(seen, *state);
+    nmdm_last_seen_note(seen, "second");
+    nmdm_last_seen_take(seen, *state);
     assert_string_equal(APR_ARRAY_IDX(first, 0, const char *), "first");
 }
 
 static void there_is_a_limit_and_taking_makes_room(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
     char id[16];
     int i;
 
-    for (i = 0; i < NMDM_SEEN_MOST + 10; i++) {
+    for (i = 0; i < NMDM_LAST_SEEN_MOST + 10; i++) {
         apr_snprintf(id, sizeof(id), "%d", i);
-        nmdm_seen_note(seen, id);
+        nmdm_last_seen_note(seen, id);
     }
-    assert_int_equal(nmdm_seen_take(seen, *state)->nelts, NMDM_SEEN_MOST);
-    nmdm_seen_note(seen, "one more");
+    assert_int_equal(nmdm_last_seen_take(seen, *state)->nelts,
+                     NMDM_LAST_SEEN_MOST);
+    nmdm_last_seen_note(seen, "one more");
     assert_string_equal(taken(seen, *state), "one more");
 }
 
 enum { THREADS = 4, EACH = 2000 };
 
 typedef struct {
-    nmdm_seen_t *seen;
+    nmdm_last_seen_t *seen;
     int number;
 } noter_t;
 
@@ -120,8 +121,8 @@ static void *APR_THREAD_FUNC note_many(apr_thread_t *thread, void *data)
 
     for (i = 0; i < EACH; i++) {
         apr_snprintf(id, sizeof(id), "%d-%d", noter->number, i);
-        nmdm_seen_note(noter->seen, id);
-        nmdm_seen_note(noter->seen, "everybody's");
+        nmdm_last_seen_note(noter->seen, id);
+        nmdm_last_seen_note(noter->seen, "everybody's");
     }
     (void)thread;
     return NULL;
@@ -129,7 +130,7 @@ static void *APR_THREAD_FUNC note_many(apr_thread_t *thread, void *data)
 
 static void threads_lose_nothing(void **state)
 {
-    nmdm_seen_t *seen = made(*state);
+    nmdm_last_seen_t *seen = made(*state);
     apr_thread_t *threads[THREADS];
     noter_t noters[THREADS];
     int i, n = 0;
@@ -143,7 +144,7 @@ static void threads_lose_nothing(void **state)
     /* Taking while they note: "everybody's" may come several times, each of
      * the others once. */
     for (i = 0; i < 20; i++) {
-        apr_array_header_t *ids = nmdm_seen_take(seen, *state);
+        apr_array_header_t *ids = nmdm_last_seen_take(seen, *state);
         int k;
 
         for (k = 0; k < ids->nelts; k++) {
@@ -154,7 +155,7 @@ static void threads_lose_nothing(void **state)
         apr_thread_join(&rv, threads[i]);
     }
     for (i = 0; i < 2; i++) {
-        apr_array_header_t *ids = nmdm_seen_take(seen, *state);
+        apr_array_header_t *ids = nmdm_last_seen_take(seen, *state);
         int k;
 
         for (k = 0; k < ids->nelts; k++) {
@@ -172,7 +173,7 @@ typedef struct {
 
 static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_store_seen(ctx, ((ids_t *)baton)->ids);
+    return nmdm_enrollments_seen(ctx, ((ids_t *)baton)->ids);
 }
 
 static void enroll_many(world_t *w, int n)

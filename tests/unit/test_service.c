@@ -137,7 +137,7 @@ static void a_user_cannot_authenticate(void **state)
     world_t *w = *state;
     device_t u = user_of(device(w, "D"), "U");
 
-    REFUSED(checkin(w, NULL, u, "Authenticate", NULL), NMDM_DENIED,
+    REFUSED(checkin(w, NULL, u, "Authenticate", NULL), NMDM_REFUSED,
             "user channel");
     IS(ask(w, "SELECT COUNT(*) FROM devices"), "0");
     IS(ask(w, "SELECT COUNT(*) FROM cert_auth_associations"), "0");
@@ -221,11 +221,11 @@ static void a_token_update_of_an_unknown_device_is_refused(void **state)
 
     w->policy.retroactive = 1;
     REFUSED(checkin(w, NULL, d, "TokenUpdate", "Topic", "t", "PushMagic",
-                    "m", "Token", "<data>q83v</data>", NULL), NMDM_DENIED,
+                    "m", "Token", "<data>q83v</data>", NULL), NMDM_REFUSED,
             "D: the device D was never seen");
     REFUSED(checkin(w, NULL, user_of(d, "U"), "TokenUpdate", "Topic", "t",
                     "PushMagic", "m", "Token", "<data>q83v</data>", NULL),
-            NMDM_DENIED, "D:U: the device D was never seen");
+            NMDM_REFUSED, "D:U: the device D was never seen");
     /* And nothing stays, the association neither. */
     IS(ask(w, "SELECT COUNT(*) FROM enrollments"), "0");
     IS(ask(w, "SELECT COUNT(*) FROM cert_auth_associations"), "0");
@@ -327,9 +327,9 @@ static void without_the_feature_users_are_declined(void **state)
     device_t d = enrolled(w), u = user_of(d, "U");
     nmdm_reply_t reply;
 
-    REFUSED(checkin(w, NULL, u, "UserAuthenticate", NULL), NMDM_DECLINED,
+    REFUSED(checkin(w, NULL, u, "UserAuthenticate", NULL), NMDM_GONE,
             "D:U: UserAuthenticate declined");
-    REFUSED(checkin(w, NULL, d, "UserAuthenticate", NULL), NMDM_DECLINED,
+    REFUSED(checkin(w, NULL, d, "UserAuthenticate", NULL), NMDM_GONE,
             "declined");
     OK(checkin(w, &reply, u, "UserAuthenticate", "DigestResponse", "x",
                NULL));
@@ -361,7 +361,7 @@ static void with_the_feature_both_steps_are_stored(void **state)
     IS(ask(w, "SELECT id || device_id || user_short_name FROM users"),
        "D:UDs");
     IS(ask(w, "SELECT COUNT(*) FROM enrollments"), "1");
-    REFUSED(checkin(w, NULL, d, "UserAuthenticate", NULL), NMDM_DENIED,
+    REFUSED(checkin(w, NULL, d, "UserAuthenticate", NULL), NMDM_REFUSED,
             "without a user");
 }
 
@@ -435,7 +435,7 @@ static void a_bootstrap_token_is_the_devices_not_a_users(void **state)
 
     set_bootstrap_token(w, d, "<data>AAAA</data>");
     REFUSED(checkin(w, NULL, u, "SetBootstrapToken", "BootstrapToken",
-                    "<data>BBBB</data>", NULL), NMDM_DENIED,
+                    "<data>BBBB</data>", NULL), NMDM_REFUSED,
             "operation supported on device channel only");
     IS(bootstrap_token(w, u), "");
     IS(bootstrap_token(w, d), "AAAA");
@@ -449,7 +449,7 @@ static void a_bootstrap_token_of_an_unknown_device_is_not_lost_silently(
 
     w->policy.retroactive = 1;
     REFUSED(checkin(w, NULL, d, "SetBootstrapToken", "BootstrapToken",
-                    "<data>AAAA</data>", NULL), NMDM_DENIED, "never seen");
+                    "<data>AAAA</data>", NULL), NMDM_REFUSED, "never seen");
     IS(bootstrap_token(w, d), "");
 }
 
@@ -464,7 +464,7 @@ static void a_token_is_given_to_whom_it_was_configured_for(void **state)
     nmdm_reply_t reply;
 
     REFUSED(checkin(w, NULL, d, "GetToken", "TokenServiceType",
-                    "com.apple.maid", NULL), NMDM_DENIED,
+                    "com.apple.maid", NULL), NMDM_REFUSED,
             "no handler for TokenServiceType: com.apple.maid");
     apr_hash_set(tokens, "com.apple.maid", APR_HASH_KEY_STRING, "AAEC");
     w->policy.tokens = tokens;
@@ -478,7 +478,7 @@ static void a_token_is_given_to_whom_it_was_configured_for(void **state)
     is_empty(&reply);
     d.cert = some_cert(w, "stranger");
     REFUSED(checkin(w, &reply, d, "GetToken", "TokenServiceType",
-                    "com.apple.maid", NULL), NMDM_DENIED, "not associated");
+                    "com.apple.maid", NULL), NMDM_REFUSED, "not associated");
     is_empty(&reply);
 }
 
@@ -492,7 +492,7 @@ static void an_operator_migrates_without_a_certificate(void **state)
 
     w->is_migration = 1;
     REFUSED(checkin(w, NULL, d, "TokenUpdate", "Topic", "t", "PushMagic",
-                    "m", "Token", "<data>q83v</data>", NULL), NMDM_DENIED,
+                    "m", "Token", "<data>q83v</data>", NULL), NMDM_REFUSED,
             "never seen");
     enroll(w, d);
     token_update(w, user_of(d, "U"));
@@ -531,14 +531,14 @@ static void nobody_is_known_before_authenticate(void **state)
     int i;
 
     for (i = 0; i < 2; i++) {
-        REFUSED(update_fails(w, d), NMDM_DENIED,
+        REFUSED(update_fails(w, d), NMDM_REFUSED,
                 "cert auth: existing enrollment: enrollment not associated"
                 " with cert");
-        REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_DENIED,
+        REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_REFUSED,
                 "not associated");
-        REFUSED(report(w, &reply, d, "Acknowledged", "C1"), NMDM_DENIED,
+        REFUSED(report(w, &reply, d, "Acknowledged", "C1"), NMDM_REFUSED,
                 "not associated");
-        REFUSED(report(w, &reply, d, "NotNow", NULL), NMDM_DENIED,
+        REFUSED(report(w, &reply, d, "NotNow", NULL), NMDM_REFUSED,
                 "not associated");
     }
     IS(associations(w), "0");
@@ -565,11 +565,11 @@ static void another_certificate_is_refused(void **state)
     nmdm_reply_t reply;
 
     enqueue(w, "D", "C1");
-    REFUSED(update_fails(w, other), NMDM_DENIED, "not associated");
-    REFUSED(report(w, &reply, other, "Idle", NULL), NMDM_DENIED,
+    REFUSED(update_fails(w, other), NMDM_REFUSED, "not associated");
+    REFUSED(report(w, &reply, other, "Idle", NULL), NMDM_REFUSED,
             "not associated");
     is_empty(&reply);
-    REFUSED(report(w, &reply, other, "Acknowledged", "C1"), NMDM_DENIED,
+    REFUSED(report(w, &reply, other, "Acknowledged", "C1"), NMDM_REFUSED,
             "not associated");
     IS(ask(w, "SELECT COUNT(*) FROM command_results"), "0");
     IS(associations(w), "1");
@@ -583,18 +583,18 @@ static void a_certificate_may_be_associated_late_if_so_chosen(void **state)
     device_t d = enrolled(w), e = device(w, "E"), e_again;
 
     tell(w, "DELETE FROM cert_auth_associations");
-    REFUSED(update_fails(w, d), NMDM_DENIED, "not associated");
+    REFUSED(update_fails(w, d), NMDM_REFUSED, "not associated");
     w->policy.retroactive = 1;
     token_update(w, d);
     assert_int_equal(logged(w, "NMDM0702: D"), 1);
     token_update(w, d);
     assert_int_equal(logged(w, "NMDM0702"), 1);
-    REFUSED(update_fails(w, with_cert(w, d, "other")), NMDM_DENIED,
+    REFUSED(update_fails(w, with_cert(w, d, "other")), NMDM_REFUSED,
             "cert re-use not permitted");
     /* One that is known elsewhere. */
     e_again = e;
     e_again.cert = d.cert;
-    REFUSED(update_fails(w, e_again), NMDM_DENIED,
+    REFUSED(update_fails(w, e_again), NMDM_REFUSED,
             "cert re-use not permitted");
     IS(associations(w), "1");
 }
@@ -627,10 +627,10 @@ static void a_certificate_stays_with_its_first_device(void **state)
     device_t d = enrolled(w), thief = device(w, "E");
 
     thief.cert = d.cert;
-    REFUSED(checkin(w, NULL, thief, "Authenticate", NULL), NMDM_DENIED,
+    REFUSED(checkin(w, NULL, thief, "Authenticate", NULL), NMDM_REFUSED,
             "cert auth: new enrollment: cert re-use not permitted");
     w->policy.retroactive = 1;
-    REFUSED(checkin(w, NULL, thief, "Authenticate", NULL), NMDM_DENIED,
+    REFUSED(checkin(w, NULL, thief, "Authenticate", NULL), NMDM_REFUSED,
             "cert re-use not permitted");
     IS(ask(w, "SELECT COUNT(*) FROM devices"), "1");
     IS(associations(w), "1");
@@ -663,7 +663,7 @@ static void users_come_with_the_certificate_of_their_device(void **state)
     enqueue(w, "D:U", "C1");
     IS(next(w, u, "Idle", NULL), "C1");
     IS(associations(w), "1");
-    REFUSED(update_fails(w, with_cert(w, u, "other")), NMDM_DENIED,
+    REFUSED(update_fails(w, with_cert(w, u, "other")), NMDM_REFUSED,
             "not associated");
 }
 
@@ -676,11 +676,11 @@ static void a_device_of_a_migration_needs_the_late_association(void **state)
 
     tell(w, "INSERT INTO devices (id, authenticate) VALUES ('M', 'x')");
     d = device(w, "M");
-    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_DENIED,
+    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_REFUSED,
             "not associated");
     w->policy.retroactive = 1;
     d.cert = known.cert;
-    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_DENIED,
+    REFUSED(report(w, &reply, d, "Idle", NULL), NMDM_REFUSED,
             "cert re-use not permitted");
     d.cert = some_cert(w, "M");
     IS(next(w, d, "Idle", NULL), "");
@@ -694,10 +694,10 @@ static void a_check_in_without_a_certificate_is_refused(void **state)
     device_t d = enrolled(w);
 
     d.cert = NULL;
-    REFUSED(checkin(w, NULL, d, "Authenticate", NULL), NMDM_DENIED,
+    REFUSED(checkin(w, NULL, d, "Authenticate", NULL), NMDM_REFUSED,
             "missing MDM certificate");
-    REFUSED(update_fails(w, d), NMDM_DENIED, "missing MDM certificate");
-    REFUSED(checkin(w, NULL, d, "CheckOut", NULL), NMDM_DENIED,
+    REFUSED(update_fails(w, d), NMDM_REFUSED, "missing MDM certificate");
+    REFUSED(checkin(w, NULL, d, "CheckOut", NULL), NMDM_REFUSED,
             "missing MDM certificate");
     IS(enrollment(w, "D"), "Device enabled 1");
 }
@@ -758,7 +758,7 @@ static void a_certificate_tells_whose_it_was_last(void **state)
 
     OK(nmdm_service_device_of_cert(ctx, &id));
     IS(id, "D");
-    IS(ctx->story.id, "D");
+    IS(ctx->access_log.id, "D");
     nmdm_db_release(ctx);
     tell(w, "INSERT INTO cert_auth_associations (id, sha256, created_at)"
             " VALUES ('new', '%s', '2100-01-01'),"
@@ -768,7 +768,7 @@ static void a_certificate_tells_whose_it_was_last(void **state)
     IS(id, "new");
     nmdm_db_release(ctx);
     ctx = request(w, some_cert(w, "stranger"));
-    REFUSED(nmdm_service_device_of_cert(ctx, &id), NMDM_DENIED,
+    REFUSED(nmdm_service_device_of_cert(ctx, &id), NMDM_REFUSED,
             "belongs to no enrollment");
     nmdm_db_release(ctx);
 }
@@ -868,20 +868,20 @@ static void a_request_leaves_its_story(void **state)
     OK(nmdm_service_report(ctx, &reply, plist(
         w->pool, "UDID", "D", "Status", "Acknowledged", "CommandUUID", "C1",
         NULL)));
-    IS(ctx->story.id, "D");
-    IS(ctx->story.type, "Device");
-    IS(ctx->story.message, "Acknowledged");
-    IS(ctx->story.command_uuid, "C1");
-    IS(ctx->story.next_command_uuid, "C2");
-    IS(ctx->story.request_type, "Test");
+    IS(ctx->access_log.id, "D");
+    IS(ctx->access_log.type, "Device");
+    IS(ctx->access_log.message, "Acknowledged");
+    IS(ctx->access_log.command_uuid, "C1");
+    IS(ctx->access_log.next_command_uuid, "C2");
+    IS(ctx->access_log.request_type, "Test");
     assert_int_equal(logged(w, "NMDM0708: D: Acknowledged C1 (Device); next:"
                             " Test C2 [trace 0123456789abcdef]"), 1);
 
     ctx = request(w, d.cert);
     OK(nmdm_service_checkin(ctx, &reply, plist(
         w->pool, "UDID", "D", "MessageType", "CheckOut", NULL)));
-    IS(ctx->story.message, "CheckOut");
-    IS(ctx->story.command_uuid, "");
+    IS(ctx->access_log.message, "CheckOut");
+    IS(ctx->access_log.command_uuid, "");
     assert_int_equal(logged(w, "NMDM0705: D: CheckOut (Device)"), 1);
 }
 
@@ -911,17 +911,17 @@ static void who_polls_is_noted(void **state)
     apr_array_header_t *ids;
     nmdm_reply_t reply;
 
-    OK(nmdm_seen_create(&w->seen, w->pool));
-    REFUSED(report(w, &reply, stranger, "Idle", NULL), NMDM_DENIED, "");
-    assert_int_equal(nmdm_seen_take(w->seen, w->pool)->nelts, 0);
+    OK(nmdm_last_seen_create(&w->seen, w->pool));
+    REFUSED(report(w, &reply, stranger, "Idle", NULL), NMDM_REFUSED, "");
+    assert_int_equal(nmdm_last_seen_take(w->seen, w->pool)->nelts, 0);
     next(w, d, "Idle", NULL);
     next(w, d, "Idle", NULL);
     next(w, user_of(d, "U"), "Idle", NULL);
-    ids = nmdm_seen_take(w->seen, w->pool);
+    ids = nmdm_last_seen_take(w->seen, w->pool);
     assert_int_equal(ids->nelts, 2);
     next(w, d, "Acknowledged", "C1");
     bootstrap_token(w, d);
-    ids = nmdm_seen_take(w->seen, w->pool);
+    ids = nmdm_last_seen_take(w->seen, w->pool);
     assert_int_equal(ids->nelts, 1);
     IS(APR_ARRAY_IDX(ids, 0, const char *), "D");
 }

@@ -44,13 +44,13 @@ static int count_words(const char *text, const char *name)
 static void documents_are_read_as_long_columns(void **state)
 {
     (void)state;
-    assert_true(nmdm_sql_is_long(STMT_QUEUE_NEXT, 3));
-    assert_true(nmdm_sql_is_long(STMT_QUEUE_NEXT_SCAN, 3));
-    assert_true(nmdm_sql_is_long(STMT_BOOTSTRAP_TOKEN_GET, 0));
-    assert_true(nmdm_sql_is_long(STMT_PUSH_CERT_GET, 0));
-    assert_true(nmdm_sql_is_long(STMT_PUSH_CERT_GET, 1));
-    assert_false(nmdm_sql_is_long(STMT_QUEUE_NEXT, 1));
-    assert_false(nmdm_sql_is_long(STMT_PUSH_INFO, 3));
+    assert_true(nmdm_statement_is_long(STMT_QUEUE_NEXT, 3));
+    assert_true(nmdm_statement_is_long(STMT_QUEUE_NEXT_SCAN, 3));
+    assert_true(nmdm_statement_is_long(STMT_BOOTSTRAP_TOKEN_GET, 0));
+    assert_true(nmdm_statement_is_long(STMT_PUSH_CERT_GET, 0));
+    assert_true(nmdm_statement_is_long(STMT_PUSH_CERT_GET, 1));
+    assert_false(nmdm_statement_is_long(STMT_QUEUE_NEXT, 1));
+    assert_false(nmdm_statement_is_long(STMT_PUSH_INFO, 3));
 }
 
 /* ---- Every statement ---- */
@@ -58,12 +58,12 @@ static void documents_are_read_as_long_columns(void **state)
 static void prepares(world_t *w, nmdm_stmt_e stmt)
 {
     apr_dbd_prepared_t *prepared = NULL;
-    const char *sql = nmdm_sql_text(w->pool, stmt, NMDM_SQLITE3,
-                                    w->lender.prefix);
+    const char *sql = nmdm_statement_text(w->pool, stmt, NMDM_SQLITE3,
+                                          w->db_source.prefix);
     int rv = apr_dbd_prepare(w->db.driver, w->pool, w->db.handle, sql,
-                             nmdm_sql_name(stmt), &prepared);
+                             nmdm_statement_name(stmt), &prepared);
 
-    HOLDS(!rv, "%s: %s: %s", nmdm_sql_name(stmt),
+    HOLDS(!rv, "%s: %s: %s", nmdm_statement_name(stmt),
           apr_dbd_error(w->db.driver, w->db.handle, rv), sql);
 }
 
@@ -72,7 +72,7 @@ static void every_statement_can_be_prepared(void **state)
     int i;
 
     for (i = 0; i < STMT_MAX; i++) {
-        if (nmdm_sql_is_for(i, NMDM_SQLITE3)) {
+        if (nmdm_statement_is_for(i, NMDM_SQLITE3)) {
             prepares(*state, i);
         }
     }
@@ -86,7 +86,7 @@ static void every_statement_can_be_prepared_with_a_prefix(void **state)
     assert_string_equal(ask(w, "SELECT COUNT(*) FROM sqlite_master"
                                " WHERE name = 'devices'"), "0");
     for (i = 0; i < STMT_MAX; i++) {
-        if (nmdm_sql_is_for(i, NMDM_SQLITE3)) {
+        if (nmdm_statement_is_for(i, NMDM_SQLITE3)) {
             prepares(w, i);
         }
     }
@@ -101,11 +101,11 @@ static void a_prefix_stands_before_every_name_of_ours(void **state)
         for (d = 0; d < NMDM_DIALECTS; d++) {
             const char *plain, *sql;
 
-            if (!nmdm_sql_is_for(i, d)) {
+            if (!nmdm_statement_is_for(i, d)) {
                 continue;
             }
-            plain = nmdm_sql_text(*state, i, d, "");
-            sql = nmdm_sql_text(*state, i, d, "acme_");
+            plain = nmdm_statement_text(*state, i, d, "");
+            sql = nmdm_statement_text(*state, i, d, "acme_");
             for (t = 0; TABLES[t]; t++) {
                 const char *named = apr_pstrcat(*state, "acme_", TABLES[t],
                                                 NULL);
@@ -113,9 +113,9 @@ static void a_prefix_stands_before_every_name_of_ours(void **state)
                 HOLDS(!count_words(sql, TABLES[t])
                       && count_words(sql, named)
                           == count_words(plain, TABLES[t]),
-                      "%s in %s, %d", TABLES[t], nmdm_sql_name(i), d);
+                      "%s in %s, %d", TABLES[t], nmdm_statement_name(i), d);
             }
-            HOLDS(count(sql, "acme_"), "%s, %d", nmdm_sql_name(i), d);
+            HOLDS(count(sql, "acme_"), "%s, %d", nmdm_statement_name(i), d);
         }
     }
 }
@@ -123,7 +123,7 @@ static void a_prefix_stands_before_every_name_of_ours(void **state)
 /* Without what stands for a sign: "%%s" is no mark. */
 static const char *marks_of(apr_pool_t *p, nmdm_stmt_e stmt, int d)
 {
-    char *sql = apr_pstrdup(p, nmdm_sql_text(p, stmt, d, "")), *at;
+    char *sql = apr_pstrdup(p, nmdm_statement_text(p, stmt, d, "")), *at;
 
     while ((at = strstr(sql, "%%"))) {
         memset(at, ' ', 2);
@@ -140,7 +140,7 @@ static void a_statement_has_the_same_marks_in_every_dialect(void **state)
         const char *first = NULL, *sql;
 
         for (d = 0; d < NMDM_DIALECTS; d++) {
-            if (!nmdm_sql_is_for(i, d)) {
+            if (!nmdm_statement_is_for(i, d)) {
                 continue;
             }
             sql = marks_of(*state, i, d);
@@ -148,9 +148,9 @@ static void a_statement_has_the_same_marks_in_every_dialect(void **state)
             HOLDS(count(sql, "%s") == count(first, "%s")
                   && count(sql, "%lld") == count(first, "%lld")
                   && count(sql, "%pDb") == count(first, "%pDb"),
-                  "%s, %d", nmdm_sql_name(i), d);
+                  "%s, %d", nmdm_statement_name(i), d);
             HOLDS(count(sql, "%") == count(sql, "%s") + count(sql, "%lld")
-                  + count(sql, "%pDb"), "%s, %d", nmdm_sql_name(i), d);
+                  + count(sql, "%pDb"), "%s, %d", nmdm_statement_name(i), d);
         }
     }
 }
@@ -162,14 +162,14 @@ static void statements_have_names_of_their_own_that_can_be_labels(
 
     (void)state;
     for (i = 0; i < STMT_MAX; i++) {
-        const char *name = nmdm_sql_name(i), *at;
+        const char *name = nmdm_statement_name(i), *at;
 
         HOLDS(name && *name && strlen(name) < 50, "%d", i);
         for (at = name; *at; at++) {
             HOLDS(apr_islower(*at) || *at == '_', "%s", name);
         }
         for (k = 0; k < i; k++) {
-            HOLDS(strcmp(name, nmdm_sql_name(k)), "%s", name);
+            HOLDS(strcmp(name, nmdm_statement_name(k)), "%s", name);
         }
     }
 }
@@ -180,25 +180,25 @@ static void no_statement_selects_by_star_or_ends_in_a_semicolon(void **state)
 
     for (i = 0; i < STMT_MAX; i++) {
         for (d = 0; d < NMDM_DIALECTS; d++) {
-            const char *sql = nmdm_sql_is_for(i, d)
-                ? nmdm_sql_text(*state, i, d, "") : "";
+            const char *sql = nmdm_statement_is_for(i, d)
+                ? nmdm_statement_text(*state, i, d, "") : "";
 
             HOLDS(!strstr(sql, "SELECT *") && !strstr(sql, ".*")
                   && !strstr(sql, "(*") && !strchr(sql, ';'), "%s",
-                  nmdm_sql_name(i));
+                  nmdm_statement_name(i));
         }
     }
 }
 
 static void a_list_of_ids_has_its_number_of_marks(void **state)
 {
-    const char *sql = nmdm_sql_text(*state, STMT_SEEN, NMDM_PGSQL, "");
+    const char *sql = nmdm_statement_text(*state, STMT_SEEN, NMDM_PGSQL, "");
 
     assert_int_equal(count(sql, "%s"), NMDM_SQL_IDS);
     assert_int_equal(count(sql, "(%s,%s"), 1);
     assert_int_equal(count(sql, "%s)"), 1);
     assert_int_equal(count(sql, "%IDS"), 0);
-    sql = nmdm_sql_text(*state, STMT_QUEUE_PUT, NMDM_MYSQL, "");
+    sql = nmdm_statement_text(*state, STMT_QUEUE_PUT, NMDM_MYSQL, "");
     assert_int_equal(count(sql, "%s"), NMDM_SQL_IDS + 2);
 }
 
@@ -233,8 +233,8 @@ static const char *with_values(apr_pool_t *p, const char *sql)
 
 static const char *plan_of(world_t *w, nmdm_stmt_e stmt)
 {
-    const char *sql = with_values(w->pool, nmdm_sql_text(
-        w->pool, stmt, NMDM_SQLITE3, w->lender.prefix));
+    const char *sql = with_values(w->pool, nmdm_statement_text(
+        w->pool, stmt, NMDM_SQLITE3, w->db_source.prefix));
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     const char *plan = "";
@@ -281,12 +281,12 @@ static void no_statement_reads_a_whole_table(void **state)
         if (i == STMT_SCHEMA_PROBE || i == STMT_TOPIC_IN_USE) {
             continue;           /* of no rows; asked once a year */
         }
-        if (!nmdm_sql_is_for(i, NMDM_SQLITE3)) {
+        if (!nmdm_statement_is_for(i, NMDM_SQLITE3)) {
             continue;
         }
         plan = plan_of(w, i);
-        HOLDS(!scans(plan, nmdm_sql_text(w->pool, i, NMDM_SQLITE3, "")),
-              "%s:\n%s", nmdm_sql_name(i), plan);
+        HOLDS(!scans(plan, nmdm_statement_text(w->pool, i, NMDM_SQLITE3, "")),
+              "%s:\n%s", nmdm_statement_name(i), plan);
     }
 }
 
@@ -333,7 +333,7 @@ static void figures_come_from_an_index(void **state)
         const char *plan = plan_of(*state, ROWS[i].stmt);
 
         HOLDS(strstr(plan, ROWS[i].uses), "%s:\n%s",
-              nmdm_sql_name(ROWS[i].stmt), plan);
+              nmdm_statement_name(ROWS[i].stmt), plan);
     }
 }
 
@@ -376,7 +376,7 @@ static void pages_come_from_an_index_in_their_order(void **state)
         const char *plan = plan_of(*state, ROWS[i].stmt);
 
         HOLDS(strstr(plan, ROWS[i].uses) && !strstr(plan, "TEMP B-TREE"),
-              "%s:\n%s", nmdm_sql_name(ROWS[i].stmt), plan);
+              "%s:\n%s", nmdm_statement_name(ROWS[i].stmt), plan);
     }
     /* At most a hundred serials: few rows to sort. */
     HOLDS(strstr(plan_of(*state, STMT_ROSTER_SERIALS),
@@ -386,14 +386,14 @@ static void pages_come_from_an_index_in_their_order(void **state)
 
 static void calls_are_written_as_each_database_wants_them(void **state)
 {
-    const char *sql = nmdm_sql_text(*state, STMT_PENDING, NMDM_PGSQL, "");
+    const char *sql = nmdm_statement_text(*state, STMT_PENDING, NMDM_PGSQL, "");
 
     assert_int_equal(count(sql, "EXTRACT(EPOCH FROM CAST(MIN("
                                 "bounded.not_now_at) AS TIMESTAMPTZ))"), 1);
-    sql = nmdm_sql_text(*state, STMT_QUEUE_PUT_EXPIRING, NMDM_MYSQL, "");
+    sql = nmdm_statement_text(*state, STMT_QUEUE_PUT_EXPIRING, NMDM_MYSQL, "");
     assert_int_equal(count(sql, "FROM_UNIXTIME(CAST(%s AS SIGNED)),"
                                 " CAST(%s AS SIGNED)"), 1);
-    sql = nmdm_sql_text(*state, STMT_QUEUE_PAGE, NMDM_PGSQL, "");
+    sql = nmdm_statement_text(*state, STMT_QUEUE_PAGE, NMDM_PGSQL, "");
     assert_int_equal(count(sql, "CAST(q.created_at AS TEXT)"), 1);
     assert_int_equal(count(sql, "CAST(%s AS TIMESTAMP)"), 2);
     assert_int_equal(count(sql, "_OF("), 0);

@@ -21,7 +21,7 @@ static const nmdm_push_conf_t REPEATS = {
     "https://localhost", 0, apr_time_from_sec(1), 1
 };
 
-static nmdm_daily_t *daily;
+static nmdm_once_daily_t *daily;
 
 /* A command for these, which are pushed to. */
 static void order(world_t *w, const char *ids, const char *uuid)
@@ -30,9 +30,9 @@ static void order(world_t *w, const char *ids, const char *uuid)
     nmdm_reply_t reply = { 0 };
     int status;
 
-    OK(nmdm_admin_enqueue(ctx, &reply, &status,
-                          nmdm_admin_split_ids(ctx->pool, ids),
-                          command(w, uuid), 1));
+    OK(nmdm_api_enqueue(ctx, &reply, &status,
+                        nmdm_api_answer_split_ids(ctx->pool, ids),
+                        command(w, uuid), 1));
     nmdm_db_release(ctx);
     forget(w);
 }
@@ -45,7 +45,7 @@ static void sweep_at(world_t *w, apr_time_t now)
     w->now = now;
     ctx = request(w, NULL);
     ctx->daily = daily;
-    OK(nmdm_sweep_pushes(ctx, &more));
+    OK(nmdm_push_retry_run(ctx, &more));
     nmdm_db_release(ctx);
     assert_int_equal(more, 0);
 }
@@ -70,7 +70,7 @@ static int setup(void **state)
     world_t *w = *state;
 
     w->policy.push = &REPEATS;
-    OK(nmdm_daily_create(&daily, w->pool));
+    OK(nmdm_once_daily_create(&daily, w->pool));
     enroll(w, device(w, "D"));
     /* Long ago by the database's clock, too. */
     tell(w, "UPDATE enrollments SET last_seen_at = '2001-01-01 00:00:00.000'");
@@ -182,27 +182,27 @@ static void those_who_left_are_struck_off(void **state)
 static void a_breaker_opens_and_tries_now_and_then(void **state)
 {
     world_t *w = *state;
-    nmdm_breaker_t *breaker;
+    nmdm_circuit_breaker_t *breaker;
     int i;
 
-    OK(nmdm_breaker_create(&breaker, w->pool));
+    OK(nmdm_circuit_breaker_create(&breaker, w->pool));
     for (i = 0; i < 4; i++) {
-        nmdm_breaker_note(breaker, "t", 0, NOW);
-        assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW), 0);
+        nmdm_circuit_breaker_note(breaker, "t", 0, NOW);
+        assert_int_equal(nmdm_circuit_breaker_is_open(breaker, "t", NOW), 0);
     }
-    nmdm_breaker_note(breaker, "t", 0, NOW);
-    assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW), 1);
-    assert_int_equal(nmdm_breaker_is_open(breaker, "other", NOW), 0);
-    assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW + SECONDS(29)),
-                     1);
+    nmdm_circuit_breaker_note(breaker, "t", 0, NOW);
+    assert_int_equal(nmdm_circuit_breaker_is_open(breaker, "t", NOW), 1);
+    assert_int_equal(nmdm_circuit_breaker_is_open(breaker, "other", NOW), 0);
+    assert_int_equal(
+        nmdm_circuit_breaker_is_open(breaker, "t", NOW + SECONDS(29)), 1);
     /* One may try, the others wait for what becomes of it. */
-    assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW + SECONDS(31)),
-                     0);
-    assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW + SECONDS(31)),
-                     1);
-    nmdm_breaker_note(breaker, "t", 1, NOW + SECONDS(32));
-    assert_int_equal(nmdm_breaker_is_open(breaker, "t", NOW + SECONDS(32)),
-                     0);
+    assert_int_equal(
+        nmdm_circuit_breaker_is_open(breaker, "t", NOW + SECONDS(31)), 0);
+    assert_int_equal(
+        nmdm_circuit_breaker_is_open(breaker, "t", NOW + SECONDS(31)), 1);
+    nmdm_circuit_breaker_note(breaker, "t", 1, NOW + SECONDS(32));
+    assert_int_equal(
+        nmdm_circuit_breaker_is_open(breaker, "t", NOW + SECONDS(32)), 0);
 }
 
 #define SWEEP_TEST(name) \

@@ -58,7 +58,7 @@ static void a_changed_certificate_is_refused(void **state)
     OK(nmdm_trust_verify(h.trust, *state, cert, NOW));
     der[cert->der.len - 1] ^= 1;
     cert->der.data = der;
-    cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
+    cert->sha256 = nmdm_digest_sha256(*state, cert->der);
     REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "");
 }
@@ -72,17 +72,17 @@ static void a_damaged_certificate_is_refused(void **state)
 
     cert->der = exact_copy(*state, (nmdm_bytes_t){ whole.data,
                                                    whole.len - 1 });
-    cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
+    cert->sha256 = nmdm_digest_sha256(*state, cert->der);
     REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
     memcpy(longer, whole.data, whole.len);
     longer[whole.len] = 0;
     cert->der = (nmdm_bytes_t){ longer, whole.len + 1 };
-    cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
+    cert->sha256 = nmdm_digest_sha256(*state, cert->der);
     REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
     cert->der = (nmdm_bytes_t){ "", 0 };
-    cert->sha256 = nmdm_crypto_sha256(*state, cert->der);
+    cert->sha256 = nmdm_digest_sha256(*state, cert->der);
     REFUSED(nmdm_trust_verify(h.trust, *state, cert, NOW), NMDM_INVALID,
             "damaged");
 }

@@ -70,7 +70,7 @@ static int start(void **state)
 /* ---- Callers ---- */
 
 typedef struct {
-    nmdm_wal_t *wal;
+    nmdm_sqlite_wal_t *wal;
     const char *path;
     nmdm_err_t *err;
     apr_pool_t *pool;
@@ -109,11 +109,12 @@ static void *APR_THREAD_FUNC come(apr_thread_t *thread, void *data)
     callers++;
     apr_thread_cond_broadcast(changed);
     apr_thread_mutex_unlock(lock);
-    caller->err = nmdm_wal_flush(caller->wal, caller->pool, caller->path);
+    caller->err =
+        nmdm_sqlite_wal_flush(caller->wal, caller->pool, caller->path);
     return NULL;
 }
 
-static caller_t *call(nmdm_wal_t *wal, const char *path)
+static caller_t *call(nmdm_sqlite_wal_t *wal, const char *path)
 {
     caller_t *caller = calloc(1, sizeof(*caller));
 
@@ -144,11 +145,11 @@ static int end(caller_t *caller)
 static void callers_during_a_flush_share_the_next(void **state)
 {
     const char *path = new_file(*state);
-    nmdm_wal_t *wal;
+    nmdm_sqlite_wal_t *wal;
     caller_t *caller[9];
     int i;
 
-    OK(nmdm_wal_create(&wal, *state));
+    OK(nmdm_sqlite_wal_create(&wal, *state));
     set(&is_held, 1);
     caller[0] = call(wal, path);
     wait_for(&flushes, 1);
@@ -169,33 +170,33 @@ static void callers_during_a_flush_share_the_next(void **state)
 static void each_caller_alone_has_a_flush(void **state)
 {
     const char *path = new_file(*state);
-    nmdm_wal_t *wal;
+    nmdm_sqlite_wal_t *wal;
 
-    OK(nmdm_wal_create(&wal, *state));
-    OK(nmdm_wal_flush(wal, *state, path));
-    OK(nmdm_wal_flush(wal, *state, path));
+    OK(nmdm_sqlite_wal_create(&wal, *state));
+    OK(nmdm_sqlite_wal_flush(wal, *state, path));
+    OK(nmdm_sqlite_wal_flush(wal, *state, path));
     assert_int_equal(flushes, 2);
 }
 
 static void a_log_that_is_gone_was_written_back(void **state)
 {
-    nmdm_wal_t *wal;
+    nmdm_sqlite_wal_t *wal;
 
-    OK(nmdm_wal_create(&wal, *state));
-    OK(nmdm_wal_flush(wal, *state, "/tmp/no-such-log"));
-    REFUSED(nmdm_wal_flush(wal, *state, "/proc/self/mem/log"),
+    OK(nmdm_sqlite_wal_create(&wal, *state));
+    OK(nmdm_sqlite_wal_flush(wal, *state, "/tmp/no-such-log"));
+    REFUSED(nmdm_sqlite_wal_flush(wal, *state, "/proc/self/mem/log"),
             NMDM_UNAVAILABLE, "NMDM0182");
-    assert_true(nmdm_wal_is_in_doubt(wal));
+    assert_true(nmdm_sqlite_wal_needs_checkpoint(wal));
 }
 
 static void a_failure_is_told_to_all_that_it_concerns(void **state)
 {
     const char *path = new_file(*state);
-    nmdm_wal_t *wal;
+    nmdm_sqlite_wal_t *wal;
     caller_t *first, *second;
 
-    OK(nmdm_wal_create(&wal, *state));
-    OK(nmdm_wal_flush(wal, *state, path));
+    OK(nmdm_sqlite_wal_create(&wal, *state));
+    OK(nmdm_sqlite_wal_flush(wal, *state, path));
     set(&is_held, 1);
     set(&is_broken, 1);
     first = call(wal, path);
@@ -207,11 +208,12 @@ static void a_failure_is_told_to_all_that_it_concerns(void **state)
     assert_false(end(second));
     /* A disk that works again does not know what it has lost. */
     set(&is_broken, 0);
-    assert_true(nmdm_wal_is_in_doubt(wal));
-    REFUSED(nmdm_wal_flush(wal, *state, path), NMDM_UNAVAILABLE, "NMDM0182");
-    nmdm_wal_is_sound(wal);
-    assert_false(nmdm_wal_is_in_doubt(wal));
-    OK(nmdm_wal_flush(wal, *state, path));
+    assert_true(nmdm_sqlite_wal_needs_checkpoint(wal));
+    REFUSED(nmdm_sqlite_wal_flush(wal, *state, path), NMDM_UNAVAILABLE,
+            "NMDM0182");
+    nmdm_sqlite_wal_checkpointed(wal);
+    assert_false(nmdm_sqlite_wal_needs_checkpoint(wal));
+    OK(nmdm_sqlite_wal_flush(wal, *state, path));
 }
 
 /* ---- A database on the disk ---- */
@@ -223,7 +225,7 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, void *topic)
         .topic = topic
     };
 
-    return nmdm_store_put_push_cert(ctx, &cert);
+    return nmdm_push_state_put_cert(ctx, &cert);
 }
 
 static nmdm_err_t *put_unit(world_t *w, nmdm_unit_e kind, const char *topic)
@@ -249,7 +251,7 @@ static void each_write_is_flushed_once(void **state)
     assert_int_equal(flushes - before, 2);
     assert_string_equal(ask(w, "PRAGMA synchronous"), "1");
     /* Without someone to flush, each commit does. */
-    w->lender.wal = NULL;
+    w->db_source.wal = NULL;
     w->db.session = NULL;
     apr_hash_clear(w->db.notes);
     before = flushes;
@@ -268,10 +270,10 @@ static void after_a_fault_the_log_is_written_back_first(void **state)
     is_broken = 1;
     REFUSED(put_unit(w, NMDM_UNIT_WRITE, "b"), NMDM_UNAVAILABLE, "NMDM0182");
     REFUSED(put_unit(w, NMDM_UNIT_WRITE, "c"), NMDM_UNAVAILABLE, "NMDM0107");
-    assert_true(nmdm_wal_is_in_doubt(w->lender.wal));
+    assert_true(nmdm_sqlite_wal_needs_checkpoint(w->db_source.wal));
     is_broken = 0;
     OK(put_unit(w, NMDM_UNIT_WRITE, "d"));
-    assert_false(nmdm_wal_is_in_doubt(w->lender.wal));
+    assert_false(nmdm_sqlite_wal_needs_checkpoint(w->db_source.wal));
     assert_string_equal(ask(w, "SELECT GROUP_CONCAT(topic, '') FROM"
                                " (SELECT topic FROM push_certs"
                                "   ORDER BY topic)"), "abd");

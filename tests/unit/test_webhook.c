@@ -44,7 +44,7 @@ static const char *event_of(apr_pool_t *p, const nmdm_msg_t *msg,
 {
     nmdm_exchange_t x;
 
-    nmdm_webhook_event(&x, p, &UNSIGNED, msg, &given);
+    nmdm_event_make(&x, p, &UNSIGNED, msg, &given);
     assert_int_equal(x.body.len, strlen(x.body.data));
     return x.body.data;
 }
@@ -59,7 +59,7 @@ static void token_update_has_ids_payload_and_tally(void **state)
     nmdm_webhook_facts_t given = facts();
 
     given.tally = 1;
-    given.params = nmdm_webhook_params(*state, "b=2&a=1");
+    given.params = nmdm_event_params(*state, "b=2&a=1");
     assert_string_equal(
         event_of(*state, checked_in(*state, body), given),
         apr_pstrcat(*state, "{\"checkin_event\":{\"ids\":{\"id\":\"U\","
@@ -96,7 +96,7 @@ static void what_is_empty_is_left_out(void **state)
     const char *event;
 
     given.event_id = "";
-    given.params = nmdm_webhook_params(*state, "");
+    given.params = nmdm_event_params(*state, "");
     event = event_of(*state, reported(*state, plist(*state, "Status", "Idle",
                                                   "UDID", "U", NULL)), given);
     assert_null(strstr(event, "command_uuid"));
@@ -194,8 +194,8 @@ static void event_is_posted_as_json(void **state)
     nmdm_webhook_facts_t given = facts();
     nmdm_exchange_t x;
 
-    nmdm_webhook_event(&x, *state, &UNSIGNED,
-                       reported(*state, plist(*state, "Status", "Idle", "UDID",
+    nmdm_event_make(&x, *state, &UNSIGNED,
+                    reported(*state, plist(*state, "Status", "Idle", "UDID",
                                             "U", NULL)), &given);
     assert_string_equal(x.method, "POST");
     assert_string_equal(x.url, "https://h/hook?x=1");
@@ -215,8 +215,8 @@ static void a_key_signs_exactly_the_body(void **state)
     nmdm_exchange_t x;
     size_t len = 0;
 
-    nmdm_webhook_event(&x, *state, &conf,
-                       reported(*state, plist(*state, "Status", "Idle", "UDID",
+    nmdm_event_make(&x, *state, &conf,
+                    reported(*state, plist(*state, "Status", "Idle", "UDID",
                                             "U", NULL)), &given);
     assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, "secret",
                               6, (const unsigned char *)x.body.data,
@@ -247,7 +247,7 @@ static void parameters_are_what_can_be_decoded(void **state)
         nmdm_webhook_facts_t given = facts();
         const char *event;
 
-        given.params = nmdm_webhook_params(*state, ROWS[i].query);
+        given.params = nmdm_event_params(*state, ROWS[i].query);
         event = event_of(*state, reported(*state, plist(*state, "Status",
                                                       "Idle", "UDID", "U",
                                                       NULL)), given);
@@ -255,7 +255,7 @@ static void parameters_are_what_can_be_decoded(void **state)
                                         ROWS[i].json, "}", NULL)),
               "%s: %s", ROWS[i].query, event);
     }
-    assert_true(apr_is_empty_table(nmdm_webhook_params(*state, NULL)));
+    assert_true(apr_is_empty_table(nmdm_event_params(*state, NULL)));
 }
 
 /* ---- Topics, targets, redaction ---- */
@@ -285,13 +285,13 @@ static void a_receiver_is_told_of_its_topics(void **state)
         msg.u.report.status = ROWS[i].status;
         conf.topics = 0;
         for (j = 0; ROWS[i].names[j]; j++) {
-            conf.topics |= nmdm_webhook_topic(ROWS[i].names[j]);
+            conf.topics |= nmdm_event_topic(ROWS[i].names[j]);
         }
-        HOLDS(nmdm_webhook_wants(&conf, &msg) == ROWS[i].is_told, "row %d",
+        HOLDS(nmdm_event_wants(&conf, &msg) == ROWS[i].is_told, "row %d",
               (int)i);
     }
-    assert_int_equal(nmdm_webhook_topic("mdm.Nothing"), 0);
-    assert_int_equal(nmdm_webhook_topic(""), 0);
+    assert_int_equal(nmdm_event_topic("mdm.Nothing"), 0);
+    assert_int_equal(nmdm_event_topic(""), 0);
 }
 
 static void a_target_shows_no_secret(void **state)
@@ -304,14 +304,14 @@ static void a_target_shows_no_secret(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-        const char *target = nmdm_webhook_target(*state, ROWS[i][0]);
+        const char *target = nmdm_event_target(*state, ROWS[i][0]);
 
         HOLDS(!strncmp(target, ROWS[i][1], strlen(ROWS[i][1])), "%s", target);
         assert_int_equal(strlen(target), strlen(ROWS[i][1]) + 8);
     }
-    assert_string_not_equal(nmdm_webhook_target(*state, "http://h/a"),
-                            nmdm_webhook_target(*state, "http://h/b"));
-    assert_true(strlen(nmdm_webhook_target(*state, apr_pstrcat(
+    assert_string_not_equal(nmdm_event_target(*state, "http://h/a"),
+                            nmdm_event_target(*state, "http://h/b"));
+    assert_true(strlen(nmdm_event_target(*state, apr_pstrcat(
         *state, "https://", repeat(*state, 'h', 250), "/", NULL))) <= 127);
 }
 
@@ -331,7 +331,7 @@ static void secrets_are_taken_out(void **state)
     nmdm_exchange_t x;
 
     conf.redacts = 1;
-    nmdm_webhook_event(&x, *state, &conf, checked_in(*state, body), &given);
+    nmdm_event_make(&x, *state, &conf, checked_in(*state, body), &given);
     HOLDS(has_text(x.body, nmdm_base64_encode(*state, clean)), "%s",
           x.body.data);
     assert_true(has_text(x.body, "\"udid\":\"U\""));
@@ -344,10 +344,10 @@ static void traceparent_is_a_header(void **state)
     nmdm_msg_t *msg = reported(*state, plist(*state, "Status", "Idle",
                                              "UDID", "U", NULL));
 
-    nmdm_webhook_event(&x, *state, &UNSIGNED, msg, &given);
+    nmdm_event_make(&x, *state, &UNSIGNED, msg, &given);
     assert_null(apr_table_get(x.headers, "traceparent"));
     given.traceparent = "00-x";
-    nmdm_webhook_event(&x, *state, &UNSIGNED, msg, &given);
+    nmdm_event_make(&x, *state, &UNSIGNED, msg, &given);
     assert_string_equal(apr_table_get(x.headers, "traceparent"), "00-x");
 }
 
