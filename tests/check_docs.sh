@@ -30,11 +30,11 @@ done
 
 # ---- versions ----
 
-version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' src/base/context.h)
+version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' src/base/version.h)
 said=$(sed -nE 's/^Version ([0-9.]+[0-9]).*/\1/p' README.md)
 changed=$(sed -nE 's/^([0-9.]+) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$/\1/p' CHANGES |
           head -1)
-[ -n "$version" ] || say "src/base/context.h: no NMDM_VERSION"
+[ -n "$version" ] || say "src/base/version.h: no NMDM_VERSION"
 [ "$said" = "$version" ] ||
     say "README.md: Version \"$said\" is not NMDM_VERSION \"$version\""
 [ "$changed" = "$version" ] ||

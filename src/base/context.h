@@ -1,103 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* context.h -- the vocabulary: errors, bytes, ids, policy, context, reply. */
+/* context.h -- the vocabulary of a request: who asks, what is configured, what
+ * it may use, and the reply. */
 
-#ifndef NMDM_H
-#define NMDM_H
+#ifndef NMDM_CONTEXT_H
+#define NMDM_CONTEXT_H
+
+#include "base/error.h"
+#include "base/text.h"
 
 #include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include <apr_time.h>
 
-#define NMDM_VERSION "0.1.0"
-
-/* Log tags: each number once, hundreds by file; tests/check_tags.sh. */
-#define NMDMNO(n) "NMDM" #n ": "
-
-/* ---- Errors are values: NULL is success. ---- */
-
-typedef enum {
-    NMDM_INVALID,       /* the peer sent something we cannot use */
-    NMDM_REFUSED,        /* understood, but not theirs to ask */
-    NMDM_GONE,      /* we choose not to manage this user */
-    NMDM_TOO_LARGE,     /* more bytes than NanoMDMMaxBody */
-    NMDM_NOT_FOUND,
-    NMDM_UPSTREAM,      /* another server failed us */
-    NMDM_UNAVAILABLE,   /* the database is away; worth another try */
-    NMDM_LIMITED,       /* more than NanoMDMRateLimit; worth one, later */
-    NMDM_INTERNAL
-} nmdm_kind_e;
-
-/* Whether the same work may succeed when simply done again. */
-typedef enum {
-    NMDM_RETRY_NO,
-    NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
-    NMDM_RETRY_LATER,   /* no room on a disk: by the client, not by us */
-    NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */
-} nmdm_retry_e;
-
-typedef struct {
-    nmdm_kind_e kind;
-    nmdm_retry_e retry;
-    apr_status_t rv;    /* what APR said, or APR_SUCCESS */
-    const char *msg;    /* one line for the log, tag included */
-} nmdm_err_t;
-
-/* Makes an error in pool p, whose text is UTF-8 whatever it cites. Never
- * returns NULL. */
-nmdm_err_t *nmdm_err(apr_pool_t *p, nmdm_kind_e kind, apr_status_t rv,
-                     const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* The same error in another pool. */
-nmdm_err_t *nmdm_err_copy(apr_pool_t *p, const nmdm_err_t *err);
-
-/* The text of an error without its tag: what an operator may be shown. */
-const char *nmdm_err_text(const nmdm_err_t *err);
-
-#define NMDM_TRY(expr)                      \
-    do {                                    \
-        nmdm_err_t *nmdm_try_ = (expr);     \
-        if (nmdm_try_) {                    \
-            return nmdm_try_;               \
-        }                                   \
-    } while (0)
-
 /* ---- Memory ---- */
 
 /* A subpool of parent that other threads may allocate from, one at a time. */
 apr_status_t nmdm_own_pool(apr_pool_t **out, apr_pool_t *parent);
-
-/* ---- Bytes and text ---- */
-
-/* Bytes that may hold NUL. Whatever nmdm_* hands out has a NUL after the
- * last byte, so that text can be used as a string. */
-typedef struct {
-    const char *data;
-    apr_size_t len;
-} nmdm_bytes_t;
-
-/* Standard base64 with mandatory padding, as Mdm-Signature, property lists
- * and RFC 9440 have it. Decoding is strict; `spaces` allows the white space
- * of a property list. Returns 0 when the text is not base64. */
-int nmdm_base64_decode(nmdm_bytes_t *out, apr_pool_t *p, const char *text,
-                       apr_size_t len, int spaces);
-const char *nmdm_base64_encode(apr_pool_t *p, nmdm_bytes_t bytes);
-
-/* Lower-case hexadecimal. */
-const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
-/* The way back, from digits of either case; what is none ends it. */
-nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
-
-/* The number of characters (code points) of UTF-8 text: columns of the
- * database are measured in them. */
-apr_size_t nmdm_utf8_length(const char *text);
-/* The first of them, as many as a column has. */
-const char *nmdm_utf8_shortened(apr_pool_t *p, const char *text,
-                                apr_size_t most);
-
-/* Whether text is well-formed UTF-8 (RFC 3629). */
-int nmdm_utf8_valid(const char *text, apr_size_t len);
 
 /* ---- Who ---- */
 
@@ -214,4 +133,4 @@ typedef struct {
 #define NMDM_TYPE_PLIST "text/xml; charset=utf-8"
 #define NMDM_TYPE_JSON "application/json"
 
-#endif /* NMDM_H */
+#endif /* NMDM_CONTEXT_H */

@@ -4,6 +4,7 @@
 
 #include "httpd/mod_nanomdm.h"
 #include "webhook/event.h"
+#include "base/version.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>

@@ -11,6 +11,7 @@
 #include "api/enrollments.h"
 #include "service/service.h"
 #include "webhook/event.h"
+#include "base/version.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>

@@ -4,6 +4,7 @@
 
 #include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
+#include "base/version.h"
 
 #include <apr_optional.h>
 #include <apr_optional_hooks.h>

@@ -9,6 +9,7 @@
 #include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
+#include "base/version.h"
 
 #include <apr_network_io.h>
 #include <apr_strings.h>

@@ -7,6 +7,7 @@
 #include "httpd/mod_nanomdm.h"
 #include "base/counters.h"
 #include "base/time.h"
+#include "base/version.h"
 
 #include <apr_strings.h>
 

@@ -7,6 +7,7 @@
  * proxy: httpd's environment is not where an administrator looks for one. */
 
 #include "net/curl_transfer.h"
+#include "base/version.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

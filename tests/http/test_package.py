@@ -68,7 +68,7 @@ def root(folder, package):
 
 @pytest.fixture(scope="session")
 def version(source):
-    header = (source / "src/base/context.h").read_text()
+    header = (source / "src/base/version.h").read_text()
     return re.search(r'#define NMDM_VERSION "(.*)"', header)[1]
 
 
@@ -77,7 +77,7 @@ def test_archive_holds_the_source_and_is_reproducible(
     assert archive.name == f"mod_nanomdm-{version}.tar.gz"
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    assert {"Makefile", "src/base/context.h", "debian/control", "LICENSE",
+    assert {"Makefile", "src/base/version.h", "debian/control", "LICENSE",
             "tests/run.py", "schema/pgsql.sql"} <= names
     assert not [name for name in names
                 if re.search(r"\.(so|o|pyc)$|^build|^\.(git|ci)(/|$)", name)]
