@@ -25,7 +25,9 @@ POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 # Programs of ours, the documents and the harness, not the module in httpd.
 NOT_OF_HTTPD = ("bench", "documents", "fault_run", "harness", "import",
                 "package", "takeover", "tools")
-THREADED = "apns", "bell", "client", "seen", "daily", "limit", "wal"
+THREADED = ("net/test_apns_client", "base/test_cond", "net/test_http_client",
+            "storage/test_last_seen", "base/test_once_daily",
+            "base/test_rate_limit", "db/test_sqlite_wal")
 PYTHON = "/usr/bin/python3"
 
 
@@ -83,7 +85,7 @@ def threads():
     """What has threads or is shared by them, under ThreadSanitizer."""
     return cmocka("build-tsan", "UNIT_RUNTIME=-fsanitize=thread",
                   "UNIT_PROGS=" + " ".join(
-                      f"build-tsan/test_{name}" for name in THREADED))
+                      f"build-tsan/{name}" for name in THREADED))
 
 
 def cmocka(folder, *variables):
@@ -107,7 +109,7 @@ def cmocka_once(folder, *variables):
         failed = 1
     result = Result(passed, failed, output=output)
     if failed <= SECOND_TRIES:
-        result.tests = re.findall(r"^(test_\w+): exit status", output,
+        result.tests = re.findall(r"^(\w+/test_\w+): exit status", output,
                                   re.MULTILINE)
     return result
 

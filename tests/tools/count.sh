@@ -25,11 +25,11 @@ for program in "$@"; do
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
-    printf '%s: %d passed, %d failed\n' "${program##*/}" "$ok" "$bad"
+    printf '%s: %d passed, %d failed\n' "${program#*/}" "$ok" "$bad"
     if [ "$bad" -gt 0 ]; then
         grep -A 3 '^not ok' "$program.tap"
         cat "$program.err"
-        printf '%s: exit status %d\n' "${program##*/}" "$code"
+        printf '%s: exit status %d\n' "${program#*/}" "$code"
     fi
 done
 

@@ -16,7 +16,7 @@ UNIT_EDGE    := $(patsubst %.c,$(UNIT_BUILD)/core/%.o, \
                   mod_nanomdm.c \
                   $(patsubst src/%,%,$(wildcard src/httpd/*.c src/config/*.c)))
 UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
-                  $(sort $(wildcard tests/unit/test_*.c)))
+                  $(sort $(wildcard tests/unit/*/test_*.c)))
 # Linked in, so that a write beyond a piece of pool memory is found out.
 UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 
@@ -26,7 +26,7 @@ UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 check-unit: $(UNIT_PROGS)
 	tests/tools/count.sh $(UNIT_BUILD)/result $(UNIT_PROGS)
 
-$(UNIT_BUILD)/test_%: $(UNIT_BUILD)/test_%.o $(UNIT_SHARED) $(UNIT_CORE)
+$(UNIT_PROGS): %: %.o $(UNIT_SHARED) $(UNIT_CORE)
 	$(CC) $(UNIT_RUNTIME) -o $@ $^ $(UNIT_LIBS)
 
 $(UNIT_BUILD)/core/%.o: src/%.c $(HEADERS) $(SCHEMA)
@@ -44,7 +44,7 @@ mod_nanomdm-asan.so: $(UNIT_CORE) $(UNIT_EDGE)
 
 $(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+	$(CC) $(WARNINGS) -Itests/unit $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
 
 # Not sanitized: it stands below malloc's other users.
 $(UNIT_BUILD)/pool_shim.o: tests/tools/pool_shim.c

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_order.c -- commands in JSON, and terms. */
+/* test_command_json.c -- commands in JSON, and terms. */
 
 #include "support.h"
 #include "mdm/message.h"

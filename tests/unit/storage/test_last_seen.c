@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_seen.c -- who was seen lately. */
+/* test_last_seen.c -- who was seen lately. */
 
 #include "support.h"
 #include "storage/last_seen.h"

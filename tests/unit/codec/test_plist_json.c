@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_convert.c -- property lists as JSON. */
+/* test_plist_json.c -- property lists as JSON. */
 
 #include "support.h"
 #include "codec/plist_json.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_wal.c -- commits of SQLite that reach the disk together. */
+/* test_sqlite_wal.c -- commits of SQLite that reach the disk together. */
 
 #include "support.h"
 #include "storage/enrollments.h"

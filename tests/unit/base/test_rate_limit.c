@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_limit.c -- how often a device may come. */
+/* test_rate_limit.c -- how often a device may come. */
 
 #include "support.h"
 #include "base/rate_limit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_page.c -- limit, offset and cursor. */
+/* test_paging.c -- limit, offset and cursor. */
 
 #include "support.h"
 #include "api/paging.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_apns.c -- pushes over HTTP/2, against tests/http/apns.py. */
+/* test_apns_client.c -- pushes over HTTP/2, against tests/http/apns.py. */
 
 #include "support.h"
 #include "net/apns_client.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_bell.c -- a lock and a condition, on the steady clock. */
+/* test_cond.c -- a lock and a condition, on the steady clock. */
 
 #include "support.h"
 #include "base/cond.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_figures.c -- what the database holds, in numbers; one enrollment's
+/* test_db_stats.c -- what the database holds, in numbers; one enrollment's
  * story. */
 
 #include "support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_client.c -- outbound HTTP, against tests/http/receiver.py. */
+/* test_http_client.c -- outbound HTTP, against tests/http/receiver.py. */
 
 #include "support.h"
 #include "net/http_client.h"

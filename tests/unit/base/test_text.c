@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_nmdm.c -- base64, hex, UTF-8, errors, log. */
+/* test_text.c -- base64, hex, UTF-8, errors, log. */
 
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_roster.c -- who is enrolled. */
+/* test_enrollments.c -- who is enrolled. */
 
 #include "support.h"
 #include "codec/json.h"

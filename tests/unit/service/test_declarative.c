@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_dm.c -- declarative management: endpoints, request, answer. */
+/* test_declarative.c -- declarative management: endpoints, request, answer. */
 
 #include "support.h"
 #include "crypto/identity_cert.h"

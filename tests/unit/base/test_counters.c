@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_count.c -- what happened, counted. */
+/* test_counters.c -- what happened, counted. */
 
 #include "support.h"
 #include "base/counters.h"

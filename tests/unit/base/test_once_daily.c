@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_daily.c -- what is done once a day for each name. */
+/* test_once_daily.c -- what is done once a day for each name. */
 
 #include "support.h"
 #include "base/once_daily.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_sql.c -- every statement, and the names of tables. */
+/* test_statements.c -- every statement, and the names of tables. */
 
 #include "support.h"
 #include "db/statements.h"

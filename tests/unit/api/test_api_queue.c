@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_ledger.c -- queues and results as operators see them, and taking
+/* test_api_queue.c -- queues and results as operators see them, and taking
  * commands back. */
 
 #include "support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_crypto.c -- digests, and certificates as others bring them. Letters and
+/* test_identity_cert.c -- digests, and certificates as others bring them. Letters and
  * numbers in comments are conformance cases of the behaviour specification. */
 
 #include "support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_sweep.c -- who is pushed to again, and when. No push certificate is
+/* test_push_retry.c -- who is pushed to again, and when. No push certificate is
  * stored, so the pushes themselves end before the network. */
 
 #include "support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_webhook.c -- events: parameters, JSON, signature. */
+/* test_event.c -- events: parameters, JSON, signature. */
 
 #include "support.h"
 #include "codec/json.h"
