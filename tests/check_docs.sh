@@ -1,5 +1,5 @@
 #!/bin/sh
-# Documents: the README's map names every file of src/ and no other, versions
+# Documents: the README's map names every folder of src/ and no other, versions
 # agree, links lead somewhere, C sources keep to 80 columns without tabs, and
 # `apache2 -t` takes the README's smallest configuration and all of
 # conf/nanomdm.conf, with temporary files in place of their paths.
@@ -13,19 +13,12 @@ say() { echo "$*" >&2; failed=1; }
 
 # ---- the map ----
 
-mapped=$(grep -oE '^\| `src/[^`]+`' README.md | tr -d '|` ' |
-         sed -E 's/^(.*)\.\[ch\]$/\1.c\n\1.h/' | sort)
-for file in $(printf '%s\n' "$mapped" | uniq -d); do
-    say "README.md: the map names $file twice"
+for folder in src/*/; do
+    grep -qF "| \`${folder%/}\` |" README.md ||
+        say "README.md: the map of the source lacks ${folder%/}"
 done
-for file in src/*/*.[ch]; do
-    printf '%s\n' "$mapped" | grep -qxF "$file" ||
-        say "README.md: the map of the source lacks $file"
-done
-for file in $mapped; do
-    [ -f "$file" ] ||
-        say "README.md:$(grep -nF "${file%.?}" README.md | head -1 |
-            cut -d: -f1): there is no $file"
+for folder in $(grep -oE '^\| `src/[a-z]+`' README.md | tr -d '|` '); do
+    [ -d "$folder" ] || say "README.md: there is no $folder"
 done
 
 # ---- versions ----

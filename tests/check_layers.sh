@@ -1,9 +1,9 @@
 #!/bin/sh
-# Who may include what: a file includes headers of its own layer or a lower
-# one, httpd's headers stay in mod_nanomdm*, and each foreign library has one
-# file that knows it; expat has two, what reads a property list and what takes
-# secrets out of one, and OpenSSL six: certificates, trust, signatures, digests,
-# TLS and the keys that seal the database. README.md shows the layers.
+# Who may include what, by folder: a file includes headers of its own folder or
+# of a folder with a lower number, so folders of one number do not know each
+# other. Only src/config and src/httpd include httpd's headers, and each
+# foreign library belongs to the files listed here. A new file in a folder
+# needs no edit of this script.
 #
 #   check_layers.sh [CHECKOUT]
 set -eu
@@ -15,37 +15,29 @@ includes=$(grep -nE '^[[:space:]]*#[[:space:]]*include' \
 
 printf '%s\n' "$includes" | awk '
     BEGIN {
-        split("nmdm nmdm_plist nmdm_json nmdm_crypto nmdm_time nmdm_page " \
-              "nmdm_convert nmdm_count nmdm_seal nmdm_limit nmdm_redact " \
-              "nmdm_cms nmdm_trust nmdm_x509 nmdm_bell", l0)
-        split("nmdm_exchange nmdm_sql nmdm_dialect nmdm_db nmdm_fault " \
-              "nmdm_wal nmdm_seen nmdm_daily nmdm_breaker nmdm_client " \
-              "nmdm_transfer nmdm_apns nmdm_dest nmdm_link nmdm_wire", l1)
-        split("nmdm_message nmdm_store nmdm_queue nmdm_schema nmdm_view " \
-              "nmdm_outbox nmdm_renewal", l2)
-        split("nmdm_push nmdm_webhook nmdm_courier nmdm_receiver nmdm_dm " \
-              "nmdm_order", l3)
-        split("nmdm_service nmdm_teller nmdm_admin nmdm_events nmdm_pushcert " \
-              "nmdm_push_send nmdm_sweep nmdm_roster nmdm_ledger nmdm_retention " \
-              "nmdm_api_db_stats nmdm_sealer", l4)
-        for (i in l0) layer[l0[i]] = 0
-        for (i in l1) layer[l1[i]] = 1
-        for (i in l2) layer[l2[i]] = 2
-        for (i in l3) layer[l3[i]] = 3
-        for (i in l4) layer[l4[i]] = 4
-        only["jansson.h"] = "src/codec/json.c"
-        only["curl/curl.h"] = "src/net/curl_transfer.c"
-        only["nghttp2/nghttp2.h"] = "src/net/h2_session.c"
-        only["apr_dbd.h"] = "src/db/db.h"
-        only["mod_dbd.h"] = "src/httpd/dbd.c"
+        split("base:0 codec:1 crypto:1 mdm:2 db:2 net:2 storage:3 push:4 " \
+              "webhook:4 service:5 api:5 jobs:5 scep:5 enroll:5 config:6 " \
+              "httpd:7", rows, " ")
+        for (i in rows) {
+            split(rows[i], row, ":")
+            layer[row[1]] = row[2]
+        }
+        layer["mod_nanomdm.c"] = 8
+        # Library header -> the files that may include it.
+        only["jansson.h"] = "^src/codec/json\\.c$"
+        only["expat.h"] = "^src/codec/(plist|redact)\\.c$"
+        only["plist/plist.h"] = "^src/codec/plist_tree\\.c$"
+        only["curl/curl.h"] = "^src/net/curl_transfer\\.c$"
+        only["nghttp2/nghttp2.h"] = "^src/net/h2_session\\.c$"
+        only["apr_dbd.h"] = "^src/db/db\\.h$"
+        only["mod_dbd.h"] = "^src/httpd/dbd\\.c$"
+        openssl = "^src/(crypto/[a-z0-9_]+|net/tls_conn)\\.[ch]$"
         httpd = "^(httpd|http_|ap_|mod_|util_|mpm_|scoreboard|unixd)"
     }
-    function layer_of(path) {
-        sub(/.*\//, "", path)
-        sub(/\.[ch]$/, "", path)
-        if (path ~ /^mod_nanomdm/) return 5
-        if (path in layer) return layer[path]
-        return -1
+    function folder_of(path) {
+        sub(/^src\//, "", path)
+        sub(/\/.*/, "", path)
+        return path
     }
     function wrong(why) {
         print file ":" line ": " why
@@ -56,30 +48,27 @@ printf '%s\n' "$includes" | awk '
         file = part[1]; line = part[2]
         header = $0
         sub(/^[^"<]*["<]/, "", header)
+        is_own = $0 ~ /include[ \t]*"/
         sub(/[">].*/, "", header)
-        mine = layer_of(file)
-        if (mine < 0) {
-            if (!(file in told)) wrong("no layer knows this file")
-            told[file] = 1
+        mine = folder_of(file)
+        if (!(mine in layer)) {
+            wrong("src/" mine " is not in the table of folders")
             next
         }
-        if (header ~ /^openssl\// \
-                && file !~ /^src\/nmdm_(crypto|cms|trust|x509|wire|seal)\.c$/)
-            wrong(header " belongs to src/crypto/identity_cert.c, crypto/cms.c," \
-                  " crypto/trust.c, crypto/x509.c, net/tls_conn.c or crypto/seal.c")
-        if (header == "expat.h" && file != "src/codec/plist.c" \
-                && file != "src/codec/redact.c")
-            wrong(header " belongs to src/codec/plist.c or codec/redact.c")
-        if (header in only && file != only[header])
+        if (header ~ /^openssl\// && file !~ openssl)
+            wrong(header " belongs to src/crypto and src/net/tls_conn.c")
+        if (header in only && file !~ only[header])
             wrong(header " belongs to " only[header])
-        if (header ~ /nanomdm|nmdm/) {
-            if (layer_of(header) < 0)
-                wrong("no layer knows " header)
-            else if (layer_of(header) > mine)
-                wrong(header " is of layer " layer_of(header) \
-                      ", this file of " mine)
+        if (is_own && header ~ /\//) {
+            theirs = folder_of(header)
+            if (!(theirs in layer))
+                wrong(header ": src/" theirs " is not in the table of folders")
+            else if (theirs != mine && layer[theirs] >= layer[mine] \
+                     && header != "httpd/mod_nanomdm.h")
+                wrong(header " is of layer " layer[theirs] \
+                      ", this file of " layer[mine])
         }
-        else if (mine < 5 && header ~ httpd)
-            wrong(header " is httpd; only mod_nanomdm* includes it")
+        else if (layer[mine] < 6 && header ~ httpd)
+            wrong(header " is httpd; only src/config and src/httpd include it")
     }
     END { exit failed }' >&2

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http/harness"))
 
 import apns as stand_ins                                # noqa: E402
 import ca                                               # noqa: E402

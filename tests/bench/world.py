@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/http"))
+sys.path.insert(0, str(ROOT / "tests/http/harness"))
 
 import ca as certs                      # noqa: E402
 from databases import KINDS, Postgres   # noqa: E402

@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "http"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "http/harness"))
 
 import ca as certs                      # noqa: E402
 from apns import Apns                   # noqa: E402

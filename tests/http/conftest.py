@@ -4,7 +4,13 @@
 import collections
 import contextlib
 
+import pathlib
+import sys
+
 import pytest
+
+sys.path[:0] = [str(path) for path in sorted(
+    pathlib.Path(__file__).parent.iterdir()) if path.is_dir()]
 
 import ca as certs
 from databases import KINDS

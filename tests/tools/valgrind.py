@@ -15,7 +15,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests/http"))
+sys.path.insert(0, str(ROOT / "tests/http/harness"))
 
 import ca as certs                      # noqa: E402
 from databases import Sqlite            # noqa: E402

@@ -79,7 +79,7 @@ typedef struct {
     apr_pool_t *pool;           /* of one test */
     nmdm_policy_t policy;
     nmdm_schema_state_t schema;
-    nmdm_db_source_t lender;
+    nmdm_db_source_t db_source;
     nmdm_db_t db;
     nmdm_last_seen_t *seen;          /* handed to each request; NULL at first */
     nmdm_relay_t *relay;    /* likewise */

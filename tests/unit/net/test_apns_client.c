@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_apns_client.c -- pushes over HTTP/2, against tests/http/apns.py. */
+/* test_apns_client.c -- pushes over HTTP/2, against tests/http/harness/apns.py. */
 
 #include "support.h"
 #include "net/apns_client.h"
@@ -82,7 +82,7 @@ static const char *read_file(const char *name)
 
 static int start_apple(void **state)
 {
-    const char *args[] = { "python3", "tests/http/apns.py", "--commands",
+    const char *args[] = { "python3", "tests/http/harness/apns.py", "--commands",
                            "--proxy", "--identities", "2", "--folder", NULL,
                            NULL };
     apr_procattr_t *attr;
@@ -98,7 +98,7 @@ static int start_apple(void **state)
     if (apr_proc_create(&apple.proc, "/usr/bin/python3", args, NULL, attr,
                         apple.pool)
         || apr_file_gets(line, sizeof(line), apple.proc.out)) {
-        fprintf(stderr, "tests/http/apns.py does not start\n");
+        fprintf(stderr, "tests/http/harness/apns.py does not start\n");
         return -1;
     }
     apple.port = number(line, "port");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_http_client.c -- outbound HTTP, against tests/http/receiver.py. */
+/* test_http_client.c -- outbound HTTP, against tests/http/harness/receiver.py. */
 
 #include "support.h"
 #include "net/http_client.h"
@@ -72,7 +72,7 @@ static int start_receiver(apr_proc_t *proc, apr_pool_t *p, const char *option,
                           const char *value2)
 {
     const char *const args[] = {
-        "/usr/bin/python3", "tests/http/receiver.py", option, value, option2,
+        "/usr/bin/python3", "tests/http/harness/receiver.py", option, value, option2,
         value2, NULL
     };
     apr_procattr_t *attr;

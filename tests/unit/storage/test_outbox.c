@@ -412,12 +412,12 @@ static nmdm_relay_t *keep_events(world_t *w)
     nmdm_route_t route = { hooks, NULL, 0, any_context, w };
 
     APR_ARRAY_PUSH(hooks, nmdm_webhook_conf_t *) = &HOOK;
-    OK(nmdm_relay_create(&courier, w->pool));
-    nmdm_relay_add(courier, &route);
+    OK(nmdm_relay_create(&relay, w->pool));
+    nmdm_relay_add(relay, &route);
     w->policy.webhooks = hooks;
     w->policy.durable = 1;
-    w->relay = courier;
-    return courier;
+    w->relay = relay;
+    return relay;
 }
 
 static const char *topics(world_t *w)

@@ -28,7 +28,7 @@ from filekv import FileKV
 from receiver import Answer, Receiver
 from server import TLS, server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
-from test_dump import RECORD
+from test_traffic_dump import RECORD
 from test_seal import Home
 
 one_database = pytest.mark.one_database
