@@ -7,12 +7,12 @@ set -eu
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
        libjansson-dev libssl-dev libcurl4-openssl-dev libnghttp2-dev"
-DEB="$BUILD debhelper dpkg-dev"
+DEB="$BUILD build-essential debhelper dpkg-dev"
 DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
       python3-psycopg2 python3-pymysql python3-h2"
 CHECK="$DEMO $DEB lintian
        libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
-       clang libclang-rt-14-dev curl postgresql mariadb-server python3-pytest python3-pytest-xdist
+       clang libclang-rt-dev curl postgresql mariadb-server python3-pytest python3-pytest-xdist
        sqlite3 procps
        valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
        openapi-specification"
@@ -34,6 +34,24 @@ for package in $wanted; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null ||
             true)
     [ "$state" = installed ] || missing="$missing $package"
+done
+
+# apache2 may be newer than the OpenSSL beside it: its dependency allows that,
+# and mod_ssl then complains at every start (AH01882).
+status_of() {
+    dpkg-query -W -f "\${$1}" "$2" 2>/dev/null || true
+}
+is_older_than_mod_ssl() {
+    built=$(grep -a -o 'OpenSSL [0-9][0-9.]*' /usr/lib/apache2/modules/mod_ssl.so \
+                2>/dev/null | sort -V | tail -n 1)
+    [ -n "$built" ] &&
+        dpkg --compare-versions "$(status_of Version "$1")" lt "${built#* }"
+}
+for package in libssl3 libssl3t64 openssl; do
+    if [ "$(status_of db:Status-Status "$package")" = installed ] &&
+       is_older_than_mod_ssl "$package"; then
+        missing="$missing $package"
+    fi
 done
 [ -n "$missing" ] || exit 0
 
