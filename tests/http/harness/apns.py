@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import base64
 import dataclasses
-import datetime
 import hashlib
 import ipaddress
 import json
@@ -148,6 +147,7 @@ class Apns:
         self.streams = 0        # requests that were read to their end
         self.answered = 0       # responses sent to their end
         self.resets = 0         # RST_STREAM frames from clients
+        self.refused = 0        # streams above the limit
         self.errors = []        # protocol errors of clients
 
     @property
@@ -256,12 +256,22 @@ class Apns:
         return self.rules.times >= 0
 
 
+class Settings(h2.settings.Settings):
+    """h2 ends the connection of a client that opens one stream too many. By
+    RFC 9113, 5.1.2, it is that stream's error, which Connection sends: a
+    client may not have read our limit yet."""
+
+    max_concurrent_streams = 2**31 - 1
+
+
 class Connection(asyncio.Protocol):
     def __init__(self, apns):
         self.apns = apns
         self.unread = b""       # less than a frame
         self.skip = PREFACE     # bytes before the next frame
         self.pending = {}       # stream: [headers, body]
+        self.active = set()     # streams that are not answered
+        self.max_streams = apns.rules.max_streams
         self.nstreams = 0
         self.last = None        # stream that GOAWAY admits
 
@@ -278,9 +288,9 @@ class Connection(asyncio.Protocol):
             validate_outbound_headers=False,
             normalize_outbound_headers=False))
         codes = h2.settings.SettingCodes
-        self.h2.local_settings = h2.settings.Settings(
+        self.h2.local_settings = Settings(
             client=False, initial_values={
-                codes.MAX_CONCURRENT_STREAMS: self.apns.rules.max_streams,
+                codes.MAX_CONCURRENT_STREAMS: self.max_streams,
                 codes.MAX_HEADER_LIST_SIZE: 8000})
         if not self.apns.rules.deaf:
             self.h2.initiate_connection()
@@ -320,15 +330,30 @@ class Connection(asyncio.Protocol):
 
     def handle(self, event):
         if isinstance(event, h2.events.RequestReceived):
-            self.pending[event.stream_id] = [dict(event.headers), b""]
+            self.admit(event.stream_id, dict(event.headers))
         elif isinstance(event, h2.events.DataReceived):
-            self.pending[event.stream_id][1] += event.data
             self.h2.acknowledge_received_data(event.flow_controlled_length,
                                               event.stream_id)
+            if event.stream_id in self.pending:
+                self.pending[event.stream_id][1] += event.data
         elif isinstance(event, h2.events.StreamEnded):
-            self.serve(event.stream_id)
+            if event.stream_id in self.pending:
+                self.serve(event.stream_id)
         elif isinstance(event, h2.events.StreamReset):
             self.pending.pop(event.stream_id, None)
+            self.active.discard(event.stream_id)
+
+    def admit(self, stream, headers):
+        if len(self.active) < self.max_streams:
+            self.active.add(stream)
+            self.pending[stream] = [headers, b""]
+        else:
+            self.reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+            self.apns.refused += 1
+
+    def reset(self, stream, code):
+        self.h2.reset_stream(stream, code)
+        self.active.discard(stream)
 
     def serve(self, stream):
         headers, body = self.pending.pop(stream)
@@ -360,7 +385,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return True
         if due(rules.refuse_every):
-            self.h2.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+            self.reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
             return True
         if self.last is None and due(rules.goaway_every):
             last = max(stream - 2 * rules.goaway_unseen, 0)
@@ -394,7 +419,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             if answer.reset is not None:
-                self.h2.reset_stream(stream, answer.reset)
+                self.reset(stream, answer.reset)
             else:
                 self.respond(stream, request, answer)
         except h2.exceptions.ProtocolError:
@@ -414,6 +439,7 @@ class Connection(asyncio.Protocol):
             self.h2.send_data(stream, content[:size],
                               end_stream=len(content) <= size)
             content = content[size:]
+        self.active.discard(stream)
         self.apns.answered += 1
 
     def flush(self):
@@ -503,19 +529,20 @@ def server_identity(authority):
     names = [x509.DNSName("localhost"),
              x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
              x509.IPAddress(ipaddress.ip_address("::1"))]
-    now = datetime.datetime.utcnow().replace(microsecond=0)
-    day = datetime.timedelta(days=1)
     cert = (x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(
                 x509.NameOID.COMMON_NAME, "Test APNs")]))
             .issuer_name(authority.cert.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - day)
-            .not_valid_after(now + 365 * day)
+            .not_valid_before(ca.days_from_now(-1))
+            .not_valid_after(ca.days_from_now(365))
             .add_extension(x509.SubjectAlternativeName(names), False)
             .add_extension(x509.ExtendedKeyUsage(
                 [ca.EKU["server"]]), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    authority.key.public_key()), False)
             .sign(authority.key, hashes.SHA256()))
     return ca.Identity(cert, key)
 

@@ -7,9 +7,13 @@ import shutil
 import signal
 
 import pytest
+from h2.errors import ErrorCodes
 
+import ca as certs
 import server
+from apns import Answer as apns_answer, Apns
 from conftest import Harness
+from http2 import Http2
 from server import Announcement, Httpd
 
 WARNING = "[Sun Nov 22 00:00:00 2026] [nanomdm:warn] [pid 1] NMDM0001: x"
@@ -96,3 +100,26 @@ def test_expect_covers_its_own_server_only(watched, impatient):
     with pytest.raises(AssertionError):
         with httpd.expect("NMDM0001"):
             pass
+
+
+class EarlyClient(Http2):
+    """Sends its requests before it has read what the server allows."""
+
+    def __init__(self, apns):
+        apns.tls_port = apns.port
+        super().__init__(apns, identity=certs.push_certificate())
+
+
+def test_a_stream_too_many_is_refused_and_no_other():
+    """RFC 9113, 5.1.2: an error of that stream, not of the connection."""
+    with Apns(max_streams=2) as apns:
+        apns.default = apns_answer(delay=0.5)
+        client = EarlyClient(apns)
+        calls = [("POST", f"/3/device/0{n}", b"{}", ()) for n in range(4)]
+        answers = client.together(calls)
+        assert [answer.status for answer in answers] == [200, 200, None, None]
+        assert {answer.reset for answer in answers[2:]} == {
+            ErrorCodes.REFUSED_STREAM}
+        assert client.together(calls[2:])[1].status == 200
+        assert (apns.connections, apns.refused, apns.errors) == (1, 2, [])
+        client.close()
