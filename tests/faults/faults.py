@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "http/harness"))
 import ca as certs                      # noqa: E402
 from apns import Apns                   # noqa: E402
 from clusters import Galera, Primary, SqliteOnSmallDisk  # noqa: E402
-from databases import KINDS             # noqa: E402
+from databases import PROGRAMS          # noqa: E402
 from device import Operator             # noqa: E402
 from fleet import Fleet                 # noqa: E402
 from receiver import Receiver           # noqa: E402
@@ -166,7 +166,7 @@ def failover(world, seconds):
 
 def plain(kind):
     def make(stack):
-        server = KINDS[kind]()
+        server = PROGRAMS[kind]()
         stack.callback(server.remove)
         server.start()
         return [server.fresh(ROOT / f"schema/{kind}.sql"

@@ -13,7 +13,7 @@ sys.path[:0] = [str(path) for path in sorted(
     pathlib.Path(__file__).parent.iterdir()) if path.is_dir()]
 
 import ca as certs
-from databases import KINDS
+from databases import PROGRAMS
 from device import Device, Operator
 import server as httpd_server
 from server import Announcement, Httpd
@@ -21,8 +21,10 @@ from system import ROOT, wait_until
 
 
 def pytest_addoption(parser):
-    parser.addoption("--db", action="append", choices=sorted(KINDS),
-                     help="only on this database; may be repeated")
+    parser.addoption("--db", action="append", choices=sorted(PROGRAMS),
+                     help="only on this database; may be repeated. mysql is"
+                          " MariaDB, mysqld Oracle's MySQL. Without it: on"
+                          " all that this machine has")
 
 
 def pytest_configure(config):
@@ -34,7 +36,8 @@ def pytest_configure(config):
 
 def pytest_generate_tests(metafunc):
     if "db_server" in metafunc.fixturenames:
-        kinds = metafunc.config.getoption("--db") or list(KINDS)
+        kinds = metafunc.config.getoption("--db") or [
+            name for name, program in PROGRAMS.items() if program.is_here()]
         if metafunc.definition.get_closest_marker("one_database"):
             kinds = kinds[:1]
         metafunc.parametrize("db_server", kinds, indirect=True,
@@ -48,7 +51,8 @@ def pytest_itemcollected(item):
     parameters = getattr(item, "callspec", None)
     kind = parameters and parameters.params.get("db_server")
     item.add_marker(pytest.mark.xdist_group(
-        kind if kind in ("pgsql", "mysql") else item.module.__name__))
+        kind if kind in PROGRAMS and kind != "sqlite3"
+        else item.module.__name__))
 
 
 @pytest.hookimpl(trylast=True)
@@ -83,7 +87,7 @@ class Harness:
 
     @staticmethod
     def new_db_server(stack, kind, **options):
-        server = KINDS[kind](**options)
+        server = PROGRAMS[kind](**options)
         stack.callback(server.remove)
         server.start()
         return server
@@ -196,7 +200,7 @@ def private_db_server(db_server):
     """Factory of servers of that kind that a test may kill()."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: Harness.new_db_server(
-            stack, db_server.kind, **options)
+            stack, db_server.program, **options)
 
 
 @pytest.fixture
@@ -209,11 +213,11 @@ def fresh_db(db_server):
 @pytest.fixture(scope="session")
 def standard(harness, db_server, ca):
     """One httpd for each database, for all tests that can share it."""
-    kind = db_server.kind
-    if kind not in harness.standard:
-        harness.standard[kind] = harness.launch(
+    program = db_server.program
+    if program not in harness.standard:
+        harness.standard[program] = harness.launch(
             Httpd(new_database(db_server), ca))
-    return harness.standard[kind]
+    return harness.standard[program]
 
 
 @pytest.fixture

@@ -37,14 +37,14 @@ def program(db_server):
     if db_server.kind == "sqlite3":
         pytest.skip("has no settings")
     with contextlib.ExitStack() as stack:
-        server = Harness.new_db_server(stack, db_server.kind)
+        server = Harness.new_db_server(stack, db_server.program)
         if server.kind == "mysql":
             teach_zone(server)
         yield server
 
 
 def teach_zone(server):
-    script = run("mariadb-tzinfo-to-sql", f"/usr/share/zoneinfo/{ZONE}", ZONE)
+    script = run(server.tzinfo_to_sql, f"/usr/share/zoneinfo/{ZONE}", ZONE)
     with contextlib.closing(server.admin("mysql")) as admin:
         for sql in script.decode().split(";\n"):
             if sql.strip():
@@ -54,7 +54,7 @@ def teach_zone(server):
 
 @contextlib.contextmanager
 def changed(server, setting):
-    """A setting of a MariaDB server, for as long as that lasts."""
+    """A setting of a MariaDB or MySQL server, for as long as that lasts."""
     name = setting.split()[0]
     with contextlib.closing(server.admin()) as admin:
         cursor = admin.cursor()

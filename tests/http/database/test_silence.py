@@ -70,7 +70,7 @@ def mortal(harness, db_server):
     if db_server.kind == "sqlite3":
         pytest.skip("needs a database that is a program")
     with contextlib.ExitStack() as stack:
-        yield harness.new_db_server(stack, db_server.kind)
+        yield harness.new_db_server(stack, db_server.program)
 
 
 @pytest.fixture

@@ -23,7 +23,17 @@ from system import (as_user, free_port, kill_tree, remove_folder,
                     remove_large_folder, run, spawn, temp_folder,
                     wait_until)
 
-POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+def newest_postgres():
+    """Debian has a folder for each major version."""
+    folders = pathlib.Path("/usr/lib/postgresql").glob("[0-9]*/bin")
+    return max((folder for folder in folders
+                if (folder / "initdb").exists()),
+               key=lambda folder: int(folder.parent.name),
+               default=pathlib.Path("/usr/lib/postgresql/bin"))
+
+
+POSTGRES = newest_postgres()
 USER = "nanomdm"
 PASSWORD = "db-secret"
 
@@ -89,11 +99,17 @@ class Database:
 
 
 class Server:
-    """What the three have in common: a folder, a life, databases."""
+    """What all have in common: a folder, a life, databases."""
 
-    kind = None
+    program = None              # what --db calls it
+    kind = None                 # the name of its apr_dbd driver
     user = None
-    unused = {}                 # kind: where data nobody has used is kept
+    unused = {}                 # program: where data nobody has used is kept
+
+    @classmethod
+    def is_here(cls):
+        """Whether this machine has the program."""
+        return True
 
     def __init__(self, durable=False):
         """durable: write through to the disk.  Otherwise a commit still
@@ -105,7 +121,7 @@ class Server:
 
     def start(self):
         if not self.folder:
-            self.folder = temp_folder(self.kind)
+            self.folder = temp_folder(self.program)
             shutil.chown(self.folder, self.user, self.user)
             self.port = free_port()
             self.create()
@@ -115,17 +131,17 @@ class Server:
         """Fill the new folder."""
 
     def make_data(self, make):
-        """The folder "data", made for the first server of a kind and copied
-        for the others."""
+        """The folder "data", made for the first server of a program and
+        copied for the others."""
         data = self.folder / "data"
-        if self.kind in self.unused:
-            copy(self.unused[self.kind], data)
+        if self.program in self.unused:
+            copy(self.unused[self.program], data)
             return
         make()
-        kept = temp_folder(f"{self.kind}-data")
+        kept = temp_folder(f"{self.program}-data")
         atexit.register(remove_folder, kept)
         copy(data, kept / "data")
-        self.unused[self.kind] = kept / "data"
+        self.unused[self.program] = kept / "data"
 
     def launch(self):
         with open(self.folder / "server.log", "ab") as log:
@@ -134,7 +150,7 @@ class Server:
         wait_until(lambda: self.process.poll() is not None or self.alive(),
                    seconds=60)
         if not self.alive():
-            raise RuntimeError(f"{self.kind} does not start:\n"
+            raise RuntimeError(f"{self.program} does not start:\n"
                                + self.log())
 
     def log(self):
@@ -191,7 +207,7 @@ def copy(source, target):
 class Sqlite(Server):
     """A file: nothing runs, and so nothing can be stopped."""
 
-    kind = "sqlite3"
+    program = kind = "sqlite3"
     user = "www-data"
 
     def launch(self):
@@ -223,7 +239,7 @@ class Sqlite(Server):
 
 
 class Postgres(Server):
-    kind = "pgsql"
+    program = kind = "pgsql"
     user = "postgres"
     stop_signal = signal.SIGINT           # "fast": waits for no client
     quit_signal = signal.SIGQUIT          # "immediate"
@@ -294,19 +310,29 @@ class Postgres(Server):
 
 
 class MariaDB(Server):
-    kind = "mysql"
+    program = kind = "mysql"
     user = "mysql"
     stop_signal = signal.SIGTERM
     quit_signal = signal.SIGKILL
+    tzinfo_to_sql = "mariadb-tzinfo-to-sql"
+    not_durable = ("--innodb-flush-log-at-trx-commit=2",
+                   "--innodb-flush-method=nosync")
+
+    @classmethod
+    def is_here(cls):
+        return shutil.which("mariadbd") is not None
 
     def create(self):
         self.make_data(self.initialise)
 
-    def initialise(self):
+    def fill_data(self):
         run("setpriv", *as_user(self.user), "mariadb-install-db",
             "--no-defaults", f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db", cwd=self.folder, env=self.environment())
+
+    def initialise(self):
+        self.fill_data()
         self.launch()
         self.admin_execute(f"CREATE USER {USER}@'127.0.0.1'"
                            f" IDENTIFIED BY '{PASSWORD}'")
@@ -319,7 +345,10 @@ class MariaDB(Server):
         return {**os.environ, "TMPDIR": str(self.folder)}
 
     def command(self):
-        return ["mariadbd", "--no-defaults",
+        return ["mariadbd", *self.options()]
+
+    def options(self):
+        return ["--no-defaults",
                 f"--datadir={self.folder / 'data'}",
                 f"--socket={self.socket}", f"--port={self.port}",
                 f"--pid-file={self.folder / 'pid'}",
@@ -329,8 +358,7 @@ class MariaDB(Server):
                 "--character-set-server=utf8mb4",
                 "--innodb-buffer-pool-size=64M",
                 *(["--innodb-flush-log-at-trx-commit=1"] if self.durable
-                  else ["--innodb-flush-log-at-trx-commit=2",
-                        "--innodb-flush-method=nosync"])]
+                  else self.not_durable)]
 
     @property
     def socket(self):
@@ -361,4 +389,31 @@ class MariaDB(Server):
                 stdin=sql)
 
 
-KINDS = {server.kind: server for server in (Sqlite, Postgres, MariaDB)}
+class MySQL(MariaDB):
+    """Oracle's, with its own defaults: the binary log is on.  For the rest
+    MariaDB's client and driver get on with it."""
+
+    program = "mysqld"
+    tzinfo_to_sql = "mysql_tzinfo_to_sql"
+    not_durable = (*MariaDB.not_durable, "--sync-binlog=0")
+    # The module's user has no SUPER, and the tables want triggers.
+    triggers = "--log-bin-trust-function-creators=1"
+
+    @classmethod
+    def is_here(cls):
+        """Debian's MariaDB has a program of that name, too."""
+        if not shutil.which("mysqld"):
+            return False
+        return b"MariaDB" not in run("mysqld", "--version")
+
+    def fill_data(self):
+        run("setpriv", *as_user(self.user), "mysqld", "--no-defaults",
+            "--initialize-insecure", f"--datadir={self.folder / 'data'}",
+            cwd=self.folder, env=self.environment())
+
+    def command(self):
+        return ["mysqld", *self.options(), "--mysqlx=OFF", self.triggers]
+
+
+PROGRAMS = {server.program: server
+            for server in (Sqlite, Postgres, MariaDB, MySQL)}
