@@ -59,8 +59,8 @@ def references(node):
 # -- The document by itself -------------------------------------------
 
 def test_meets_the_specification():
-    schema = json.load(open("/usr/share/openapi-specification/schemas/v3.0/"
-                            "schema.json"))
+    schema = yaml.safe_load(open("/usr/share/openapi-specification/schemas/"
+                                 "v3.0/schema.yaml"))
     jsonschema.Draft4Validator(
         schema, format_checker=jsonschema.FormatChecker()).validate(DOCUMENT)
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import ca as certs
 from device import Operator, command
 from system import wait_until
 from tables import count, fill_queues, insert, result, set_updated
@@ -17,7 +18,7 @@ DAYS = "NanoMDMRetention 30"
 
 
 def days_ago(days):
-    return datetime.datetime.utcnow() - datetime.timedelta(days=days)
+    return certs.utc_now() - datetime.timedelta(days=days)
 
 
 def age(db, device, uuid, days):

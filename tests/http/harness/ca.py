@@ -4,6 +4,7 @@
 import datetime
 import functools
 import hashlib
+import subprocess
 import tempfile
 import uuid
 
@@ -20,10 +21,14 @@ EKU = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
 }
-DIGESTS = {
-    "md5": hashes.MD5, "sha1": hashes.SHA1, "sha256": hashes.SHA256,
-    "sha384": hashes.SHA384,
-}
+DIGESTS = {"sha256": hashes.SHA256, "sha384": hashes.SHA384}
+WEAK_DIGESTS = "md5", "sha1"
+# What Python 3.13 and later want of an authority.
+CA_USAGE = x509.KeyUsage(
+    digital_signature=False, content_commitment=False,
+    key_encipherment=False, data_encipherment=False, key_agreement=False,
+    key_cert_sign=True, crl_sign=True, encipher_only=False,
+    decipher_only=False)
 
 
 @functools.lru_cache(maxsize=None)
@@ -40,9 +45,13 @@ def new_key(kind):
     return rsa_key(int(kind[3:] or 2048))
 
 
+def utc_now():
+    """Without a zone, which is how databases and certificates hold it."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
 def days_from_now(days):
-    return (datetime.datetime.utcnow().replace(microsecond=0)
-            + datetime.timedelta(days=days))
+    return utc_now().replace(microsecond=0) + datetime.timedelta(days=days)
 
 
 class Identity:
@@ -141,7 +150,12 @@ def mint(subject, key, issuer, *, eku=None, ca=False, days=365, start=-1,
                .not_valid_after(days_from_now(days))
                .add_extension(x509.BasicConstraints(ca, None), True)
                .add_extension(x509.SubjectKeyIdentifier.from_public_key(
-                   key.public_key()), False))
+                   key.public_key()), False)
+               .add_extension(
+                   x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                       (issuer.key if issuer else key).public_key()), False))
+    if ca:
+        builder = builder.add_extension(CA_USAGE, True)
     if eku:
         usages = [EKU[name] for name in eku.split(",")]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages),
@@ -149,5 +163,27 @@ def mint(subject, key, issuer, *, eku=None, ca=False, days=365, start=-1,
     if dns:
         names = x509.SubjectAlternativeName([x509.DNSName(dns)])
         builder = builder.add_extension(names, False)
-    cert = builder.sign(issuer.key if issuer else key, DIGESTS[digest]())
-    return (Authority if ca else Identity)(cert, key)
+    weak = digest in WEAK_DIGESTS
+    cert = builder.sign(issuer.key if issuer else key,
+                        DIGESTS["sha256" if weak else digest]())
+    made = (Authority if ca else Identity)(cert, key)
+    return signed_again(made, issuer or made, digest) if weak else made
+
+
+def signed_again(identity, issuer, digest):
+    """With a digest that Python's cryptography signs with no more; valid
+    from now on for a year."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(
+        identity.cert.subject)
+    for each in identity.cert.extensions:
+        request = request.add_extension(each.value, each.critical)
+    with issuer.file() as signer:
+        pem = subprocess.run(
+            ["openssl", "x509", "-req", f"-{digest}", "-days", "365",
+             "-CA", signer.name, "-CAkey", signer.name,
+             "-copy_extensions", "copyall"],
+            input=request.sign(identity.key, hashes.SHA256()).public_bytes(
+                PEM),
+            check=True, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL).stdout
+    return type(identity)(x509.load_pem_x509_certificate(pem), identity.key)

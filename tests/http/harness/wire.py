@@ -2,7 +2,7 @@
 """What answers look like on the wire, over HTTP/1.1 and HTTP/2."""
 
 import contextlib
-import http.client
+import http
 import plistlib
 
 from device import Client
@@ -11,6 +11,9 @@ from system import wait_until
 
 PROTOCOLS = ("HTTP/1.1", "HTTP/2")
 
+# As httpd has it; Python follows RFC 9110 from 3.13 on.
+PHRASES = {413: "Request Entity Too Large"}
+
 DOCTYPE = (b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" '
            b'"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n')
 
@@ -18,7 +21,8 @@ DOCTYPE = (b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" '
 def assert_error(answer, *statuses):
     """An error as devices get it: the cause stays in the log."""
     assert answer.status in statuses, answer
-    phrase = http.client.responses[answer.status]
+    phrase = PHRASES.get(answer.status) or http.HTTPStatus(
+        answer.status).phrase
     assert answer.body == phrase.encode() + b"\n"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
