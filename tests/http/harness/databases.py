@@ -389,30 +389,47 @@ class MariaDB(Server):
                 stdin=sql)
 
 
+def oracles_mysqld():
+    """None without it. Debian's packages of the two exclude each other, so
+    NANOMDM_MYSQLD may name one that was only unpacked; and MariaDB has a
+    program of the same name."""
+    path = os.environ.get("NANOMDM_MYSQLD") or shutil.which("mysqld")
+    if not path or b"MariaDB" in run(path, "--version"):
+        return None
+    return pathlib.Path(path)
+
+
+MYSQLD = oracles_mysqld()
+
+
 class MySQL(MariaDB):
     """Oracle's, with its own defaults: the binary log is on.  For the rest
     MariaDB's client and driver get on with it."""
 
     program = "mysqld"
-    tzinfo_to_sql = "mysql_tzinfo_to_sql"
+    tzinfo_to_sql = MYSQLD and MYSQLD.parents[1] / "bin/mysql_tzinfo_to_sql"
     not_durable = (*MariaDB.not_durable, "--sync-binlog=0")
     # The module's user has no SUPER, and the tables want triggers.
     triggers = "--log-bin-trust-function-creators=1"
 
     @classmethod
     def is_here(cls):
-        """Debian's MariaDB has a program of that name, too."""
-        if not shutil.which("mysqld"):
-            return False
-        return b"MariaDB" not in run("mysqld", "--version")
+        return MYSQLD is not None
 
     def fill_data(self):
-        run("setpriv", *as_user(self.user), "mysqld", "--no-defaults",
-            "--initialize-insecure", f"--datadir={self.folder / 'data'}",
+        run("setpriv", *as_user(self.user), MYSQLD, "--no-defaults",
+            self.base(), "--initialize-insecure",
+            f"--datadir={self.folder / 'data'}",
             cwd=self.folder, env=self.environment())
 
     def command(self):
-        return ["mysqld", *self.options(), "--mysqlx=OFF", self.triggers]
+        return [MYSQLD, *self.options(), self.base(), "--mysqlx=OFF",
+                self.triggers]
+
+    @staticmethod
+    def base():
+        """Of its messages and plug-ins."""
+        return f"--basedir={MYSQLD.parents[1]}"
 
 
 PROGRAMS = {server.program: server
