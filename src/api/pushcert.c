@@ -136,18 +136,18 @@ nmdm_err_t *nmdm_api_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int is_forced)
 {
     nmdm_push_cert_t cert;
+    nmdm_err_t *err = put_push_cert(ctx, &cert, pem, is_forced);
 
-    return answer(ctx, reply, status, &cert,
-                  put_push_cert(ctx, &cert, pem, is_forced));
+    return answer(ctx, reply, status, &cert, err);
 }
 
 nmdm_err_t *nmdm_api_pushcert_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, const char *topic)
 {
     nmdm_push_cert_t cert;
+    nmdm_err_t *err = get_push_cert(ctx, &cert, topic);
 
-    return answer(ctx, reply, status, &cert,
-                  get_push_cert(ctx, &cert, topic));
+    return answer(ctx, reply, status, &cert, err);
 }
 
 /* ---- Escrow key unlock (behaviour specification 6.6) ---- */

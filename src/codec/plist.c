@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/expat_position.h"
+
 typedef enum {
     PLIST, DICT, ARRAY, KEY, STRING, DATA, INTEGER, REAL, TRUE_, FALSE_, DATE
 } element_e;
@@ -74,7 +76,7 @@ static void refuse(reader_t *rd, const char *why)
     if (!rd->err) {
         rd->err = nmdm_err(rd->pool, NMDM_INVALID, APR_SUCCESS,
                            NMDMNO(0201) "property list refused at byte %ld:"
-                           " %s", (long)XML_GetCurrentByteIndex(rd->parser),
+                           " %s", (long)NMDM_EXPAT_INDEX(rd->parser),
                            why);
         XML_StopParser(rd->parser, XML_FALSE);
     }
@@ -348,8 +350,8 @@ static void XMLCALL on_end(void *baton, const XML_Char *name)
     rd->collecting = 0;
     if (!rd->depth) {
         rd->finished = 1;
-        rd->end = XML_GetCurrentByteIndex(rd->parser)
-            + XML_GetCurrentByteCount(rd->parser);
+        rd->end = NMDM_EXPAT_INDEX(rd->parser)
+            + NMDM_EXPAT_COUNT(rd->parser);
         XML_StopParser(rd->parser, XML_FALSE);
     }
 }

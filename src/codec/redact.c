@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "codec/expat_position.h"
+
 typedef struct {
     XML_Parser parser;
     const char *const *keys;
@@ -38,8 +40,8 @@ static void copy_until(redactor_t *rd, XML_Index end)
 
 static XML_Index end_of_event(const redactor_t *rd)
 {
-    return XML_GetCurrentByteIndex(rd->parser)
-        + XML_GetCurrentByteCount(rd->parser);
+    return NMDM_EXPAT_INDEX(rd->parser)
+        + NMDM_EXPAT_COUNT(rd->parser);
 }
 
 /* What stands between a secret's key and its value: nothing, in a property
@@ -81,13 +83,13 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
             copy_until(rd, rd->key_at);
         }
         else {
-            copy_blanks_until(rd, XML_GetCurrentByteIndex(rd->parser));
+            copy_blanks_until(rd, NMDM_EXPAT_INDEX(rd->parser));
         }
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
     rd->in_key = !strcmp(name, "key");
-    rd->key_at = XML_GetCurrentByteIndex(rd->parser);
+    rd->key_at = NMDM_EXPAT_INDEX(rd->parser);
     rd->key_len = 0;
 }
 
@@ -133,7 +135,7 @@ static void XMLCALL redact_text(void *baton, const XML_Char *s, int len)
 /* Where the parser gave up, but for a secret: that it gave up within. */
 static XML_Index end_of_part(const redactor_t *rd)
 {
-    XML_Index at = XML_GetCurrentByteIndex(rd->parser);
+    XML_Index at = NMDM_EXPAT_INDEX(rd->parser);
 
     return rd->value_depth || rd->is_next || at < rd->copied ? rd->copied
                                                              : at;
