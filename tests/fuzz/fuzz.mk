@@ -13,7 +13,8 @@ FUZZ_NAMES   := plist checkin report command signature header pem json params \
                 dm redact seal
 FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
-                -fno-sanitize-recover=undefined -Itests/fuzz
+                -fno-sanitize-recover=undefined \
+                -fno-sanitize=object-size -Itests/fuzz   # see unit.mk
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
                   $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
 FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
