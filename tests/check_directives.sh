@@ -1,7 +1,6 @@
 #!/bin/sh
-# Directives: those of the table in src/config/config.c, of README.md's
-# table and of conf/nanomdm.conf are the same; docs/operations.md has advice on
-# each; every member of nanomdm_conf_t
+# Directives: those of the table in src/config/config.c, of
+# docs/directives.md and of conf/nanomdm.conf are the same; every member of nanomdm_conf_t
 # is set in create and in merge.
 #
 #   check_directives.sh [CHECKOUT]
@@ -25,18 +24,25 @@ in_all() {
 
 table=$(sed -n '/^const command_rec/,/^};/p' $code |
         grep -oE '"NanoMDM[A-Za-z]+"' | tr -d '"')
-readme=$(sed -nE 's/^\| `(NanoMDM[A-Za-z]+) .*/\1/p' README.md)
+manual=$(sed -nE 's/^### (NanoMDM[A-Za-z]+)$/\1/p' docs/directives.md)
 sample=$(sed -nE 's/^# *(NanoMDM[A-Za-z]+) .*/\1/p' conf/nanomdm.conf)
 [ -n "$table" ] || say "$code: no table of directives"
 
-in_all "$table" $code '"NAME"' "$readme" "README.md's table of directives"
+in_all "$table" $code '"NAME"' "$manual" docs/directives.md
 in_all "$table" $code '"NAME"' "$sample" conf/nanomdm.conf
-in_all "$readme" README.md '^\| `NAME ' "$table" "the table of $code"
+in_all "$manual" docs/directives.md '^### NAME$' "$table" "the table of $code"
 in_all "$sample" conf/nanomdm.conf '^# *NAME ' "$table" "the table of $code"
 
-advice=$(sed -n '/^## Directives$/,/^## [^D]/p' docs/operations.md |
-         grep -oE '\bNanoMDM[A-Z][A-Za-z]+' | sort -u)
-in_all "$table" $code '"NAME"' "$advice" "docs/operations.md, \"Directives\""
+# Each entry has the four rows of httpd's manual, and an example.
+for name in $manual; do
+    entry=$(sed -n "/^### $name\$/,/^##/p" docs/directives.md)
+    for row in '| Description |' "| Syntax | \`$name " '| Default |' \
+               '| Context |' '```apache'; do
+        printf '%s\n' "$entry" | grep -qF "$row" ||
+            say "docs/directives.md:$(line_of "^### $name\$" \
+                docs/directives.md): $name has no $row"
+    done
+done
 
 for file in README.md conf/nanomdm.conf docs/*; do
     mentioned=$(grep -oE '\bNanoMDM[A-Z][A-Za-z]+' $file | sort -u)

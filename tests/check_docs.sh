@@ -1,5 +1,5 @@
 #!/bin/sh
-# Documents: the README's map names every folder of src/ and no other, versions
+# Documents: the map of docs/internals.md names every folder of src/ and no other, versions
 # agree, links lead somewhere, C sources keep to 80 columns without tabs, and
 # `apache2 -t` takes the README's smallest configuration and all of
 # conf/nanomdm.conf, with temporary files in place of their paths.
@@ -14,11 +14,11 @@ say() { echo "$*" >&2; failed=1; }
 # ---- the map ----
 
 for folder in src/*/; do
-    grep -qF "| \`${folder%/}\` |" README.md ||
-        say "README.md: the map of the source lacks ${folder%/}"
+    grep -qF "| \`${folder%/}\` |" docs/internals.md ||
+        say "docs/internals.md: the map of the source lacks ${folder%/}"
 done
-for folder in $(grep -oE '^\| `src/[a-z]+`' README.md | tr -d '|` '); do
-    [ -d "$folder" ] || say "README.md: there is no $folder"
+for folder in $(grep -oE '^\| `src/[a-z]+`' docs/internals.md | tr -d '|` '); do
+    [ -d "$folder" ] || say "docs/internals.md: there is no $folder"
 done
 
 # ---- versions ----

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Log tags: each NMDMNO(nnnn) once in the source; docs/operations.md has one
+# Log tags: each NMDMNO(nnnn) once in the source; docs/log-tags.md has one
 # row for each and no other; no document speaks of a tag that is not there.
 #
 #   check_tags.sh [CHECKOUT]
 set -eu
 cd "${1:-$(dirname "$0")/..}"
-guide=docs/operations.md
+guide=docs/log-tags.md
 failed=0
 
 say() { echo "$*" >&2; failed=1; }

@@ -164,9 +164,6 @@ def test_quickstart(system, apns, receiver):
 
 # -- README.md --------------------------------------------------------
 
-DRAWING = "it is a drawing"
-
-
 def without_load_module(text):
     """Debian's a2enmod writes these lines elsewhere."""
     return "".join(line for line in text.splitlines(keepends=True)
@@ -189,7 +186,33 @@ def test_readme(system, receiver, ca, expect_log):
     system.sh(read.sh("install -d"))
     expect_log("NMDM0003", "better write")    # small, not best
     system.start()
+    assert Device(system, ca.issue()).enroll().idle().status == 200
+    read.end()
 
+
+@pytest.fixture
+def small_site(system, ca, expect_log):
+    """A server with README's smallest configuration; not started."""
+    system.sh("make install && a2enmod ssl nanomdm")
+    system.site(without_load_module(
+        block("README.md", "LoadModule dbd_module").text))
+    folder = system.file("/etc/nanomdm")
+    folder.mkdir()
+    (folder / "device-ca.pem").write_bytes(ca.pem)
+    identity = server_identity()
+    (folder / "server.pem").write_bytes(identity.pem + identity.key_pem)
+    (folder / "maid.token").write_text("a token")
+    system.sh("a2ensite nanomdm")
+    system.sh(block("README.md", "install -d").text)
+    expect_log("NMDM0003", "better write")
+    return folder
+
+
+@one_database
+def test_configuration_guide(system, small_site, receiver, ca):
+    read = Reading("docs/configuration.md")
+    folder = small_site
+    system.start()
     system.sh("a2enmod proxy proxy_http")
     system.add_to_site(read.apache("NanoMDMRetention"))
     system.sh(read.sh("(umask 077; openssl rand -hex 32 > /etc/nanomdm/st"))
@@ -212,6 +235,19 @@ def test_readme(system, receiver, ca, expect_log):
     for path, number in ("/mdm", 4), ("/in", 2):
         assert receiver.wait_for(number, path=path)
     assert b"a token" in mac.get_token("com.apple.maid").plist["TokenData"]
+    read.end()
+    for each in mac, pad:
+        each.close()
+
+
+@one_database
+def test_api_guide(system, small_site, ca):
+    read = Reading("docs/api.md")
+    folder = small_site
+    system.start()
+    topic = "com.apple.mgmt.External.X"
+    mac, pad = [Device(system, ca.issue(), topic=topic).enroll()
+                for _ in range(2)]
 
     def operate(text):
         """Each time with another command."""
@@ -246,15 +282,18 @@ def test_readme(system, receiver, ca, expect_log):
     operate(read.sh("tools/nmdm-command.py InstallProfile"))
     only, = queued(mac)
     assert only["Command"]["Payload"] == b"a profile"
+    read.end()
+    for each in mac, pad:
+        each.close()
 
+
+def test_migration_guide():
+    read = Reading("docs/migration.md")
     read.elsewhere('<Location "/migration">', "apache", test_moving_devices)
     read.elsewhere("tools/nmdm-migrate.py", "sh", test_moving_devices)
     read.elsewhere("tools/nmdm-import.py", "sh",
                    test_importing_a_file_storage)
-    read.leave_out("5  mod_nanomdm*", because=DRAWING)
     read.end()
-    for each in mac, pad:
-        each.close()
 
 
 def bury(path, number):
@@ -281,10 +320,10 @@ def test_moving_devices(httpd, fresh_db, ca):
     """From a database of each kind: the line names another driver then."""
     old = httpd(fresh_db())
     Device(old, ca.issue()).enroll().close()
-    location = block("README.md", '<Location "/migration">').text
+    location = block("docs/migration.md", '<Location "/migration">').text
     new = httpd(fresh_db(), extra_vhost=location)
     new.write("server-ca.pem", server_authority().pem)
-    line = block("README.md", "tools/nmdm-migrate.py").text
+    line = block("docs/migration.md", "tools/nmdm-migrate.py").text
     for theirs, ours in {
             "--driver mysql": f"--driver {old.database.kind}",
             "host=db,dbname=nanomdm,user=mdm,pass=secret":
@@ -308,7 +347,7 @@ def test_importing_a_file_storage(httpd, fresh_db, ca, tmp_path):
     files = FileKV(tmp_path / "dbkv")
     files.authenticate(mac)
     files.token_update(mac)
-    line = block("README.md", "tools/nmdm-import.py").text
+    line = block("docs/migration.md", "tools/nmdm-import.py").text
     for theirs, ours in {
             "--driver pgsql": f"--driver {new.database.kind}",
             "host=db dbname=mdm user=mdm password=secret":
@@ -374,7 +413,7 @@ def test_operations(httpd, ca):
 
 @one_database
 def test_changing_the_storage_key(httpd, fresh_db, device, apns):
-    """As the guide says, beginning with the line of README."""
+    """As the guide says, beginning with the line of the configuration guide."""
     def ours(text):
         return (text.replace("/etc/nanomdm/storage-new.key", "{folder}/b.key")
                 .replace("/etc/nanomdm/storage.key", "{folder}/a.key"))
@@ -382,7 +421,7 @@ def test_changing_the_storage_key(httpd, fresh_db, device, apns):
         ours(each.text) for each in blocks("docs/operations.md")
         if "storage-new.key" in each.text]
     home = Home(httpd, fresh_db(), apns, ours(
-        block("README.md", "NanoMDMStorageKey").text)).move_in(device)
+        block("docs/configuration.md", "NanoMDMStorageKey").text)).move_in(device)
     home.settled_with("a")
     run("sh", "-c", make.format(folder=home.server.folder))
     home.keys["b"] = (home.server.folder / "b.key").read_text().strip()
