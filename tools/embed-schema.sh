@@ -19,3 +19,6 @@ embed UPGRADE_0001_MYSQL schema/upgrade/0001.mysql.sql
 embed UPGRADE_0002_SQLITE3 schema/upgrade/0002.sqlite3.sql
 embed UPGRADE_0002_PGSQL schema/upgrade/0002.pgsql.sql
 embed UPGRADE_0002_MYSQL schema/upgrade/0002.mysql.sql
+embed UPGRADE_0003_SQLITE3 schema/upgrade/0003.sqlite3.sql
+embed UPGRADE_0003_PGSQL schema/upgrade/0003.pgsql.sql
+embed UPGRADE_0003_MYSQL schema/upgrade/0003.mysql.sql

@@ -32,6 +32,7 @@ static const char *const NANOMDMS[] = { NULL, NULL, UPGRADE_0000_MYSQL };
 static const char *const UPGRADES[NMDM_SCHEMA_VERSION][NMDM_DIALECTS] = {
     { NULL, UPGRADE_0001_PGSQL, UPGRADE_0001_MYSQL },
     { UPGRADE_0002_SQLITE3, UPGRADE_0002_PGSQL, UPGRADE_0002_MYSQL },
+    { UPGRADE_0003_SQLITE3, UPGRADE_0003_PGSQL, UPGRADE_0003_MYSQL },
 };
 
 /* ---- Scripts ---- */
@@ -412,11 +413,14 @@ static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
 
     nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0804)
              "the database lacks the additive part of the schema (it has"
-             " version %d of %d), which is done without: polls will cost more"
-             " as history grows. Run the scripts schema/upgrade/NNNN.%s.sql"
+             " version %d of %d), which is done without: %s. Run the scripts"
+             " schema/upgrade/NNNN.%s.sql"
              " from %04d on, these statements, or write \"NanoMDMSchema"
              " auto\"; then restart gracefully", version,
-             NMDM_SCHEMA_VERSION, DIALECT_FILES[dialect],
+             NMDM_SCHEMA_VERSION, version < NMDM_SCHEMA_QUEUE
+                 ? "polls will cost more as history grows"
+                 : "\"NanoMDMDeclarativeManagement builtin\" answers 503",
+             DIALECT_FILES[dialect],
              !version && NANOMDMS[dialect] ? 0 : version + 1);
     tell_all(ctx, version);
 }
@@ -573,10 +577,19 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
                                              : check(ctx, may_create);
 }
 
+static int has_version(const nmdm_ctx_t *ctx, apr_uint32_t version)
+{
+    return apr_atomic_read32(&ctx->db_source->schema->version) >= version;
+}
+
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)
 {
-    return apr_atomic_read32(&ctx->db_source->schema->version)
-        >= NMDM_SCHEMA_VERSION;
+    return has_version(ctx, NMDM_SCHEMA_QUEUE);
+}
+
+int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx)
+{
+    return has_version(ctx, NMDM_SCHEMA_DECLARATIONS);
 }
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)

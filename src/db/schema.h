@@ -9,7 +9,11 @@
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
  * as NanoMDM makes it, without our additive part; an older version is done
  * without as well. */
-#define NMDM_SCHEMA_VERSION 2
+#define NMDM_SCHEMA_VERSION 3
+
+/* The versions from which on there is what follows. */
+#define NMDM_SCHEMA_QUEUE 2             /* of the queue, pushes and events */
+#define NMDM_SCHEMA_DECLARATIONS 3      /* the tables nanomdm_dd_... */
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
@@ -23,8 +27,11 @@ typedef enum {
  * the lender's check_schema is this, with the mode as its baton. */
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
 
-/* Whether the database has the whole additive part, as far as is known. */
+/* Whether the database has what the queue, pushes and events need, as far as
+ * is known. */
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx);
+/* Whether it has the tables of declarative management. */
+int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx);
 
 /* Whether property lists' columns may lack characters beyond ASCII. */
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);

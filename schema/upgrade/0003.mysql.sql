@@ -1,0 +1,147 @@
+-- mod_nanomdm: from version 2 of what it adds to 3, MySQL 8.0.19 and MariaDB
+-- 10.6 and later.
+-- Load: mysql --comments DATABASE < 0003.mysql.sql
+-- May be repeated: neither server can take all of this in one transaction, so a
+-- load that was cut off must be able to go on.
+
+-- Declarative management. Times are seconds since 1970 by the database's clock;
+-- Identifiers and names of sets are compared byte for byte. No foreign keys to
+-- enrollments: sets may be given to a device before it enrolls, and a database
+-- of NanoMDM may compare IDs by another collation.
+-- payload is canonical JSON, touch the nonce of the last touch.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_declarations (
+    identifier   VARCHAR(255) NOT NULL,
+    type         VARCHAR(255) NOT NULL,
+    manifest     VARCHAR(15)  NOT NULL,
+    payload      LONGTEXT     NOT NULL,
+    server_token VARCHAR(64)  NOT NULL,
+    touch        VARCHAR(63)  NOT NULL DEFAULT '',
+    flags        INTEGER      NOT NULL DEFAULT 0,
+    created_at   BIGINT       NOT NULL,
+    updated_at   BIGINT       NOT NULL,
+    PRIMARY KEY (identifier),
+    INDEX idx_dd_declaration_type (type)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- token is the digest of a set's declarations, '' while it has none; who changes
+-- them has this row locked.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_sets (
+    set_name VARCHAR(255) NOT NULL,
+    token    VARCHAR(64)  NOT NULL DEFAULT '',
+    PRIMARY KEY (set_name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_set_declarations (
+    set_name   VARCHAR(255) NOT NULL,
+    identifier VARCHAR(255) NOT NULL,
+    PRIMARY KEY (set_name, identifier),
+    INDEX idx_dd_declaration_set (identifier, set_name),
+    FOREIGN KEY (identifier) REFERENCES nanomdm_dd_declarations (identifier)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_enrollment_sets (
+    id       VARCHAR(255) NOT NULL,
+    set_name VARCHAR(255) NOT NULL,
+    PRIMARY KEY (id, set_name),
+    INDEX idx_dd_set_enrollment (set_name, id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- What an enrollment has been given: items_token with the last manifest,
+-- data_token in the last command, which is delivered_uuid until it is put off.
+-- repairs counts the commands of its own accord since it last followed.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_enrollments (
+    id             VARCHAR(255) NOT NULL,
+    items_token    VARCHAR(64)  NULL,
+    items_at       BIGINT       NULL,
+    data_token     VARCHAR(64)  NULL,
+    delivered_uuid VARCHAR(127) NULL,
+    status_at      BIGINT       NULL,
+    engine_at      BIGINT       NULL,
+    repair_at      BIGINT       NOT NULL DEFAULT 0,
+    repairs        INTEGER      NOT NULL DEFAULT 0,
+    value_token    VARCHAR(64)  NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- What devices report: the state of each declaration, the values of status
+-- items, the newest errors and the newest reports.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_states (
+    id           VARCHAR(255) NOT NULL,
+    identifier   VARCHAR(255) NOT NULL,
+    manifest     VARCHAR(15)  NOT NULL,
+    active       BOOLEAN      NOT NULL,
+    valid        VARCHAR(15)  NOT NULL,
+    server_token VARCHAR(255) NOT NULL,
+    reasons      LONGTEXT     NULL,
+    status_id    VARCHAR(31)  NOT NULL,
+    reported_at  BIGINT       NOT NULL,
+    PRIMARY KEY (id, identifier),
+    INDEX idx_dd_state_identifier (identifier, valid, active)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- One row for each leaf; row_key is the digest of path, object and position.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_values (
+    id          VARCHAR(255) NOT NULL,
+    row_key     CHAR(64)     NOT NULL,
+    path        VARCHAR(255) NOT NULL,
+    object      VARCHAR(255) NOT NULL DEFAULT '',
+    value       LONGTEXT     NOT NULL,
+    kind        VARCHAR(15)  NOT NULL,
+    status_id   VARCHAR(31)  NOT NULL,
+    reported_at BIGINT       NOT NULL,
+    PRIMARY KEY (id, row_key),
+    INDEX idx_dd_value_path (id, path)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_errors (
+    seq        BIGINT       NOT NULL AUTO_INCREMENT,
+    id         VARCHAR(255) NOT NULL,
+    status_id  VARCHAR(31)  NOT NULL,
+    path       VARCHAR(255) NOT NULL,
+    error      LONGTEXT     NOT NULL,
+    created_at BIGINT       NOT NULL,
+    PRIMARY KEY (seq),
+    INDEX idx_dd_error (id, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_reports (
+    seq        BIGINT       NOT NULL AUTO_INCREMENT,
+    id         VARCHAR(255) NOT NULL,
+    status_id  VARCHAR(31)  NOT NULL,
+    raw        LONGTEXT     NOT NULL,
+    created_at BIGINT       NOT NULL,
+    PRIMARY KEY (seq),
+    INDEX idx_dd_report (id, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- Changes that enrollments are still to be notified of: all that have a set, or
+-- one (set_name ''). revision counts the changes, run_revision is the one that
+-- the run began with which has come as far as position.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_changes (
+    seq          BIGINT       NOT NULL AUTO_INCREMENT,
+    set_name     VARCHAR(255) NOT NULL,
+    id           VARCHAR(255) NOT NULL,
+    position     VARCHAR(255) NOT NULL DEFAULT '',
+    revision     INTEGER      NOT NULL DEFAULT 1,
+    run_revision INTEGER      NOT NULL DEFAULT 0,
+    changed_at   BIGINT       NOT NULL,
+    first_at     BIGINT       NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (set_name, id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+INSERT IGNORE INTO nanomdm_chores (name, next_at)
+    VALUES ('declarations', 0);
+
+-- Last of all: this row says that everything of ours is complete.
+INSERT IGNORE INTO nanomdm_schema (version) VALUES (3);

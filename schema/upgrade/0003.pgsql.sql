@@ -1,0 +1,148 @@
+-- mod_nanomdm: from version 2 of what it adds to 3, PostgreSQL 12 and later.
+-- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f 0003.pgsql.sql DATABASE
+
+-- Declarative management. Times are seconds since 1970 by the database's clock;
+-- Identifiers and names of sets are compared byte for byte. No foreign keys to
+-- enrollments: sets may be given to a device before it enrolls, and a database
+-- of NanoMDM may compare IDs by another collation.
+-- payload is canonical JSON, touch the nonce of the last touch.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_declarations (
+    identifier   VARCHAR(255) COLLATE "C" NOT NULL,
+    type         VARCHAR(255) COLLATE "C" NOT NULL,
+    manifest     VARCHAR(15)  NOT NULL,
+    payload      TEXT         NOT NULL,
+    server_token VARCHAR(64)  NOT NULL,
+    touch        VARCHAR(63)  NOT NULL DEFAULT '',
+    flags        INTEGER      NOT NULL DEFAULT 0,
+    created_at   BIGINT       NOT NULL,
+    updated_at   BIGINT       NOT NULL,
+    PRIMARY KEY (identifier)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_declaration_type
+    ON nanomdm_dd_declarations (type);
+
+-- token is the digest of a set's declarations, '' while it has none; who changes
+-- them has this row locked.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_sets (
+    set_name VARCHAR(255) COLLATE "C" NOT NULL,
+    token    VARCHAR(64)  NOT NULL DEFAULT '',
+    PRIMARY KEY (set_name)
+);
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_set_declarations (
+    set_name   VARCHAR(255) COLLATE "C" NOT NULL,
+    identifier VARCHAR(255) COLLATE "C" NOT NULL,
+    PRIMARY KEY (set_name, identifier),
+    FOREIGN KEY (identifier) REFERENCES nanomdm_dd_declarations (identifier)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_declaration_set
+    ON nanomdm_dd_set_declarations (identifier, set_name);
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_enrollment_sets (
+    id       VARCHAR(255) NOT NULL,
+    set_name VARCHAR(255) COLLATE "C" NOT NULL,
+    PRIMARY KEY (id, set_name)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_set_enrollment
+    ON nanomdm_dd_enrollment_sets (set_name, id);
+
+-- What an enrollment has been given: items_token with the last manifest,
+-- data_token in the last command, which is delivered_uuid until it is put off.
+-- repairs counts the commands of its own accord since it last followed.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_enrollments (
+    id             VARCHAR(255) NOT NULL,
+    items_token    VARCHAR(64)  NULL,
+    items_at       BIGINT       NULL,
+    data_token     VARCHAR(64)  NULL,
+    delivered_uuid VARCHAR(127) NULL,
+    status_at      BIGINT       NULL,
+    engine_at      BIGINT       NULL,
+    repair_at      BIGINT       NOT NULL DEFAULT 0,
+    repairs        INTEGER      NOT NULL DEFAULT 0,
+    value_token    VARCHAR(64)  NULL,
+    PRIMARY KEY (id)
+);
+
+-- What devices report: the state of each declaration, the values of status
+-- items, the newest errors and the newest reports.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_states (
+    id           VARCHAR(255) NOT NULL,
+    identifier   VARCHAR(255) COLLATE "C" NOT NULL,
+    manifest     VARCHAR(15)  NOT NULL,
+    active       BOOLEAN      NOT NULL,
+    valid        VARCHAR(15)  NOT NULL,
+    server_token VARCHAR(255) NOT NULL,
+    reasons      TEXT         NULL,
+    status_id    VARCHAR(31)  NOT NULL,
+    reported_at  BIGINT       NOT NULL,
+    PRIMARY KEY (id, identifier)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_state_identifier
+    ON nanomdm_dd_states (identifier, valid, active);
+
+-- One row for each leaf; row_key is the digest of path, object and position.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_values (
+    id          VARCHAR(255) NOT NULL,
+    row_key     CHAR(64)     NOT NULL,
+    path        VARCHAR(255) NOT NULL,
+    object      VARCHAR(255) NOT NULL DEFAULT '',
+    value       TEXT         NOT NULL,
+    kind        VARCHAR(15)  NOT NULL,
+    status_id   VARCHAR(31)  NOT NULL,
+    reported_at BIGINT       NOT NULL,
+    PRIMARY KEY (id, row_key)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_value_path
+    ON nanomdm_dd_values (id, path);
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_errors (
+    seq        BIGINT       GENERATED ALWAYS AS IDENTITY,
+    id         VARCHAR(255) NOT NULL,
+    status_id  VARCHAR(31)  NOT NULL,
+    path       VARCHAR(255) NOT NULL,
+    error      TEXT         NOT NULL,
+    created_at BIGINT       NOT NULL,
+    PRIMARY KEY (seq)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_error
+    ON nanomdm_dd_errors (id, seq);
+
+CREATE TABLE IF NOT EXISTS nanomdm_dd_reports (
+    seq        BIGINT       GENERATED ALWAYS AS IDENTITY,
+    id         VARCHAR(255) NOT NULL,
+    status_id  VARCHAR(31)  NOT NULL,
+    raw        TEXT         NOT NULL,
+    created_at BIGINT       NOT NULL,
+    PRIMARY KEY (seq)
+);
+
+CREATE INDEX IF NOT EXISTS idx_dd_report
+    ON nanomdm_dd_reports (id, seq);
+
+-- Changes that enrollments are still to be notified of: all that have a set, or
+-- one (set_name ''). revision counts the changes, run_revision is the one that
+-- the run began with which has come as far as position.
+CREATE TABLE IF NOT EXISTS nanomdm_dd_changes (
+    seq          BIGINT       GENERATED ALWAYS AS IDENTITY,
+    set_name     VARCHAR(255) COLLATE "C" NOT NULL,
+    id           VARCHAR(255) NOT NULL,
+    position     VARCHAR(255) NOT NULL DEFAULT '',
+    revision     INTEGER      NOT NULL DEFAULT 1,
+    run_revision INTEGER      NOT NULL DEFAULT 0,
+    changed_at   BIGINT       NOT NULL,
+    first_at     BIGINT       NOT NULL,
+    PRIMARY KEY (seq),
+    UNIQUE (set_name, id)
+);
+
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('declarations', 0)
+    ON CONFLICT DO NOTHING;
+
+-- Last of all: this row says that everything of ours is complete.
+INSERT INTO nanomdm_schema (version) VALUES (3) ON CONFLICT DO NOTHING;
