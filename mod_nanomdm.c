@@ -2,7 +2,21 @@
 /* mod_nanomdm.c -- an Apple MDM server in Apache httpd: the module record and
  * where it hooks in. README.md has a map of the rest. */
 
-#include "src/httpd/mod_nanomdm.h"
+#include "config/check.h"
+#include "config/config.h"
+#include "config/config_dump.h"
+#include "config/directives.h"
+#include "config/traffic_dump_file.h"
+#include "httpd/api.h"
+#include "httpd/auth.h"
+#include "httpd/child.h"
+#include "httpd/device.h"
+#include "httpd/identity.h"
+#include "httpd/rate_limiter.h"
+#include "httpd/request_counters.h"
+#include "httpd/status.h"
+#include "httpd/status_guard.h"
+#include "httpd/traffic_dump.h"
 
 #include <http_config.h>
 #include <mpm_common.h>
@@ -13,6 +27,7 @@ static void register_hooks(apr_pool_t *p)
 
     /* start */
     ap_hook_check_config(nanomdm_check_config, NULL, NULL, APR_HOOK_LAST);
+    nanomdm_traffic_dump_file_hooks();
     ap_hook_test_config(nanomdm_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(nanomdm_child_init, AFTER_DBD, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(nanomdm_child_stopping, NULL, NULL,

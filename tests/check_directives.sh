@@ -1,12 +1,14 @@
 #!/bin/sh
-# Directives: those of the table in src/config/config.c, of
-# docs/directives.md and of conf/nanomdm.conf are the same; every member of nanomdm_conf_t
-# is set in create and in merge.
+# Directives: those of the table in src/config/directives.c, of
+# docs/directives.md and of conf/nanomdm.conf are the same; every member of
+# nanomdm_conf_t is set in create and in merge.
 #
 #   check_directives.sh [CHECKOUT]
 set -eu
 cd "${1:-$(dirname "$0")/..}"
-code=src/config/config.c
+code=src/config/directives.c
+members_in=src/config/config.h
+set_in=src/config/config.c
 failed=0
 
 say() { echo "$*" >&2; failed=1; }
@@ -51,14 +53,14 @@ done
 
 members=$(sed -n '/^typedef struct {/,/^}/{
               /^typedef/{h;d};H;/^} nanomdm_conf_t;/{g;p}}' \
-              src/httpd/mod_nanomdm.h |
+              $members_in |
           sed -nE 's/^ .*[ *]([a-z_]+);.*/\1/p')
-[ -n "$members" ] || say "src/httpd/mod_nanomdm.h: no members of nanomdm_conf_t"
+[ -n "$members" ] || say "$members_in: no members of nanomdm_conf_t"
 for function in nanomdm_create_dir_conf nanomdm_merge_dir_conf; do
-    body=$(sed -n "/^void \*$function/,/^}/p" $code)
+    body=$(sed -n "/^void \*$function/,/^}/p" $set_in)
     for member in $members; do
         printf '%s\n' "$body" | grep -qE "conf->$member = " ||
-            say "$code:$(line_of "^void \*$function" $code): $function does" \
+            say "$set_in:$(line_of "^void \*$function" $set_in): $function does" \
                 "not set $member"
     done
 done

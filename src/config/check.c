@@ -6,7 +6,11 @@
  * handlers stand. Each finding names the directive, its value and the line to
  * write. It all runs in check_config, hence for apachectl configtest too. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/check.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "config/storage_key.h"
+#include "config/webhooks.h"
 #include "db/dialect.h"
 
 #include <apr_cstr.h>
@@ -14,6 +18,7 @@
 #include <ap_mpm.h>
 #include <http_core.h>
 #include <util_cfgtree.h>
+#include <http_log.h>
 
 #include <stdlib.h>
 #include <string.h>

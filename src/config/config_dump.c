@@ -2,9 +2,16 @@
 /* config_dump.c -- httpd -t -D DUMP_NANOMDM: what is in force where, with
  * what was inherited and what is a default. Secrets are not shown. */
 
-#include "httpd/mod_nanomdm.h"
-#include "webhook/event.h"
+#include "config/config_dump.h"
 #include "base/version.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "config/rate_limit.h"
+#include "config/storage_key.h"
+#include "config/traffic_dump_file.h"
+#include "config/webhooks.h"
+#include "db/schema.h"
+#include "webhook/event.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>

@@ -2,8 +2,10 @@
 /* device_answers.c -- NanoMDMToken and NanoMDMReturnToService: files that
  * devices are answered with. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/device_answers.h"
 #include "codec/plist.h"
+#include "config/config.h"
+#include "config/parse.h"
 
 #include <string.h>
 

@@ -2,7 +2,8 @@
 /* parse.c -- values that several directives take: files, secrets,
  * certificates, URLs. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/parse.h"
+#include "crypto/trust.h"
 
 #include <apr_file_io.h>
 #include <apr_lib.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retention.c -- NanoMDMRetention: what is not kept for ever. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/retention.h"
+#include "config/config.h"
+#include "config/parse.h"
 #include "jobs/retention.h"
 
 #include <apr_lib.h>

@@ -2,7 +2,9 @@
 /* storage_key.c -- NanoMDMStorageKey: what seals the secrets of the
  * database. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/storage_key.h"
+#include "config/config.h"
+#include "config/parse.h"
 #include "crypto/seal.h"
 
 #include <apr_strings.h>

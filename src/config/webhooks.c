@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* webhooks.c -- directives about webhooks, and who is told. */
 
-#include "httpd/mod_nanomdm.h"
+#include "config/webhooks.h"
+#include "config/parse.h"
 #include "webhook/event.h"
 
 #include <apr_strings.h>

@@ -2,19 +2,25 @@
 /* api.c -- handlers nanomdm-api, nanomdm-migration and
  * nanomdm-version. Who may call them is httpd's business (Require). */
 
-#include "httpd/mod_nanomdm.h"
-#include "api/enqueue.h"
-#include "api/events.h"
-#include "api/queue.h"
+#include "httpd/api.h"
 #include "api/command_json.h"
-#include "api/pushcert.h"
+#include "api/enqueue.h"
 #include "api/enrollments.h"
+#include "api/events.h"
+#include "api/pushcert.h"
+#include "api/queue.h"
+#include "base/version.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "httpd/log.h"
+#include "httpd/reply.h"
+#include "httpd/request.h"
 #include "service/service.h"
 #include "webhook/event.h"
-#include "base/version.h"
 
 #include <apr_strings.h>
 #include <http_protocol.h>
+#include <http_log.h>
 
 #include <string.h>
 
@@ -27,29 +33,6 @@ typedef nmdm_err_t *(*call_fn)(nmdm_ctx_t *ctx, request_rec *r,
                                const char *rest);
 
 /* ---- Query parameters ---- */
-
-/* What cannot be decoded stays as it is: it was given, and will be good for
- * nothing. The table of all of them is for webhooks; the API asks for one at a
- * time. */
-const char *nanomdm_parameter(request_rec *r, const char *name)
-{
-    const char *args = r->args;
-    apr_size_t len = strlen(name);
-
-    while (args && *args) {
-        const char *pair = ap_getword(r->pool, &args, '&');
-
-        if (!strncmp(pair, name, len)
-            && (pair[len] == '=' || pair[len] == '\0')) {
-            char *value = apr_pstrdup(r->pool, pair + len
-                                               + (pair[len] == '='));
-
-            return ap_unescape_urlencoded(value) == OK
-                ? value : apr_pstrdup(r->pool, pair);
-        }
-    }
-    return NULL;
-}
 
 /* Any value that is not empty switches a flag on, "0" too, as in NanoMDM. */
 static int is_set(request_rec *r, const char *name)

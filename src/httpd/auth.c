@@ -2,9 +2,16 @@
 /* auth.c -- AuthBasicProvider nanomdm for operators, Require
  * nanomdm-enrolled for devices at any Location. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/auth.h"
+#include "config/config.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"
+#include "httpd/identity.h"
+#include "httpd/log.h"
+#include "httpd/reply.h"
+#include "httpd/request.h"
+#include "httpd/request_state.h"
+#include "httpd/status_guard.h"
 #include "mdm/message.h"
 #include "service/service.h"
 
@@ -15,6 +22,7 @@
 #include <http_request.h>
 #include <mod_auth.h>
 #include <util_filter.h>
+#include <http_log.h>
 
 #include <string.h>
 

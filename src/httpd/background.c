@@ -3,13 +3,17 @@
  * writes down who was seen, and one that pushes again, removes what is old and
  * seals what is not sealed yet. */
 
-#include "httpd/child.h"
+#include "httpd/background.h"
 #include "base/cond.h"
+#include "config/config.h"
+#include "httpd/request_counters.h"
+#include "httpd/site.h"
+#include "jobs/push_retry.h"
 #include "jobs/retention.h"
 #include "storage/enrollments.h"
-#include "jobs/push_retry.h"
 
 #include <apr_thread_proc.h>
+#include <http_log.h>
 
 APLOG_USE_MODULE(nanomdm);
 

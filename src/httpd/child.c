@@ -3,8 +3,17 @@
  * at its start and ended in order. */
 
 #include "httpd/child.h"
+#include "config/config.h"
+#include "config/webhooks.h"
 #include "crypto/seal.h"
 #include "db/sqlite_wal.h"
+#include "httpd/background.h"
+#include "httpd/dbd.h"
+#include "httpd/request_counters.h"
+#include "httpd/site.h"
+#include "httpd/trace.h"
+
+#include <http_log.h>
 
 #include <string.h>
 
@@ -30,43 +39,6 @@ typedef struct {
     apr_array_header_t *sites;  /* of nanomdm_site_t * */
     nanomdm_background_t *threads; /* NULL without sites, or when they failed */
 } child_t;
-
-/* ---- What a site gives to those who work for it ---- */
-
-void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
-{
-    ctx->db_source = site->db_source;
-    ctx->seen = site->seen;
-    ctx->daily = site->daily;
-    ctx->breaker = site->breaker;
-    ctx->apns = site->apns;
-    ctx->http = site->http;
-    ctx->relay = site->relay;
-    ctx->counters = nanomdm_counters();
-    ctx->totals = site->totals;
-}
-
-static void log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
-{
-    ap_log_error(APLOG_MARK, nanomdm_log_level(level), 0,
-                 ((nanomdm_site_t *)ctx->log_baton)->server, "%s", line);
-}
-
-nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p)
-{
-    nmdm_ctx_t *ctx = apr_pcalloc(p, sizeof(*ctx));
-
-    ctx->pool = p;
-    ctx->policy = &site->policy;
-    nanomdm_site_lend(site, ctx);
-    ctx->trace_id = "";
-    ctx->now = apr_time_now();
-    ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
-    ctx->log = log_remark;
-    ctx->log_baton = site;
-    ctx->wants_debug = APLOG_IS_LEVEL(site->server, APLOG_DEBUG);
-    return ctx;
-}
 
 /* ---- Those who speak to other servers ---- */
 

@@ -2,8 +2,11 @@
 /* dbd.c -- connections of mod_dbd, lent to those who have
  * statements to run; how long they wait while the database is away. */
 
-#include "httpd/child.h"
+#include "httpd/dbd.h"
 #include "base/time.h"
+#include "config/config.h"
+#include "db/db.h"
+#include "db/schema.h"
 
 /* mod_dbd.h does not include what it needs; db/db.h did. */
 #include <mod_dbd.h>

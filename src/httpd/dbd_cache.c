@@ -6,7 +6,7 @@
  * that worked a moment ago is alive; so it waits here for the next request,
  * and only after a second without one it goes back to mod_dbd. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/dbd_cache.h"
 #include "base/time.h"
 
 #include <apr_thread_mutex.h>

@@ -2,23 +2,20 @@
 /* device.c -- handlers nanomdm, nanomdm-checkin, nanomdm-command:
  * the URLs that devices ask. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/device.h"
+#include "config/handlers.h"
+#include "httpd/identity.h"
+#include "httpd/rate_limiter.h"
+#include "httpd/reply.h"
+#include "httpd/request.h"
+#include "httpd/traffic_dump.h"
 #include "service/service.h"
 
 #include <http_protocol.h>
 
 #include <string.h>
 
-APLOG_USE_MODULE(nanomdm);
-
 #define CHECKIN_TYPE "application/x-apple-aspen-mdm-checkin"
-
-int nanomdm_is_device_handler(const char *name)
-{
-    return name && (!strcmp(name, "nanomdm")
-                    || !strcmp(name, "nanomdm-checkin")
-                    || !strcmp(name, "nanomdm-command"));
-}
 
 /* On one URL the Content-Type tells a check-in from a report; on two, the URL
  * does (behaviour specification 1.4). */
@@ -31,19 +28,6 @@ static int is_checkin(request_rec *r)
     }
     return !strcmp(r->handler, "nanomdm") && type
         && !strncasecmp(type, CHECKIN_TYPE, strlen(CHECKIN_TYPE));
-}
-
-int nanomdm_is_below_path(request_rec *r)
-{
-    const apr_array_header_t *paths = nanomdm_server(r->server)->exact_paths;
-    int i;
-
-    for (i = 0; paths && i < paths->nelts; i++) {
-        if (!strcmp(r->uri, APR_ARRAY_IDX(paths, i, const char *))) {
-            return 0;
-        }
-    }
-    return paths != NULL;
 }
 
 /* Who is not known from the connection or a header, or comes too often, may

@@ -2,15 +2,19 @@
 /* identity.c -- who is asking: from TLS, Mdm-Signature or a
  * trusted proxy's header to a verified certificate. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/identity.h"
+#include "config/config.h"
 #include "crypto/cms.h"
 #include "crypto/identity_cert.h"
+#include "httpd/log.h"
+#include "httpd/traffic_dump.h"
 
 #include <apr_network_io.h>
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 #include <http_connection.h>
+#include <http_log.h>
 
 #include <string.h>
 

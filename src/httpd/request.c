@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* request.c -- from request_rec to context: policy, trace, body. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/request.h"
+#include "config/config.h"
+#include "config/webhooks.h"
 #include "crypto/identity_cert.h"
+#include "httpd/log.h"
+#include "httpd/site.h"
+#include "httpd/trace.h"
+#include "httpd/traffic_dump.h"
 #include "service/declarative.h"
 
 #include <apr_atomic.h>
@@ -10,6 +16,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <util_filter.h>
+#include <http_log.h>
 
 APLOG_USE_MODULE(nanomdm);
 
@@ -57,50 +64,6 @@ static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
     return policy;
 }
 
-static apr_uint64_t first_trace;
-static apr_uint64_t traces;     /* atomic: of this child, so far */
-
-int nanomdm_trace_init(void)
-{
-    return nmdm_digest_random(&first_trace, sizeof(first_trace));
-}
-
-/* NanoMDM's are eight random bytes. A secret they are not, so one random number
- * is drawn for a child and scattered by SplitMix64 (Steele, Lea, Flood 2014),
- * which repeats nothing. Random bytes for each request would be a twentieth of
- * a poll. */
-const char *nanomdm_new_trace_id(apr_pool_t *p)
-{
-    apr_uint64_t z = first_trace
-        + apr_atomic_inc64(&traces) * APR_UINT64_C(0x9E3779B97F4A7C15);
-
-    z = (z ^ (z >> 30)) * APR_UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * APR_UINT64_C(0x94D049BB133111EB);
-    z ^= z >> 31;
-    return apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, z);
-}
-
-/* W3C Trace Context, version 00: "00-", 32 and 16 and 2 digits. Anything else
- * is not passed on. */
-static const char *traceparent(const request_rec *r)
-{
-    static const char FORM[]
-        = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    const char *sent = apr_table_get(r->headers_in, "traceparent");
-    apr_size_t i;
-
-    if (!sent || strlen(sent) != sizeof(FORM) - 1) {
-        return NULL;
-    }
-    for (i = 0; FORM[i]; i++) {
-        if (FORM[i] == 'x' ? !strchr("0123456789abcdef", sent[i])
-                           : sent[i] != FORM[i]) {
-            return NULL;
-        }
-    }
-    return sent;
-}
-
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 {
     nanomdm_server_t *server = nanomdm_server(r->server);
@@ -109,7 +72,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     ctx->pool = r->pool;
     ctx->policy = make_policy(r->pool, nanomdm_conf(r));
     ctx->trace_id = nanomdm_new_trace_id(r->pool);
-    ctx->traceparent = traceparent(r);
+    ctx->traceparent = nanomdm_traceparent(r);
     ctx->now = r->request_time;
     ctx->query = r->args;
     ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };
@@ -252,5 +215,30 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
     body->data = buffer.data;
     body->len = buffer.len;
     nanomdm_traffic_dump_body(r, *body);
+    return NULL;
+}
+
+/* ---- Query parameters ---- */
+
+/* What cannot be decoded stays as it is: it was given, and will be good for
+ * nothing. The table of all of them is for webhooks; the API asks for one at a
+ * time. */
+const char *nanomdm_parameter(request_rec *r, const char *name)
+{
+    const char *args = r->args;
+    apr_size_t len = strlen(name);
+
+    while (args && *args) {
+        const char *pair = ap_getword(r->pool, &args, '&');
+
+        if (!strncmp(pair, name, len)
+            && (pair[len] == '=' || pair[len] == '\0')) {
+            char *value = apr_pstrdup(r->pool, pair + len
+                                               + (pair[len] == '='));
+
+            return ap_unescape_urlencoded(value) == OK
+                ? value : apr_pstrdup(r->pool, pair);
+        }
+    }
     return NULL;
 }

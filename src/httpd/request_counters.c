@@ -2,9 +2,13 @@
 /* request_counters.c -- counters that all children share: their memory,
  * requests counted at their end, a section of mod_status. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/request_counters.h"
 #include "base/counters.h"
 #include "base/version.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "httpd/request_state.h"
+#include "httpd/shared_memory.h"
 
 #include <apr_optional.h>
 #include <apr_optional_hooks.h>
@@ -15,8 +19,6 @@
 
 #include <string.h>
 
-APLOG_USE_MODULE(nanomdm);
-
 static nmdm_counters_t *shared;
 
 nmdm_counters_t *nanomdm_counters(void)
@@ -25,39 +27,6 @@ nmdm_counters_t *nanomdm_counters(void)
 }
 
 /* ---- Their memory ---- */
-
-/* Made by the parent before there are children, and kept where a graceful
- * restart does not reach: children that finish and those that begin count in
- * one place. The name tells one layout from another. */
-void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
-                            const char *name, apr_size_t size, int *is_new)
-{
-    apr_pool_t *process = s->process->pool;
-    const char *key = apr_psprintf(
-        pconf, "nanomdm:%s:" NMDM_VERSION ":%" APR_SIZE_T_FMT, name, size);
-    apr_shm_t *memory;
-    apr_status_t rv;
-    void *found = NULL;
-
-    apr_pool_userdata_get(&found, key, process);
-    if (is_new) {
-        *is_new = !found;
-    }
-    if (found) {
-        return found;
-    }
-    rv = apr_shm_create(&memory, size, NULL, process);
-    if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, NMDMNO(1903)
-                     "no shared memory for %s; each child counts by itself",
-                     name);
-        return apr_pcalloc(pconf, size);
-    }
-    found = apr_shm_baseaddr_get(memory);
-    memset(found, 0, size);
-    apr_pool_userdata_set(found, key, apr_pool_cleanup_null, process);
-    return found;
-}
 
 static int find_memory(apr_pool_t *pconf, apr_pool_t *plog,
                        apr_pool_t *ptemp, server_rec *s)

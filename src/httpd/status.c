@@ -3,17 +3,26 @@
  * (httpd/status_html.c), as JSON and for Prometheus
  * (httpd/status_prometheus.c). All three show one struct of figures. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/status.h"
 #include "api/enqueue.h"
 #include "base/counters.h"
-#include "db/db.h"
-#include "codec/json.h"
 #include "base/time.h"
 #include "base/version.h"
+#include "codec/json.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "db/db.h"
+#include "httpd/log.h"
+#include "httpd/reply.h"
+#include "httpd/request.h"
+#include "httpd/request_counters.h"
+#include "httpd/status_html.h"
+#include "httpd/status_prometheus.h"
 
 #include <apr_network_io.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
+#include <http_log.h>
 
 #include <string.h>
 

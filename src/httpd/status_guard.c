@@ -7,7 +7,13 @@
  * Such a refusal stays a refusal, as 500, and is logged loudly. Other errors
  * that httpd makes for a device lose their HTML on the way. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/status_guard.h"
+#include "config/config.h"
+#include "config/handlers.h"
+#include "httpd/log.h"
+#include "httpd/reply.h"
+#include "httpd/request_state.h"
+#include "httpd/traffic_dump.h"
 
 #include <ap_expr.h>
 #include <apr_strings.h>
@@ -15,6 +21,7 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <util_filter.h>
+#include <http_log.h>
 
 #include <string.h>
 
@@ -30,36 +37,6 @@ typedef struct {
 } guard_t;
 
 /* ---- Which URLs ---- */
-
-int nanomdm_is_our_handler(const char *name)
-{
-    return name && (!strcmp(name, "nanomdm") || !strncmp(name, "nanomdm-", 8));
-}
-
-/* What SetHandler says, which is known long before r->handler is set. */
-const char *nanomdm_configured_handler(request_rec *r)
-{
-    const core_dir_config *core
-        = ap_get_core_module_config(r->per_dir_config);
-    const char *err = NULL;
-
-    if (!core->expr_handler) {
-        return core->handler;
-    }
-    return ap_expr_str_exec(r, core->expr_handler, &err);
-}
-
-nanomdm_request_state_t *nanomdm_request_state(request_rec *r)
-{
-    nanomdm_request_state_t *verdict = ap_get_module_config(r->request_config,
-                                                            &nanomdm_module);
-
-    if (!verdict) {
-        verdict = apr_pcalloc(r->pool, sizeof(*verdict));
-        ap_set_module_config(r->request_config, &nanomdm_module, verdict);
-    }
-    return verdict;
-}
 
 /* Looks back along internal redirects: an error document of a device URL
  * answers the device. */

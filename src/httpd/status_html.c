@@ -4,10 +4,11 @@
  *
  * What a device or an operator may have chosen goes through esc(). */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/status_html.h"
 #include "base/counters.h"
 #include "base/time.h"
 #include "base/version.h"
+#include "httpd/reply.h"
 
 #include <apr_strings.h>
 

@@ -2,7 +2,7 @@
 /* status_prometheus.c -- the figures of the status handler in the text format
  * of Prometheus. */
 
-#include "httpd/mod_nanomdm.h"
+#include "httpd/status_prometheus.h"
 #include "base/counters.h"
 #include "base/version.h"
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handlers.c -- which requests are for handlers of ours. */
+
+#include "config/handlers.h"
+#include "config/config.h"
+
+#include <ap_expr.h>
+#include <http_core.h>
+
+#include <string.h>
+
+int nanomdm_is_our_handler(const char *name)
+{
+    return name && (!strcmp(name, "nanomdm") || !strncmp(name, "nanomdm-", 8));
+}
+
+int nanomdm_is_device_handler(const char *name)
+{
+    return name && (!strcmp(name, "nanomdm")
+                    || !strcmp(name, "nanomdm-checkin")
+                    || !strcmp(name, "nanomdm-command"));
+}
+
+/* What SetHandler says, which is known long before r->handler is set. */
+const char *nanomdm_configured_handler(request_rec *r)
+{
+    const core_dir_config *core
+        = ap_get_core_module_config(r->per_dir_config);
+    const char *err = NULL;
+
+    if (!core->expr_handler) {
+        return core->handler;
+    }
+    return ap_expr_str_exec(r, core->expr_handler, &err);
+}
+
+int nanomdm_is_below_path(request_rec *r)
+{
+    const apr_array_header_t *paths = nanomdm_server(r->server)->exact_paths;
+    int i;
+
+    for (i = 0; paths && i < paths->nelts; i++) {
+        if (!strcmp(r->uri, APR_ARRAY_IDX(paths, i, const char *))) {
+            return 0;
+        }
+    }
+    return paths != NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse.h -- values that several directives take: files, secrets, URLs. */
+
+#ifndef NANOMDM_PARSE_H
+#define NANOMDM_PARSE_H
+
+#include <httpd.h>
+#include <http_config.h>
+
+/* Each returns NULL, or what httpd is to say about the line; what it sets and
+ * what it reads lives as long as the configuration. */
+
+/* What to say: the directive, the value and the remedy. */
+const char *nanomdm_wrong(cmd_parms *cmd, const char *value,
+                          const char *remedy);
+/* Up to `most` bytes of a file, and NUL; `said` is how the administrator named
+ * it. */
+const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
+                              const char *path, const char *said,
+                              apr_size_t most);
+/* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
+ * in a message. */
+const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+                               const char *value);
+/* The path of a PEM file with certificates; `problem` is how NanoMDM calls a
+ * bad one. */
+const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
+                                     const char *path, const char *problem);
+/* Their text, because a child may not be allowed to read it later. */
+const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
+                                      const char *path, const char *problem);
+/* scheme://host[:port], with nothing but a slash behind it. */
+const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
+                               const char *url, const char *scheme);
+/* http or https, with a host and whatever path and query. */
+const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
+                            const char *url);
+
+#endif /* NANOMDM_PARSE_H */

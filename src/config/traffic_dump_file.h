@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* traffic_dump_file.h -- NanoMDMDump: the directive and its open file. */
+
+#ifndef NANOMDM_TRAFFIC_DUMP_FILE_H
+#define NANOMDM_TRAFFIC_DUMP_FILE_H
+
+#include <apr_file_io.h>
+#include <httpd.h>
+#include <http_config.h>
+
+/* One NanoMDMDump. */
+typedef struct nanomdm_dump_t {
+    const char *path;
+    int shows_secrets;
+    apr_file_t *file;           /* opened by the parent */
+    apr_uint32_t complained;    /* about a write: in this minute since 1970 */
+} nanomdm_dump_t;
+
+const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
+                             const char *word);
+/* As it was written. */
+const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump);
+void nanomdm_traffic_dump_file_hooks(void);
+
+#endif /* NANOMDM_TRAFFIC_DUMP_FILE_H */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth.h -- AuthBasicProvider nanomdm; Require nanomdm-enrolled. */
+
+#ifndef NANOMDM_AUTH_H
+#define NANOMDM_AUTH_H
+
+#include <apr_pools.h>
+
+void nanomdm_auth_hooks(apr_pool_t *p);
+
+#endif /* NANOMDM_AUTH_H */

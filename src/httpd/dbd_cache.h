@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dbd_cache.h -- connections between two requests. */
+
+#ifndef NANOMDM_DBD_CACHE_H
+#define NANOMDM_DBD_CACHE_H
+
+#include <apr_pools.h>
+#include <httpd.h>
+
+typedef struct nanomdm_dbd_cache_t nanomdm_dbd_cache_t;
+/* A connection, and the server whose pool it is of. */
+typedef struct {
+    void *dbd;                          /* ap_dbd_t */
+    server_rec *server;
+} nanomdm_dbd_conn_t;
+typedef void (*nanomdm_dbd_cache_fn)(nanomdm_dbd_conn_t loan);
+
+/* For a pool of mod_dbd that has `size` connections; close gives one back to
+ * it. NULL when there is no mutex. */
+nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
+                                              nanomdm_dbd_cache_fn close);
+/* Whether there is a connection that was used just now. If not, the caller
+ * asks mod_dbd and then says whether it got one. */
+int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf,
+                           nanomdm_dbd_conn_t *loan);
+void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got);
+/* For the next request, or to mod_dbd if somebody waits there. */
+void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan);
+void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
+                             nanomdm_dbd_conn_t loan);
+/* Closes what nobody wanted lately; everything; everything for good. */
+void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf);
+void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf);
+void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf);
+
+#endif /* NANOMDM_DBD_CACHE_H */

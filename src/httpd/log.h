@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log.h -- errors and remarks in the log of httpd. */
+
+#ifndef NANOMDM_LOG_H
+#define NANOMDM_LOG_H
+
+#include "base/context.h"
+
+#include <httpd.h>
+
+int nanomdm_status_of(const nmdm_err_t *err);
+/* ctx may be NULL: then there is no trace id to add. */
+void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
+                       const nmdm_err_t *err);
+int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
+/* ctx->log; its baton is the request. */
+void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
+
+#endif /* NANOMDM_LOG_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rate_limiter.h -- how often a device may come, checked at each request. */
+
+#ifndef NANOMDM_RATE_LIMITER_H
+#define NANOMDM_RATE_LIMITER_H
+
+#include "base/context.h"
+
+#include <httpd.h>
+
+void nanomdm_rate_limiter_hooks(void);
+/* Counts a request of ctx->cert; an error if it is one too many. */
+nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r);
+
+#endif /* NANOMDM_RATE_LIMITER_H */

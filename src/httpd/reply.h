@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reply.h -- from reply or error to the wire. */
+
+#ifndef NANOMDM_REPLY_H
+#define NANOMDM_REPLY_H
+
+#include "base/context.h"
+
+#include <httpd.h>
+
+/* Seconds after which a client may come again while the database is away. */
+#define NANOMDM_RETRY_AFTER "5"
+
+/* Sends a reply, gives the connection back and notes the story. */
+int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
+                  int status);
+
+/* Logs err and answers a device: status and its reason phrase. */
+int nanomdm_fail(request_rec *r, nmdm_ctx_t *ctx, const nmdm_err_t *err);
+
+/* Logs err and answers an operator in JSON. */
+int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
+                      const nmdm_err_t *err);
+
+/* The error body of device URLs and of plain API errors. */
+int nanomdm_plain(request_rec *r, int status, const char *text);
+
+void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx);
+
+/* Before the end of a certificate something should be done about it. */
+#define NANOMDM_WARN_BEFORE_DAYS 30
+
+#endif /* NANOMDM_REPLY_H */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.h -- from request_rec to context. */
+
+#ifndef NANOMDM_REQUEST_H
+#define NANOMDM_REQUEST_H
+
+#include "base/context.h"
+
+#include <httpd.h>
+
+nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
+nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
+/* The first value of a parameter of the URL, or NULL. */
+const char *nanomdm_parameter(request_rec *r, const char *name);
+
+#endif /* NANOMDM_REQUEST_H */

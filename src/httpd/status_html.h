@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status_html.h -- the status as a page. */
+
+#ifndef NANOMDM_STATUS_HTML_H
+#define NANOMDM_STATUS_HTML_H
+
+#include "httpd/status.h"
+
+/* In HTML: of the server, of one enrollment, of what stands against that. */
+nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
+                                        const nanomdm_status_t *status);
+nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,
+                                            const nmdm_timeline_t *one,
+                                            apr_time_t now);
+nmdm_bytes_t nanomdm_status_html_problem(apr_pool_t *p, const char *title,
+                                         const char *text);
+
+#endif /* NANOMDM_STATUS_HTML_H */
