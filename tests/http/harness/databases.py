@@ -424,6 +424,7 @@ class MySQL(MariaDB):
 
     def command(self):
         return [MYSQLD, *self.options(), self.base(), "--mysqlx=OFF",
+                "--secure-file-priv=NULL",
                 self.triggers]
 
     @staticmethod
