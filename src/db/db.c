@@ -133,9 +133,13 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
                                   " READ COMMITTED"));
         /* A server may begin sessions otherwise for the sake of another
          * program. Without autocommit an answered report would not be stored;
-         * tables hold UTC, and in other zones an hour comes twice. */
+         * tables hold UTC, and in other zones an hour comes twice. Since
+         * 11.6.2 MariaDB by default gives up a statement that has waited for
+         * a row which then changed (1020), also in READ COMMITTED. */
         return nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
-                                " time_zone = '+00:00'");
+                                " time_zone = '+00:00'"
+                                " /*M!110602 , innodb_snapshot_isolation"
+                                " = 0 */");
     default:
         return NULL;
     }

@@ -6,6 +6,13 @@
 #define NMDM_DB_ERROR_H
 
 #include "base/context.h"
+#include "db/dialect.h"
+
+/* Whether repeating what failed makes sense. rv: what apr_dbd returned, with
+ * mysql the server's or the client library's error number; text: what the
+ * database said. */
+nmdm_retry_e nmdm_db_error_retry(nmdm_dialect_e dialect, int rv,
+                                 const char *text);
 
 /* The last error of the connection that ctx holds, with its `retry`. what:
  * the name or the text of what failed; rv: what apr_dbd returned for it. */
