@@ -233,6 +233,7 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
         .headers = headers,
         .cert_pem = cert.stored.cert_pem,
         .key_pem = key_pem,
+        .reads_reply = 1,
         .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);
@@ -251,7 +252,8 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
 static const apr_table_t *end_to_end(apr_pool_t *p, const apr_table_t *headers)
 {
     static const char *const OURS[] = {
-        "connection", "content-length", "content-type", "date", "keep-alive",
+        "connection", "content-encoding", "content-length", "content-type",
+        "date", "keep-alive",
         "proxy-authenticate", "proxy-connection", "server", "te", "trailer",
         "transfer-encoding", "upgrade", NULL
     };

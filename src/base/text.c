@@ -104,22 +104,22 @@ const char *nmdm_utf8_shortened(apr_pool_t *p, const char *text,
     return text;
 }
 
-/* The length of the sequence that starts at s, or 0 if it is ill-formed. */
-static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
+/* How many of the bytes at s a character can begin with; *need is how many that
+ * character has in all. */
+static apr_size_t utf8_prefix(const unsigned char *s, apr_size_t left,
+                              apr_size_t *need)
 {
-    apr_size_t need, i;
+    apr_size_t i;
     unsigned char low = 0x80, high = 0xBF;
 
+    *need = 1;
     if (s[0] < 0x80) {
         return 1;
     }
     if (s[0] < 0xC2 || s[0] > 0xF4) {
         return 0;
     }
-    need = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (left < need) {
-        return 0;
-    }
+    *need = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
     /* The second byte excludes overlong forms, surrogates and what lies
      * above U+10FFFF. */
     switch (s[0]) {
@@ -128,15 +128,31 @@ static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
     case 0xF0: low = 0x90; break;
     case 0xF4: high = 0x8F; break;
     }
-    if (s[1] < low || s[1] > high) {
-        return 0;
-    }
-    for (i = 2; i < need; i++) {
-        if ((s[i] & 0xC0) != 0x80) {
-            return 0;
+    for (i = 1; i < *need && i < left; i++) {
+        if (s[i] < low || s[i] > high) {
+            break;
         }
+        low = 0x80;
+        high = 0xBF;
     }
-    return need;
+    return i;
+}
+
+/* The length of the sequence that starts at s, or 0 if it is ill-formed. */
+static apr_size_t utf8_sequence(const unsigned char *s, apr_size_t left)
+{
+    apr_size_t need, n = utf8_prefix(s, left, &need);
+
+    return n == need ? n : 0;
+}
+
+apr_size_t nmdm_utf8_part(int *is_valid, const char *text, apr_size_t left)
+{
+    apr_size_t need;
+    apr_size_t n = utf8_prefix((const unsigned char *)text, left, &need);
+
+    *is_valid = n == need;
+    return n ? n : 1;
 }
 
 int nmdm_utf8_valid(const char *text, apr_size_t len)

@@ -34,6 +34,10 @@ const char *nmdm_utf8_shortened(apr_pool_t *p, const char *text,
 
 /* Whether text is well-formed UTF-8 (RFC 3629). */
 int nmdm_utf8_valid(const char *text, apr_size_t len);
+/* The number of bytes of the character that text begins with, or of those that
+ * one U+FFFD replaces (the maximal subpart of Unicode 15, section 3.9). left is
+ * at least 1. */
+apr_size_t nmdm_utf8_part(int *is_valid, const char *text, apr_size_t left);
 /* Puts a question mark in the place of each byte that is not UTF-8. */
 void nmdm_utf8_repair(char *text);
 

@@ -7,6 +7,7 @@
  * multiply. */
 
 #include "codec/plist.h"
+#include "codec/plist_repair.h"
 
 #include <apr_cstr.h>
 #include <apr_hash.h>
@@ -59,6 +60,7 @@ typedef struct {
     int depth;
     int had_root;
     int finished;
+    int is_lenient;             /* are numbers nobody reads left unchecked? */
     XML_Index end;              /* byte after the root element */
 
     int collecting;             /* does the open leaf's text matter? */
@@ -257,7 +259,7 @@ static void XMLCALL on_start(void *baton, const XML_Char *name,
     }
     tell_open(rd, element);
     rd->len = 0;
-    rd->collecting = element == INTEGER
+    rd->collecting = (element == INTEGER && !rd->is_lenient)
         || (!is_container(element)
             && (rd->events || frame->path
                 || (element == KEY && parent && parent->path)));
@@ -334,7 +336,8 @@ static void XMLCALL on_end(void *baton, const XML_Char *name)
         refuse(rd, "no root");
         return;
     }
-    if (frame.element == INTEGER && !is_integer(rd->text, rd->len)) {
+    if (frame.element == INTEGER && !rd->is_lenient
+        && !is_integer(rd->text, rd->len)) {
         refuse(rd, "not an integer of 64 bits");
         return;
     }
@@ -405,7 +408,9 @@ static void XMLCALL on_declaration(void *baton, const XML_Char *version,
 {
     (void)version;
     (void)standalone;
-    if (encoding && apr_cstr_casecmp(encoding, "UTF-8")) {
+    if (encoding && apr_cstr_casecmp(encoding, "UTF-8")
+        && apr_cstr_casecmp(encoding, "UTF8")
+        && apr_cstr_casecmp(encoding, "US-ASCII")) {
         refuse(baton, "an encoding other than UTF-8");
     }
 }
@@ -449,14 +454,26 @@ static void set_up(reader_t *rd)
                               apr_pool_cleanup_null);
 }
 
-/* What follows the root element stays where it is text that a database can
- * hold, and goes where it is not. */
-static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end)
+static int is_blank(const char *text, apr_size_t len)
 {
+    while (len && memchr(" \t\r\n", text[len - 1], 4)) {
+        len--;
+    }
+    return !len;
+}
+
+/* What follows the root element stays in a command where it is text that a
+ * database can hold, and in what a device sends where it is blank. */
+static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end,
+                        int is_lenient)
+{
+    const char *after = body.data + end;
+    apr_size_t len = body.len - end;
     nmdm_bytes_t document = body;
 
-    if (memchr(body.data + end, '\0', body.len - end)
-        || !nmdm_utf8_valid(body.data + end, body.len - end)) {
+    if (is_lenient ? !is_blank(after, len)
+                   : memchr(after, '\0', len)
+                         || !nmdm_utf8_valid(after, len)) {
         document.data = apr_pstrmemdup(p, body.data, end);
         document.len = end;
     }
@@ -473,10 +490,6 @@ static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
     if (body.len >= 6 && !memcmp(body.data, "bplist", 6)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0203)
                         "binary property list refused: XML is required");
-    }
-    if (body.len >= 3 && !memcmp(body.data, "\xEF\xBB\xBF", 3)) {
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0204)
-                        "property list starts with a byte order mark");
     }
     rd->pool = p;
     rd->wanted = wanted;
@@ -508,15 +521,53 @@ static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
     return NULL;
 }
 
+/* A database holds text without one, and NanoMDM's begins with "<?xml". */
+static nmdm_bytes_t without_mark(nmdm_bytes_t body)
+{
+    if (body.len >= 3 && !memcmp(body.data, "\xEF\xBB\xBF", 3)) {
+        body.data += 3;
+        body.len -= 3;
+    }
+    return body;
+}
+
+static nmdm_err_t *read_document(nmdm_plist_t **out, nmdm_bytes_t *document,
+                                 apr_pool_t *p, nmdm_bytes_t body,
+                                 const char *const *wanted, int is_lenient)
+{
+    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+
+    rd->is_lenient = is_lenient;
+    NMDM_TRY(read_all(rd, p, body, wanted));
+    *document = cut(p, body, (apr_size_t)rd->end, is_lenient);
+    *out = rd->plist;
+    return NULL;
+}
+
 nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
                             apr_pool_t *p, nmdm_bytes_t body,
                             const char *const *wanted)
 {
-    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+    return read_document(out, document, p, without_mark(body), wanted, 0);
+}
 
-    NMDM_TRY(read_all(rd, p, body, wanted));
-    *document = cut(p, body, (apr_size_t)rd->end);
-    *out = rd->plist;
+nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
+                                    nmdm_bytes_t *document, int *replaced,
+                                    apr_pool_t *p, nmdm_bytes_t body,
+                                    const char *const *wanted)
+{
+    nmdm_bytes_t repaired, sent = without_mark(body);
+    nmdm_err_t *err = read_document(out, document, p, sent, wanted, 1);
+
+    *replaced = 0;
+    if (!err || err->kind != NMDM_INVALID) {
+        return err;
+    }
+    *replaced = nmdm_plist_repair(&repaired, p, sent);
+    if (!*replaced
+        || read_document(out, document, p, repaired, wanted, 1)) {
+        return err;
+    }
     return NULL;
 }
 
@@ -528,7 +579,8 @@ nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
 
     rd->events = events;
     rd->baton = baton;
-    return read_all(rd, p, body, NOTHING);
+    rd->is_lenient = 1;
+    return read_all(rd, p, without_mark(body), NOTHING);
 }
 
 static nmdm_err_t *wrong_type(nmdm_plist_t *plist, const char *path,

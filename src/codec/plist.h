@@ -15,13 +15,23 @@ typedef struct nmdm_plist_t nmdm_plist_t;
  * in `wanted`, a NULL-terminated list of paths such as "UDID" or
  * "Command/RequestType". Everything else is checked for form and dropped, so
  * the memory used is bounded by the body. Binary property lists, encodings
- * other than UTF-8, byte order marks, DTD subsets and entities are refused.
+ * other than UTF-8, DTD subsets and entities are refused.
  *
- * *document is set to body, without what follows the root element if that is
- * not UTF-8 text. */
+ * *document is set to body without a byte order mark, and without what follows
+ * the root element if that is not UTF-8 text. */
 nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
                             apr_pool_t *p, nmdm_bytes_t body,
                             const char *const *wanted);
+
+/* The same for what devices send: one that is refused sends it again for ever.
+ * Integers are not checked, and characters that XML does not have are replaced
+ * by U+FFFD, in wanted values as well; *replaced is how many. Only a body that
+ * is refused as it was sent costs a second reading. *document ends with the
+ * root element and the blanks after it. */
+nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
+                                    nmdm_bytes_t *document, int *replaced,
+                                    apr_pool_t *p, nmdm_bytes_t body,
+                                    const char *const *wanted);
 
 /* Each of these sets *out to NULL (or a NULL data) when the key is absent, and
  * is NMDM_INVALID when the value has another type. An empty string counts as

@@ -54,15 +54,31 @@ static const char *without_space(apr_pool_t *p, const char *text)
     return clean;
 }
 
+static const char *trimmed(apr_pool_t *p, const char *text)
+{
+    apr_size_t len;
+
+    while (apr_isspace(*text)) {
+        text++;
+    }
+    len = strlen(text);
+    while (len && apr_isspace(text[len - 1])) {
+        len--;
+    }
+    return apr_pstrmemdup(p, text, len);
+}
+
+/* What is no number of 64 bits, or none at all, is shown as it was sent. */
 static void add_integer(nmdm_json_t *container, const char *key,
                         const char *digits)
 {
-    int is_hex = digits[0] && strpbrk(digits, "xX") != NULL;
+    int is_hex = strpbrk(digits, "xX") != NULL;
     apr_int64_t number;
+    char *end;
 
     errno = 0;
-    number = strtoll(digits, NULL, is_hex ? 16 : 10);
-    if (errno) {
+    number = strtoll(digits, &end, is_hex ? 16 : 10);
+    if (errno || end == digits || *end) {
         nmdm_json_add_string(container, key, digits);
     }
     else {
@@ -98,17 +114,19 @@ static void on_value(void *baton, const char *key, nmdm_plist_type_e type,
         nmdm_json_add_string(container, key, text);
         break;
     case NMDM_PLIST_INTEGER:
-        add_integer(container, key, without_space(w->pool, text));
+        add_integer(container, key, trimmed(w->pool, text));
         break;
     case NMDM_PLIST_REAL:
-        add_real(container, key, without_space(w->pool, text));
+        add_real(container, key, trimmed(w->pool, text));
         break;
     case NMDM_PLIST_TRUE:
     case NMDM_PLIST_FALSE:
         nmdm_json_add_bool(container, key, type == NMDM_PLIST_TRUE);
         break;
-    case NMDM_PLIST_DATA:
     case NMDM_PLIST_DATE:
+        nmdm_json_add_string(container, key, trimmed(w->pool, text));
+        break;
+    case NMDM_PLIST_DATA:
         nmdm_json_add_string(container, key, without_space(w->pool, text));
         break;
     }

@@ -4,6 +4,7 @@
 
 #include "mdm/message.h"
 #include "codec/plist.h"
+#include "codec/plist_repair.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -55,6 +56,19 @@ static nmdm_err_t *fits(apr_pool_t *p, const char *id, const char *key,
     return NULL;
 }
 
+/* A name may be repaired. What names somebody or something may not: another
+ * could be meant. */
+static nmdm_err_t *is_as_sent(const nmdm_msg_t *msg, apr_pool_t *p,
+                              const char *key, const char *value)
+{
+    if (msg->replaced && value && strstr(value, NMDM_REPLACEMENT)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0408)
+                        "%s: %s has a character that XML does not allow",
+                        msg->who.id ? msg->who.id : "no enrollment", key);
+    }
+    return NULL;
+}
+
 /* ---- Who ---- */
 
 static nmdm_err_t *resolve_user_of_device(nmdm_id_t *who, apr_pool_t *p,
@@ -77,17 +91,26 @@ static nmdm_err_t *resolve_user_of_device(nmdm_id_t *who, apr_pool_t *p,
     return NULL;
 }
 
+/* People have long names. What is shown of one need not be all of it. */
+static const char *shortened(apr_pool_t *p, const char *name)
+{
+    return name ? nmdm_utf8_shortened(p, name, MAX_USER_NAME) : NULL;
+}
+
 static nmdm_err_t *resolve(nmdm_msg_t *msg, apr_pool_t *p,
                            nmdm_plist_t *plist)
 {
     nmdm_id_t *who = &msg->who;
     const char *user_id, *enrollment_user_id;
+    nmdm_err_t *err;
 
     NMDM_TRY(nmdm_plist_string(&msg->udid, plist, "UDID"));
     NMDM_TRY(nmdm_plist_string(&user_id, plist, "UserID"));
-    NMDM_TRY(nmdm_plist_string(&msg->user_short_name, plist,
-                               "UserShortName"));
-    NMDM_TRY(nmdm_plist_string(&msg->user_long_name, plist, "UserLongName"));
+    err = nmdm_plist_string(&msg->user_short_name, plist, "UserShortName");
+    if (err && (msg->type
+                || (user_id && !strcmp(user_id, SHARED_IPAD_USER_ID)))) {
+        return err;             /* in other reports nobody reads it */
+    }
     NMDM_TRY(nmdm_plist_string(&msg->enrollment_id, plist, "EnrollmentID"));
     NMDM_TRY(nmdm_plist_string(&enrollment_user_id, plist,
                                "EnrollmentUserID"));
@@ -115,11 +138,10 @@ static nmdm_err_t *resolve(nmdm_msg_t *msg, apr_pool_t *p,
         return nmdm_err(p, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0403)
                         "nil enrollment id: neither UDID nor EnrollmentID");
     }
+    NMDM_TRY(is_as_sent(msg, p, "the enrollment id", who->id));
     NMDM_TRY(fits(p, NULL, "the enrollment id", who->id, MAX_ID));
-    NMDM_TRY(fits(p, who->id, "UserShortName", msg->user_short_name,
-                  MAX_USER_NAME));
-    return fits(p, who->id, "UserLongName", msg->user_long_name,
-                MAX_USER_NAME);
+    msg->user_short_name = shortened(p, msg->user_short_name);
+    return NULL;
 }
 
 int nmdm_message_has_control(const char *text)
@@ -172,6 +194,8 @@ static nmdm_err_t *decode_token_update(nmdm_msg_t *msg, apr_pool_t *p,
                               " Token");
     }
     m->token_hex = nmdm_hex(p, token);
+    NMDM_TRY(is_as_sent(msg, p, "Topic", m->topic));
+    NMDM_TRY(is_as_sent(msg, p, "PushMagic", m->push_magic));
     NMDM_TRY(fits(p, id, "Topic", m->topic, MAX_TOPIC));
     NMDM_TRY(fits(p, id, "PushMagic", m->push_magic, MAX_PUSH_MAGIC));
     return fits(p, id, "Token in hex", m->token_hex, MAX_TOKEN_HEX);
@@ -275,7 +299,8 @@ nmdm_err_t *nmdm_message_checkin(nmdm_msg_t *msg, apr_pool_t *p,
 
     memset(msg, 0, sizeof(*msg));
     msg->raw = body;
-    NMDM_TRY(nmdm_plist_read(&plist, &document, p, body, KEYS));
+    NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
+                                     body, KEYS));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&msg->type, plist, "MessageType"));
     if (!msg->type) {
@@ -287,6 +312,8 @@ nmdm_err_t *nmdm_message_checkin(nmdm_msg_t *msg, apr_pool_t *p,
                         "unrecognized MessageType: \"%.64s\"", msg->type);
     }
     NMDM_TRY(resolve(msg, p, plist));
+    NMDM_TRY(nmdm_plist_string(&msg->user_long_name, plist, "UserLongName"));
+    msg->user_long_name = shortened(p, msg->user_long_name);
     return decode(msg, p, plist);
 }
 
@@ -316,7 +343,8 @@ nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
 
     memset(msg, 0, sizeof(*msg));
     msg->raw = body;
-    NMDM_TRY(nmdm_plist_read(&plist, &document, p, body, KEYS));
+    NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
+                                     body, KEYS));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&m->status, plist, "Status"));
     if (!m->status) {
@@ -324,7 +352,9 @@ nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
     }
     NMDM_TRY(resolve(msg, p, plist));
     NMDM_TRY(nmdm_plist_string(&m->command_uuid, plist, "CommandUUID"));
-    if (m->command_uuid && nmdm_utf8_length(m->command_uuid) > MAX_UUID) {
+    if (m->command_uuid
+        && (nmdm_utf8_length(m->command_uuid) > MAX_UUID
+            || is_as_sent(msg, p, "CommandUUID", m->command_uuid))) {
         m->command_uuid = NULL;     /* no command has such a UUID */
     }
     m->status = nmdm_utf8_shortened(p, m->status, MAX_STATUS);
@@ -370,7 +400,7 @@ nmdm_err_t *nmdm_message_command(nmdm_command_t *command, apr_pool_t *p,
     if (strncmp(document.data, "<?xml", 5)) {
         return bad_command(p, "a command must begin with \"<?xml\"");
     }
-    if (document.len != body.len) {
+    if (document.data + document.len != body.data + body.len) {
         return bad_command(p, "what follows its end is not text");
     }
     command->text = document.data;

@@ -52,6 +52,8 @@ typedef struct {
     const char *user_long_name;         /* or NULL */
     nmdm_bytes_t raw;                   /* the request body */
     const char *text;                   /* the document, for the database */
+    int replaced;                       /* characters in text that were not
+                                         * XML's; 0: text is as in raw */
     union {
         nmdm_authenticate_t authenticate;
         nmdm_token_update_t token_update;

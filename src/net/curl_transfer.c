@@ -173,9 +173,13 @@ static const char *set_headers(nmdm_curl_transfer_t *t)
     return NULL;
 }
 
+/* Unpacked on its way to take_body(), which bounds it. */
 static void set_request(CURL *easy, const nmdm_exchange_t *x)
 {
     curl_easy_setopt(easy, CURLOPT_URL, x->url);
+    if (x->reads_reply) {
+        curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
+    }
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "mod_nanomdm/" NMDM_VERSION);
     if (x->body.len || strcmp(x->method, "GET")) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,

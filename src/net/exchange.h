@@ -13,6 +13,9 @@ typedef struct {
     const apr_table_t *headers;         /* or NULL */
     nmdm_bytes_t body;
     const char *cert_pem, *key_pem;     /* TLS identity, or NULL */
+    int reads_reply;                    /* asks for a reply without a
+                                         * Content-Encoding, and undoes one
+                                         * that is there all the same */
     apr_time_t deadline;                /* on the steady clock; retries
                                          * included */
     const char *about;                  /* whose it is, for logs, or NULL */

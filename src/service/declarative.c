@@ -3,6 +3,7 @@
  * the network. */
 
 #include "service/declarative.h"
+#include "codec/json.h"
 #include "crypto/identity_cert.h"
 
 #include <apr_lib.h>
@@ -199,6 +200,7 @@ nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
     x->method = asked->data.len ? "PUT" : "GET";
     x->body = asked->data;
     x->headers = headers;
+    x->reads_reply = 1;
     apr_table_setn(headers, "X-Enrollment-ID", msg->who.id);
     apr_table_setn(headers, "X-Enrollment-Type", msg->who.type);
     if (msg->who.on_user_channel) {
@@ -241,6 +243,18 @@ static nmdm_err_t *check_signature(apr_pool_t *p, const char *key,
     return NULL;
 }
 
+/* libcurl (7.88 to 8.14) takes a packed reply that was cut off for a whole
+ * one. */
+static nmdm_err_t *check_unpacked(apr_pool_t *p, const nmdm_msg_t *msg,
+                                  const nmdm_exchange_t *x)
+{
+    nmdm_json_t *json;
+
+    return x->reply.len && apr_table_get(x->reply_headers, "content-encoding")
+            && nmdm_json_read(&json, p, x->reply)
+        ? complain(p, msg, "its answer is packed and is no whole JSON") : NULL;
+}
+
 /* No status of theirs becomes 401 or 403: a device would take either as the
  * end of its enrollment (behaviour specification 1.10). */
 static nmdm_kind_e kind_of(int status)
@@ -272,6 +286,7 @@ nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
                         x->status, msg->u.declarative.endpoint
                                    ? msg->u.declarative.endpoint : "");
     }
+    NMDM_TRY(check_unpacked(p, msg, x));
     if (x->reply.len) {
         reply->content_type = NMDM_TYPE_JSON;
         reply->body = x->reply;

@@ -147,6 +147,15 @@ static void begin_story(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     }
 }
 
+static void remark_on_repair(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+{
+    if (msg->replaced) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0727) "%s: %d character%s that XML"
+                 " does not allow stored as U+FFFD", msg->who.id,
+                 msg->replaced, msg->replaced == 1 ? "" : "s");
+    }
+}
+
 /* Within a unit, because it may write. */
 static nmdm_err_t *see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
@@ -396,6 +405,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
     NMDM_TRY(nmdm_message_checkin(&msg, ctx->pool, body));
     begin_story(ctx, &msg);
+    remark_on_repair(ctx, &msg);
     while (strcmp(MESSAGES[i].type, msg.type)) {
         i++;
     }
@@ -558,6 +568,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
     NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
     begin_story(ctx, &msg);
+    remark_on_repair(ctx, &msg);
     NMDM_TRY(has_cert(ctx, &msg.who));
     err = take_report(ctx, &in);
     if (!err) {

@@ -214,11 +214,18 @@ const char *const NMDM_WEBHOOK_SECRETS[] = {
     "FDE_PersonalRecoveryKeyCMS", "FDE_PersonalRecoveryKeyCMS64", NULL
 };
 
+/* As sent; or without secrets, which only readable XML can be. */
 static void set_payload(nmdm_json_t *event, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t raw)
+                        const nmdm_webhook_conf_t *conf,
+                        const nmdm_msg_t *msg)
 {
+    nmdm_bytes_t raw = msg->raw;
+
     if (conf->redacts) {
-        raw = nmdm_redact_replace(p, raw, NMDM_WEBHOOK_SECRETS);
+        raw = nmdm_redact_replace(p, msg->replaced
+                                  ? (nmdm_bytes_t){ msg->text,
+                                                    strlen(msg->text) }
+                                  : raw, NMDM_WEBHOOK_SECRETS);
     }
     nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
 }
@@ -232,7 +239,7 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg->raw);
+    set_payload(event, p, conf, msg);
     if (has_tally) {
         nmdm_json_set_integer(event, "token_update_tally", facts->tally);
     }
@@ -248,7 +255,7 @@ static void set_report(nmdm_json_t *event, apr_pool_t *p,
     set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg->raw);
+    set_payload(event, p, conf, msg);
     nmdm_json_set_string(event, "status", msg->u.report.status);
     set_unless_empty(event, "udid", msg->udid);
     set_params(event, p, facts->params);

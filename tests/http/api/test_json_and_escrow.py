@@ -2,6 +2,7 @@
 """Ids in a JSON body, and escrow key unlock (P18)."""
 
 import base64
+import gzip
 import json
 import urllib.parse
 
@@ -80,6 +81,17 @@ def test_p18_request_and_answer_are_passed_on(asking, apple):
     assert request.method == "POST"
     assert request.path == "/unlock?imei=35&productType=Mac14%2C2&serial=C02X"
     assert request.body == b"escrowKey=AAAA-BBBB&guid=g&orgName=A+%26+B"
+
+
+def test_a_packed_answer_of_apples_is_unpacked(asking, apple):
+    topic = asking.pushcert_put(certs.push_certificate()).json["topic"]
+    apple.answers["*"] = Answer(
+        body=gzip.compress(b"<plist/>"),
+        headers={"Content-Type": "text/xml", "Content-Encoding": "gzip"})
+    answer = unlock(asking, topic)
+    assert (answer.status, answer.body) == (200, b"<plist/>"), answer
+    assert "Content-Encoding" not in answer.headers
+    assert apple.requests[-1].headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("name", UNLOCK)

@@ -3,9 +3,11 @@
 the answers (2.9)."""
 
 import concurrent.futures
+import gzip
 import threading
 import time
 import urllib.parse
+import zlib
 
 import pytest
 
@@ -572,3 +574,49 @@ def test_configtest_refuses(httpd, name):
     assert status != 0, said
     for pattern in patterns:
         assert pattern in said
+
+
+# -- A reply that nobody asked to be packed ---------------------------
+
+PACKED = {"gzip": gzip.compress(STATUS), "x-gzip": gzip.compress(STATUS),
+          "deflate": zlib.compress(STATUS), "identity": STATUS}
+
+
+@one_database
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_packed_reply_is_unpacked(keyed, upstream, encoding):
+    """Nothing but identity is asked for. The signature is of what the reply
+    says, whoever packed it."""
+    upstream.answers["*"] = Answer(
+        body=PACKED[encoding], headers={"Content-Encoding": encoding,
+                                        "X-Hmac-Signature":
+                                        signature(RECEIVE, STATUS)})
+    answer = keyed.declarative_management("tokens")
+    assert_passed(answer, STATUS)
+    assert "Content-Encoding" not in answer.headers
+    request, = upstream.requests
+    assert request.headers["Accept-Encoding"] == "identity"
+
+
+@one_database
+@pytest.mark.parametrize("encoding, body", [
+    ("gzip", PACKED["gzip"][:-12]), ("gzip", b"no gzip"), ("gzip", STATUS),
+    ("pack200-gzip", PACKED["gzip"]), ("aes128gcm", STATUS)],
+    ids=["cut off", "garbage", "not packed", "pack200-gzip", "aes128gcm"])
+def test_a_reply_that_cannot_be_unpacked_is_an_error(
+        mac, upstream, expect_log, encoding, body):
+    upstream.answers["*"] = Answer(
+        body=body, headers={"Content-Encoding": encoding})
+    expect_log("NMDM1723", ":warn]")
+    assert_error(mac.declarative_management("tokens"), 500)
+
+
+@one_database
+def test_a_reply_that_unpacks_to_too_much_is_an_error(
+        mac, upstream, expect_log):
+    """64 MiB out of 64 KiB."""
+    upstream.answers["*"] = Answer(
+        body=gzip.compress(bytes(64 << 20)),
+        headers={"Content-Encoding": "gzip"})
+    expect_log("NMDM1723", "longer than allowed")
+    assert_error(mac.declarative_management("tokens"), 500)

@@ -308,12 +308,14 @@ static void binary_property_lists_are_refused(void **state)
     REFUSED(read_text(&list, *state, "bplist"), NMDM_INVALID, "binary");
 }
 
-static void a_byte_order_mark_is_refused(void **state)
+static void a_byte_order_mark_is_passed_over(void **state)
 {
+    nmdm_bytes_t document, body = bytes_of("\xEF\xBB\xBF" SIMPLE);
     nmdm_plist_t *list;
 
-    REFUSED(read_text(&list, *state, "\xEF\xBB\xBF" SIMPLE), NMDM_INVALID,
-            "byte order mark");
+    OK(nmdm_plist_read(&list, &document, *state, body, WANTED));
+    assert_string_equal(document.data, SIMPLE);
+    assert_int_equal(document.len, strlen(SIMPLE));
 }
 
 static nmdm_bytes_t utf16(apr_pool_t *p, const char *text, int big)
@@ -355,10 +357,26 @@ static void utf16_is_refused(void **state)
     }
 }
 
+static void names_of_utf8_and_ascii_are_taken(void **state)
+{
+    static const char *const NAMES[] = {
+        "utf-8", "Utf-8", "UTF8", "utf8", "US-ASCII", "us-ascii"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++) {
+        nmdm_plist_t *list;
+
+        HOLDS(!read_text(&list, *state, apr_psprintf(
+            *state, "<?xml version=\"1.0\" encoding=\"%s\"?>" SIMPLE,
+            NAMES[i])), "%s", NAMES[i]);
+    }
+}
+
 static void other_encodings_are_refused(void **state)
 {
     static const char *const NAMES[] = {
-        "ISO-8859-1", "UTF-16", "US-ASCII", "windows-1252", "x", "UTF8"
+        "ISO-8859-1", "UTF-16", "latin1", "windows-1252", "x", "UTF-7"
     };
     apr_size_t i;
 
@@ -707,6 +725,139 @@ static void bytes_after_the_root_that_are_not_text_are_cut_off(void **state)
     }
 }
 
+/* ---- What devices send ---- */
+
+static nmdm_err_t *read_sent(const char **document, int *replaced,
+                             apr_pool_t *p, nmdm_bytes_t body)
+{
+    nmdm_bytes_t read;
+    nmdm_plist_t *list;
+    nmdm_err_t *err = nmdm_plist_read_lenient(&list, &read, replaced, p, body,
+                                              WANTED);
+
+    *document = err ? NULL : read.data;
+    return err;
+}
+
+#define FFFD "\xEF\xBF\xBD"
+
+#define SENT(text) text, sizeof(text) - 1
+
+/* As Python's errors="replace" counts them. */
+static void characters_that_xml_lacks_are_replaced(void **state)
+{
+    static const struct {
+        const char *sent;
+        apr_size_t len;
+        const char *stored;
+        int replaced;
+    } ROWS[] = {
+        { SENT("a\0b"), "a" FFFD "b", 1 },
+        { SENT("\x01\x08\x0B\x0C\x0E\x1F"), FFFD FFFD FFFD FFFD FFFD FFFD, 6 },
+        { SENT("\xFF"), FFFD, 1 },
+        { SENT("\xC0\x80"), FFFD FFFD, 2 },
+        { SENT("\xED\xA0\xBD\xED\xB8\x80"), FFFD FFFD FFFD FFFD FFFD FFFD, 6 },
+        { SENT("\xF0\x9F\x93"), FFFD, 1 },
+        { SENT("\xF0\x9F\x93z"), FFFD "z", 1 },
+        { SENT("\xE2\x82\xE2\x82\xAC"), FFFD "\xE2\x82\xAC", 1 },
+        { SENT("\xF4\x90\x80\x80"), FFFD FFFD FFFD FFFD, 4 },
+        { SENT("\xEF\xBF\xBE\xEF\xBF\xBF"), FFFD FFFD, 2 },
+        { SENT("&#0;&#x0;&#x1F;&#8;"), FFFD FFFD FFFD FFFD, 4 },
+        { SENT("&#xD83D;&#xDE00;"), FFFD FFFD, 2 },
+        { SENT("&#xFFFE;&#65535;"), FFFD FFFD, 2 },
+        { SENT("&#x110000;&#99999999999999999999;"), FFFD FFFD, 2 },
+        { SENT("\x7F\xC2\x80&#x80;&#x10FFFF;\t\n\r\0"),
+          "\x7F\xC2\x80&#x80;&#x10FFFF;\t\n\r" FFFD, 1 },
+        { SENT("<![CDATA[&#0;\x02]]>\x03"), "<![CDATA[&#0;" FFFD "]]>" FFFD, 2 },
+        { SENT("<!-- &#0; \x02 -->&#1;"), "<!-- &#0; " FFFD " -->" FFFD, 2 },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
+        static const char BEFORE[] = "<dict><key>X</key><string>";
+        static const char AFTER[] = "</string></dict>\n";
+        char *data = apr_pcalloc(*state, 200);
+        const char *document;
+        nmdm_bytes_t body = {
+            data, sizeof(BEFORE) + sizeof(AFTER) - 2 + ROWS[i].len };
+        int replaced;
+
+        memcpy(data, BEFORE, sizeof(BEFORE) - 1);
+        memcpy(data + sizeof(BEFORE) - 1, ROWS[i].sent, ROWS[i].len);
+        strcpy(data + sizeof(BEFORE) - 1 + ROWS[i].len, AFTER);
+        OK(read_sent(&document, &replaced, *state, body));
+        HOLDS(!strcmp(document, apr_pstrcat(*state, BEFORE, ROWS[i].stored,
+                                            AFTER, NULL)),
+              "row %d: %s", (int)i, document);
+        HOLDS(replaced == ROWS[i].replaced, "row %d: %d", (int)i, replaced);
+    }
+}
+
+static void what_else_is_wrong_is_still_refused(void **state)
+{
+    static const char *const BAD[] = {
+        "<dict><key>A\x01</key></dict>", "<dict>\x01</dict>",
+        "<dict><key>A</key><\x01/></dict>", "<dict><key>A\x01",
+        "\x01<dict/>", "<dict><key>A</key><string>&x;\x01</string></dict>"
+    };
+    const char *document;
+    apr_size_t i;
+    int replaced;
+
+    for (i = 0; i < sizeof(BAD) / sizeof(*BAD); i++) {
+        nmdm_err_t *err = read_sent(&document, &replaced, *state,
+                                    bytes_of(BAD[i]));
+
+        HOLDS(err && err->kind == NMDM_INVALID, "row %d", (int)i);
+    }
+}
+
+static void a_good_body_is_not_copied(void **state)
+{
+    nmdm_bytes_t body = bytes_of(DECLARATION SIMPLE);
+    const char *document;
+    int replaced = 1;
+
+    OK(read_sent(&document, &replaced, *state, body));
+    assert_ptr_equal(document, body.data);
+    assert_int_equal(replaced, 0);
+}
+
+static void numbers_that_nobody_reads_may_be_odd(void **state)
+{
+    static const char *const ODD[] = {
+        "", " ", "nan", "1.5", "0x", "18446744073709551616",
+        "99999999999999999999999999999999999999", "1e21", "\xEF\xBC\x91"
+    };
+    const char *document;
+    apr_size_t i;
+    int replaced;
+
+    for (i = 0; i < sizeof(ODD) / sizeof(*ODD); i++) {
+        OK(read_sent(&document, &replaced, *state, text_of(
+            *state, "<dict><key>B</key><integer>%s</integer></dict>",
+            ODD[i])));
+    }
+}
+
+static void what_follows_a_message_is_not_stored(void **state)
+{
+    static const char *const ROWS[][2] = {
+        { "", "" }, { "\n \t\r\n", "\n \t\r\n" }, { "\n<!-- x -->", "" },
+        { "garbage", "" }, { "<dict/>", "" }, { "\x01", "" }, { "\xFF", "" }
+    };
+    const char *document;
+    apr_size_t i;
+    int replaced;
+
+    for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
+        OK(read_sent(&document, &replaced, *state, text_of(
+            *state, "%s%s", SIMPLE, ROWS[i][0])));
+        HOLDS(!strcmp(document, apr_pstrcat(*state, SIMPLE, ROWS[i][1],
+                                            NULL)), "row %d", (int)i);
+    }
+}
+
 /* ---- Memory ---- */
 
 /* What malloc gave, pool memory included, while a body of `size` bytes in one
@@ -814,7 +965,8 @@ int main(void)
         TEST(what_is_not_well_formed_is_refused),
         TEST(every_cut_of_a_message_is_refused),
         TEST(binary_property_lists_are_refused),
-        TEST(a_byte_order_mark_is_refused),
+        TEST(a_byte_order_mark_is_passed_over),
+        TEST(names_of_utf8_and_ascii_are_taken),
         TEST(utf16_is_refused),
         TEST(other_encodings_are_refused),
         TEST(bytes_that_are_not_utf8_are_refused_wherever_they_are),
@@ -826,6 +978,11 @@ int main(void)
         TEST(two_hundred_thousand_arrays_do_no_harm),
         TEST(a_wanted_key_of_another_type_is_refused_when_asked_for),
         TEST(integers_have_64_bits),
+        TEST(characters_that_xml_lacks_are_replaced),
+        TEST(what_else_is_wrong_is_still_refused),
+        TEST(a_good_body_is_not_copied),
+        TEST(numbers_that_nobody_reads_may_be_odd),
+        TEST(what_follows_a_message_is_not_stored),
         TEST(strings_data_and_dicts_are_not_taken_for_each_other),
         TEST(an_absent_key_is_no_error),
         TEST(an_empty_string_counts_as_absent),

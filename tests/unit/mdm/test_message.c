@@ -230,9 +230,9 @@ static void an_id_is_used_as_it_is(void **state)
 static void an_id_of_another_type_is_refused(void **state)
 {
     static const char *const KEYS[] = {
-        "UDID", "UserID", "UserShortName", "UserLongName", "EnrollmentID",
-        "EnrollmentUserID"
+        "UDID", "UserID", "EnrollmentID", "EnrollmentUserID"
     };
+    nmdm_msg_t msg;
     apr_size_t i;
 
     for (i = 0; i < sizeof(KEYS) / sizeof(*KEYS); i++) {
@@ -242,24 +242,79 @@ static void an_id_of_another_type_is_refused(void **state)
         HOLDS(err && err->kind == NMDM_INVALID && strstr(err->msg, KEYS[i]),
               "%s", KEYS[i]);
     }
+    msg = report_of(*state, REPORT_FROM(
+        *state, "UDID", "a", "UserID", "u", "UserShortName",
+        "<integer>1</integer>", "UserLongName", "<true/>"));
+    assert_string_equal(msg.who.id, "a:u");
+    REFUSED(checkin_fails(*state, CHECKIN(
+        *state, "CheckOut", "UDID", "a", "UserShortName", "<true/>")),
+        NMDM_INVALID, "UserShortName");
+    REFUSED(report_fails(*state, REPORT_FROM(
+        *state, "UDID", "a", "UserID", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "UserShortName", "<true/>")), NMDM_INVALID, "UserShortName");
 }
 
-static void user_names_have_at_most_255_characters(void **state)
+/* An id with a character that was replaced could be another's. */
+static void an_id_is_not_repaired(void **state)
+{
+    static const char *const KEYS[][2] = {
+        { "UDID", "a\x01" }, { "UDID", "a&#0;" }, { "EnrollmentID", "\xFF" }
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(KEYS) / sizeof(*KEYS); i++) {
+        REFUSED(report_fails(*state, REPORT_FROM(*state, KEYS[i][0],
+                                                 KEYS[i][1])),
+                NMDM_INVALID, "character that XML does not allow");
+        REFUSED(checkin_fails(*state, CHECKIN(*state, "CheckOut", KEYS[i][0],
+                                              KEYS[i][1])),
+                NMDM_INVALID, "character that XML does not allow");
+    }
+    REFUSED(report_fails(*state, REPORT_FROM(
+        *state, "UDID", "a", "UserID", "u\x02")), NMDM_INVALID,
+        "character that XML does not allow");
+    REFUSED(checkin_fails(*state, CHECKIN(
+        *state, "TokenUpdate", "UDID", "a", "Topic", "t\x02", "PushMagic",
+        "m", "Token", "<data>AAAA</data>")), NMDM_INVALID, "Topic");
+    REFUSED(checkin_fails(*state, CHECKIN(
+        *state, "TokenUpdate", "UDID", "a", "Topic", "t", "PushMagic",
+        "m\x02", "Token", "<data>AAAA</data>")), NMDM_INVALID, "PushMagic");
+}
+
+static void a_name_is_repaired(void **state)
+{
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
+        *state, "CheckOut", "UDID", "a", "UserLongName", "Zo\xEB"));
+
+    assert_string_equal(msg.user_long_name, "Zo\xEF\xBF\xBD");
+    assert_int_equal(msg.replaced, 1);
+    msg = report_of(*state, REPORT_FROM(*state, "UDID", "a", "CommandUUID",
+                                        "c\x01"));
+    assert_null(msg.u.report.command_uuid);
+    msg = report_of(*state, REPORT_FROM(
+        *state, "UDID", "\xEF\xBF\xBD", "CommandUUID", "\xEF\xBF\xBD"));
+    assert_string_equal(msg.who.id, "\xEF\xBF\xBD");
+    assert_string_equal(msg.u.report.command_uuid, "\xEF\xBF\xBD");
+}
+
+static void user_names_are_cut_to_255_characters(void **state)
 {
     const char *most = repeat(*state, 'n', 255);
     const char *more = repeat(*state, 'n', 256);
-    nmdm_msg_t msg = report_of(*state, REPORT_FROM(
-        *state, "UDID", "a", "UserID", "u", "UserShortName", most,
+    nmdm_msg_t msg = checkin_of(*state, CHECKIN(
+        *state, "CheckOut", "UDID", "a", "UserID", "u", "UserShortName", most,
         "UserLongName", most));
 
     assert_string_equal(msg.user_short_name, most);
     assert_string_equal(msg.user_long_name, most);
-    REFUSED(checkin_fails(*state, CHECKIN(*state, "CheckOut", "UDID", "a",
-                                          "UserShortName", more)),
-            NMDM_INVALID, "UserShortName");
-    REFUSED(checkin_fails(*state, CHECKIN(*state, "CheckOut", "UDID", "a",
-                                          "UserLongName", more)),
-            NMDM_INVALID, "UserLongName");
+    msg = checkin_of(*state, CHECKIN(
+        *state, "CheckOut", "UDID", "a", "UserID", "u", "UserShortName", more,
+        "UserLongName", more));
+    assert_string_equal(msg.user_short_name, most);
+    assert_string_equal(msg.user_long_name, most);
+    msg = report_of(*state, REPORT_FROM(
+        *state, "UDID", "a", "UserID", "u", "UserLongName", more));
+    assert_null(msg.user_long_name);
 }
 
 /* ---- Any check-in ---- */
@@ -293,7 +348,7 @@ static void an_unknown_message_type_is_not_logged_at_length(void **state)
 
 static void the_body_is_kept_as_it_was_sent(void **state)
 {
-    nmdm_bytes_t body = text_of(*state, "%s<!-- after -->\n", CHECKIN(
+    nmdm_bytes_t body = text_of(*state, "%s\n\n", CHECKIN(
         *state, "CheckOut", "UDID", "a").data);
     nmdm_msg_t msg = checkin_of(*state, body);
 
@@ -807,7 +862,9 @@ int main(void)
         TEST(an_id_has_at_most_255_characters),
         TEST(an_id_is_used_as_it_is),
         TEST(an_id_of_another_type_is_refused),
-        TEST(user_names_have_at_most_255_characters),
+        TEST(an_id_is_not_repaired),
+        TEST(a_name_is_repaired),
+        TEST(user_names_are_cut_to_255_characters),
         TEST(an_unknown_message_type_is_refused_by_name),
         TEST(an_unknown_message_type_is_not_logged_at_length),
         TEST(the_body_is_kept_as_it_was_sent),
