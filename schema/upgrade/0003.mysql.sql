@@ -143,5 +143,71 @@ CREATE TABLE IF NOT EXISTS nanomdm_dd_changes (
 INSERT IGNORE INTO nanomdm_chores (name, next_at)
     VALUES ('declarations', 0);
 
+-- One-time challenges of SCEP and what they are bound to: hash is the SHA-256 of
+-- the challenge, which is kept nowhere. key_sha256 and cert_sha256 are those of
+-- the certificate that used it. Times are milliseconds since 1970.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_challenges (
+    hash          CHAR(64)     NOT NULL,
+    purpose       VARCHAR(15)  NOT NULL,
+    udid          VARCHAR(255) NULL,
+    serial_number VARCHAR(127) NULL,
+    enrollment_id VARCHAR(255) NULL,
+    user_name     VARCHAR(255) NULL,
+    created_at    BIGINT       NOT NULL,
+    expires_at    BIGINT       NOT NULL,
+    used_at       BIGINT       NULL,
+    key_sha256    CHAR(64)     NULL,
+    cert_sha256   CHAR(64)     NULL,
+    PRIMARY KEY (hash),
+    INDEX idx_challenge_expires (expires_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- The certificates this server has issued, with the binding of the challenge
+-- that each was issued for; enrollment_id is known from Authenticate on. sha256
+-- is the value of cert_auth_associations.sha256.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_certs (
+    sha256         CHAR(64)      NOT NULL,
+    serial         VARCHAR(40)   NOT NULL,
+    issuer_sha256  CHAR(64)      NOT NULL,
+    subject        VARCHAR(1023) NOT NULL,
+    pem            LONGTEXT      NOT NULL,
+    not_after      BIGINT        NOT NULL,
+    purpose        VARCHAR(15)   NOT NULL,
+    udid           VARCHAR(255)  NULL,
+    serial_number  VARCHAR(127)  NULL,
+    enrollment_id  VARCHAR(255)  NULL,
+    user_name      VARCHAR(255)  NULL,
+    transaction_id VARCHAR(255)  NOT NULL,
+    signer_sha256  CHAR(64)      NULL,
+    profile        VARCHAR(1023) NULL,
+    attested       BOOLEAN       NOT NULL DEFAULT FALSE,
+    created_at     BIGINT        NOT NULL,
+    revoked_at     BIGINT        NULL,
+    renew_asked_at BIGINT        NULL,
+    renew_tries    INTEGER       NOT NULL DEFAULT 0,
+    PRIMARY KEY (sha256),
+    INDEX idx_scep_cert_end (not_after),
+    INDEX idx_scep_cert_enrollment (enrollment_id),
+    UNIQUE INDEX idx_scep_cert_serial (issuer_sha256, serial),
+    INDEX idx_scep_cert_transaction (transaction_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- Enrollment links and other secrets that are good for a while: hash is the
+-- SHA-256 of the secret.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_tokens (
+    hash       CHAR(64)     NOT NULL,
+    kind       VARCHAR(15)  NOT NULL,
+    data       LONGTEXT     NULL,
+    user_name  VARCHAR(255) NULL,
+    created_at BIGINT       NOT NULL,
+    expires_at BIGINT       NOT NULL,
+    used_at    BIGINT       NULL,
+    PRIMARY KEY (hash),
+    INDEX idx_scep_token_expires (expires_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT IGNORE INTO nanomdm_schema (version) VALUES (3);

@@ -144,5 +144,79 @@ CREATE TABLE IF NOT EXISTS nanomdm_dd_changes (
 INSERT INTO nanomdm_chores (name, next_at) VALUES ('declarations', 0)
     ON CONFLICT DO NOTHING;
 
+-- One-time challenges of SCEP and what they are bound to: hash is the SHA-256 of
+-- the challenge, which is kept nowhere. key_sha256 and cert_sha256 are those of
+-- the certificate that used it. Times are milliseconds since 1970.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_challenges (
+    hash          CHAR(64)     NOT NULL,
+    purpose       VARCHAR(15)  NOT NULL,
+    udid          VARCHAR(255) NULL,
+    serial_number VARCHAR(127) NULL,
+    enrollment_id VARCHAR(255) NULL,
+    user_name     VARCHAR(255) NULL,
+    created_at    BIGINT       NOT NULL,
+    expires_at    BIGINT       NOT NULL,
+    used_at       BIGINT       NULL,
+    key_sha256    CHAR(64)     NULL,
+    cert_sha256   CHAR(64)     NULL,
+    PRIMARY KEY (hash)
+);
+
+CREATE INDEX IF NOT EXISTS idx_challenge_expires
+    ON nanomdm_scep_challenges (expires_at);
+
+-- The certificates this server has issued, with the binding of the challenge
+-- that each was issued for; enrollment_id is known from Authenticate on. sha256
+-- is the value of cert_auth_associations.sha256.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_certs (
+    sha256         CHAR(64)      NOT NULL,
+    serial         VARCHAR(40)   NOT NULL,
+    issuer_sha256  CHAR(64)      NOT NULL,
+    subject        VARCHAR(1023) NOT NULL,
+    pem            TEXT          NOT NULL,
+    not_after      BIGINT        NOT NULL,
+    purpose        VARCHAR(15)   NOT NULL,
+    udid           VARCHAR(255)  NULL,
+    serial_number  VARCHAR(127)  NULL,
+    enrollment_id  VARCHAR(255)  NULL,
+    user_name      VARCHAR(255)  NULL,
+    transaction_id VARCHAR(255)  NOT NULL,
+    signer_sha256  CHAR(64)      NULL,
+    profile        VARCHAR(1023) NULL,
+    attested       BOOLEAN       NOT NULL DEFAULT FALSE,
+    created_at     BIGINT        NOT NULL,
+    revoked_at     BIGINT        NULL,
+    renew_asked_at BIGINT        NULL,
+    renew_tries    INTEGER       NOT NULL DEFAULT 0,
+    PRIMARY KEY (sha256)
+);
+
+CREATE INDEX IF NOT EXISTS idx_scep_cert_end ON nanomdm_scep_certs (not_after);
+
+CREATE INDEX IF NOT EXISTS idx_scep_cert_enrollment
+    ON nanomdm_scep_certs (enrollment_id);
+
+CREATE UNIQUE INDEX IF NOT EXISTS idx_scep_cert_serial
+    ON nanomdm_scep_certs (issuer_sha256, serial);
+
+CREATE INDEX IF NOT EXISTS idx_scep_cert_transaction
+    ON nanomdm_scep_certs (transaction_id);
+
+-- Enrollment links and other secrets that are good for a while: hash is the
+-- SHA-256 of the secret.
+CREATE TABLE IF NOT EXISTS nanomdm_scep_tokens (
+    hash       CHAR(64)     NOT NULL,
+    kind       VARCHAR(15)  NOT NULL,
+    data       TEXT         NULL,
+    user_name  VARCHAR(255) NULL,
+    created_at BIGINT       NOT NULL,
+    expires_at BIGINT       NOT NULL,
+    used_at    BIGINT       NULL,
+    PRIMARY KEY (hash)
+);
+
+CREATE INDEX IF NOT EXISTS idx_scep_token_expires
+    ON nanomdm_scep_tokens (expires_at);
+
 -- Last of all: this row says that everything of ours is complete.
 INSERT INTO nanomdm_schema (version) VALUES (3) ON CONFLICT DO NOTHING;

@@ -419,7 +419,8 @@ static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
              " auto\"; then restart gracefully", version,
              NMDM_SCHEMA_VERSION, version < NMDM_SCHEMA_QUEUE
                  ? "polls will cost more as history grows"
-                 : "\"NanoMDMDeclarativeManagement builtin\" answers 503",
+                 : "SCEP and \"NanoMDMDeclarativeManagement builtin\" answer"
+                   " 503",
              DIALECT_FILES[dialect],
              !version && NANOMDMS[dialect] ? 0 : version + 1);
     tell_all(ctx, version);
@@ -590,6 +591,11 @@ int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)
 int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx)
 {
     return has_version(ctx, NMDM_SCHEMA_DECLARATIONS);
+}
+
+int nmdm_schema_has_scep(const nmdm_ctx_t *ctx)
+{
+    return has_version(ctx, NMDM_SCHEMA_SCEP);
 }
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)

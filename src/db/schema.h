@@ -14,6 +14,7 @@
 /* The versions from which on there is what follows. */
 #define NMDM_SCHEMA_QUEUE 2             /* of the queue, pushes and events */
 #define NMDM_SCHEMA_DECLARATIONS 3      /* the tables nanomdm_dd_... */
+#define NMDM_SCHEMA_SCEP 3              /* the tables nanomdm_scep_... */
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
@@ -32,6 +33,8 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx);
 /* Whether it has the tables of declarative management. */
 int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx);
+/* Whether it has the tables of SCEP. */
+int nmdm_schema_has_scep(const nmdm_ctx_t *ctx);
 
 /* Whether property lists' columns may lack characters beyond ASCII. */
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);

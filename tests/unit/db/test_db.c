@@ -443,7 +443,7 @@ static void a_new_database_gets_its_tables_once(void **state)
     assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
     assert_int_equal(logged(w, "NMDM0801"), 1);
     assert_string_equal(ask(w, "SELECT MAX(version) FROM nanomdm_schema"),
-                        "2");
+                        APR_STRINGIFY(NMDM_SCHEMA_VERSION));
     w->schema.checked = 0;
     OK(nmdm_schema_check(ctx, NMDM_SCHEMA_AUTO));
     OK(nmdm_schema_check(ctx, NMDM_SCHEMA_CHECK));
@@ -520,6 +520,39 @@ static void a_missing_column_is_noticed(void **state)
             "stale_token");
 }
 
+/* With what belongs to them, the tables that refer to others first. */
+static void drop_tables_of_version_3(world_t *w)
+{
+    const char *name;
+
+    while (strcmp(name = ask(w, "SELECT COALESCE(MAX(name), '')"
+                                "  FROM sqlite_master"
+                                " WHERE type = 'table'"
+                                "   AND (name LIKE 'nanomdm_dd_%%'"
+                                "        OR name LIKE 'nanomdm_scep_%%')"),
+                  "")) {
+        tell(w, "DROP TABLE %s", name);
+    }
+}
+
+/* What it has works on; what it lacks is named. */
+static void a_database_of_version_2_serves_what_it_has_tables_for(void **state)
+{
+    world_t *w = *state;
+    nmdm_ctx_t *ctx = request(w, NULL);
+
+    drop_tables_of_version_3(w);
+    tell(w, "UPDATE nanomdm_schema SET version = 2");
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_CHECK));
+    assert_int_equal(w->schema.version, 2);
+    assert_true(nmdm_schema_is_complete(ctx));
+    assert_false(nmdm_schema_has_scep(ctx));
+    assert_int_equal(logged(w, "from 0003 on"), 1);
+    OK(check_as(request(w, NULL), NMDM_SCHEMA_AUTO));
+    assert_true(nmdm_schema_has_scep(ctx));
+    assert_int_equal(logged(w, "upgraded the schema to version 3"), 1);
+}
+
 static void a_database_of_version_1_is_upgraded(void **state)
 {
     world_t *w = *state;
@@ -529,6 +562,7 @@ static void a_database_of_version_1_is_upgraded(void **state)
     tell(w, "DROP TABLE IF EXISTS nanomdm_events");
     tell(w, "DROP TABLE nanomdm_renewals");
     tell(w, "DROP TABLE nanomdm_chores");
+    drop_tables_of_version_3(w);
     tell(w, "DROP INDEX idx_user_short_name");
     tell(w, "DROP INDEX idx_result_time");
     tell(w, "DROP INDEX idx_enrollment_type_id");
@@ -675,6 +709,7 @@ int main(void)
         TEST(a_failed_creation_leaves_nothing),
         DB_TEST(a_missing_column_is_noticed),
         DB_TEST(a_database_of_version_1_is_upgraded),
+        DB_TEST(a_database_of_version_2_serves_what_it_has_tables_for),
         DB_TEST(a_look_that_fails_in_passing_is_no_older_version),
         DB_TEST(what_is_missing_is_told_once),
         DB_TEST(a_strange_sqlite_database_is_refused),
