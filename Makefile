@@ -12,25 +12,35 @@
 #   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
-CC         := $(if $(filter default,$(origin CC)),$(shell $(APXS) -q CC),$(CC))
-LIBEXECDIR := $(shell $(APXS) -q LIBEXECDIR)
+# Silent where a tool is missing: "make demo" and "make check" install it.
+ask        = $(shell command -v $(1) >/dev/null 2>&1 && $(1) $(2))
+CC         := $(if $(filter default,$(origin CC)),$(or \
+                $(call ask,$(APXS),-q CC),cc),$(CC))
+LIBEXECDIR := $(call ask,$(APXS),-q LIBEXECDIR)
 
 # As system headers: clang would warn of what APR's macros do.
-FOREIGN  := $(shell $(APXS) -q INCLUDEDIR) $(patsubst -I%,%,$(filter-out \
-              -I/usr/include,$(shell apr-1-config --includes) \
-              $(shell apu-1-config --includes)))
-CPPFLAGS += -I. -Isrc -Ibuild $(addprefix -isystem ,$(sort $(FOREIGN))) \
-            $(shell $(APXS) -q EXTRA_CPPFLAGS)
+FOREIGN  := $(call ask,$(APXS),-q INCLUDEDIR) $(patsubst -I%,%,$(filter-out \
+              -I/usr/include,$(call ask,apr-1-config,--includes) \
+              $(call ask,apu-1-config,--includes)))
+override CPPFLAGS := -I. -Isrc -Ibuild \
+            $(addprefix -isystem ,$(sort $(FOREIGN))) \
+            $(call ask,$(APXS),-q EXTRA_CPPFLAGS) $(CPPFLAGS)
 CFLAGS   ?= -O2 -g
 # -Werror in "make check" and with WERROR=-Werror: what a library or a compiler
 # newer than this release warns of does not keep anybody from building it.
 WERROR   ?=
 WARNINGS := -std=gnu11 -Wall -Wextra -Wformat=2 -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
+# Before the caller's flags, which win. _FORTIFY_SOURCE wants an optimizer.
+OPTIMIZES := $(filter-out -O0,$(lastword $(filter -O%,$(CFLAGS))))
+FORTIFIES := $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))
+HARDENED := -fstack-protector-strong \
+            $(if $(OPTIMIZES),$(if $(FORTIFIES),,-U_FORTIFY_SOURCE \
+              -D_FORTIFY_SOURCE=2))
+HARD_LINK := -Wl,-z,relro,-z,now
 LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto -lm
 
 SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*/*.c))
-HEADERS  := $(wildcard src/*/*.h)
 # A variant of the build, such as one with sanitizers, has a place of its own.
 BUILD    ?= build
 MODULE   ?= mod_nanomdm.so
@@ -42,11 +52,24 @@ SCHEMA   := build/schema_text.h
 all: $(MODULE)
 
 $(MODULE): $(OBJECTS)
-	$(CC) -shared $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+	$(CC) -shared $(HARD_LINK) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
-$(BUILD)/%.o: %.c $(HEADERS) $(SCHEMA)
+# Hidden is all but the module record, which config/config.h declares. Headers
+# that an object includes are in its .d file, written while it is compiled.
+$(BUILD)/%.o: %.c Makefile | $(SCHEMA)
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+	$(CC) $(WARNINGS) $(HARDENED) $(CPPFLAGS) $(CFLAGS) -fPIC \
+	    -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+ifeq ($(LIBEXECDIR),)
+.PHONY: no-apxs
+$(OBJECTS): no-apxs
+no-apxs:
+	@echo "$(APXS) was not found: install apache2-dev (httpd-devel), or write" \
+	    "APXS=PATH" >&2; exit 1
+endif
 
 $(SCHEMA): tools/embed-schema.sh $(wildcard schema/*.sql schema/upgrade/*.sql)
 	@mkdir -p $(@D)

@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
 POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 # Programs of ours, the documents and the harness, not the module in httpd.
-NOT_OF_HTTPD = ("project/test_bench.py", "project/test_documents.py",
+NOT_OF_HTTPD = ("project/test_bench.py", "project/test_build.py",
+                "project/test_documents.py",
                 "project/test_fault_run.py", "project/test_harness.py",
                 "project/test_package.py", "project/test_tools.py",
                 "database/test_import.py", "database/test_takeover.py")

@@ -14,7 +14,10 @@
 #include <httpd.h>
 #include <http_config.h>
 
-extern module AP_MODULE_DECLARE_DATA nanomdm_module;
+/* The one name that the module exports: everything else is compiled with
+ * hidden visibility. */
+extern module AP_MODULE_DECLARE_DATA nanomdm_module
+    __attribute__((visibility("default")));
 
 #define NANOMDM_UNSET (-1)
 

@@ -18,6 +18,7 @@ FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
                   $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
 FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
+FUZZ_RULES   := Makefile tests/fuzz/fuzz.mk
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 
 .PHONY: fuzz check-fuzz-corpus $(FUZZ_NAMES:%=fuzz-%)
@@ -41,19 +42,21 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) $(FUZZ_SHARED) \
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer \
 	    -o $@ $(filter %.c %.o,$^) $(UNIT_LIBS)
 
-$(FUZZ_BUILD)/core/%.o: src/%.c $(HEADERS) $(SCHEMA)
+$(FUZZ_BUILD)/core/%.o: src/%.c $(FUZZ_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) \
-	    -fsanitize=fuzzer-no-link -c -o $@ $<
+	    -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 # Not steered by, and the second one not sanitized either: see unit.mk.
-$(FUZZ_BUILD)/support.o: tests/unit/support.c tests/unit/support.h
+$(FUZZ_BUILD)/support.o: tests/unit/support.c $(FUZZ_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -c -o $@ $<
+	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(FUZZ_BUILD)/pool_shim.o: tests/tools/pool_shim.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(FUZZ_CORE) $(FUZZ_SHARED))
 
 check-fuzz-corpus: $(FUZZ_NAMES:%=$(FUZZ_BUILD)/replay_%)
 	@for name in $(FUZZ_NAMES); do \

@@ -12,6 +12,7 @@ UNIT_RUNTIME := -fsanitize=address,undefined
 # NUL is beyond the object.
 UNIT_CFLAGS  := -O1 -g -fPIC -fno-omit-frame-pointer $(UNIT_RUNTIME) \
                 -fno-sanitize-recover=undefined -fno-sanitize=object-size
+UNIT_RULES   := Makefile tests/unit/unit.mk
 UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
 UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
                   $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
@@ -32,22 +33,26 @@ check-unit: $(UNIT_PROGS)
 $(UNIT_PROGS): %: %.o $(UNIT_SHARED) $(UNIT_CORE)
 	$(CC) $(UNIT_RUNTIME) -o $@ $^ $(UNIT_LIBS)
 
-$(UNIT_BUILD)/core/%.o: src/%.c $(HEADERS) $(SCHEMA)
+$(UNIT_BUILD)/core/%.o: src/%.c $(UNIT_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNIT_BUILD)/core/mod_nanomdm.o: mod_nanomdm.c $(HEADERS)
+$(UNIT_BUILD)/core/mod_nanomdm.o: mod_nanomdm.c $(UNIT_RULES)
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+	$(CC) $(WARNINGS) $(CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
 asan-module: mod_nanomdm-asan.so
 
 mod_nanomdm-asan.so: $(UNIT_CORE) $(UNIT_EDGE)
 	$(CC) -shared $(UNIT_RUNTIME) -o $@ $^ $(LIBS)
 
-$(UNIT_BUILD)/%.o: tests/unit/%.c tests/unit/support.h $(HEADERS)
+$(UNIT_BUILD)/%.o: tests/unit/%.c $(UNIT_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) -Itests/unit $(CPPFLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+	$(CC) $(WARNINGS) -Itests/unit $(CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -c \
+	    -o $@ $<
+
+-include $(patsubst %.o,%.d,$(UNIT_CORE) $(UNIT_EDGE) $(UNIT_SHARED)) \
+         $(UNIT_PROGS:=.d)
 
 # Not sanitized: it stands below malloc's other users.
 $(UNIT_BUILD)/pool_shim.o: tests/tools/pool_shim.c
