@@ -31,10 +31,15 @@ typedef struct {
     int on_user_channel;
 } nmdm_id_t;
 
-/* An identity certificate that has been verified. */
+/* An identity certificate. ECDSA lets its holder write the issuer's signature
+ * (r, s) as (r, n - s) too, n being the order of the issuer's curve: another
+ * digest, but the same certificate. What follows der is known once it has been
+ * verified. */
 typedef struct {
     const char *sha256;         /* of the DER form, 64 hex digits */
     nmdm_bytes_t der;
+    const char *other_sha256;   /* with the other signature, or NULL */
+    nmdm_bytes_t order;         /* n, big-endian; empty without other_sha256 */
 } nmdm_cert_t;
 
 /* ---- One request ---- */

@@ -3,6 +3,7 @@
  * and verdicts remembered. */
 
 #include "crypto/trust.h"
+#include "crypto/cert_encodings.h"
 #include "crypto/x509.h"
 
 #include <apr_hash.h>
@@ -22,9 +23,11 @@
 #define AUTH_LEVEL 1
 
 /* Until when the certificate itself is valid, and until when its issuers
- * are. */
+ * are; and its other form (base/context.h). */
 typedef struct {
     apr_time_t from, end, until;
+    const char *other_sha256;
+    nmdm_bytes_t order;
 } verdict_t;
 
 struct nmdm_trust_t {
@@ -151,19 +154,31 @@ static void make_room(nmdm_trust_t *trust)
     trust->young = apr_hash_make(trust->young_pool);
 }
 
+static verdict_t *copy_of(apr_pool_t *p, const verdict_t *verdict)
+{
+    verdict_t *copy = apr_pmemdup(p, verdict, sizeof(*verdict));
+
+    if (verdict->other_sha256) {
+        copy->other_sha256 = apr_pstrdup(p, verdict->other_sha256);
+        copy->order.data = apr_pmemdup(p, verdict->order.data,
+                                       verdict->order.len);
+    }
+    return copy;
+}
+
 static void remember(nmdm_trust_t *trust, const char *sha256,
                      const verdict_t *verdict)
 {
     make_room(trust);
     apr_hash_set(trust->young, apr_pstrdup(trust->young_pool, sha256),
-                 APR_HASH_KEY_STRING,
-                 apr_pmemdup(trust->young_pool, verdict, sizeof(*verdict)));
+                 APR_HASH_KEY_STRING, copy_of(trust->young_pool, verdict));
 }
 
-static int recall(verdict_t *out, nmdm_trust_t *trust, const char *sha256,
-                  apr_time_t now, apr_interval_time_t grace)
+static int recall(verdict_t *out, nmdm_trust_t *trust, apr_pool_t *p,
+                  const char *sha256, apr_time_t now,
+                  apr_interval_time_t grace)
 {
-    verdict_t *verdict = NULL, copy;
+    verdict_t *verdict = NULL;
 
     if (trust->young) {
         verdict = apr_hash_get(trust->young, sha256, APR_HASH_KEY_STRING);
@@ -171,8 +186,7 @@ static int recall(verdict_t *out, nmdm_trust_t *trust, const char *sha256,
     if (!verdict && trust->old) {
         verdict = apr_hash_get(trust->old, sha256, APR_HASH_KEY_STRING);
         if (verdict) {
-            copy = *verdict;
-            verdict = &copy;
+            verdict = copy_of(p, verdict);
             remember(trust, sha256, verdict);
         }
     }
@@ -180,7 +194,7 @@ static int recall(verdict_t *out, nmdm_trust_t *trust, const char *sha256,
         || now > verdict->end + grace) {
         return 0;
     }
-    *out = *verdict;
+    *out = *copy_of(p, verdict);
     return 1;
 }
 
@@ -254,8 +268,7 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
                            X509_STORE_CTX_get_error(ctx)));
         goto done;
     }
-    verdict->from = 0;
-    verdict->end = verdict->until = APR_INT64_MAX;
+    *verdict = (verdict_t){ .end = APR_INT64_MAX, .until = APR_INT64_MAX };
     chain = X509_STORE_CTX_get0_chain(ctx);
     for (i = 0; i < sk_X509_num(chain); i++) {
         if (!may_identify_a_client(sk_X509_value(chain, i))) {
@@ -266,14 +279,45 @@ static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
         }
         narrow(verdict, sk_X509_value(chain, i), i == 0);
     }
+    verdict->order = nmdm_cert_encodings_order(
+        p, sk_X509_value(chain, sk_X509_num(chain) > 1));
 done:
     X509_STORE_CTX_free(ctx);
     ERR_clear_error();
     return err;
 }
 
+/* Verifies a certificate that is not remembered, and remembers it. */
+static nmdm_err_t *verify(verdict_t *verdict, nmdm_trust_t *trust,
+                          apr_pool_t *p, const nmdm_cert_t *cert,
+                          apr_time_t now, apr_interval_time_t grace)
+{
+    nmdm_cert_t *other, known = *cert;
+    X509 *x509 = NULL;
+    nmdm_err_t *err;
+
+    if (!nmdm_x509_parse(&x509, cert->der)) {
+        X509_free(x509);
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0308)
+                        "identity certificate is damaged: %s",
+                        nmdm_x509_failure(p));
+    }
+    err = judge(verdict, trust, p, x509, now, grace);
+    X509_free(x509);
+    if (err) {
+        return err;
+    }
+    known.order = verdict->order;
+    other = nmdm_cert_encodings_other(p, &known);
+    verdict->other_sha256 = other ? other->sha256 : NULL;
+    apr_thread_mutex_lock(trust->lock);
+    remember(trust, cert->sha256, verdict);
+    apr_thread_mutex_unlock(trust->lock);
+    return NULL;
+}
+
 nmdm_err_t *nmdm_trust_verify(nmdm_trust_t *trust, apr_pool_t *p,
-                              const nmdm_cert_t *cert, apr_time_t now)
+                              nmdm_cert_t *cert, apr_time_t now)
 {
     apr_time_t ends;
 
@@ -281,33 +325,20 @@ nmdm_err_t *nmdm_trust_verify(nmdm_trust_t *trust, apr_pool_t *p,
 }
 
 nmdm_err_t *nmdm_trust_verify_late(apr_time_t *ends, nmdm_trust_t *trust,
-                                   apr_pool_t *p, const nmdm_cert_t *cert,
+                                   apr_pool_t *p, nmdm_cert_t *cert,
                                    apr_time_t now, apr_interval_time_t grace)
 {
-    nmdm_err_t *err;
     verdict_t verdict;
-    X509 *x509 = NULL;
     int known;
 
     apr_thread_mutex_lock(trust->lock);
-    known = recall(&verdict, trust, cert->sha256, now, grace);
+    known = recall(&verdict, trust, p, cert->sha256, now, grace);
     apr_thread_mutex_unlock(trust->lock);
     if (!known) {
-        if (!nmdm_x509_parse(&x509, cert->der)) {
-            X509_free(x509);
-            return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0308)
-                            "identity certificate is damaged: %s",
-                            nmdm_x509_failure(p));
-        }
-        err = judge(&verdict, trust, p, x509, now, grace);
-        X509_free(x509);
-        if (err) {
-            return err;
-        }
-        apr_thread_mutex_lock(trust->lock);
-        remember(trust, cert->sha256, &verdict);
-        apr_thread_mutex_unlock(trust->lock);
+        NMDM_TRY(verify(&verdict, trust, p, cert, now, grace));
     }
+    cert->other_sha256 = verdict.other_sha256;
+    cert->order = verdict.order;
     *ends = verdict.end;
     return NULL;
 }

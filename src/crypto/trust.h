@@ -21,16 +21,18 @@ nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
                                  const char *file);
 
 /* Whether cert leads to one of the anchors now and may identify a client
- * (behaviour specification 1.8). A good verdict is remembered with its period
- * of validity, so that a known certificate costs a look-up. */
+ * (behaviour specification 1.8); its other form is filled in. A good verdict is
+ * remembered with its period of validity, so that a known certificate costs a
+ * look-up; by the digest of exactly these bytes, because only they have been
+ * verified. */
 nmdm_err_t *nmdm_trust_verify(nmdm_trust_t *trust, apr_pool_t *p,
-                              const nmdm_cert_t *cert, apr_time_t now);
+                              nmdm_cert_t *cert, apr_time_t now);
 
 /* The same, but a certificate that has ended passes for `grace` longer, if it
  * has not got another flaw and its issuers are valid. *ends is when it does, or
  * did. */
 nmdm_err_t *nmdm_trust_verify_late(apr_time_t *ends, nmdm_trust_t *trust,
-                                   apr_pool_t *p, const nmdm_cert_t *cert,
+                                   apr_pool_t *p, nmdm_cert_t *cert,
                                    apr_time_t now,
                                    apr_interval_time_t grace);
 

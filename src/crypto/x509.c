@@ -41,7 +41,7 @@ int nmdm_x509_parse(X509 **out, nmdm_bytes_t der)
 
 nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, X509 *x509)
 {
-    nmdm_cert_t *cert = apr_palloc(p, sizeof(*cert));
+    nmdm_cert_t *cert = apr_pcalloc(p, sizeof(*cert));
     int len = i2d_X509(x509, NULL);
     unsigned char *der, *at;
 

@@ -110,6 +110,15 @@ ROW(STMT_CERT_ASSOCIATE, "cert_associate",
     "INSERT INTO cert_auth_associations (id, sha256) VALUES (%s, %s)"
     " ON DUPLICATE KEY UPDATE sha256 = VALUES(sha256)"),
 
+ROW(STMT_CERT_DISSOCIATE, "cert_dissociate",
+    "DELETE FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
+
+/* Until the end of the transaction. */
+ROW(STMT_LOCK, "lock", NULL,
+    PGSQL
+    "SELECT pg_advisory_xact_lock(hashtextextended("
+    "           'cert_auth_associations ' || %s, 0))"),
+
 ROW(STMT_DEVICE_OF_CERT, "device_of_cert",
     "SELECT id FROM cert_auth_associations WHERE sha256 = %s"
     " ORDER BY created_at DESC, id LIMIT 1"),

@@ -204,6 +204,7 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
 {
     nanomdm_server_t *server = nanomdm_server(r->server);
     const nmdm_cert_t *cert = NULL;
+    nmdm_cert_t *verified;
     int needs_body = 0;
 
     NMDM_TRY(find(&cert, &needs_body, r, body));
@@ -221,11 +222,14 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                         " identity can be verified");
     }
     nanomdm_traffic_dump_cert(r, cert);
+    /* A copy: the streams of a connection share what it has. */
+    verified = apr_pmemdup(r->pool, cert, sizeof(*cert));
     NMDM_TRY(nmdm_trust_verify_late(&ctx->cert_ends, server->trust,
-                                    r->pool, cert, ctx->now,
+                                    r->pool, verified, ctx->now,
                                     nanomdm_identity_grace(nanomdm_conf(r))));
     ctx->cert_expired = ctx->now > ctx->cert_ends ? ctx->cert_ends : 0;
-    ctx->cert = cert;
+    ctx->cert = verified;
+    nanomdm_traffic_dump_cert(r, verified);
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include "base/counters.h"
 #include "base/rate_limit.h"
 #include "config/config.h"
+#include "crypto/cert_encodings.h"
 #include "httpd/shared_memory.h"
 
 #include <apr_lib.h>
@@ -39,11 +40,12 @@ void nanomdm_rate_limiter_hooks(void)
 nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
 {
     const nmdm_rate_limit_t *limit = nanomdm_conf(r)->rate_limit;
+    const char *name = nmdm_cert_encodings_name(ctx->cert);
     apr_interval_time_t wait;
     int is_news;
 
     if (!limit || nmdm_rate_limits_take(shared, &wait, &is_news,
-                                        ctx->cert->sha256, limit, ctx->now)) {
+                                        name, limit, ctx->now)) {
         return NULL;
     }
     nmdm_count(ctx->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);

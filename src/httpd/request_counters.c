@@ -76,10 +76,10 @@ static void count_end(const request_rec *r)
     const nanomdm_request_state_t *verdict
         = ap_get_module_config(r->request_config, &nanomdm_module);
 
-    if (verdict->cert_sha256
+    if (verdict->cert_name
         && (apr_table_get(r->notes, "NANOMDM_IDENTITY_ENDS")
             || apr_table_get(r->notes, "NANOMDM_IDENTITY_EXPIRED"))) {
-        nmdm_counters_see_ending(shared, verdict->cert_sha256,
+        nmdm_counters_see_ending(shared, verdict->cert_name,
                                  r->request_time);
     }
 }

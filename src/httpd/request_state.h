@@ -16,6 +16,7 @@ typedef struct {
     int status;                 /* to send instead of 401 or 403, or 0 */
     const char *text;           /* with it, or NULL for its phrase */
     const char *cert_sha256;    /* of the certificate shown, or NULL */
+    const char *cert_name;      /* one for both its encodings, or NULL */
     nmdm_bytes_t *unread;       /* of a body read for its signature, or NULL */
     /* For NanoMDMDump; NULL is what was not there, or not ours. */
     nmdm_bytes_t body, reply;

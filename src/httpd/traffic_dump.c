@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "config/handlers.h"
 #include "config/traffic_dump_file.h"
+#include "crypto/cert_encodings.h"
 #include "httpd/request_state.h"
 #include "httpd/trace.h"
 #include "webhook/event.h"
@@ -66,7 +67,10 @@ void nanomdm_traffic_dump_reply(request_rec *r, nmdm_bytes_t reply)
 
 void nanomdm_traffic_dump_cert(request_rec *r, const nmdm_cert_t *cert)
 {
-    exchange(r)->cert_sha256 = cert->sha256;
+    nanomdm_request_state_t *state = exchange(r);
+
+    state->cert_sha256 = cert->sha256;
+    state->cert_name = nmdm_cert_encodings_name(cert);
 }
 
 /* ---- One record ---- */

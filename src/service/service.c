@@ -69,6 +69,15 @@ static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
                                " NanoMDMAssociation is latest");
 }
 
+/* Rarely asked: the first question is of one statement, and has its answer for
+ * whoever is known. */
+static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
+                              const nmdm_id_t *who)
+{
+    NMDM_TRY(nmdm_cert_associations_use_known(ctx));
+    return nmdm_cert_associations_counts(ctx, theirs, who->device_id);
+}
+
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
 static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
@@ -80,6 +89,10 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     }
     NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
+    if (!theirs) {
+        NMDM_TRY(nmdm_cert_associations_lock(ctx, NULL));
+        NMDM_TRY(look_again(ctx, &theirs, who));
+    }
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
@@ -104,6 +117,13 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     }
     NMDM_TRY(has_cert(ctx, who));
     NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
+    if (!theirs) {
+        if (ctx->policy->retroactive) {
+            NMDM_TRY(nmdm_cert_associations_lock(ctx, NULL));
+            NMDM_TRY(nmdm_cert_associations_lock(ctx, who->device_id));
+        }
+        NMDM_TRY(look_again(ctx, &theirs, who));
+    }
     if (theirs) {
         ctx->is_admitted = 1;
         return NULL;
@@ -594,7 +614,14 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
 static nmdm_err_t *do_device_of_cert(nmdm_ctx_t *ctx, void *baton)
 {
-    return nmdm_cert_associations_device_of(ctx, baton);
+    const char **id = baton;
+
+    NMDM_TRY(nmdm_cert_associations_device_of(ctx, id));
+    if (!*id && ctx->cert->other_sha256) {
+        NMDM_TRY(nmdm_cert_associations_use_known(ctx));
+        NMDM_TRY(nmdm_cert_associations_device_of(ctx, id));
+    }
+    return NULL;
 }
 
 nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)

@@ -23,6 +23,15 @@ nmdm_err_t *nmdm_cert_associations_has(nmdm_ctx_t *ctx, int *yes,
  * *nargs is 2 with NanoMDMAssociation latest, else 0. */
 nmdm_err_t *nmdm_cert_associations_text(nmdm_ctx_t *ctx, int *nargs,
                                         const char **args);
+/* Has until the end of the transaction every other that decides about this
+ * certificate wait, and then about this device where that is not NULL. Call it
+ * before what decides is read, the certificate first: in this order nobody
+ * waits for each other. */
+nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
+                                        const char *device_id);
+/* Where the request's certificate is not associated with any device, but is in
+ * its other encoding: puts that into its place, in ctx->cert. */
+nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx);
 /* Is the request's certificate associated with anybody? */
 nmdm_err_t *nmdm_cert_associations_knows(nmdm_ctx_t *ctx, int *yes);
 nmdm_err_t *nmdm_cert_associations_device_has(nmdm_ctx_t *ctx, int *yes,

@@ -363,7 +363,7 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
 
 const nmdm_cert_t *some_cert(world_t *w, const char *name)
 {
-    nmdm_cert_t *cert = apr_palloc(w->pool, sizeof(*cert));
+    nmdm_cert_t *cert = apr_pcalloc(w->pool, sizeof(*cert));
 
     cert->der = bytes_of(name);
     cert->sha256 = nmdm_digest_sha256(w->pool, cert->der);
@@ -658,7 +658,7 @@ nmdm_bytes_t der_of(apr_pool_t *p, const X509 *x509)
 
 nmdm_cert_t *cert_of(apr_pool_t *p, const identity_t *identity)
 {
-    nmdm_cert_t *cert = apr_palloc(p, sizeof(*cert));
+    nmdm_cert_t *cert = apr_pcalloc(p, sizeof(*cert));
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int i, len = 0;
     char *hex;

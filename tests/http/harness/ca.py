@@ -10,7 +10,7 @@ import uuid
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PEM = serialization.Encoding.PEM
@@ -38,10 +38,33 @@ def rsa_key(bits=2048):
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
+CURVES = {"ec": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
+# The number of points on a curve (SEC 2).
+ORDERS = {
+    "secp256r1": int("ffffffff00000000ffffffffffffffff"
+                     "bce6faada7179e84f3b9cac2fc632551", 16),
+    "secp384r1": int("ffffffffffffffffffffffffffffffff"
+                     "ffffffffffffffffc7634d81f4372ddf"
+                     "581a0db248b0a77aecec196accc52973", 16),
+    "secp521r1": int("01ffffffffffffffffffffffffffffff"
+                     "ffffffffffffffffffffffffffffffff"
+                     "fffa51868783bf2f966b7fcc0148f709"
+                     "a5d03bb5c9b8899c47aebb6fb71e91386409", 16),
+}
+
+
+@functools.lru_cache(maxsize=None)
+def dsa_parameters():
+    return dsa.generate_parameters(key_size=2048)
+
+
 def new_key(kind):
-    """kind: "ec" (P-256), "rsa" (2048) or "rsa4096"."""
-    if kind == "ec":
-        return ec.generate_private_key(ec.SECP256R1())
+    """kind: "ec" (P-256), "p384", "p521", "dsa", "rsa" (2048) or
+    "rsa4096"."""
+    if kind in CURVES:
+        return ec.generate_private_key(CURVES[kind]())
+    if kind == "dsa":
+        return dsa_parameters().generate_private_key()
     return rsa_key(int(kind[3:] or 2048))
 
 
@@ -117,6 +140,33 @@ def root(subject="Test Root CA", *, key="ec", **options):
 def self_signed(subject="device", *, key="ec", **options):
     """A leaf that nobody vouches for."""
     return mint(subject, new_key(key), None, **{"eku": "client", **options})
+
+
+def tlv(tag, content):
+    """One DER element."""
+    size = len(content)
+    if size < 0x80:
+        length = bytes([size])
+    else:
+        digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
+        length = bytes([0x80 | len(digits)]) + digits
+    return bytes([tag]) + length + content
+
+
+def other_encoding(identity, issuer):
+    """The same certificate with (r, n - s) for its issuer's signature
+    (r, s): with ECDSA as valid, and of another digest; with DSA not."""
+    signature = identity.cert.signature
+    order = (issuer.key.parameters().parameter_numbers().q
+             if isinstance(issuer.key, dsa.DSAPrivateKey)
+             else ORDERS[issuer.key.curve.name])
+    r, s = utils.decode_dss_signature(signature)
+    other = utils.encode_dss_signature(r, order - s)
+    der = identity.der
+    body = der[der.index(identity.cert.tbs_certificate_bytes):
+               -len(tlv(0x03, b"\0" + signature))]
+    twin = tlv(0x30, body + tlv(0x03, b"\0" + other))
+    return Identity(x509.load_der_x509_certificate(twin), identity.key)
 
 
 @functools.lru_cache(maxsize=None)

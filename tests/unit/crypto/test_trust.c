@@ -464,14 +464,15 @@ static void a_refusal_is_not_remembered(void **state)
 static int is_remembered(nmdm_trust_t *trust, apr_pool_t *p,
                          const char *sha256)
 {
-    nmdm_cert_t cert = { sha256, { "garbage", 7 } };
+    nmdm_cert_t cert = { .sha256 = sha256, .der = { "garbage", 7 } };
 
     return !nmdm_trust_verify(trust, p, &cert, NOW);
 }
 
 static nmdm_cert_t renamed(const nmdm_cert_t *cert, apr_pool_t *p, int n)
 {
-    return (nmdm_cert_t){ apr_psprintf(p, "%064d", n), cert->der };
+    return (nmdm_cert_t){ .sha256 = apr_psprintf(p, "%064d", n),
+                          .der = cert->der };
 }
 
 static void remember_many(nmdm_trust_t *trust, const nmdm_cert_t *cert,
