@@ -4,7 +4,10 @@
  * Keys come a hundred at a time from the narrowest index that the filter
  * offers, and what is left of the filter is applied here. So every page costs
  * the same, on a small fleet or a large one; a page that found too little
- * after MOST_EXAMINED keys ends early, with a cursor to go on. */
+ * after MOST_EXAMINED keys ends early, with a cursor to go on.
+ *
+ * A client that pages by offset takes a short page for the last one: for it
+ * all keys are looked at until the page is full. */
 
 #include "api/enrollments.h"
 #include "api/enqueue.h"
@@ -242,7 +245,10 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
     }
     nmdm_json_add_bool(out, "enabled", e->enabled);
     set_number(out, "token_update_tally", e->tally);
-    set_time(out, "last_seen", p, e->last_seen);
+    if (e->last_seen) {
+        nmdm_json_add_string(out, "last_seen",
+                             nmdm_time_rfc3339_exact(p, e->last_seen));
+    }
 }
 
 /* ---- A page ---- */
@@ -262,6 +268,8 @@ typedef struct {
     int next;
     int unit_is_done;           /* no further keys in it */
     int examined, strides;
+    nmdm_api_paging_batches_t batches;
+    nmdm_ctx_t batch;           /* ctx with the pool of the newest */
 
     nmdm_json_t *reply;
     nmdm_json_t *entries;
@@ -303,10 +311,10 @@ static apr_array_header_t unit_of(const query_t *q)
 }
 
 /* Whether keys are at hand after this; they are read when there are none. */
-static nmdm_err_t *have_keys(nmdm_ctx_t *ctx, query_t *q, int *yes)
+static nmdm_err_t *have_keys(query_t *q, int *yes)
 {
     while (q->next == q->keys->nelts && q->unit < units(q)
-           && q->examined < MOST_EXAMINED) {
+           && (q->page.has_offset || q->examined < MOST_EXAMINED)) {
         apr_array_header_t part;
 
         if (q->unit_is_done) {
@@ -320,8 +328,10 @@ static nmdm_err_t *have_keys(nmdm_ctx_t *ctx, query_t *q, int *yes)
         }
         apr_array_clear(q->keys);
         q->next = 0;
+        q->batch.pool = nmdm_api_paging_turn(&q->batches);
+        q->after = apr_pstrdup(q->batch.pool, q->after);
         NMDM_TRY(nmdm_enrollment_queries_keys(
-            ctx, q->keys, q->from, q->list ? &part : NULL, q->after));
+            &q->batch, q->keys, q->from, q->list ? &part : NULL, q->after));
         q->unit_is_done = q->keys->nelts < NMDM_QUERIES_PAGE;
         q->examined += q->keys->nelts + 1;
     }
@@ -352,9 +362,9 @@ static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
 
 /* The keys that pass, at most `most`; as far as keys decide, those to be
  * skipped are. */
-static apr_array_header_t *take_keys(nmdm_ctx_t *ctx, query_t *q, int most)
+static apr_array_header_t *take_keys(query_t *q, int most)
 {
-    apr_array_header_t *ids = apr_array_make(ctx->pool, most + 1,
+    apr_array_header_t *ids = apr_array_make(q->batch.pool, most + 1,
                                              sizeof(const char *));
 
     while (q->next < q->keys->nelts && ids->nelts < most) {
@@ -374,8 +384,7 @@ static apr_array_header_t *take_keys(nmdm_ctx_t *ctx, query_t *q, int most)
     return ids;
 }
 
-static void add_entry(nmdm_ctx_t *ctx, query_t *q,
-                      const nmdm_enrollment_t *e)
+static void add_entry(query_t *q, const nmdm_enrollment_t *e)
 {
     if (!row_passes(q->filter, e)) {
         return;
@@ -384,21 +393,21 @@ static void add_entry(nmdm_ctx_t *ctx, query_t *q,
         q->skip--;
         return;
     }
-    describe(nmdm_json_add_object(q->entries, NULL), ctx->pool, e);
+    describe(nmdm_json_add_object(q->entries, NULL), q->batch.pool, e);
     q->count++;
 }
 
 /* Rows come in no order; keys had one. */
-static nmdm_err_t *add_rows(nmdm_ctx_t *ctx, query_t *q,
-                            const apr_array_header_t *ids)
+static nmdm_err_t *add_rows(query_t *q, const apr_array_header_t *ids)
 {
-    apr_array_header_t *rows = apr_array_make(ctx->pool, ids->nelts,
+    apr_pool_t *p = q->batch.pool;
+    apr_array_header_t *rows = apr_array_make(p, ids->nelts,
                                               sizeof(nmdm_enrollment_t));
-    apr_hash_t *by_id = apr_hash_make(ctx->pool);
+    apr_hash_t *by_id = apr_hash_make(p);
     int i;
 
     NMDM_TRY(nmdm_enrollment_queries_enrollments(
-        ctx, rows, ids, q->filter->with_cert,
+        &q->batch, rows, ids, q->filter->with_cert,
         q->filter->with_unlock_token ? UNLOCK_TOKEN_OF_MANY : 0));
     for (i = 0; i < rows->nelts; i++) {
         nmdm_enrollment_t *row = &APR_ARRAY_IDX(rows, i, nmdm_enrollment_t);
@@ -410,7 +419,7 @@ static nmdm_err_t *add_rows(nmdm_ctx_t *ctx, query_t *q,
             by_id, APR_ARRAY_IDX(ids, i, const char *), APR_HASH_KEY_STRING);
 
         if (row) {              /* not deleted meanwhile */
-            add_entry(ctx, q, row);
+            add_entry(q, row);
         }
     }
     return NULL;
@@ -421,16 +430,17 @@ static nmdm_err_t *fill_page(nmdm_ctx_t *ctx, query_t *q)
     int more;
 
     NMDM_TRY(leap(ctx, q));
-    NMDM_TRY(have_keys(ctx, q, &more));
+    NMDM_TRY(have_keys(q, &more));
     while (more && q->count < q->page.limit) {
-        int room = q->page.limit - q->count;
+        apr_int64_t most = q->page.limit - q->count
+            + (keys_decide(q->filter) ? 0 : q->skip);
         apr_array_header_t *ids = take_keys(
-            ctx, q, room < NMDM_QUERIES_PAGE ? room : NMDM_QUERIES_PAGE);
+            q, most < NMDM_QUERIES_PAGE ? (int)most : NMDM_QUERIES_PAGE);
 
         if (ids->nelts) {
-            NMDM_TRY(add_rows(ctx, q, ids));
+            NMDM_TRY(add_rows(q, ids));
         }
-        NMDM_TRY(have_keys(ctx, q, &more));
+        NMDM_TRY(have_keys(q, &more));
     }
     return NULL;
 }
@@ -462,6 +472,8 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
     q->after = q->page.parts[2];
     q->keys = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE, sizeof(nmdm_key_t));
     q->next = q->unit_is_done = q->examined = q->strides = q->count = 0;
+    nmdm_api_paging_begin(&q->batches, ctx->pool);
+    q->batch = *ctx;
     q->reply = nmdm_json_object(ctx->pool);
     q->entries = nmdm_json_add_array(q->reply, "enrollments");
     if (q->unit < 0 || q->skip < 0) {

@@ -113,10 +113,11 @@ nmdm_err_t *nmdm_api_paging_read(nmdm_api_paging_t *page, apr_pool_t *p,
     NMDM_TRY(read_number(&page->offset, p, "offset", query->offset, 0,
                          APR_INT32_MAX));
     page->limit = (int)limit;
+    page->has_offset = query->offset && *query->offset;
     if (!query->cursor || !*query->cursor) {
         return NULL;
     }
-    if (query->offset && *query->offset) {
+    if (page->has_offset) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1732)
                         "both \"cursor\" and \"offset\" are given");
     }
@@ -139,4 +140,18 @@ const char *nmdm_api_paging_cursor(apr_pool_t *p, char kind,
     cursor = translate(p, nmdm_base64_encode(p, bytes), "+/", "-_");
     cursor[strcspn(cursor, "=")] = '\0';
     return cursor;
+}
+
+void nmdm_api_paging_begin(nmdm_api_paging_batches_t *batches, apr_pool_t *p)
+{
+    apr_pool_create(&batches->pools[0], p);
+    apr_pool_create(&batches->pools[1], p);
+    batches->turn = 0;
+}
+
+apr_pool_t *nmdm_api_paging_turn(nmdm_api_paging_batches_t *batches)
+{
+    batches->turn = !batches->turn;
+    apr_pool_clear(batches->pools[batches->turn]);
+    return batches->pools[batches->turn];
 }

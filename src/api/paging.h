@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     int limit;                  /* 1 to NMDM_API_PAGING_MOST */
     apr_int64_t offset;         /* 0 when there is a cursor */
+    int has_offset;             /* was it asked for, be it 0? */
     int has_cursor;
     const char
         *parts[NMDM_API_PAGING_PARTS]; /* of the cursor; "" without one */
@@ -35,5 +36,16 @@ nmdm_err_t *nmdm_api_paging_read(nmdm_api_paging_t *page, apr_pool_t *p,
  * break. */
 const char *nmdm_api_paging_cursor(apr_pool_t *p, char kind,
                                    const char *const *parts, int nparts);
+
+/* Rows are read in batches, of which the newest two are kept: what is skipped
+ * takes no memory, and a key of the last batch is there for the next. */
+typedef struct {
+    apr_pool_t *pools[2];
+    int turn;
+} nmdm_api_paging_batches_t;
+
+void nmdm_api_paging_begin(nmdm_api_paging_batches_t *batches, apr_pool_t *p);
+/* The pool of the next batch, which ends the life of that before the last. */
+apr_pool_t *nmdm_api_paging_turn(nmdm_api_paging_batches_t *batches);
 
 #endif /* NMDM_API_PAGING_H */

@@ -36,7 +36,10 @@ struct page_t {
     nmdm_json_t *reply;
     nmdm_json_t *entries;
     const char *cursor[3];      /* of the last entry */
+    int is_begun;               /* is there one? */
     int count;
+    apr_int64_t skip;           /* entries before the page, by offset */
+    nmdm_api_paging_batches_t batches;
     apr_size_t bytes;
     int values_left;
     apr_pool_t *scratch;        /* of one entry */
@@ -51,9 +54,12 @@ static void open_page(nmdm_ctx_t *ctx, page_t *page, const char *name)
     for (i = 0; i < 3; i++) {
         page->cursor[i] = page->asked.parts[i];
     }
+    page->is_begun = 0;
     page->count = 0;
+    page->skip = page->asked.offset;
     page->bytes = 0;
     page->values_left = PAGE_VALUES;
+    nmdm_api_paging_begin(&page->batches, ctx->pool);
     apr_pool_create(&page->scratch, ctx->pool);
 }
 
@@ -69,6 +75,25 @@ static void set_next(nmdm_ctx_t *ctx, page_t *page)
     nmdm_json_add_string(page->reply, "next_cursor",
                          nmdm_api_paging_cursor(ctx->pool, page->kind,
                                                 page->cursor, n));
+}
+
+/* Whether an entry lies before what the offset asks for. */
+static int is_skipped(page_t *page)
+{
+    if (page->skip) {
+        page->skip--;
+        return 1;
+    }
+    return 0;
+}
+
+/* ctx with a pool for the next rows. */
+static nmdm_ctx_t next_batch(const nmdm_ctx_t *ctx, page_t *page)
+{
+    nmdm_ctx_t batch = *ctx;
+
+    batch.pool = nmdm_api_paging_turn(&page->batches);
+    return batch;
 }
 
 /* ---- Parts of entries ---- */
@@ -182,8 +207,15 @@ static nmdm_err_t *answer_page(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 static nmdm_err_t *add_queued(nmdm_ctx_t *ctx, page_t *page,
                               const nmdm_queued_t *q)
 {
-    nmdm_json_t *entry = nmdm_json_add_object(page->entries, NULL);
+    nmdm_json_t *entry;
 
+    page->cursor[0] = q->priority;
+    page->cursor[1] = q->created_text;
+    page->cursor[2] = q->tie;
+    if (is_skipped(page)) {
+        return NULL;
+    }
+    entry = nmdm_json_add_object(page->entries, NULL);
     nmdm_json_add_string(entry, "command_uuid", q->uuid);
     set_text(entry, "request_type", q->request_type);
     NMDM_TRY(add_command_text(ctx, page, entry, q->uuid));
@@ -193,9 +225,6 @@ static nmdm_err_t *add_queued(nmdm_ctx_t *ctx, page_t *page,
     set_text(entry, "status", q->status);
     set_number(entry, "not_now_tally", q->not_now_tally);
     set_time(entry, "not_now_at", ctx->pool, q->not_now_at);
-    page->cursor[0] = q->priority;
-    page->cursor[1] = q->created_text;
-    page->cursor[2] = q->tie;
     page->count++;
     return NULL;
 }
@@ -214,9 +243,11 @@ static nmdm_err_t *do_queue(nmdm_ctx_t *ctx, void *baton)
                                       page->cursor[2] };
     }
     do {
-        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+        nmdm_ctx_t batch = next_batch(ctx, page);
+
+        rows = apr_array_make(batch.pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_queued_t));
-        NMDM_TRY(nmdm_queue_queries_list(ctx, rows, page->id, &place));
+        NMDM_TRY(nmdm_queue_queries_list(&batch, rows, page->id, &place));
         n = rows->nelts;
         for (i = 0; i < n && !is_full(page); i++) {
             NMDM_TRY(add_queued(ctx, page,
@@ -279,8 +310,15 @@ nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 static nmdm_err_t *add_result(nmdm_ctx_t *ctx, page_t *page,
                               const nmdm_result_t *r)
 {
-    nmdm_json_t *entry = nmdm_json_add_object(page->entries, NULL);
+    nmdm_json_t *entry;
 
+    page->cursor[0] = r->updated_text;
+    page->cursor[1] = r->uuid;
+    page->is_begun = 1;
+    if (is_skipped(page)) {
+        return NULL;
+    }
+    entry = nmdm_json_add_object(page->entries, NULL);
     nmdm_json_add_string(entry, "command_uuid", r->uuid);
     set_text(entry, "request_type", r->request_type);
     nmdm_json_add_string(entry, "status", r->status);
@@ -288,8 +326,6 @@ static nmdm_err_t *add_result(nmdm_ctx_t *ctx, page_t *page,
     set_number(entry, "not_now_tally", r->not_now_tally);
     set_time(entry, "not_now_at", ctx->pool, r->not_now_at);
     NMDM_TRY(add_result_text(ctx, page, entry, page->id, r->uuid));
-    page->cursor[0] = r->updated_text;
-    page->cursor[1] = r->uuid;
     page->count++;
     return NULL;
 }
@@ -303,7 +339,7 @@ static nmdm_err_t *read_results(nmdm_ctx_t *ctx, page_t *page,
         return nmdm_queue_queries_result_of(ctx, rows, page->id, page->uuid);
     }
     return nmdm_queue_queries_results(ctx, rows, page->id,
-                                      page->asked.has_cursor || page->count
+                                      page->asked.has_cursor || page->is_begun
                                  ? &place : &NMDM_RESULT_START);
 }
 
@@ -316,9 +352,11 @@ static nmdm_err_t *do_results(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(must_be_enrolled(ctx, page->id));
     open_page(ctx, page, "results");
     do {
-        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+        nmdm_ctx_t batch = next_batch(ctx, page);
+
+        rows = apr_array_make(batch.pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_result_t));
-        NMDM_TRY(read_results(ctx, page, rows));
+        NMDM_TRY(read_results(&batch, page, rows));
         n = rows->nelts;
         for (i = 0; i < n && !is_full(page); i++) {
             NMDM_TRY(add_result(ctx, page,
@@ -363,8 +401,13 @@ static const char *state_of(const nmdm_recipient_t *r)
 static nmdm_err_t *add_recipient(nmdm_ctx_t *ctx, page_t *page,
                                  const nmdm_recipient_t *r)
 {
-    nmdm_json_t *entry = nmdm_json_add_object(page->entries, NULL);
+    nmdm_json_t *entry;
 
+    page->cursor[0] = r->id;
+    if (is_skipped(page)) {
+        return NULL;
+    }
+    entry = nmdm_json_add_object(page->entries, NULL);
     nmdm_json_add_string(entry, "id", r->id);
     nmdm_json_add_string(entry, "state", state_of(r));
     set_text(entry, "status", r->status);
@@ -377,7 +420,6 @@ static nmdm_err_t *add_recipient(nmdm_ctx_t *ctx, page_t *page,
     if (r->status) {
         NMDM_TRY(add_result_text(ctx, page, entry, r->id, page->uuid));
     }
-    page->cursor[0] = r->id;
     page->count++;
     return NULL;
 }
@@ -419,9 +461,11 @@ static nmdm_err_t *do_command(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(describe_command(ctx, page));
     do {
-        rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+        nmdm_ctx_t batch = next_batch(ctx, page);
+
+        rows = apr_array_make(batch.pool, NMDM_QUERIES_PAGE,
                               sizeof(nmdm_recipient_t));
-        NMDM_TRY(nmdm_queue_queries_recipients(ctx, rows, page->uuid,
+        NMDM_TRY(nmdm_queue_queries_recipients(&batch, rows, page->uuid,
                                                page->cursor[0]));
         n = rows->nelts;
         for (i = 0; i < n && !is_full(page); i++) {

@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 apr_time_t nmdm_time_steady(void)
@@ -26,6 +27,19 @@ const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t)
     return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ",
                         exp.tm_year + 1900, exp.tm_mon + 1, exp.tm_mday,
                         exp.tm_hour, exp.tm_min, exp.tm_sec);
+}
+
+const char *nmdm_time_rfc3339_exact(apr_pool_t *p, apr_time_t t)
+{
+    const char *whole = nmdm_time_rfc3339(p, t);
+    char *fraction = apr_psprintf(p, ".%06d", (int)apr_time_usec(t));
+    apr_size_t len = strlen(fraction);
+
+    while (len && strchr("0.", fraction[len - 1])) {
+        fraction[--len] = '\0';
+    }
+    return apr_pstrcat(p, apr_pstrmemdup(p, whole, strlen(whole) - 1),
+                       fraction, "Z", NULL);
 }
 
 /* Exactly n digits, and a number of that range; -1 if not. */
@@ -108,5 +122,6 @@ int nmdm_time_read(apr_time_t *out, const char *text)
 
 apr_time_t nmdm_time_of_seconds(const char *text)
 {
-    return text ? (apr_time_t)(strtod(text, NULL) * APR_USEC_PER_SEC) : 0;
+    return text ? (apr_time_t)(strtod(text, NULL) * APR_USEC_PER_SEC + 0.5)
+                : 0;
 }

@@ -13,6 +13,8 @@ apr_time_t nmdm_time_steady(void);
 
 /* RFC 3339 in UTC, to the second: 2026-06-01T12:00:00Z. */
 const char *nmdm_time_rfc3339(apr_pool_t *p, apr_time_t t);
+/* The same with the fraction of its second, if it has one. */
+const char *nmdm_time_rfc3339_exact(apr_pool_t *p, apr_time_t t);
 
 /* Reads RFC 3339, with an offset and with fractions of a second or without;
  * 0 when text is something else. */

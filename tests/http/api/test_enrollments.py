@@ -12,6 +12,7 @@ import pytest
 
 from device import Operator, command
 from system import ROOT, wait_until
+from conftest import new_database
 from tables import insert, set_reported
 
 one_database = pytest.mark.one_database
@@ -114,7 +115,7 @@ def test_a_device_and_all_its_fields(operator, device):
     assert list(answer.json) == ["enrollments"]
     (entry,) = answer.json["enrollments"]
     seen = entry.pop("last_seen")
-    assert TIME.fullmatch(seen)
+    assert re.fullmatch(TIME.pattern[:-1] + r"(\.\d{1,6})?Z", seen)
     age = (datetime.datetime.now(datetime.timezone.utc)
            - datetime.datetime.fromisoformat(seen.replace("Z", "+00:00")))
     assert abs(age.total_seconds()) < 60
@@ -585,3 +586,116 @@ def test_while_the_database_is_away_503(private_db_server, fresh_db, httpd,
     db_server.start()
     assert wait_until(lambda: query(operator).status == 200)
     operator.close()
+
+
+# -- Paging by offset (mdmdirector ends at the first short page) --------
+
+FLEET = 5000
+FILTERS = {
+    "none": ({}, lambda i: True),
+    "Device": ({"types": ["Device"]}, lambda i: i % 5),
+    "two types": ({"types": ["User Enrollment (Device)", "Device"]}, None),
+    "enabled": ({"enabled": True}, lambda i: i % 3),
+    "disabled": ({"enabled": False}, lambda i: not i % 3),
+    "serials": ({"serials": ["S-1", "S-2"]}, lambda i: i % 4 in (1, 2)),
+    "rare": ({"serials": ["S-1"], "enabled": False},
+             lambda i: i % 4 == 1 and not i % 3),
+    "nobody": ({"serials": ["S-9"]}, lambda i: False),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(module_httpd, db_server):
+    """A server with 5000 enrollments: every fifth of another type, every
+    third disabled, four serial numbers; and their ids."""
+    server = module_httpd(new_database(db_server))
+    operator = Operator(server)
+    operator.version()
+    ids = [f"d-{n:05}" for n in range(FLEET)]
+    db = server.database
+    for part in range(0, FLEET, 500):
+        rows = range(part, part + 500)
+        insert(db, "devices", ("id", "authenticate", "serial_number"),
+               [(ids[i], "<?xml", f"S-{i % 4}") for i in rows])
+        insert(db, "enrollments",
+               ("id", "device_id", "type", "topic", "push_magic",
+                "token_hex", "enabled"),
+               [(ids[i], ids[i],
+                 "Device" if i % 5 else "User Enrollment (Device)", "t",
+                 "m", "00", bool(i % 3)) for i in rows])
+    yield operator, ids
+    operator.close()
+
+
+def walk_by_offset(operator, limit, **filters):
+    """As a client does that knows no cursor: to the first short page."""
+    ids, page = [], None
+    while page is None or len(page) == limit:
+        page = found(operator, f"?limit={limit}&offset={len(ids)}",
+                     **filters)
+        ids += page
+    return ids
+
+
+@pytest.mark.parametrize("limit", [500, 1000, 77])
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_filter_by_offset(fleet, name, limit):
+    operator, ids = fleet
+    filters, passes = FILTERS[name]
+    expected = [id_ for i, id_ in enumerate(ids) if passes and passes(i)]
+    if not passes:                # one type after the other
+        expected = ids[::5] + [id_ for i, id_ in enumerate(ids) if i % 5]
+    got = walk_by_offset(operator, limit, **filters)
+    assert sorted(got) == sorted(expected)
+    assert got == walk(operator, limit, **filters)
+
+
+def test_ids_by_offset(fleet):
+    operator, ids = fleet
+    some = ids[::7]
+    assert walk_by_offset(operator, 100, ids=some) == some
+    enabled = [id_ for id_ in some if int(id_[2:]) % 3]
+    assert walk_by_offset(operator, 100, ids=some, enabled=True) == enabled
+
+
+@pytest.mark.parametrize("filters", [{"types": ["Device"]}, {}])
+def test_the_last_page_of_a_fleet(fleet, filters):
+    operator, ids = fleet
+    all_ = [id_ for i, id_ in enumerate(ids) if i % 5 or not filters]
+    for offset in (1900, 2000, 2500, len(all_) - 300, len(all_),
+                   len(all_) + 1, 10 ** 6):
+        assert found(operator, f"?limit=500&offset={offset}", **filters) \
+            == all_[offset:offset + 500]
+
+
+def test_short_names_by_offset(crowd):
+    """User channels, by name: also above 2000 examined."""
+    operator, db = crowd
+    ids = [f"u-{n:05}" for n in range(2600)]
+    fill(db, ids)
+    for part in range(0, len(ids), 500):
+        channels = ids[part:part + 500]
+        insert(db, "users", ("id", "device_id", "user_short_name"),
+               [(f"{id_}:x", id_, "anne") for id_ in channels])
+        insert(db, "enrollments",
+               ("id", "device_id", "user_id", "type", "topic", "push_magic",
+                "token_hex"),
+               [(f"{id_}:x", id_, f"{id_}:x", "User", "t", "m", "00")
+                for id_ in channels])
+    assert walk_by_offset(operator, 500, user_short_names=["anne"]) \
+        == [f"{id_}:x" for id_ in ids]
+
+
+# -- last_seen ---------------------------------------------------------
+
+@pytest.mark.parametrize("stored, shown", [
+    ("2026-01-02 03:04:05.250", "2026-01-02T03:04:05.25Z"),
+    ("2026-01-02 03:04:05.007", "2026-01-02T03:04:05.007Z"),
+    ("2026-01-02 03:04:05.000", "2026-01-02T03:04:05Z"),
+    ("2026-01-02 03:04:59.999", "2026-01-02T03:04:59.999Z")])
+def test_last_seen_has_the_fraction_of_the_database(
+        operator, device, db, stored, shown):
+    mac = device().enroll()
+    db.execute("UPDATE enrollments SET last_seen_at = %s WHERE id = %s",
+               stored, mac.id)
+    assert one(operator, mac.id).json["last_seen"] == shown

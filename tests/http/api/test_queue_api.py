@@ -519,3 +519,60 @@ def test_on_nanomdms_own_database(db_server, httpd, device, expect_log):
     assert answer.status == 500, answer
     assert "NanoMDMSchema auto" in answer.json["command_error"]
     operator.close()
+
+
+# -- Paging by offset --------------------------------------------------
+
+@pytest.mark.parametrize("offset", [0, 1, 99, 100, 101, 229, 230, 5000])
+def test_queue_and_results_by_offset(operator, mac, db, offset):
+    uuids = fill_queues(db, [mac], 230)
+    whole = queue_of(operator, mac.id, limit=1000)
+    assert queue_of(operator, mac.id, limit=50, offset=offset) \
+        == whole[offset:offset + 50]
+    insert(db, "command_results", ("id", "command_uuid", "status", "result"),
+           [(mac.id, uuid, "Acknowledged", "<?xml") for uuid in uuids])
+
+    def results(**parameters):
+        answer = get(operator, "results", mac.id, **parameters)
+        assert answer.status == 200, answer
+        return answer.json
+    whole = [entry["command_uuid"]
+             for entry in results(limit=1000)["results"]]
+    assert sorted(whole) == sorted(uuids)
+    page = results(limit=50, offset=offset)
+    assert [entry["command_uuid"] for entry in page["results"]] \
+        == whole[offset:offset + 50]
+    if offset < 150:
+        page = results(limit=50, cursor=page["next_cursor"])
+        assert [entry["command_uuid"] for entry in page["results"]] \
+            == whole[offset + 50:offset + 100]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 99, 100, 149, 150, 5000])
+def test_a_commands_enrollments_by_offset(operator, db, device, offset):
+    ids = sorted(f"o-{offset}-{n:03}" for n in range(150))
+    insert(db, "devices", ("id", "authenticate"),
+           [(id_, "<?xml") for id_ in ids])
+    insert(db, "enrollments", ("id", "device_id", "type", "topic",
+                               "push_magic", "token_hex"),
+           [(id_, id_, "Device", "t", "m", "00") for id_ in ids])
+    uuid = enqueue(operator, ",".join(ids))
+    answer = get(operator, "commands", uuid, limit=20, offset=offset)
+    assert [entry["id"] for entry in answer.json["enrollments"]] \
+        == ids[offset:offset + 20]
+
+
+def test_one_result_by_offset(operator, mac):
+    uuid = enqueue(operator, mac.id)
+    mac.acknowledge(uuid)
+    for offset, number in (0, 1), (1, 0):
+        answer = get(operator, "results", mac.id, command_uuid=uuid,
+                     offset=offset)
+        assert len(answer.json["results"]) == number
+
+
+@pytest.mark.parametrize("call", ["queue", "results"])
+def test_a_page_of_nobody_is_404(operator, call):
+    answer = get(operator, call, "no-such-id", offset=3)
+    assert answer.status == 404
+    assert answer.json == {"error": "no-such-id is not enrolled"}
