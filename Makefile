@@ -38,7 +38,7 @@ HARDENED := -fstack-protector-strong \
             $(if $(OPTIMIZES),$(if $(FORTIFIES),,-U_FORTIFY_SOURCE \
               -D_FORTIFY_SOURCE=2))
 HARD_LINK := -Wl,-z,relro,-z,now
-LIBS     := -lexpat -ljansson -lcurl -lnghttp2 -lssl -lcrypto -lm
+LIBS     := -lexpat -lplist-2.0 -ljansson -lcurl -lnghttp2 -lssl -lcrypto -lm
 
 SOURCES  := mod_nanomdm.c $(sort $(wildcard src/*/*.c))
 # A variant of the build, such as one with sanitizers, has a place of its own.

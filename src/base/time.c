@@ -11,6 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+/* The first second of the year 1 and the last of 9999, from 1970. */
+#define FIRST_SECOND (-62135596800LL)
+#define LAST_SECOND 253402300799LL
+
 apr_time_t nmdm_time_steady(void)
 {
     struct timespec now;
@@ -76,8 +80,9 @@ static void skip_fraction(const char **at)
     }
 }
 
-/* Z, or hours and minutes with a sign. */
-static int read_offset(int *seconds, const char **at)
+/* Z, or hours and minutes with a sign. RFC 3339 has a colon between them, ISO
+ * 8601 a form without. */
+static int read_offset(int *seconds, const char **at, int needs_colon)
 {
     int sign = **at == '-' ? -1 : 1, hours, minutes;
 
@@ -86,38 +91,70 @@ static int read_offset(int *seconds, const char **at)
         return 1;
     }
     if (!take(at, "+-") || (hours = digits(at, 2, 0, 23)) < 0
-        || !take(at, ":") || (minutes = digits(at, 2, 0, 59)) < 0) {
+        || (!take(at, ":") && needs_colon)
+        || (minutes = digits(at, 2, 0, 59)) < 0) {
         return 0;
     }
     *seconds = sign * (hours * 3600 + minutes * 60);
     return 1;
 }
 
+/* All down to the second, and what is below it skipped. timegm() and not APR,
+ * which refuses years before 1970. */
+static int read_fields(apr_time_t *out, const char **at, int first_year)
+{
+    struct tm tm = { 0 };
+
+    if ((tm.tm_year = digits(at, 4, first_year, 9999)) < 0 || !take(at, "-")
+        || (tm.tm_mon = digits(at, 2, 1, 12)) < 0 || !take(at, "-")
+        || (tm.tm_mday = digits(at, 2, 1, 31)) < 0 || !take(at, "Tt ")
+        || (tm.tm_hour = digits(at, 2, 0, 23)) < 0 || !take(at, ":")
+        || (tm.tm_min = digits(at, 2, 0, 59)) < 0 || !take(at, ":")
+        || (tm.tm_sec = digits(at, 2, 0, 60)) < 0) {
+        return 0;
+    }
+    skip_fraction(at);
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *out = apr_time_from_sec((apr_time_t)timegm(&tm));
+    return 1;
+}
+
 int nmdm_time_read(apr_time_t *out, const char *text)
 {
-    apr_time_exp_t exp = { 0 };
     const char *at = text;
     int offset;
 
-    if ((exp.tm_year = digits(&at, 4, 1970, 9999)) < 0 || !take(&at, "-")
-        || (exp.tm_mon = digits(&at, 2, 1, 12)) < 0 || !take(&at, "-")
-        || (exp.tm_mday = digits(&at, 2, 1, 31)) < 0 || !take(&at, "Tt ")
-        || (exp.tm_hour = digits(&at, 2, 0, 23)) < 0 || !take(&at, ":")
-        || (exp.tm_min = digits(&at, 2, 0, 59)) < 0 || !take(&at, ":")
-        || (exp.tm_sec = digits(&at, 2, 0, 60)) < 0) {
-        return 0;
-    }
-    skip_fraction(&at);
-    if (!read_offset(&offset, &at) || *at) {
-        return 0;
-    }
-    exp.tm_year -= 1900;
-    exp.tm_mon -= 1;
-    if (apr_time_exp_gmt_get(out, &exp) != APR_SUCCESS) {
+    if (!read_fields(out, &at, 1970) || !read_offset(&offset, &at, 1)
+        || *at) {
         return 0;
     }
     *out -= apr_time_from_sec(offset);
     return 1;
+}
+
+static void skip_blanks(const char **at)
+{
+    *at += strspn(*at, " \t\r\n");
+}
+
+int nmdm_time_read_date(apr_time_t *out, const char *text)
+{
+    const char *at = text;
+    int offset;
+
+    skip_blanks(&at);
+    if (!read_fields(out, &at, 1)) {
+        return 0;
+    }
+    skip_blanks(&at);
+    if (!read_offset(&offset, &at, 0)) {
+        return 0;
+    }
+    skip_blanks(&at);
+    *out -= apr_time_from_sec(offset);
+    return !*at && *out >= apr_time_from_sec(FIRST_SECOND)
+        && *out <= apr_time_from_sec(LAST_SECOND);
 }
 
 apr_time_t nmdm_time_of_seconds(const char *text)

@@ -20,6 +20,11 @@ const char *nmdm_time_rfc3339_exact(apr_pool_t *p, apr_time_t t);
  * 0 when text is something else. */
 int nmdm_time_read(apr_time_t *out, const char *text);
 
+/* Reads a date of a property list: Apple's form, 2026-06-01T12:00:00Z, of the
+ * years 1 to 9999, and what other writers make of it: blanks, an offset,
+ * fractions of a second, which are dropped. 0 when text is something else. */
+int nmdm_time_read_date(apr_time_t *out, const char *text);
+
 /* Reads the seconds since 1970, with a fraction or without, that SECONDS of
  * db/dialect.h selects; 0 for anything else. */
 apr_time_t nmdm_time_of_seconds(const char *text);

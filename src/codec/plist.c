@@ -489,7 +489,7 @@ static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
     }
     if (body.len >= 6 && !memcmp(body.data, "bplist", 6)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0203)
-                        "binary property list refused: XML is required");
+                        "binary property list where only XML is read");
     }
     rd->pool = p;
     rd->wanted = wanted;

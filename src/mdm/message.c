@@ -4,7 +4,9 @@
 
 #include "mdm/message.h"
 #include "codec/plist.h"
+#include "codec/plist_binary.h"
 #include "codec/plist_repair.h"
+#include "codec/plist_tree.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -67,6 +69,15 @@ static nmdm_err_t *is_as_sent(const nmdm_msg_t *msg, apr_pool_t *p,
                         msg->who.id ? msg->who.id : "no enrollment", key);
     }
     return NULL;
+}
+
+/* A binary property list is stored, and answered, as XML: the tables demand
+ * it. */
+static nmdm_err_t *to_xml(nmdm_bytes_t *xml, apr_pool_t *p, nmdm_bytes_t body)
+{
+    *xml = body;
+    return nmdm_plist_binary_is(body)
+        ? nmdm_plist_tree_binary_to_xml(xml, p, body) : NULL;
 }
 
 /* ---- Who ---- */
@@ -293,14 +304,15 @@ static decode_fn find_decoder(const char **type)
 nmdm_err_t *nmdm_message_checkin(nmdm_msg_t *msg, apr_pool_t *p,
                                  nmdm_bytes_t body)
 {
-    nmdm_bytes_t document;
+    nmdm_bytes_t xml, document;
     nmdm_plist_t *plist;
     decode_fn decode;
 
     memset(msg, 0, sizeof(*msg));
     msg->raw = body;
+    NMDM_TRY(to_xml(&xml, p, body));
     NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
-                                     body, KEYS));
+                                     xml, KEYS));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&msg->type, plist, "MessageType"));
     if (!msg->type) {
@@ -338,13 +350,14 @@ nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
                                 nmdm_bytes_t body)
 {
     nmdm_report_t *m = &msg->u.report;
-    nmdm_bytes_t document;
+    nmdm_bytes_t xml, document;
     nmdm_plist_t *plist;
 
     memset(msg, 0, sizeof(*msg));
     msg->raw = body;
+    NMDM_TRY(to_xml(&xml, p, body));
     NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
-                                     body, KEYS));
+                                     xml, KEYS));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&m->status, plist, "Status"));
     if (!m->status) {
@@ -377,7 +390,10 @@ nmdm_err_t *nmdm_message_command(nmdm_command_t *command, apr_pool_t *p,
     nmdm_plist_t *plist;
     nmdm_err_t *err;
 
-    err = nmdm_plist_read(&plist, &document, p, body, KEYS);
+    err = to_xml(&body, p, body);
+    if (!err) {
+        err = nmdm_plist_read(&plist, &document, p, body, KEYS);
+    }
     if (!err) {
         err = nmdm_plist_string(&command->uuid, plist, "CommandUUID");
     }

@@ -222,10 +222,9 @@ static void set_payload(nmdm_json_t *event, apr_pool_t *p,
     nmdm_bytes_t raw = msg->raw;
 
     if (conf->redacts) {
-        raw = nmdm_redact_replace(p, msg->replaced
-                                  ? (nmdm_bytes_t){ msg->text,
-                                                    strlen(msg->text) }
-                                  : raw, NMDM_WEBHOOK_SECRETS);
+        raw = nmdm_redact_replace(
+            p, (nmdm_bytes_t){ msg->text, strlen(msg->text) },
+            NMDM_WEBHOOK_SECRETS);
     }
     nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
 }

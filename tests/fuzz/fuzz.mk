@@ -9,7 +9,7 @@
 FUZZ_CC      ?= clang
 FUZZ_RUNS    ?= 100000
 FUZZ_BUILD   := build-fuzz
-FUZZ_NAMES   := plist checkin report command signature header pem json params \
+FUZZ_NAMES   := plist plist_tree checkin report command signature header pem json params \
                 dm redact seal
 FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \

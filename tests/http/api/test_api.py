@@ -526,8 +526,6 @@ UNSTORABLE = {
         *command()),
     "bare dict": lambda: (lambda uuid, plist: (
         uuid, plist[plist.index(b"<dict>"):]))(*command()),
-    "binary": lambda: (lambda uuid, plist: (uuid, plistlib.dumps(
-        plistlib.loads(plist), fmt=plistlib.FMT_BINARY)))(*command()),
     "long CommandUUID": lambda: command(uuid="u" * 128),
     "long RequestType": lambda: command("R" * 64),
 }

@@ -304,6 +304,10 @@ def internal_entity(xml):
     return XML + dtd + xml[start:].replace(b">Authenticate<", b">&x;<")
 
 
+def binary(value):
+    return plistlib.dumps(value, fmt=plistlib.FMT_BINARY)
+
+
 MALFORMED = {
     "truncated": lambda xml: xml[:-30],
     "cut in the dict": lambda xml: xml[:xml.index(b"</dict>")],
@@ -318,8 +322,9 @@ MALFORMED = {
     "internal entity": internal_entity,
     "NUL inside": lambda xml: xml.replace(b"<dict>", b"<dict>\0"),
     "JSON": lambda xml: b'{"MessageType": "Authenticate"}',
-    "binary": lambda xml: plistlib.dumps(plistlib.loads(xml),
-                                         fmt=plistlib.FMT_BINARY),
+    "truncated binary": lambda xml: binary(plistlib.loads(xml))[:-1],
+    "binary array": lambda xml: binary([plistlib.loads(xml)]),
+    "binary and more": lambda xml: binary(plistlib.loads(xml)) + b"\0",
     "form": lambda xml: b"MessageType=Authenticate",
 }
 
@@ -501,14 +506,6 @@ def test_m32_without_identifier_is_no_401(device, expect_log, send):
     assert_error(send(device()), 400, 500)
 
 
-def test_m33_binary_plist_is_400(device):
-    """M33: our SQL backends do not take it, and say so early."""
-    mac = device()
-    body = plistlib.dumps(plistlib.loads(authenticate(mac)),
-                          fmt=plistlib.FMT_BINARY)
-    assert_refused(mac, mac.send(body, CHECKIN))
-
-
 # -- hostile ----------------------------------------------------------
 
 def billion_laughs():
@@ -535,13 +532,59 @@ def nested(depth, start, end):
             + b"</dict></plist>")
 
 
+def binary_list(objects, *, top=0, offset_size=2, ref_size=2, count=None,
+                offsets=None, table=None):
+    """A binary property list of these objects, which may be wrong."""
+    body, found = b"bplist00", []
+    for item in objects:
+        found.append(len(body))
+        body += item
+    offsets = offsets or found
+    start = len(body) if table is None else table
+    body += b"".join(at.to_bytes(offset_size, "big") for at in offsets)
+    return body + bytes(6) + bytes([offset_size, ref_size]) + b"".join(
+        number.to_bytes(8, "big")
+        for number in (len(found) if count is None else count, top, start))
+
+
+def refs(*numbers):
+    return b"".join(n.to_bytes(2, "big") for n in numbers)
+
+
+KEY = b"\x51k"
+HUGE = 2 ** 64 - 1
+
+
 def binary_bomb():
     """References to the same list, each level ten times the last."""
-    bomb = ["x" * 100]
-    for _ in range(9):
-        bomb = [bomb] * 10
-    return plistlib.dumps({"MessageType": bomb},
-                          fmt=plistlib.FMT_BINARY)
+    levels = [b"\xd1" + refs(1, 2), KEY]
+    levels += [b"\xaa" + refs(*[n + 1] * 10) for n in range(2, 12)]
+    return binary_list(levels + [b"\x5f\x10\x64" + b"x" * 100])
+
+
+def binary_wide():
+    """One string of 60,000 bytes, 60,000 times."""
+    return binary_list([
+        b"\xd1" + refs(1, 2), KEY, b"\xaf\x11\xea\x60" + refs(3) * 60_000,
+        b"\x5f\x11\xea\x60" + b"x" * 60_000], offset_size=4)
+
+
+def binary_deep():
+    levels = [b"\xd1" + refs(1, 2), KEY]
+    levels += [b"\xa1" + refs(n + 1) for n in range(2, 5000)]
+    return binary_list(levels + [b"\x09"])
+
+
+def binary_overlapping():
+    """A thousand arrays, which are the same 50,000 references."""
+    return binary_list(
+        [b"\xd1" + refs(1, 2), KEY,
+         b"\xaf\x11\x03\xe8" + refs(*range(3, 1003)),
+         b"\xaf\x11\xc3\x50" + refs(1) * 50_000],
+        offset_size=4, count=1003, offsets=[8, 13, 15] + [2019] * 1000)
+
+
+BINARY_DICT = [b"\xd1" + refs(1, 2), KEY, b"\x09"]
 
 
 HOSTILE = {
@@ -554,6 +597,45 @@ HOSTILE = {
     "a million unclosed comments": lambda: nested(
         1_000_000, b"<!--", b""),
     "binary bomb": binary_bomb,
+    "binary wide": binary_wide,
+    "binary deep": binary_deep,
+    "binary overlapping": binary_overlapping,
+    "binary cycle": lambda: binary_list([
+        b"\xd1" + refs(1, 2), KEY, b"\xa1" + refs(0)]),
+    "binary of itself": lambda: binary_list([b"\xd1" + refs(1, 0), KEY]),
+    "binary huge count": lambda: binary_list(BINARY_DICT, count=HUGE),
+    "binary many objects": lambda: binary_list(
+        BINARY_DICT, count=2 ** 31, offset_size=8),
+    "binary huge top": lambda: binary_list(BINARY_DICT, top=HUGE),
+    "binary table outside": lambda: binary_list(BINARY_DICT, table=HUGE),
+    "binary table at the end": lambda: binary_list(BINARY_DICT, table=60),
+    "binary table first": lambda: binary_list(BINARY_DICT, table=0),
+    "binary offset outside": lambda: binary_list(
+        BINARY_DICT, offsets=[8, 13, 65535]),
+    "binary offset in the table": lambda: binary_list(
+        BINARY_DICT, offsets=[8, 13, 16]),
+    "binary offset in the header": lambda: binary_list(
+        BINARY_DICT, offsets=[8, 13, 0]),
+    "binary reference outside": lambda: binary_list(
+        [b"\xd1" + refs(1, 9), KEY, b"\x09"]),
+    "binary no offset size": lambda: binary_list(
+        BINARY_DICT)[:-26] + bytes(1) + binary_list(BINARY_DICT)[-25:],
+    "binary string too long": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\x5f\x13" + b"\xff" * 8 + b"x"]),
+    "binary array too long": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\xaf\x13\x7f" + b"\xff" * 7]),
+    "binary UTF-16 too long": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\x6f\x12\x80\0\0\0"]),
+    "binary key no string": lambda: binary_list(
+        [b"\xd1" + refs(2, 2), KEY, b"\x09"]),
+    "binary null": lambda: binary_list([b"\xd1" + refs(1, 2), KEY, b"\0"]),
+    "binary set": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\xc1" + refs(1)]),
+    "binary UID": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\x80\x01"]),
+    "binary integer of 128 bits": lambda: binary_list(
+        [b"\xd1" + refs(1, 2), KEY, b"\x14" + b"\x7f" * 16]),
+    "binary version 15": lambda: b"bplist15" + binary_list(BINARY_DICT)[8:],
     "bplist header": lambda: b"bplist00",
     "NULs": lambda: bytes(100_000),
 }

@@ -222,6 +222,18 @@ def test_raw_payload_is_what_was_sent(hooked, receiver, mac, before,
 
 
 @one_database
+def test_w12_raw_payload_of_a_binary_property_list(hooked, receiver, mac):
+    """W12"""
+    mac.enroll()
+    body = plistlib.dumps({"UDID": mac.udid, "Status": "Idle"},
+                          fmt=plistlib.FMT_BINARY)
+    assert mac.send(body, REPORT).status == 200
+    payload = events_of(receiver, mac, 3)[2]["acknowledge_event"][
+        "raw_payload"]
+    assert base64.b64decode(payload, validate=True) == body
+
+
+@one_database
 def test_large_payload_arrives_whole(hooked, receiver, mac):
     mac.enroll()
     body = plistlib.dumps({"UDID": mac.udid, "Status": "Idle",

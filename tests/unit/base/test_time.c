@@ -30,6 +30,37 @@ static void times_are_read_with_offsets_and_fractions(void **state)
     }
 }
 
+static void dates_of_property_lists_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_int64_t seconds;
+    } ROWS[] = {
+        { "2026-06-01T12:00:00Z", 1780315200 },
+        { " 2026-06-01 12:00:00 +0000\n", 1780315200 },
+        { "2026-06-01T14:30:00.5+02:30", 1780315200 },
+        { "0001-01-01T00:00:00Z", -62135596800 },
+        { "9999-12-31T23:59:59Z", 253402300799 }
+    };
+    static const char *const NOT[] = {
+        "", "2026-06-01", "2026-06-01T12:00:00", "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01",
+        "2026-06-01T12:00:00Zx", NULL
+    };
+    apr_time_t when;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
+        HOLDS(nmdm_time_read_date(&when, ROWS[i].text)
+              && when == apr_time_from_sec(ROWS[i].seconds), "%s",
+              ROWS[i].text);
+    }
+    for (i = 0; NOT[i]; i++) {
+        HOLDS(!nmdm_time_read_date(&when, NOT[i]), "%s", NOT[i]);
+    }
+}
+
 static void other_text_is_no_time(void **state)
 {
     static const char *const BAD[] = {
@@ -67,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_time_is_written_in_utc_to_the_second),
         TEST(times_are_read_with_offsets_and_fractions),
+        TEST(dates_of_property_lists_are_read),
         TEST(other_text_is_no_time),
         TEST(seconds_may_have_a_fraction),
     };

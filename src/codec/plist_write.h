@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plist_write.h -- property lists as XML. */
+
+#ifndef NMDM_PLIST_WRITE_H
+#define NMDM_PLIST_WRITE_H
+
+#include "codec/plist.h"
+
+/* Whether XML 1.0 can hold this text: valid UTF-8 without NUL, without other
+ * control characters than tab, line feed and carriage return, and without
+ * U+FFFE and U+FFFF (section 2.2, Char). */
+int nmdm_plist_write_holds(const char *text, apr_size_t len);
+
+/* A property list that is being written, in Apple's form: indented by tabs,
+ * data in lines. */
+typedef struct nmdm_plist_writer_t nmdm_plist_writer_t;
+
+/* Begins a document in p of at most limit bytes. */
+nmdm_plist_writer_t *nmdm_plist_write_begin(apr_pool_t *p, apr_size_t limit);
+
+/* Writes what it is told, with the writer as baton. Text has to be such as XML
+ * can hold; data is base64 without white space. */
+extern const nmdm_plist_events_t nmdm_plist_write_events;
+
+/* Ends the document. Returns 0 when it is longer than its limit. */
+int nmdm_plist_write_end(nmdm_bytes_t *out, nmdm_plist_writer_t *writer);
+
+#endif /* NMDM_PLIST_WRITE_H */
