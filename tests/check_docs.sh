@@ -1,6 +1,6 @@
 #!/bin/sh
-# Documents: the map of docs/internals.md names every folder of src/ and no other, versions
-# agree, links lead somewhere, C sources keep to 80 columns without tabs, and
+# Documents: the map of docs/internals.md names every folder of src/ and no
+# other, versions agree, C sources keep to 80 columns without tabs, and
 # `apache2 -t` takes the README's smallest configuration and all of
 # conf/nanomdm.conf, with temporary files in place of their paths.
 #
@@ -41,41 +41,6 @@ packaged=$(sed -nE '1s/^.* \((.*)-[0-9]+\) .*/\1/p' debian/changelog)
 grep -nE '"version":"' README.md docs/*.md |
     grep -vF "\"version\":\"$version\"" >&2 &&
     say "these lines show another version than $version"
-
-# ---- links ----
-
-# The headings of a page, as links name them.
-headings() {
-    sed '/^ *```/,/^ *```/d' "$1" | sed -nE 's/^#+ //p' | tr 'A-Z ' 'a-z-' |
-        tr -dc 'a-z0-9\n-'
-}
-
-for page in README.md SECURITY.md docs/*.md; do
-    for link in $(tr '\n' ' ' < "$page" | grep -oE '\]\([^) ]+\)' |
-                  sed 's/^](//; s/)$//'); do
-        case "$link" in
-        *://*) continue ;;
-        \#*) target=$page ;;
-        *) target=$(dirname "$page")/${link%%#*} ;;
-        esac
-        line=$(grep -nF "]($link)" "$page" | head -1 | cut -d: -f1)
-        if ! [ -e "$target" ]; then
-            say "$page:$line: no file for $link"
-            continue
-        fi
-        case "$link" in
-        *\#*)
-            headings "$target" | grep -qxF -- "${link##*\#}" ||
-                say "$page:$line: no heading for $link" ;;
-        esac
-    done
-done
-# Each document is to be found from the README.
-for page in docs/*; do
-    grep -qF "]($page" README.md docs/*.md ||
-        grep -qF "](${page#docs/}" docs/*.md ||
-        say "$page: no document has a link to it"
-done
 
 # ---- the form of C ----
 

@@ -61,8 +61,9 @@ def call(*command, **environment):
 def scripts():
     """The small rules: layers, log tags, directives, documents."""
     result = Result()
-    for script in sorted(ROOT.glob("tests/check_*.sh")):
-        status, output = call("sh", script)
+    for script in sorted(ROOT.glob("tests/check_*.*")):
+        program = {".sh": "sh", ".py": PYTHON}[script.suffix]
+        status, output = call(program, script)
         if status:
             result.failed += 1
             result.output += f"{script.name}: {output}"

@@ -6,7 +6,7 @@
 
 #include <apr_pools.h>
 
-/* Log tags: each number once, hundreds by file; tests/check_tags.sh. */
+/* Log tags: each number once, hundreds by file; tests/check_tags.py. */
 #define NMDMNO(n) "NMDM" #n ": "
 
 /* ---- Errors are values: NULL is success. ---- */
