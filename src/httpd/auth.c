@@ -148,18 +148,19 @@ static void keep_out_of_cache(request_rec *r)
     }
 }
 
+/* In an environment, as of CGI or WSGI behind, all that is no letter or digit
+ * becomes an underscore. */
 static int is_alike(const char *name, const char *other)
 {
-    while (*name && (apr_tolower(*name) == apr_tolower(*other)
-                     || (*name == '-' && *other == '_'))) {
+    while (*name && *other
+           && (apr_tolower(*name) == apr_tolower(*other)
+               || (!apr_isalnum(*name) && !apr_isalnum(*other)))) {
         name++;
         other++;
     }
     return !*name && !*other;
 }
 
-/* With every underscore for a hyphen too: in an environment, as of CGI or WSGI
- * behind, they are one. */
 static void unset_alike(apr_table_t *headers, const char *name)
 {
     const apr_array_header_t *all = apr_table_elts(headers);
@@ -175,6 +176,30 @@ static void unset_alike(apr_table_t *headers, const char *name)
         else {
             i++;
         }
+    }
+}
+
+/* mod_proxy does not pass on what these name. */
+static void keep_from_hop(request_rec *r, const char *field)
+{
+    const char *list = apr_table_get(r->headers_in, field);
+    const char *kept = NULL, *token;
+    char *rest;
+
+    if (!list) {
+        return;
+    }
+    for (token = apr_strtok(apr_pstrdup(r->pool, list), ", \t;\"", &rest); token;
+         token = apr_strtok(NULL, ", \t;\"", &rest)) {
+        if (!is_alike("X-Enrollment-ID", token)
+            && !is_alike("X-Trace-ID", token)) {
+            kept = kept ? apr_pstrcat(r->pool, kept, ", ", token, NULL)
+                        : token;
+        }
+    }
+    apr_table_unset(r->headers_in, field);
+    if (kept) {
+        apr_table_setn(r->headers_in, field, kept);
     }
 }
 
@@ -195,15 +220,17 @@ static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
         = nanomdm_identity_sources(r->pool, nanomdm_conf(r));
     int i;
 
+    keep_from_hop(r, "Connection");
+    keep_from_hop(r, "Proxy-Connection");
     apr_table_setn(r->headers_in, "X-Enrollment-ID", id);
     apr_table_setn(r->headers_in, "X-Trace-ID", ctx->trace_id);
-    apr_table_unset(r->headers_in, "Mdm-Signature");
+    unset_alike(r->headers_in, "Mdm-Signature");
     for (i = 0; i < sources->nelts; i++) {
         const nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
                                                         nanomdm_source_t);
 
         if (source->header) {
-            apr_table_unset(r->headers_in, source->header);
+            unset_alike(r->headers_in, source->header);
         }
     }
 }

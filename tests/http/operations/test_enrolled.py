@@ -26,7 +26,9 @@ MODULES = ("proxy", "proxy_http", "cgid", "http2", "dir",
 SPOOFED = [("X-Enrollment-ID", "somebody"), ("x-enrollment-id", "else"),
            ("X-Trace-ID", "0000000000000000"),
            ("X_Enrollment_ID", "third"), ("x-enrollment_id", "fourth"),
-           ("X_TRACE-ID", "0000000000000000")]
+           ("X_TRACE-ID", "0000000000000000"),
+           ("X.Enrollment.ID", "fifth"), ("X!Enrollment~ID", "sixth"),
+           ("x.Enrollment_id", "seventh"), ("X.Trace.ID", "8")]
 BODY = b"\0binary\xff\r\n" * 17
 LARGE = bytes(range(256)) * 1200          # more than one of any buffer
 
@@ -241,8 +243,8 @@ def refusal(expect_log):
 
 
 def assert_nothing_alike(headers):
-    """To a WSGI server and its like, an underscore is a hyphen."""
-    assert not [name for name in headers if "_" in name]
+    """To a WSGI server and its like, all that is no letter is a hyphen."""
+    assert not [name for name in headers if set("_.!~") & set(name)]
 
 
 def lines_of(answer):
@@ -363,6 +365,33 @@ def test_x4_ids_are_ours(guarded, mac, target, protocol):
     assert trace != "0000000000000000"
     assert "Mdm-Signature" not in headers
     assert_nothing_alike(headers)
+
+
+@pytest.mark.parametrize("path", ["/authproxy/x", "/below/x"])
+@pytest.mark.parametrize("headers", [
+    [("Connection", "X-Enrollment-ID")], [("Connection", "x-enrollment-id")],
+    [("Connection", "close, X-Enrollment-ID, X-Trace-ID")],
+    [("Connection", "X-Trace-ID"), ("Connection", "X-Enrollment-ID")],
+    [("Connection", "keep-alive,X-Enrollment-ID,TE")],
+    [("Connection", "X-Enrollment-ID;q=1, X-Enrollment-ID")],
+    [("Connection", '"X-Enrollment-ID", "X-Trace-ID";a')],
+    [("Proxy-Connection", "X-Enrollment-ID")]], ids=str)
+def test_x4_device_cannot_remove_its_id(guarded, mac, target, path, headers):
+    """A proxy drops what Connection names."""
+    answer = ask(guarded, path, method="GET", identity=mac.identity,
+                 headers=headers)
+    assert answer.status == 200
+    sent = target.requests[-1].headers
+    assert sent.get_all("X-Enrollment-ID") == [mac.id]
+    assert len(sent.get_all("X-Trace-ID")) == 1
+
+
+def test_x4_connection_still_names_other_headers(guarded, mac, target):
+    ask(guarded, "/authproxy/x", method="GET", identity=mac.identity,
+        headers=[("Connection", "X-Hop, X-Enrollment-ID, close"),
+                 ("X-Hop", "1"), ("X-Kept", "1")])
+    sent = target.requests[-1].headers
+    assert "X-Hop" not in sent and sent["X-Kept"] == "1"
 
 
 def test_x4_id_with_odd_characters(guarded, device, target):
