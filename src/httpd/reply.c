@@ -49,6 +49,15 @@ void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx)
 
 /* ---- Sending ---- */
 
+/* A part of a command or of a list is of no use to anybody. */
+static void forget_ranges(request_rec *r)
+{
+    apr_table_unset(r->headers_in, "Range");
+    apr_table_unset(r->headers_in, "Request-Range");
+    apr_table_unset(r->headers_in, "If-Range");
+    apr_table_setn(r->headers_out, "Accept-Ranges", "none");
+}
+
 /* Sent by us whatever the status is, so that no ErrorDocument takes its
  * place. */
 static int send_bytes(request_rec *r, int status, const char *type,
@@ -58,6 +67,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
 
     r->status = status;
+    forget_ranges(r);
     ap_set_content_type(r, type);
     if (status != HTTP_NO_CONTENT) {
         ap_set_content_length(r, (apr_off_t)body.len);
