@@ -7,6 +7,7 @@
 #include "config/config_dump.h"
 #include "config/directives.h"
 #include "config/traffic_dump_file.h"
+#include "httpd/access.h"
 #include "httpd/api.h"
 #include "httpd/auth.h"
 #include "httpd/child.h"
@@ -36,6 +37,7 @@ static void register_hooks(apr_pool_t *p)
     /* every connection and request */
     nanomdm_identity_hooks();
     nanomdm_auth_hooks(p);
+    nanomdm_access_hooks();
     nanomdm_status_guard_hooks();
     nanomdm_counters_hooks();
     nanomdm_traffic_dump_hooks();

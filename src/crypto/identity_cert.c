@@ -104,6 +104,30 @@ void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context)
     SSL_CTX_set_verify(context, mode, verify_leniently);
 }
 
+int nmdm_identity_cert_tls_is_verified(const struct ssl_st *ssl)
+{
+    SSL_CTX *context = SSL_get_SSL_CTX(ssl);
+    X509 *x509 = SSL_get0_peer_certificate(ssl);
+    X509_STORE_CTX *verification;
+    int is_good;
+
+    if (!x509) {
+        return 0;
+    }
+    if (SSL_CTX_get_verify_mode(context) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) {
+        return 1;       /* SSLVerifyClient require, which forgives nothing */
+    }
+    verification = X509_STORE_CTX_new();
+    is_good = verification
+        && X509_STORE_CTX_init(verification, SSL_CTX_get_cert_store(context),
+                               x509, SSL_get_peer_cert_chain(ssl))
+        && X509_STORE_CTX_set_default(verification, "ssl_client")
+        && X509_verify_cert(verification) == 1;
+    X509_STORE_CTX_free(verification);
+    ERR_clear_error();
+    return is_good;
+}
+
 nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
                                         const struct ssl_st *ssl,
                                         const nmdm_peer_t *known)

@@ -12,6 +12,8 @@
 #include "base/version.h"
 #include "config/config.h"
 #include "config/handlers.h"
+#include "httpd/access.h"
+#include "httpd/location.h"
 #include "httpd/log.h"
 #include "httpd/reply.h"
 #include "httpd/request.h"
@@ -321,23 +323,24 @@ static const char *decode_slashes(request_rec *r, const char *name,
     return decoded;
 }
 
-/* The first segment of the path that names a call makes it; what stands
- * before is the Location's, what follows the call's own. *rest is NULL when
- * nothing follows, not even a slash. */
+/* The call is the first segment behind the own path of the Location, so that
+ * rights on the path of a call cannot be walked around; what follows is the
+ * call's own. *rest is NULL when nothing follows, not even a slash. */
 static const char *find_call(request_rec *r, const char **rest)
 {
-    const char *at = r->uri;
+    const apr_array_header_t *paths = nanomdm_location_paths(r);
+    int i;
 
-    while (*at == '/') {
-        apr_size_t len = strcspn(++at, "/");
+    for (i = 0; i < paths->nelts; i++) {
+        const char *at = r->uri + APR_ARRAY_IDX(paths, i, apr_size_t);
+        apr_size_t len = *at == '/' ? strcspn(at + 1, "/") : 0;
 
-        if (names_a_call(at, len)) {
+        if (len && names_a_call(++at, len)) {
             const char *name = apr_pstrmemdup(r->pool, at, len);
 
             *rest = at[len] ? decode_slashes(r, name, at + len + 1) : NULL;
             return name;
         }
-        at += len;
     }
     return NULL;
 }
@@ -360,19 +363,40 @@ static int find_row(request_rec *r, const char *name, const char *rest)
 
 /* ---- The handlers ---- */
 
-/* An API that somebody forgot to protect is closed. */
-static int refuse_unprotected(request_rec *r)
+static int refuse(request_rec *r, int status, const char *reason)
 {
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
 
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1201)
-                  "-: %s: refused, because no authentication vouched for the"
-                  " request; write for this Location: AuthType Basic,"
-                  " AuthName nanomdm, AuthBasicProvider nanomdm, Require"
-                  " valid-user", r->uri);
-    nmdm_api_answer_error(&reply, r->pool, "no authentication is configured for"
-                                      " this URL");
-    return nanomdm_reply(r, NULL, &reply, HTTP_FORBIDDEN);
+    nmdm_api_answer_error(&reply, r->pool, reason);
+    return nanomdm_reply(r, NULL, &reply, status);
+}
+
+/* Why the request is refused, and with which status, or NULL: no
+ * authentication vouches for it, also when none is configured; only an error
+ * led here; or the page of another site asks. */
+static const char *denial(int *status, request_rec *r)
+{
+    const char *reason;
+
+    *status = nanomdm_access_error_before(r);
+    if (*status) {
+        return ap_get_status_line(*status) + 4;
+    }
+    *status = HTTP_FORBIDDEN;
+    if (!nanomdm_access_is_vouched_for(r)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1201)
+                      "-: %s: refused, because no authentication vouched for"
+                      " the request; write for this Location: AuthType Basic,"
+                      " AuthName nanomdm, AuthBasicProvider nanomdm, Require"
+                      " valid-user", r->uri);
+        return "no authentication is configured for this URL";
+    }
+    reason = nanomdm_access_cross_site(r);
+    if (reason) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, NMDMNO(1202)
+                      "-: %s: %s", r->uri, reason);
+    }
+    return reason;
 }
 
 static int make_call(request_rec *r, call_fn call, const char *rest)
@@ -397,14 +421,15 @@ static int make_call(request_rec *r, call_fn call, const char *rest)
 
 int nanomdm_api_handler(request_rec *r)
 {
-    const char *rest = NULL, *name;
-    int row;
+    const char *rest = NULL, *name, *reason;
+    int row, status;
 
     if (strcmp(r->handler, "nanomdm-api")) {
         return DECLINED;
     }
-    if (!r->user) {
-        return refuse_unprotected(r);
+    reason = denial(&status, r);
+    if (reason) {
+        return refuse(r, status, reason);
     }
     name = find_call(r, &rest);
     row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
@@ -423,15 +448,18 @@ int nanomdm_api_handler(request_rec *r)
 int nanomdm_migration_handler(request_rec *r)
 {
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
+    const char *reason;
     nmdm_bytes_t body;
     nmdm_ctx_t *ctx;
     nmdm_err_t *err;
+    int status;
 
     if (strcmp(r->handler, "nanomdm-migration")) {
         return DECLINED;
     }
-    if (!r->user) {
-        return refuse_unprotected(r);
+    reason = denial(&status, r);
+    if (reason) {
+        return refuse(r, status, reason);
     }
     if (nanomdm_is_below_path(r)) {
         return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");

@@ -184,12 +184,13 @@ static void keep_from_hop(request_rec *r, const char *field)
 {
     const char *list = apr_table_get(r->headers_in, field);
     const char *kept = NULL, *token;
-    char *rest;
+    char *copy, *rest;
 
     if (!list) {
         return;
     }
-    for (token = apr_strtok(apr_pstrdup(r->pool, list), ", \t;\"", &rest); token;
+    copy = apr_pstrdup(r->pool, list);
+    for (token = apr_strtok(copy, ", \t;\"", &rest); token;
          token = apr_strtok(NULL, ", \t;\"", &rest)) {
         if (!is_alike("X-Enrollment-ID", token)
             && !is_alike("X-Trace-ID", token)) {

@@ -9,6 +9,7 @@
 #include "httpd/log.h"
 #include "httpd/traffic_dump.h"
 
+#include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
@@ -97,6 +98,21 @@ static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
     return err;
 }
 
+int nanomdm_identity_is_verified_by_httpd(request_rec *r)
+{
+    conn_rec *c = r->connection->master ? r->connection->master
+                                        : r->connection;
+    link_t *link = ap_get_module_config(c->conn_config, &nanomdm_module);
+    int is_verified = 0;
+
+    if (link) {
+        apr_thread_mutex_lock(link->lock);
+        is_verified = nmdm_identity_cert_tls_is_verified(link->ssl);
+        apr_thread_mutex_unlock(link->lock);
+    }
+    return is_verified;
+}
+
 /* ---- From headers ---- */
 
 /* The first of repeated headers: httpd folds them with commas, which neither
@@ -146,28 +162,67 @@ static int peer_is_trusted(request_rec *r, const nanomdm_conf_t *conf)
     return 0;
 }
 
-static void from_header(const nmdm_cert_t **out, request_rec *r,
-                        const nanomdm_conf_t *conf, const char *name)
+/* httpd folds a header that was sent more than once, with a comma and a blank.
+ * A comma alone is of one header only in bare base64, where it separates the
+ * certificates of a chain. */
+static const char *next_value(const char **rest, apr_pool_t *p)
 {
-    const char *value = first_header(r, name);
+    const char *at = *rest;
+    const char *end = apr_isalnum(*at) ? strstr(at, ", ") : strchr(at, ',');
+    const char *value = end ? apr_pstrmemdup(p, at, (apr_size_t)(end - at))
+                            : at;
+
+    *rest = end ? end + 1 + strspn(end + 1, " \t") : NULL;
+    return value;
+}
+
+/* Of headers that differ all but one were put there by somebody else than the
+ * proxy, and nothing tells which. */
+static nmdm_err_t *only_value(const char **value, request_rec *r,
+                              const char *name)
+{
+    const char *rest = apr_table_get(r->headers_in, name);
+
+    *value = next_value(&rest, r->pool);
+    while (rest) {
+        if (strcmp(*value, next_value(&rest, r->pool))) {
+            return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1004)
+                            "-: refused: several headers %s that differ, from"
+                            " %s; the proxy must replace the header of its"
+                            " clients, not add one", name,
+                            r->connection->client_ip);
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *from_header(const nmdm_cert_t **out, request_rec *r,
+                               const nanomdm_conf_t *conf, const char *name)
+{
+    const char *value = apr_table_get(r->headers_in, name);
     nmdm_cert_t *cert;
     nmdm_err_t *err;
 
     if (!value || !*value) {
-        return;
+        return NULL;
     }
     if (!peer_is_trusted(r, conf)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, NMDMNO(1001)
                       "-: header %s from %s is not believed: no"
                       " NanoMDMTrustedProxy", name, r->connection->client_ip);
-        return;
+        return NULL;
+    }
+    NMDM_TRY(only_value(&value, r, name));
+    if (!*value) {
+        return NULL;
     }
     err = nmdm_identity_cert_header(&cert, r->pool, value);
     if (err) {
         nanomdm_log_error(r, NULL, err);
-        return;
+        return NULL;
     }
     *out = cert;
+    return NULL;
 }
 
 /* ---- All sources, in order ---- */
@@ -192,7 +247,7 @@ static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
             NMDM_TRY(from_signature(out, needs_body, r, body));
             break;
         case NANOMDM_FROM_HEADER:
-            from_header(out, r, conf, source->header);
+            NMDM_TRY(from_header(out, r, conf, source->header));
             break;
         }
     }

@@ -14,5 +14,8 @@ void nanomdm_identity_hooks(void);
  * answer depends on it, that stays NULL and there is no error. */
 nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
                              const nmdm_bytes_t *body);
+/* Whether the connection has a client certificate that the CAs of mod_ssl
+ * (SSLCACertificateFile, SSLCACertificatePath) verify. */
+int nanomdm_identity_is_verified_by_httpd(request_rec *r);
 
 #endif /* NANOMDM_IDENTITY_H */

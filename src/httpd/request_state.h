@@ -17,6 +17,7 @@ typedef struct {
     const char *text;           /* with it, or NULL for its phrase */
     const char *cert_sha256;    /* of the certificate shown, or NULL */
     const char *cert_name;      /* one for both its encodings, or NULL */
+    const char *authorization;  /* the header as the client sent it, or NULL */
     nmdm_bytes_t *unread;       /* of a body read for its signature, or NULL */
     /* For NanoMDMDump; NULL is what was not there, or not ours. */
     nmdm_bytes_t body, reply;

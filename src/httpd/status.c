@@ -12,6 +12,8 @@
 #include "config/config.h"
 #include "config/handlers.h"
 #include "db/db.h"
+#include "httpd/access.h"
+#include "httpd/location.h"
 #include "httpd/log.h"
 #include "httpd/reply.h"
 #include "httpd/request.h"
@@ -395,12 +397,21 @@ int nanomdm_status_handler(request_rec *r)
 {
     nmdm_ctx_t *ctx;
     nmdm_err_t *err;
+    int error;
 
     if (strcmp(r->handler, "nanomdm-status")) {
         return DECLINED;
     }
-    if (!r->user && !is_from_here(r)) {
+    error = nanomdm_access_error_before(r);
+    if (error) {
+        return nanomdm_plain(r, error, apr_pstrcat(
+            r->pool, ap_get_status_line(error) + 4, "\n", NULL));
+    }
+    if (!nanomdm_access_is_vouched_for(r) && !is_from_here(r)) {
         return refuse(r);
+    }
+    if (nanomdm_location_is_below(r)) {
+        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
     }
     if (r->method_number != M_GET) {    /* which HEAD is too */
         apr_table_setn(r->headers_out, "Allow", "GET, HEAD");

@@ -570,11 +570,27 @@ def test_m19_first_of_two_certificates_counts(at, ca):
 
 
 @pytest.mark.parametrize("form", [rfc9440, escaped_pem])
-def test_first_of_two_headers_counts(at, ca, form):
-    """1.7"""
+def test_two_headers_that_differ_are_refused(at, ca, form):
+    """0.4: one is the proxy's, the other is not, and nothing tells which;
+    whatever their order, in one line or two, with nothing in one."""
+    mac, other = at("header"), form(ca.issue())
+    own = form(mac.identity)
+    mark = mac.server.mark()
+    for values in ((own, other), (other, own), (own, own, other),
+                   (own, ""), ("", own), (own, "garbage"),
+                   (f"{own},{other}",), (f"{own} ,\t{other}",),
+                   (own, f"{own}, {other}")):
+        assert_refused(mac, with_header(mac, *values))
+    said = [line for line in mac.server.log_since(mark).splitlines()
+            if "NMDM1004" in line]
+    assert len(said) == 9 and all("127.0.0.1" in line for line in said)
+
+
+@pytest.mark.parametrize("form", [rfc9440, escaped_pem])
+def test_two_headers_that_agree_are_one(at, form):
     mac = at("header")
-    answer = with_header(mac, form(mac.identity), form(ca.issue()))
-    assert_admitted(mac, answer)
+    own = form(mac.identity)
+    assert_admitted(mac, with_header(mac, own, own, own))
 
 
 def test_m20_header_mode_ignores_a_signature(at):
