@@ -382,6 +382,7 @@ def test_rights_of_the_manual(httpd, device, expect_log):
                        f"{name}:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"
                        for name in ("admin", "reader"))})
     expect_log("authz_core:error")
+    expect_log("NMDM0916", optional=True)
     mac = device().enroll()
     reads = [("GET", f"/v1/queue/{mac.id}"), ("GET", "/v1/events"),
              ("GET", f"/v1/enrollments/{mac.id}"),
