@@ -3,14 +3,18 @@
 -- older NanoMDM can go on working on it.
 -- Load: mysql --comments DATABASE < 0000.mysql.sql
 -- May be repeated, on a database with any of them: each statement is made only
--- where the database lacks what it does. The module shows what is missing by
--- the same SET statements.
+-- where the database lacks what it does, column by column, since somebody may have
+-- added one of them by hand. The module shows what is missing by the same SET
+-- statements.
 
 SET @nanomdm_ddl = (
-    SELECT IF(COUNT(*) > 0, 'DO 0',
-              '/* NanoMDM''s schema change 1 */ ALTER TABLE devices
-                   ADD COLUMN bootstrap_token_b64 TEXT NULL,
-                   ADD COLUMN bootstrap_token_at TIMESTAMP NULL')
+    SELECT IF(COUNT(*) = 2, 'DO 0', CONCAT(
+              '/* NanoMDM''s schema change 1 */ ALTER TABLE devices ',
+              CONCAT_WS(', ',
+                  IF(SUM(column_name = 'bootstrap_token_b64'), NULL,
+                     'ADD COLUMN bootstrap_token_b64 TEXT NULL'),
+                  IF(SUM(column_name = 'bootstrap_token_at'), NULL,
+                     'ADD COLUMN bootstrap_token_at TIMESTAMP NULL'))))
       FROM information_schema.columns
      WHERE table_schema = DATABASE()
        AND table_name = 'devices'
@@ -21,16 +25,23 @@ PREPARE nanomdm_ddl FROM @nanomdm_ddl;
 EXECUTE nanomdm_ddl;
 
 SET @nanomdm_ddl = (
-    SELECT IF(COUNT(*) > 0, 'DO 0',
-              '/* NanoMDM''s schema change 2 */ ALTER TABLE users
-                   ADD COLUMN user_authenticate TEXT NULL,
-                   ADD COLUMN user_authenticate_at TIMESTAMP NULL,
-                   ADD COLUMN user_authenticate_digest TEXT NULL,
-                   ADD COLUMN user_authenticate_digest_at TIMESTAMP NULL')
+    SELECT IF(COUNT(*) = 4, 'DO 0', CONCAT(
+              '/* NanoMDM''s schema change 2 */ ALTER TABLE users ',
+              CONCAT_WS(', ',
+                  IF(SUM(column_name = 'user_authenticate'), NULL,
+                     'ADD COLUMN user_authenticate TEXT NULL'),
+                  IF(SUM(column_name = 'user_authenticate_at'), NULL,
+                     'ADD COLUMN user_authenticate_at TIMESTAMP NULL'),
+                  IF(SUM(column_name = 'user_authenticate_digest'), NULL,
+                     'ADD COLUMN user_authenticate_digest TEXT NULL'),
+                  IF(SUM(column_name = 'user_authenticate_digest_at'), NULL,
+                     'ADD COLUMN user_authenticate_digest_at TIMESTAMP NULL'))))
       FROM information_schema.columns
      WHERE table_schema = DATABASE()
        AND table_name = 'users'
-       AND column_name = 'user_authenticate_digest_at');
+       AND column_name IN ('user_authenticate', 'user_authenticate_at',
+                           'user_authenticate_digest',
+                           'user_authenticate_digest_at'));
 
 PREPARE nanomdm_ddl FROM @nanomdm_ddl;
 
@@ -50,10 +61,13 @@ PREPARE nanomdm_ddl FROM @nanomdm_ddl;
 EXECUTE nanomdm_ddl;
 
 SET @nanomdm_ddl = (
-    SELECT IF(COUNT(*) > 0, 'DO 0',
-              '/* NanoMDM''s schema change 4 */ ALTER TABLE command_results
-                   ADD COLUMN not_now_at TIMESTAMP NULL,
-                   ADD COLUMN not_now_tally INTEGER NOT NULL DEFAULT 0')
+    SELECT IF(COUNT(*) = 2, 'DO 0', CONCAT(
+              '/* NanoMDM''s schema change 4 */ ALTER TABLE command_results ',
+              CONCAT_WS(', ',
+                  IF(SUM(column_name = 'not_now_at'), NULL,
+                     'ADD COLUMN not_now_at TIMESTAMP NULL'),
+                  IF(SUM(column_name = 'not_now_tally'), NULL,
+                     'ADD COLUMN not_now_tally INTEGER NOT NULL DEFAULT 0'))))
       FROM information_schema.columns
      WHERE table_schema = DATABASE()
        AND table_name = 'command_results'
@@ -92,13 +106,16 @@ PREPARE nanomdm_ddl FROM @nanomdm_ddl;
 EXECUTE nanomdm_ddl;
 
 SET @nanomdm_ddl = (
-    SELECT IF(COUNT(*) > 0, 'DO 0',
-              '/* NanoMDM''s schema change 7 */ ALTER TABLE push_certs
-                   ADD COLUMN created_at TIMESTAMP NOT NULL
-                       DEFAULT CURRENT_TIMESTAMP,
-                   ADD COLUMN updated_at TIMESTAMP NOT NULL
-                       DEFAULT CURRENT_TIMESTAMP
-                       ON UPDATE CURRENT_TIMESTAMP')
+    SELECT IF(COUNT(*) = 2, 'DO 0', CONCAT(
+              '/* NanoMDM''s schema change 7 */ ALTER TABLE push_certs ',
+              CONCAT_WS(', ',
+                  IF(SUM(column_name = 'created_at'), NULL,
+                     'ADD COLUMN created_at TIMESTAMP NOT NULL
+                          DEFAULT CURRENT_TIMESTAMP'),
+                  IF(SUM(column_name = 'updated_at'), NULL,
+                     'ADD COLUMN updated_at TIMESTAMP NOT NULL
+                          DEFAULT CURRENT_TIMESTAMP
+                          ON UPDATE CURRENT_TIMESTAMP'))))
       FROM information_schema.columns
      WHERE table_schema = DATABASE()
        AND table_name = 'push_certs'
