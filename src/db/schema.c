@@ -444,25 +444,73 @@ static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
                     DIALECT_FILES[ctx->db->dialect]);
 }
 
+/* ---- What the database refuses to change ---- */
+
+/* By its user's rights, most often; neither lost, nor locked by another. */
+static int is_refusal(const nmdm_err_t *err)
+{
+    return err->kind == NMDM_INTERNAL && is_of_tables(err);
+}
+
+/* "check" serves the same tables, and tells what they lack. */
+static void tell_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
+{
+    /* MySQL and MariaDB: a trigger, the binary log, and a user without SUPER */
+    int is_binlog = strstr(err->msg, "(1419)") != NULL;
+
+    nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0813)
+             "the database refuses to have the additive part of the schema"
+             " made, which is done without (%s). %s; then restart gracefully",
+             nmdm_err_text(err), is_binlog
+             ? "As its administrator run SET GLOBAL"
+               " log_bin_trust_function_creators = 1"
+             : "Give its user the right, or run these statements as another");
+    if (!is_binlog && is_first_to_tell(ctx)) {
+        tell_all(ctx, version);
+    }
+}
+
+/* Once in a process: it takes locks on tables that are in use. */
+static nmdm_err_t *upgrade_if_allowed(nmdm_ctx_t *ctx, int *version)
+{
+    nmdm_schema_state_t *state = ctx->db_source->schema;
+    nmdm_err_t *err;
+
+    if (apr_atomic_read32(&state->refused)) {
+        return NULL;
+    }
+    err = upgrade(ctx);
+    if (err && !is_refusal(err)) {
+        return err;
+    }
+    NMDM_TRY(read_version(ctx, version));
+    if (err && !apr_atomic_cas32(&state->refused, 1, 0)) {
+        tell_refusal(ctx, err, *version);
+    }
+    return NULL;
+}
+
 static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
 {
-    nmdm_err_t *err = probe(ctx);
+    nmdm_err_t *err = probe(ctx), *refusal = NULL;
     int tables;
 
     if (!err || !is_of_tables(err)) {
         return err;
     }
     NMDM_TRY(count_tables(ctx, &tables));
-    if (may_create && tables < TABLES) {
-        NMDM_TRY(create(ctx));
-        err = probe(ctx);
-    }
-    else if (may_create) {
-        NMDM_TRY(upgrade(ctx));
+    if (may_create) {
+        refusal = tables < TABLES ? create(ctx) : upgrade(ctx);
+        if (refusal && !is_refusal(refusal)) {
+            return refusal;
+        }
         err = probe(ctx);
     }
     if (!err) {
         return NULL;
+    }
+    if (refusal && is_of_tables(err)) {
+        err = refusal;          /* says more */
     }
     return tables == TABLES ? older_nanomdm(ctx, err)
         : missing_tables(ctx, err, may_create);
@@ -536,10 +584,10 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
                         DIALECT_FILES[ctx->db->dialect]);
     }
     if (version < NMDM_SCHEMA_VERSION && may_create) {
-        NMDM_TRY(upgrade(ctx));
-        NMDM_TRY(read_version(ctx, &version));
+        NMDM_TRY(upgrade_if_allowed(ctx, &version));
     }
-    if (version < NMDM_SCHEMA_VERSION && is_first_to_tell(ctx)) {
+    if (version < NMDM_SCHEMA_VERSION && !apr_atomic_read32(&state->refused)
+        && is_first_to_tell(ctx)) {
         tell_what_is_missing(ctx, version);
     }
     apr_atomic_set32(&state->version, (apr_uint32_t)version);

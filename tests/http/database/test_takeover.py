@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from databases import USER
 from device import Operator, command
 from load import serves
 from system import ROOT
@@ -358,3 +359,65 @@ def test_ten_nodes_start_at_once(program, httpd, device, of):
         said = "NMDM0801" if of == "empty" else "NMDM0802"
         made = sorted(log_of(node).count(said) for node in nodes)
         assert made[:-1] == [0] * (NODES - 1) and made[-1] >= 1
+
+
+# -- One that does not let its user change all of it ------------------
+
+@pytest.fixture
+def binlogged(mysql):
+    """As MySQL is by default: the binary log is on, and the module's user
+    may not make triggers."""
+    class Binlogged(type(mysql)):
+        triggers = "--log-bin-trust-function-creators=0"
+
+        def options(self):
+            return [*super().options(), "--log-bin=bin", "--server-id=1",
+                    self.triggers]
+
+    with contextlib.ExitStack() as stack:
+        server = Binlogged()
+        stack.callback(server.remove)
+        server.start()
+        yield server
+
+
+@pytest.mark.parametrize("of", ["empty", "nanomdm", "older"])
+def test_auto_goes_on_without_triggers(binlogged, httpd, device, expect_log,
+                                       of):
+    """As "check" does on the same tables, and says the line to run."""
+    line = "SET GLOBAL log_bin_trust_function_creators = 1"
+    db = {"empty": binlogged.fresh,
+          "nanomdm": lambda: binlogged.fresh(data_file("mysql")),
+          "older": lambda: nanomdm_of(binlogged, 3)}[of]()
+    expect_log("nanomdm:error", "NMDM0813", line)
+    server = httpd(db, extra_server="NanoMDMSchema auto")
+    mac, _ = serves(server, device)
+    mac.checkout()
+    serves(server, device)
+    assert log_of(server).count("NMDM0813") == 2    # virtual hosts
+    assert ("nanomdm_schema",) not in db.query("SHOW TABLES")
+    binlogged.admin_execute(line)
+    server.graceful()
+    mac, uuid = serves(server, device)
+    assert count(db, "enrollment_queue", "command_uuid = %s AND answered",
+                 uuid) == 1
+    assert ("nanomdm_schema",) in db.query("SHOW TABLES")
+
+
+def test_auto_goes_on_where_another_owns_the_tables(program, httpd, device,
+                                                    expect_log):
+    """It has no right but to use them."""
+    if program.kind != "pgsql":
+        pytest.skip("rights are given otherwise")
+    db = program.fresh(data_file("pgsql"))
+    with contextlib.closing(program.admin(db.name)) as admin:
+        admin.autocommit = True
+        admin.cursor().execute(
+            f"REASSIGN OWNED BY {USER} TO postgres;"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE"
+            f" ON ALL TABLES IN SCHEMA public TO {USER};"
+            f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {USER}")
+    expect_log("nanomdm:error", "NMDM0813", "must be owner|permission denied")
+    expect_log("nanomdm:error", "NMDM0805", "missing: ")
+    server = httpd(db, extra_server="NanoMDMSchema auto")
+    serves(server, device)
