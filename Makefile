@@ -47,6 +47,9 @@ MODULE   ?= mod_nanomdm.so
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 SCHEMA   := build/schema_text.h
 
+# What programs say is read by scripts and tests.
+export LC_ALL := C.UTF-8
+
 .PHONY: all install dist deb demo run check clean
 
 all: $(MODULE)

@@ -58,6 +58,12 @@ def call(*command, **environment):
     return done.returncode, done.stdout
 
 
+def host():
+    """What this machine brings that would be in every error log."""
+    status, output = call(PYTHON, "tests/http/harness/host.py")
+    return Result(int(not status), int(bool(status)), output=output)
+
+
 def scripts():
     """The small rules: layers, log tags, directives, documents."""
     result = Result()
@@ -226,11 +232,13 @@ def valgrind():
 
 
 STAGES = {stage.__name__: stage for stage in
-          (scripts, compilers, unit, threads, corpus, http, worker, sanitized,
+          (host, scripts, compilers, unit, threads, corpus, http, worker, sanitized,
            valgrind, faults)}
 
 
 def main():
+    os.umask(0o022)             # other users run the databases and httpd
+    os.environ["LC_ALL"] = "C.UTF-8"    # what programs say is read
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("-v", "--verbose", action="store_true")
     arguments.add_argument("stage", nargs="*", help=", ".join(STAGES))

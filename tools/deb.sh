@@ -4,6 +4,7 @@
 #
 #   deb.sh [FOLDER]        where to; the checkout unless given
 set -eu
+umask 022               # or dpkg-deb refuses the folders
 cd "$(dirname "$0")/.."
 to=$(realpath -e "${1:-.}")
 work=$(mktemp -d)

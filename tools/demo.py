@@ -10,11 +10,13 @@ demo.py --stay  the same, and the server stays until Ctrl-C
 
 import argparse
 import json
+import os
 import pathlib
 import signal
 import sys
 import time
 
+os.umask(0o022)         # httpd's children are another user
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http/harness"))
 
 import apns as stand_ins                                # noqa: E402

@@ -4,6 +4,7 @@
 #
 #   install-deps.sh build|deb|demo|check|bench|faults
 set -eu
+umask 022
 
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
        libplist-dev libjansson-dev libssl-dev libcurl4-openssl-dev

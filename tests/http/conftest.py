@@ -3,7 +3,7 @@
 
 import collections
 import contextlib
-
+import os
 import pathlib
 import sys
 
@@ -15,9 +15,15 @@ sys.path[:0] = [str(path) for path in sorted(
 import ca as certs
 from databases import PROGRAMS
 from device import Device, Operator
+import host
 import server as httpd_server
 from server import Announcement, Httpd
 from system import ROOT, wait_until
+
+
+def pytest_report_header(config):
+    """Once, at the top of a run; see tests/run.py for a failure of it."""
+    return host.lines()
 
 
 def pytest_addoption(parser):
@@ -28,6 +34,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    os.umask(0o022)             # other users run the databases and httpd
+    os.environ["LC_ALL"] = "C.UTF-8"    # what programs say is read
     config.addinivalue_line(
         "markers", "one_database: the outcome does not depend on which")
     config.addinivalue_line(

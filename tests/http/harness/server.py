@@ -14,6 +14,7 @@ import subprocess
 import time
 
 import ca as certs
+import host
 from system import (ROOT, children, free_port, half_closed, kill_tree,
                     remove_folder, run, spawn, temp_folder, wait_until)
 
@@ -495,6 +496,7 @@ class Httpd:
             forgiven = (any(announcement.covers(self, line)
                             for announcement in announcements)
                         and not (crashed and OUR_FRAME.search(stack)))
-            if ALARMING.search(line) and not forgiven:
+            if (ALARMING.search(line) and not forgiven
+                    and not host.is_of_the_host(line)):
                 alarms.append(f"{line}\n{stack}" if crashed else line)
         return alarms

@@ -10,6 +10,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 import ca as certs
+import host
 import server
 from apns import Answer as apns_answer, Apns
 from conftest import Harness
@@ -48,6 +49,32 @@ def test_unannounced_line_is_a_problem_once(watched, line):
     log(httpd, line)
     assert harness.problems() == [f"unannounced in the error log: {line}"]
     assert harness.problems() == []
+
+
+OLD_OPENSSL = ("[Sun Nov 22 00:00:00 2026] [ssl:warn] [pid 1] AH01882: Init:"
+               " this version of mod_ssl was compiled against a newer library"
+               " (OpenSSL 3.0.22, version currently loaded is OpenSSL 3.0.19)"
+               " - may result in undefined or erroneous behavior")
+
+
+def test_what_belongs_to_the_machine_is_no_problem(watched):
+    """It is said at the top of a run, with the remedy."""
+    harness, httpd = watched
+    log(httpd, OLD_OPENSSL)
+    assert harness.problems() == []
+    (what, remedy), = host.remarks_in(OLD_OPENSSL)
+    assert "OpenSSL is older" in what and "apt-get install" in remedy
+
+
+@pytest.mark.parametrize("line", [
+    OLD_OPENSSL.replace("01882", "01883"),
+    OLD_OPENSSL.replace("ssl:warn", "nanomdm:warn"),
+    OLD_OPENSSL.replace("AH01882: ", "")])
+def test_what_only_resembles_it_is_a_problem(watched, line):
+    harness, httpd = watched
+    log(httpd, line)
+    assert harness.problems() == [f"unannounced in the error log: {line}"]
+    assert host.remarks_in(line) == []
 
 
 def test_crashed_child_is_a_problem(watched):
