@@ -5,6 +5,7 @@
 #include "crypto/identity_cert.h"
 #include "crypto/x509.h"
 
+#include <apr_atomic.h>
 #include <apr_escape.h>
 #include <apr_strings.h>
 
@@ -64,34 +65,114 @@ int nmdm_digest_same_secret(const char *a, const char *b)
 /* mod_ssl's, the same for all servers; written while one thread runs. */
 static SSL_verify_cb mod_ssl_verify;
 
-/* Flaws of a certificate for which even SSLVerifyClient optional_no_ca ends the
- * handshake, and which nmdm_trust_verify_late judges for every request. */
+/* What is wrong with a chain, nmdm_trust_verify_late finds again for every
+ * request, where a status and a line in the log say so. It looks at no
+ * revocation list and asks no responder: that stays mod_ssl's; and after a
+ * fault of OpenSSL's own nothing is known. */
 static int is_judged_later(int flaw)
 {
     switch (flaw) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-    case X509_V_ERR_INVALID_PURPOSE:
-    case X509_V_ERR_CA_MD_TOO_WEAK:
-        return 1;
-    default:
+    case X509_V_ERR_UNSPECIFIED:
+    case X509_V_ERR_OUT_OF_MEM:
+    case X509_V_ERR_APPLICATION_VERIFICATION:
+    case X509_V_ERR_INVALID_CALL:
+    case X509_V_ERR_STORE_LOOKUP:
+    case X509_V_ERR_CERT_REVOKED:
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+    case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+    case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+    case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+    case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+    case X509_V_ERR_OCSP_VERIFY_NEEDED:
+    case X509_V_ERR_OCSP_VERIFY_FAILED:
+    case X509_V_ERR_OCSP_CERT_UNKNOWN:
         return 0;
+    default:
+        return 1;
     }
 }
 
-/* mod_ssl is told of what optional_no_ca forgives instead: an unknown issuer.
- * So to mod_ssl the certificate is a stranger's, and any other SSLVerifyClient
+/* Of an SSL_CTX: an apr_uint32_t, atomic, whether mod_ssl has gone on with an
+ * unknown issuer here, which it does with optional_no_ca alone. */
+static int forgives_index = -1;
+
+static apr_uint32_t *forgives(const SSL *ssl)
+{
+    return forgives_index < 0 ? NULL
+        : SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), forgives_index);
+}
+
+/* mod_ssl hears of what optional_no_ca forgives instead, an unknown issuer. So
+ * to mod_ssl the certificate is a stranger's, and any other SSLVerifyClient
  * ends the handshake as before. */
+static int pass_as_unknown(X509_STORE_CTX *context, apr_uint32_t *forgiven)
+{
+    int depth = X509_STORE_CTX_get_error_depth(context), good;
+
+    X509_STORE_CTX_set_error(context,
+                             X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
+    /* A depth that is within any SSLVerifyDepth. */
+    X509_STORE_CTX_set_error_depth(context, 0);
+    good = mod_ssl_verify(0, context);
+    X509_STORE_CTX_set_error_depth(context, depth);
+    if (good && forgiven) {
+        apr_atomic_set32(forgiven, 1);
+    }
+    return good;
+}
+
+/* Whether to show mod_ssl a depth of 0. It counts SSLVerifyDepth, 1 by default,
+ * even where it forgives that no issuer is known: a device that sends its chain
+ * along would be turned away. With optional and require the depth counts. */
+static int hides_depth(const SSL *ssl, apr_uint32_t *forgiven)
+{
+    return forgiven && apr_atomic_read32(forgiven)
+        && !(SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+}
+
+static int pass_as_good(X509_STORE_CTX *context, int hidden)
+{
+    int depth = X509_STORE_CTX_get_error_depth(context), good;
+
+    if (hidden) {
+        X509_STORE_CTX_set_error_depth(context, 0);
+    }
+    good = mod_ssl_verify(1, context);
+    X509_STORE_CTX_set_error_depth(context, depth);
+    return good;
+}
+
+/* Until it is known what mod_ssl forgives, it hears of a good certificate as
+ * it is; and where it has a reason of its own against one, that counts. */
 static int verify_leniently(int good, X509_STORE_CTX *context)
 {
-    if (!good && is_judged_later(X509_STORE_CTX_get_error(context))) {
-        X509_STORE_CTX_set_error(
-            context, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(
+        context, SSL_get_ex_data_X509_STORE_CTX_idx());
+    apr_uint32_t *forgiven = forgives(ssl);
+    int hidden = hides_depth(ssl, forgiven), flaw;
+
+    if (good && pass_as_good(context, hidden)) {
+        return 1;
     }
-    return mod_ssl_verify(good, context);
+    if (good && (hidden || !X509_STORE_CTX_get_error_depth(context))) {
+        return 0;
+    }
+    flaw = X509_STORE_CTX_get_error(context);
+    if (flaw != X509_V_OK && !is_judged_later(flaw)) {
+        return good ? 0 : mod_ssl_verify(0, context);
+    }
+    return pass_as_unknown(context, forgiven);
 }
 
-void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context)
+void nmdm_identity_cert_tls_judge_later(apr_pool_t *p,
+                                        struct ssl_ctx_st *context)
 {
     SSL_verify_cb present = SSL_CTX_get_verify_callback(context);
     int mode = SSL_CTX_get_verify_mode(context);
@@ -100,6 +181,11 @@ void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context)
         || mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) {
         return;         /* SSLVerifyClient require: let its log say why */
     }
+    if (forgives_index < 0) {
+        forgives_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    }
+    SSL_CTX_set_ex_data(context, forgives_index,
+                        apr_pcalloc(p, sizeof(apr_uint32_t)));
     mod_ssl_verify = present;
     SSL_CTX_set_verify(context, mode, verify_leniently);
 }

@@ -28,10 +28,12 @@ int nmdm_digest_same_secret(const char *a, const char *b);
 
 /* ---- Where a certificate comes from ---- */
 
-/* Lets mod_ssl's server with this context go on with client certificates that
- * are expired, not yet valid, for another purpose or weakly signed, if it goes
- * on with those of unknown issuers. Callers must judge them. */
-void nmdm_identity_cert_tls_judge_later(struct ssl_ctx_st *context);
+/* Lets mod_ssl's server with this context go on with client certificates whose
+ * chain has a flaw or is longer than SSLVerifyDepth, if it goes on with those
+ * of unknown issuers. Callers must judge them; revocation stays mod_ssl's. p
+ * lives as long as the context. */
+void nmdm_identity_cert_tls_judge_later(apr_pool_t *p,
+                                        struct ssl_ctx_st *context);
 
 /* The peer of a TLS connection as a certificate in p; *out is NULL when it
  * sent none. `known`, when not NULL, is what an earlier call returned for the

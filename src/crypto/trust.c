@@ -4,6 +4,7 @@
 
 #include "crypto/trust.h"
 #include "crypto/cert_encodings.h"
+#include "crypto/chain.h"
 #include "crypto/x509.h"
 
 #include <apr_hash.h>
@@ -12,15 +13,9 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 /* Verdicts remembered in each of two generations, about 200 bytes each. */
 #define MAX_VERDICTS 16384
-
-/* A chain whose keys or signatures are weaker than this is refused: level 1
- * asks for 80 bits, which excludes SHA-1 and MD5 signatures on
- * certificates. */
-#define AUTH_LEVEL 1
 
 /* Until when the certificate itself is valid, and until when its issuers
  * are; and its other form (base/context.h). */
@@ -31,8 +26,7 @@ typedef struct {
 } verdict_t;
 
 struct nmdm_trust_t {
-    X509_STORE *store;
-    STACK_OF(X509) *intermediates;
+    nmdm_chain_cas_t cas;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     apr_pool_t *young_pool, *old_pool;
@@ -43,8 +37,9 @@ static apr_status_t free_trust(void *data)
 {
     nmdm_trust_t *trust = data;
 
-    X509_STORE_free(trust->store);
-    sk_X509_pop_free(trust->intermediates, X509_free);
+    X509_STORE_free(trust->cas.store);
+    sk_X509_pop_free(trust->cas.anchors, X509_free);
+    sk_X509_pop_free(trust->cas.intermediates, X509_free);
     if (trust->young_pool) {
         apr_pool_destroy(trust->young_pool);
     }
@@ -105,25 +100,21 @@ nmdm_err_t *nmdm_trust_read(nmdm_trust_t **out, apr_pool_t *p,
                             const char *intermediates_file)
 {
     nmdm_trust_t *trust = apr_pcalloc(p, sizeof(*trust));
-    STACK_OF(X509) *anchors;
-    X509_VERIFY_PARAM *param;
-    int i;
+    nmdm_chain_cas_t *cas = &trust->cas;
 
-    NMDM_TRY(read_certs(&anchors, p, anchors_file));
-    trust->store = X509_STORE_new();
+    cas->anchors_file = apr_pstrdup(p, anchors_file);
+    cas->intermediates_file = apr_pstrdup(p, intermediates_file);
     apr_pool_cleanup_register(p, trust, free_trust, apr_pool_cleanup_null);
-    for (i = 0; i < sk_X509_num(anchors); i++) {
-        X509_STORE_add_cert(trust->store, sk_X509_value(anchors, i));
+    cas->store = X509_STORE_new();
+    if (!cas->store) {
+        return nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM, NMDMNO(0305)
+                        "cannot verify certificates: %s",
+                        nmdm_x509_failure(p));
     }
-    sk_X509_pop_free(anchors, X509_free);
-
-    /* Each certificate of the file is an anchor, whoever signed it. */
-    X509_STORE_set_flags(trust->store, X509_V_FLAG_PARTIAL_CHAIN);
-    param = X509_STORE_get0_param(trust->store);
-    X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
-
+    nmdm_chain_set_rules(cas->store);
+    NMDM_TRY(read_certs(&cas->anchors, p, anchors_file));
     if (intermediates_file) {
-        NMDM_TRY(read_certs(&trust->intermediates, p, intermediates_file));
+        NMDM_TRY(read_certs(&cas->intermediates, p, intermediates_file));
     }
     if (apr_thread_mutex_create(&trust->lock, APR_THREAD_MUTEX_DEFAULT, p)
         != APR_SUCCESS) {
@@ -198,17 +189,6 @@ static int recall(verdict_t *out, nmdm_trust_t *trust, apr_pool_t *p,
     return 1;
 }
 
-/* By hand, because OpenSSL's purpose check refuses a certificate that only
- * has anyExtendedKeyUsage and looks at key usage as well. */
-static int may_identify_a_client(X509 *x509)
-{
-    if (!(X509_get_extension_flags(x509) & EXFLAG_XKUSAGE)) {
-        return 1;
-    }
-    return (X509_get_extended_key_usage(x509) & (XKU_SSL_CLIENT | XKU_ANYEKU))
-        != 0;
-}
-
 static void narrow(verdict_t *verdict, X509 *x509, int is_leaf)
 {
     apr_time_t from = nmdm_x509_time(X509_get0_notBefore(x509));
@@ -225,66 +205,22 @@ static void narrow(verdict_t *verdict, X509 *x509, int is_leaf)
     }
 }
 
-/* The certificate itself may have ended, if not before this time; its issuers
- * may not. */
-static int forgive(int is_good, X509_STORE_CTX *ctx)
-{
-    const apr_time_t *oldest = X509_STORE_CTX_get_app_data(ctx);
-
-    if (is_good || X509_STORE_CTX_get_error_depth(ctx) != 0
-        || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED) {
-        return is_good;
-    }
-    return nmdm_x509_time(X509_get0_notAfter(X509_STORE_CTX_get0_cert(ctx)))
-        >= *oldest;
-}
-
 static nmdm_err_t *judge(verdict_t *verdict, nmdm_trust_t *trust,
                          apr_pool_t *p, X509 *x509, apr_time_t now,
                          apr_interval_time_t grace)
 {
-    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    apr_time_t oldest = now - grace;
-    nmdm_err_t *err = NULL;
-    STACK_OF(X509) *chain;
+    nmdm_chain_t chain;
     int i;
 
-    if (!ctx || !X509_STORE_CTX_init(ctx, trust->store, x509,
-                                     trust->intermediates)) {
-        err = nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM, NMDMNO(0305)
-                       "cannot verify a certificate: %s",
-                       nmdm_x509_failure(p));
-        goto done;
-    }
-    X509_STORE_CTX_set_time(ctx, 0, (time_t)apr_time_sec(now));
-    if (grace) {
-        X509_STORE_CTX_set_app_data(ctx, &oldest);
-        X509_STORE_CTX_set_verify_cb(ctx, forgive);
-    }
-    if (X509_verify_cert(ctx) != 1) {
-        err = nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0306)
-                       "identity certificate refused: %s",
-                       X509_verify_cert_error_string(
-                           X509_STORE_CTX_get_error(ctx)));
-        goto done;
-    }
+    NMDM_TRY(nmdm_chain_find(&chain, p, &trust->cas, x509, now, grace));
     *verdict = (verdict_t){ .end = APR_INT64_MAX, .until = APR_INT64_MAX };
-    chain = X509_STORE_CTX_get0_chain(ctx);
-    for (i = 0; i < sk_X509_num(chain); i++) {
-        if (!may_identify_a_client(sk_X509_value(chain, i))) {
-            err = nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0307)
-                           "identity certificate refused: its chain is not"
-                           " for client authentication");
-            goto done;
-        }
-        narrow(verdict, sk_X509_value(chain, i), i == 0);
+    for (i = 0; i < chain.len; i++) {
+        narrow(verdict, chain.certs[i], i == 0);
     }
-    verdict->order = nmdm_cert_encodings_order(
-        p, sk_X509_value(chain, sk_X509_num(chain) > 1));
-done:
-    X509_STORE_CTX_free(ctx);
-    ERR_clear_error();
-    return err;
+    if (chain.issuer) {
+        verdict->order = nmdm_cert_encodings_order(p, chain.issuer);
+    }
+    return NULL;
 }
 
 /* Verifies a certificate that is not remembered, and remembers it. */

@@ -44,9 +44,8 @@ typedef struct {
 static int judge_later(server_rec *s, apr_pool_t *p, int is_proxy,
                        struct ssl_ctx_st *context)
 {
-    (void)p;
     if (!is_proxy && nanomdm_server_defaults(s)->ca_file) {
-        nmdm_identity_cert_tls_judge_later(context);
+        nmdm_identity_cert_tls_judge_later(p, context);
     }
     return OK;
 }
