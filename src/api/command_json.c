@@ -5,6 +5,8 @@
 #include "api/command_json.h"
 #include "crypto/identity_cert.h"
 #include "codec/plist.h"
+#include "codec/plist_tree.h"
+#include "codec/plist_write.h"
 #include "base/time.h"
 
 #include <apr_strings.h>
@@ -287,164 +289,139 @@ static int find_key(const char *request_type, const char *key)
     return -1;
 }
 
-/* ---- Writing the property list ---- */
+/* ---- The property list ---- */
 
 typedef struct {
     apr_pool_t *pool;
     const char *request_type;
-    apr_array_header_t *parts;  /* of the text */
     int depth;
-} writer_t;
+} builder_t;
 
-static void put(writer_t *w, const char *text)
+static nmdm_err_t *bad(builder_t *b, const char *key, const char *why)
 {
-    APR_ARRAY_PUSH(w->parts, const char *) = text;
-}
-
-static nmdm_err_t *bad(writer_t *w, const char *key, const char *why)
-{
-    return nmdm_err(w->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1744)
+    return nmdm_err(b->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1744)
                     "\"%.100s\" %s", key, why);
 }
 
 /* XML 1.0 has no place for most control characters, even escaped. */
-static nmdm_err_t *put_text(writer_t *w, const char *key, const char *text)
+static nmdm_err_t *check_text(builder_t *b, const char *key, const char *text)
 {
-    const char *at = text;
-
-    for (; *at; at++) {
-        const char *escaped = *at == '&' ? "&amp;" : *at == '<' ? "&lt;"
-            : *at == '>' ? "&gt;" : *at == '\r' ? "&#13;" : NULL;
-
-        if (((unsigned char)*at < ' ' && !strchr("\t\n\r", *at))
-            || !strncmp(at, "\xEF\xBF\xBE", 3)
-            || !strncmp(at, "\xEF\xBF\xBF", 3)) {
-            return bad(w, key, "has a character that no property list can"
-                               " hold");
-        }
-        if (escaped) {
-            put(w, apr_pstrmemdup(w->pool, text, (apr_size_t)(at - text)));
-            put(w, escaped);
-            text = at + 1;
-        }
-    }
-    put(w, text);
-    return NULL;
+    return nmdm_plist_write_holds(text, strlen(text)) ? NULL
+        : bad(b, key, "has a character that no property list can hold");
 }
 
-static nmdm_err_t *put_element(writer_t *w, const char *key,
-                               const char *element, const char *text)
-{
-    put(w, apr_pstrcat(w->pool, "<", element, ">", NULL));
-    NMDM_TRY(put_text(w, key, text));
-    put(w, apr_pstrcat(w->pool, "</", element, ">\n", NULL));
-    return NULL;
-}
-
-static nmdm_err_t *put_value(writer_t *w, const char *key,
+/* key: as the order has it, for errors; apple: in the property list, NULL in an
+ * array. */
+static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
+                             const char *apple, const char *key,
                              const nmdm_json_t *value, form_e form);
 
-static nmdm_err_t *put_member(writer_t *w, const char *key,
-                              const nmdm_json_t *value, form_e form)
+static nmdm_err_t *add_member(builder_t *b, nmdm_plist_node_t *dict,
+                              const char *key, const nmdm_json_t *value,
+                              form_e form)
 {
-    int row = form == VERBATIM ? -1 : find_key(w->request_type, key);
+    int row = form == VERBATIM ? -1 : find_key(b->request_type, key);
 
     if (nmdm_json_type(value) == NMDM_JSON_NULL) {
         return NULL;
     }
-    NMDM_TRY(put_element(w, key, "key", row < 0 ? key : KEYS[row].apple));
-    return put_value(w, key, value, row < 0 ? form : KEYS[row].form);
+    NMDM_TRY(check_text(b, key, key));
+    return add_value(b, dict, row < 0 ? key : KEYS[row].apple, key, value,
+                     row < 0 ? form : KEYS[row].form);
 }
 
-static nmdm_err_t *put_dict(writer_t *w, const nmdm_json_t *object,
-                            form_e form)
+static nmdm_err_t *add_members(builder_t *b, nmdm_plist_node_t *dict,
+                               const nmdm_json_t *object, form_e form)
 {
     apr_array_header_t *keys = nmdm_json_keys(object);
     int i;
 
-    put(w, "<dict>\n");
     for (i = 0; i < keys->nelts; i++) {
         const char *key = APR_ARRAY_IDX(keys, i, const char *);
 
-        NMDM_TRY(put_member(w, key, nmdm_json_get(object, key),
+        NMDM_TRY(add_member(b, dict, key, nmdm_json_get(object, key),
                             form == DATA ? AS_IS : form));
     }
-    put(w, "</dict>\n");
     return NULL;
 }
 
-static nmdm_err_t *put_array(writer_t *w, const char *key,
-                             const nmdm_json_t *array, form_e form)
+static nmdm_err_t *add_items(builder_t *b, nmdm_plist_node_t *to,
+                             const char *key, const nmdm_json_t *array,
+                             form_e form)
 {
     int n = nmdm_json_length(array), i;
 
-    put(w, "<array>\n");
     for (i = 0; i < n; i++) {
-        NMDM_TRY(put_value(w, key, nmdm_json_item(array, i), form));
+        NMDM_TRY(add_value(b, to, NULL, key, nmdm_json_item(array, i),
+                           form));
     }
-    put(w, "</array>\n");
     return NULL;
 }
 
-static nmdm_err_t *put_container(writer_t *w, const char *key,
+static nmdm_err_t *add_container(builder_t *b, nmdm_plist_node_t *to,
+                                 const char *apple, const char *key,
                                  const nmdm_json_t *value, form_e form)
 {
     nmdm_err_t *err;
 
     /* plist, Command's dict and what is around it. */
-    if (++w->depth > NMDM_PLIST_DEPTH - 4) {
-        return bad(w, key, "is nested too deeply");
+    if (++b->depth > NMDM_PLIST_DEPTH - 4) {
+        return bad(b, key, "is nested too deeply");
     }
     err = nmdm_json_type(value) == NMDM_JSON_ARRAY
-        ? put_array(w, key, value, form) : put_dict(w, value, form);
-    w->depth--;
+        ? add_items(b, nmdm_plist_tree_add_array(to, apple), key, value, form)
+        : add_members(b, nmdm_plist_tree_add_dict(to, apple), value, form);
+    b->depth--;
     return err;
 }
 
-static nmdm_err_t *put_string(writer_t *w, const char *key,
+static nmdm_err_t *add_string(builder_t *b, nmdm_plist_node_t *to,
+                              const char *apple, const char *key,
                               const nmdm_json_t *value, form_e form)
 {
     const char *text = nmdm_json_text(value);
     nmdm_bytes_t bytes;
 
     if (form != DATA) {
-        return put_element(w, key, "string", text);
+        NMDM_TRY(check_text(b, key, text));
+        nmdm_plist_tree_add_string(to, apple, text);
+        return NULL;
     }
-    if (!nmdm_base64_decode(&bytes, w->pool, text, strlen(text), 1)) {
-        return bad(w, key, "is not base64");
+    if (!nmdm_base64_decode(&bytes, b->pool, text, strlen(text), 1)) {
+        return bad(b, key, "is not base64");
     }
-    return put_element(w, key, "data", nmdm_base64_encode(w->pool, bytes));
+    nmdm_plist_tree_add_data(to, apple, bytes);
+    return NULL;
 }
 
-static nmdm_err_t *put_value(writer_t *w, const char *key,
+static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
+                             const char *apple, const char *key,
                              const nmdm_json_t *value, form_e form)
 {
     nmdm_json_type_e type = nmdm_json_type(value);
 
     if (form == DATA && type != NMDM_JSON_STRING
         && type != NMDM_JSON_ARRAY) {
-        return bad(w, key, "is not a string of base64");
+        return bad(b, key, "is not a string of base64");
     }
     switch (type) {
     case NMDM_JSON_OBJECT:
     case NMDM_JSON_ARRAY:
-        return put_container(w, key, value, form);
+        return add_container(b, to, apple, key, value, form);
     case NMDM_JSON_STRING:
-        return put_string(w, key, value, form);
+        return add_string(b, to, apple, key, value, form);
     case NMDM_JSON_INTEGER:
-        return put_element(w, key, "integer", apr_psprintf(
-            w->pool, "%" APR_INT64_T_FMT, nmdm_json_number(value)));
-    case NMDM_JSON_REAL:
-        return put_element(w, key, "real", apr_psprintf(
-            w->pool, "%.17g", nmdm_json_real(value)));
-    case NMDM_JSON_TRUE:
-        put(w, "<true/>\n");
+        nmdm_plist_tree_add_integer(to, apple, nmdm_json_number(value));
         return NULL;
+    case NMDM_JSON_REAL:
+        nmdm_plist_tree_add_real(to, apple, nmdm_json_real(value));
+        return NULL;
+    case NMDM_JSON_TRUE:
     case NMDM_JSON_FALSE:
-        put(w, "<false/>\n");
+        nmdm_plist_tree_add_bool(to, apple, type == NMDM_JSON_TRUE);
         return NULL;
     default:
-        return bad(w, key, "has a null in an array");
+        return bad(b, key, "has a null in an array");
     }
 }
 
@@ -467,30 +444,31 @@ static nmdm_err_t *make_uuid(const char **out, nmdm_ctx_t *ctx)
     return NULL;
 }
 
-static nmdm_err_t *put_command(writer_t *w, const nmdm_json_t *order)
+static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,
+                               const nmdm_json_t *order)
 {
+    nmdm_plist_node_t *command = nmdm_plist_tree_add_dict(root, "Command");
     apr_array_header_t *keys = nmdm_json_keys(order);
     int i;
 
-    put(w, "<key>Command</key>\n<dict>\n<key>RequestType</key>\n");
-    NMDM_TRY(put_element(w, "request_type", "string", w->request_type));
+    NMDM_TRY(check_text(b, "request_type", b->request_type));
+    nmdm_plist_tree_add_string(command, "RequestType", b->request_type);
     for (i = 0; i < keys->nelts; i++) {
         const char *key = APR_ARRAY_IDX(keys, i, const char *);
 
         if (!is_envelope(key)) {
-            NMDM_TRY(put_member(w, key, nmdm_json_get(order, key), AS_IS));
+            NMDM_TRY(add_member(b, command, key, nmdm_json_get(order, key),
+                                AS_IS));
         }
     }
-    put(w, "</dict>\n");
     return NULL;
 }
 
 nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
                                         const nmdm_json_t *order)
 {
-    writer_t w = { .pool = ctx->pool,
-                   .parts = apr_array_make(ctx->pool, 64,
-                                           sizeof(const char *)) };
+    builder_t b = { .pool = ctx->pool };
+    nmdm_plist_node_t *root = nmdm_plist_tree_dict(ctx->pool);
     nmdm_json_t *request_type, *given;
     const char *uuid = "";
 
@@ -502,22 +480,15 @@ nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1746)
                         "\"request_type\" is missing");
     }
-    w.request_type = nmdm_json_text(request_type);
+    b.request_type = nmdm_json_text(request_type);
     if (given) {
         uuid = nmdm_json_text(given);
     }
     if (!*uuid) {
         NMDM_TRY(make_uuid(&uuid, ctx));
     }
-    put(&w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\""
-            " \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
-            "<plist version=\"1.0\">\n<dict>\n");
-    NMDM_TRY(put_command(&w, order));
-    put(&w, "<key>CommandUUID</key>\n");
-    NMDM_TRY(put_element(&w, "command_uuid", "string", uuid));
-    put(&w, "</dict>\n</plist>\n");
-    out->data = apr_array_pstrcat(ctx->pool, w.parts, 0);
-    out->len = strlen(out->data);
-    return NULL;
+    NMDM_TRY(add_command(&b, root, order));
+    NMDM_TRY(check_text(&b, "command_uuid", uuid));
+    nmdm_plist_tree_add_string(root, "CommandUUID", uuid);
+    return nmdm_plist_tree_write(out, ctx->pool, root);
 }

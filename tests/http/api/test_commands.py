@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from device import Operator, command
+from device import REPORT, Operator, command
 
 pytestmark = pytest.mark.one_database
 
@@ -127,6 +127,37 @@ def test_it_wakes_the_devices_up(operator, mac, expect_log):
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_keys_and_types(operator, mac, request_type, given, expected):
     assert delivered(operator, mac, request_type, **given) == expected
+
+
+def test_p1_reals_arrive_as_they_were_given(operator, mac):
+    """The shortest form that reads back, with a digit before the point."""
+    numbers = [1e300, 1e80, 5e-324, 0.93, 0.1, -1.5, 1e-7, 2.5e15]
+    answer = post(operator, {"udid": mac.id, "request_type": "X",
+                             "v": numbers, "nopush": True})
+    assert answer.status == 200, answer
+    body = mac.idle().body
+    assert plistlib.loads(body)["Command"]["v"] == numbers
+    assert re.findall(rb"<real>(.*)</real>", body) == [
+        b"1e300", b"1e80", b"5e-324", b"0.93", b"0.1", b"-1.5", b"1e-7",
+        b"2.5e15"]
+
+
+def test_p2_p3_numbers_and_dates_of_a_report(operator, mac):
+    """The same bytes on every platform; a date as the device wrote it."""
+    uuid, plist = command()
+    assert operator.enqueue(mac.id, plist).status == 200
+    report = plistlib.dumps({**mac.ids(), "Status": "Acknowledged",
+                             "CommandUUID": uuid, "here": True})
+    assert mac.send(report.replace(
+        b"<key>here</key>\n\t<true/>",
+        b"<key>here</key><array><real>0.93</real><real>1e+300</real>"
+        b"<real>1</real><date>2026-11-27 10:00:00 +0000</date>"
+        b"<data> A A E = </data></array>"), REPORT).status == 200
+    answer = operator.call("GET", f"/v1/commands/{uuid}")
+    assert answer.status == 200, answer
+    text = "".join(answer.body.decode().split("\n"))
+    assert ('0.93,1e300,1.0,"2026-11-27 10:00:00 +0000","AAE="'
+            in text.replace("\t", ""))
 
 
 def test_many_ids_a_uuid_and_terms(operator, device):
