@@ -5,6 +5,7 @@
 
 #include <apr_base64.h>
 #include <apr_escape.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -76,6 +77,20 @@ nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text)
     }
     data[len] = '\0';
     return bytes;
+}
+
+const char *nmdm_text_trimmed(apr_pool_t *p, const char *text)
+{
+    apr_size_t len;
+
+    while (apr_isspace(*text)) {
+        text++;
+    }
+    len = strlen(text);
+    while (len && apr_isspace(text[len - 1])) {
+        len--;
+    }
+    return apr_pstrmemdup(p, text, len);
 }
 
 apr_size_t nmdm_utf8_length(const char *text)

@@ -25,6 +25,9 @@ const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
 /* The way back, from digits of either case; what is none ends it. */
 nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
 
+/* A copy without white space at its ends. */
+const char *nmdm_text_trimmed(apr_pool_t *p, const char *text);
+
 /* The number of characters (code points) of UTF-8 text: columns of the
  * database are measured in them. */
 apr_size_t nmdm_utf8_length(const char *text);

@@ -3,6 +3,7 @@
  * nobody sets. */
 
 #include "base/time.h"
+#include "base/number.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -159,6 +160,8 @@ int nmdm_time_read_date(apr_time_t *out, const char *text)
 
 apr_time_t nmdm_time_of_seconds(const char *text)
 {
-    return text ? (apr_time_t)(strtod(text, NULL) * APR_USEC_PER_SEC + 0.5)
-                : 0;
+    double seconds = 0;
+
+    return text && nmdm_number_read_real(&seconds, text)
+        ? (apr_time_t)(seconds * APR_USEC_PER_SEC + 0.5) : 0;
 }

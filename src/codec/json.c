@@ -2,6 +2,7 @@
 /* json.c -- JSON; the only file that knows jansson. */
 
 #include "codec/json.h"
+#include "base/number.h"
 
 #include <apr_strings.h>
 
@@ -167,48 +168,117 @@ nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object)
     return sorted;
 }
 
-/* jansson indents by blanks and leaves <, > and & as they are. Blanks at the
- * start of a line are only ever indentation, and those characters only ever
- * occur within strings. */
-static char *restyle(char *to, const char *text)
-{
-    static const char HEX[] = "0123456789abcdef";
-    int at_start = 1;
+/* Text of jansson's that is being restyled. */
+typedef struct {
+    apr_pool_t *pool;
+    const char *at;
+    char *to;
+} restyle_t;
 
-    for (; *text; text++) {
-        if (at_start && *text == ' ') {
-            *to++ = '\t';
-            continue;
-        }
-        at_start = *text == '\n';
-        if (strchr("<>&", *text)) {
-            memcpy(to, "\\u00", 4);
-            to[4] = HEX[*text >> 4];
-            to[5] = HEX[*text & 15];
-            to += 6;
-        }
-        else {
-            *to++ = *text;
-        }
-    }
-    return to;
+/* How long a number at the start of text is. */
+static size_t number_length(const char *text)
+{
+    return strspn(text, "+-.0123456789eE");
 }
 
+/* Whether text starts with a number that is no integer; not within a string. */
+static int is_real(const char *text)
+{
+    size_t len = number_length(text), digits = strspn(text, "-0123456789");
+
+    return len && digits < len;
+}
+
+/* jansson 2.14 writes 0.93 with 17 digits, 2.15 with two. */
+static void copy_real(restyle_t *rs)
+{
+    size_t len = number_length(rs->at);
+    const char *text = apr_pstrmemdup(rs->pool, rs->at, len);
+    double number;
+
+    if (nmdm_number_read_real(&number, text)) {
+        text = nmdm_number_write_real(rs->pool, number);
+    }
+    rs->at += len;
+    len = strlen(text);
+    memcpy(rs->to, text, len);
+    rs->to += len;
+    if (!strpbrk(text, ".e")) {
+        memcpy(rs->to, ".0", 2);
+        rs->to += 2;
+    }
+}
+
+/* <, > and &, which jansson leaves as they are. */
+static void copy_string(restyle_t *rs)
+{
+    static const char HEX[] = "0123456789abcdef";
+
+    do {
+        char c = *rs->at++;
+
+        if (c == '<' || c == '>' || c == '&') {
+            memcpy(rs->to, "\\u00", 4);
+            rs->to[4] = HEX[c >> 4];
+            rs->to[5] = HEX[c & 15];
+            rs->to += 6;
+            continue;
+        }
+        *rs->to++ = c;
+        if (c == '\\') {
+            *rs->to++ = *rs->at++;
+        }
+    } while (*rs->at != '"');
+    *rs->to++ = *rs->at++;
+}
+
+/* Blanks at the start of a line are only ever indentation. */
+static void restyle(restyle_t *rs)
+{
+    while (*rs->at) {
+        if (*rs->at == '"') {
+            copy_string(rs);
+        }
+        else if (is_real(rs->at)) {
+            copy_real(rs);
+        }
+        else if (*rs->at == '-' || (*rs->at >= '0' && *rs->at <= '9')) {
+            size_t len = number_length(rs->at);
+
+            memcpy(rs->to, rs->at, len);
+            rs->to += len;
+            rs->at += len;
+        }
+        else if (*rs->at == '\n') {
+            *rs->to++ = *rs->at++;
+            for (; *rs->at == ' '; rs->at++) {
+                *rs->to++ = '\t';
+            }
+        }
+        else {
+            *rs->to++ = *rs->at++;
+        }
+    }
+}
+
+/* A real is written with no more digits than jansson's, and at most ".0" more,
+ * which jansson has as well. */
 static nmdm_bytes_t render(apr_pool_t *p, const nmdm_json_t *object,
                            size_t flags, const char *end)
 {
-    char *text = json_dumps(object->value, flags), *at, *out, *to;
+    char *text = json_dumps(object->value, flags | JSON_REAL_PRECISION(17));
     apr_size_t room = strlen(text) + strlen(end) + 1;
+    restyle_t rs = { p, text, NULL };
     nmdm_bytes_t bytes;
+    const char *at;
 
     for (at = text; (at = strpbrk(at, "<>&")); at++) {
         room += 5;
     }
-    out = apr_palloc(p, room);
-    to = restyle(out, text);
-    strcpy(to, end);
-    bytes.data = out;
-    bytes.len = (apr_size_t)(to - out) + strlen(end);
+    bytes.data = rs.to = apr_palloc(p, room);
+    restyle(&rs);
+    strcpy(rs.to, end);
+    bytes.len = (apr_size_t)(rs.to - bytes.data) + strlen(end);
     free(text);
     return bytes;
 }

@@ -3,6 +3,7 @@
 
 #include "codec/plist_json.h"
 #include "codec/plist.h"
+#include "base/number.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -54,20 +55,6 @@ static const char *without_space(apr_pool_t *p, const char *text)
     return clean;
 }
 
-static const char *trimmed(apr_pool_t *p, const char *text)
-{
-    apr_size_t len;
-
-    while (apr_isspace(*text)) {
-        text++;
-    }
-    len = strlen(text);
-    while (len && apr_isspace(text[len - 1])) {
-        len--;
-    }
-    return apr_pstrmemdup(p, text, len);
-}
-
 /* What is no number of 64 bits, or none at all, is shown as it was sent. */
 static void add_integer(nmdm_json_t *container, const char *key,
                         const char *digits)
@@ -89,10 +76,9 @@ static void add_integer(nmdm_json_t *container, const char *key,
 static void add_real(nmdm_json_t *container, const char *key,
                      const char *text)
 {
-    char *end;
-    double number = strtod(text, &end);
+    double number;
 
-    if (*text && !*end && isfinite(number)) {
+    if (nmdm_number_read_real(&number, text) && isfinite(number)) {
         nmdm_json_add_real(container, key, number);
     }
     else {
@@ -114,17 +100,17 @@ static void on_value(void *baton, const char *key, nmdm_plist_type_e type,
         nmdm_json_add_string(container, key, text);
         break;
     case NMDM_PLIST_INTEGER:
-        add_integer(container, key, trimmed(w->pool, text));
+        add_integer(container, key, nmdm_text_trimmed(w->pool, text));
         break;
     case NMDM_PLIST_REAL:
-        add_real(container, key, trimmed(w->pool, text));
+        add_real(container, key, nmdm_text_trimmed(w->pool, text));
         break;
     case NMDM_PLIST_TRUE:
     case NMDM_PLIST_FALSE:
         nmdm_json_add_bool(container, key, type == NMDM_PLIST_TRUE);
         break;
     case NMDM_PLIST_DATE:
-        nmdm_json_add_string(container, key, trimmed(w->pool, text));
+        nmdm_json_add_string(container, key, nmdm_text_trimmed(w->pool, text));
         break;
     case NMDM_PLIST_DATA:
         nmdm_json_add_string(container, key, without_space(w->pool, text));

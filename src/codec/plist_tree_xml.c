@@ -75,14 +75,6 @@ static void build_close(void *baton)
     ((builder_t *)baton)->depth--;
 }
 
-static char *without_space(apr_pool_t *p, const char *text)
-{
-    char *clean = apr_palloc(p, strlen(text) + 1);
-
-    apr_collapse_spaces(clean, text);   /* which returns the end of clean */
-    return clean;
-}
-
 /* Digits with a sign, or 0x and hexadecimal digits, of 64 bits: the reader lets
  * pass others for those who only look at them. */
 static void build_integer(builder_t *b, nmdm_plist_node_t *to,
@@ -137,10 +129,10 @@ static void build_value(void *baton, const char *key, nmdm_plist_type_e type,
         build_data(b, to, key, text);
         break;
     case NMDM_PLIST_INTEGER:
-        build_integer(b, to, key, without_space(b->pool, text));
+        build_integer(b, to, key, nmdm_text_trimmed(b->pool, text));
         break;
     case NMDM_PLIST_REAL:
-        if (nmdm_number_read_real(&real, without_space(b->pool, text))) {
+        if (nmdm_number_read_real(&real, nmdm_text_trimmed(b->pool, text))) {
             nmdm_plist_tree_add_real(to, key, real);
         }
         else {

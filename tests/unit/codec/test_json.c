@@ -191,12 +191,34 @@ static void deep_json_does_no_harm(void **state)
             NMDM_INVALID, "not a JSON object");
 }
 
+/* As they are written within text, numbers are text. */
+static void reals_have_their_shortest_form(void **state)
+{
+    static const double NUMBERS[] = {
+        0.93, 0.1, 1e300, 1e80, 5, -2.5e-7, 12345678901234568.0, 1e16
+    };
+    nmdm_json_t *object = nmdm_json_object(*state), *list;
+    unsigned i;
+
+    list = nmdm_json_add_array(object, "a");
+    for (i = 0; i < sizeof(NUMBERS) / sizeof(*NUMBERS); i++) {
+        nmdm_json_add_real(list, NULL, NUMBERS[i]);
+    }
+    nmdm_json_add_integer(list, NULL, -7);
+    nmdm_json_add_string(object, "0.93000000000000005<\\\"1.50", "1.50,\n 2");
+    assert_string_equal(nmdm_json_write_compact(*state, object).data,
+        "{\"a\":[0.93,0.1,1e300,1e80,5.0,-2.5e-7,12345678901234568.0,1e16,"
+        "-7],\"0.93000000000000005\\u003c\\\\\\\"1.50\":"
+        "\"1.50,\\n 2\"}");
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(reals_have_their_shortest_form),
         TEST(an_empty_object_is_two_braces),
         TEST(keys_keep_their_order_and_are_indented_by_a_tab),
         TEST(each_level_has_one_tab_more),

@@ -276,6 +276,8 @@ static void values_that_are_none_are_named(void **state)
         { "<integer>18446744073709551616</integer>", "not an integer" },
         { "<integer>-9223372036854775809</integer>", "not an integer" },
         { "<integer/>", "not an integer" },
+        { "<integer>1 2</integer>", "not an integer" },
+        { "<real>1 2</real>", "not a number" },
         { "<null/>", "unknown element" },
         { NULL, NULL }
     };
