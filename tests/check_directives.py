@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Directives: those of the table in src/config/directives.c, of
 docs/directives.md and of conf/nanomdm.conf are the same, each entry of the
-manual has what httpd's manual has, and no document mentions another.
+manual has what httpd's manual has, and no document mentions another. Every
+member of nanomdm_conf_t belongs to a row of the table or is derived.
 
 check_directives.py [CHECKOUT]
 """
@@ -14,6 +15,8 @@ import sys
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1
                     else pathlib.Path(__file__).parents[1])
 CODE = "src/config/directives.c"
+MEMBERS = "src/config/config.h"
+DERIVED = "src/config/config.c"
 MANUAL = "docs/directives.md"
 SAMPLE = "conf/nanomdm.conf"
 
@@ -39,7 +42,17 @@ def entries():
             for name, text in zip(parts[1::2], parts[2::2])}
 
 
+def members_without_a_row():
+    struct = re.search(r"^typedef struct \{\n((?: .*\n)*)\} nanomdm_conf_t;",
+                       read(MEMBERS), re.MULTILINE)[1]
+    for member in names(r"^ .*[ *]([a-z_]+);", struct):
+        if not (re.search(rf"\b{member}[,.]", read(CODE))
+                or re.search(rf"(->|\.){member}( = |;)", read(DERIVED))):
+            yield f"{MEMBERS}: {member} has no row in {CODE}"
+
+
 def problems():
+    yield from members_without_a_row()
     table = names(r'^\s*[^/*\n]*"(NanoMDM[A-Za-z]+)"',
                   "".join(re.findall(r"^const command_rec.*?^};", read(CODE),
                                      re.MULTILINE | re.DOTALL)))

@@ -8,9 +8,9 @@
 
 #include "config/check.h"
 #include "config/config.h"
+#include "config/durable_webhooks.h"
 #include "config/handlers.h"
-#include "config/storage_key.h"
-#include "config/webhooks.h"
+#include "crypto/seal.h"
 #include "db/dialect.h"
 
 #include <apr_cstr.h>
@@ -354,13 +354,12 @@ static void check_database(check_t *check, const site_t *site)
 /* ---- Judging: identities ---- */
 
 /* The name of a header that identities are taken from, or NULL. */
-static const char *header_source(apr_pool_t *p, const nanomdm_conf_t *conf)
+static const char *header_source(const nanomdm_conf_t *conf)
 {
-    const apr_array_header_t *sources = nanomdm_identity_sources(p, conf);
     int i;
 
-    for (i = 0; i < sources->nelts; i++) {
-        nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+    for (i = 0; i < conf->identity->nelts; i++) {
+        nanomdm_source_t *source = &APR_ARRAY_IDX(conf->identity, i,
                                                   nanomdm_source_t);
 
         if (source->from == NANOMDM_FROM_HEADER) {
@@ -375,21 +374,16 @@ static void check_trusted_proxies(check_t *check, const site_t *site)
 {
     const core_server_config *core
         = ap_get_core_module_config(site->server->module_config);
-    nanomdm_conf_t *base = nanomdm_server_defaults(site->server);
     int i;
 
     for (i = -1; i < core->sec_url->nelts; i++) {
-        nanomdm_conf_t *conf = base;
+        const nanomdm_conf_t *conf = i < 0
+            ? nanomdm_server_defaults(site->server)
+            : nanomdm_section_conf(check->pool, site->server, APR_ARRAY_IDX(
+                  core->sec_url, i, ap_conf_vector_t *));
         const char *header;
 
-        if (i >= 0) {
-            conf = ap_get_module_config(
-                APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *),
-                &nanomdm_module);
-            conf = conf ? nanomdm_merge_dir_conf(check->pool, base, conf)
-                        : base;
-        }
-        header = header_source(check->pool, conf);
+        header = header_source(conf);
         if (header && !conf->trusted_proxies) {
             complain(check, site->any_use, site->server, NMDMNO(0008)
                      "NanoMDMIdentity header:%s is believed from nobody"
@@ -432,7 +426,7 @@ static void check_identities(check_t *check, const site_t *site)
 /* Trust is made here because it takes both files. */
 static void make_trust(check_t *check, const site_t *site)
 {
-    nanomdm_conf_t *conf = nanomdm_server_defaults(site->server);
+    const nanomdm_conf_t *conf = nanomdm_server_defaults(site->server);
     nanomdm_server_t *server = nanomdm_server(site->server);
     nmdm_err_t *err;
 
@@ -464,13 +458,43 @@ static void check_webhooks(check_t *check, const site_t *site)
 
 /* ---- Judging: keys of the database ---- */
 
+static int is_same_database(const server_rec *a, const server_rec *b)
+{
+    const nanomdm_server_t *one = nanomdm_server(a),
+                           *other = nanomdm_server(b);
+    const char *prefix = nanomdm_server_defaults(a)->table_prefix;
+    const char *its_prefix = nanomdm_server_defaults(b)->table_prefix;
+
+    return one->database && other->database
+        && !strcmp(one->database, other->database)
+        && !strcmp(prefix ? prefix : "", its_prefix ? its_prefix : "");
+}
+
+/* Another server after s that has the same tables and other keys, or NULL: each
+ * would store what the other cannot read. */
+static server_rec *conflict_of(apr_pool_t *p, const server_rec *s)
+{
+    const char *mine = nmdm_seal_fingerprint(
+        p, nanomdm_server_defaults(s)->policy.seal);
+    server_rec *other;
+
+    for (other = s->next; other; other = other->next) {
+        if (is_same_database(s, other)
+            && strcmp(mine, nmdm_seal_fingerprint(
+                          p, nanomdm_server_defaults(other)->policy.seal))) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 /* When all servers have been judged, since each is compared to all. */
 static void check_storage_keys(check_t *check)
 {
     server_rec *s, *other;
 
     for (s = check->main_server; s; s = s->next) {
-        other = nanomdm_storage_key_conflict(check->pool, s);
+        other = conflict_of(check->pool, s);
         if (other) {
             complain(check, NULL, s, NMDMNO(0016)
                      "NanoMDMStorageKey differs from that of %s:%u, which has"
@@ -499,7 +523,7 @@ static void judge(check_t *check, const site_t *site)
         check_identities(check, site);
     }
     if (site->provider
-        && !nanomdm_server_defaults(site->server)->api_key) {
+        && !nanomdm_server_defaults(site->server)->api_key.value) {
         complain(check, site->provider, site->server, NMDMNO(0013)
                  "AuthBasicProvider nanomdm knows no password without"
                  " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
@@ -531,6 +555,7 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     const ap_directive_t *node;
 
     (void)plog;
+    nanomdm_config_read(pconf, s);
     main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
     walk(&check, &main_site, ap_conftree, 0);
     for (node = ap_conftree; node; node = node->next) {

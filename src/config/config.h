@@ -7,10 +7,12 @@
 #define NANOMDM_CONFIG_H
 
 #include "base/context.h"
-#include "push/apns_message.h"
 #include "crypto/trust.h"
+#include "push/apns_message.h"
+#include "service/declarative.h"
 
 #include <apr_hash.h>
+#include <apr_network_io.h>
 #include <httpd.h>
 #include <http_config.h>
 
@@ -19,6 +21,7 @@
 extern module AP_MODULE_DECLARE_DATA nanomdm_module
     __attribute__((visibility("default")));
 
+/* A number that is not set; a pointer is NULL then. */
 #define NANOMDM_UNSET (-1)
 
 typedef enum {
@@ -33,55 +36,59 @@ typedef struct {
     const char *header;
 } nanomdm_source_t;
 
+/* One network of NanoMDMTrustedProxy. */
+typedef struct {
+    apr_ipsubnet_t *subnet;
+    const char *text;           /* as it was written */
+} nanomdm_network_t;
+
+/* A value that is not for every eye, and what DUMP_NANOMDM shows instead: of a
+ * secret file:PATH or env:NAME, of the text of a file its path. */
+typedef struct {
+    const char *value;          /* NULL: not set */
+    const char *shown;
+} nanomdm_hidden_t;
+
+#define NANOMDM_NOT_SHOWN "(set; not shown)"
+
 /* One NanoMDMWebhook; 0 topics and UNSET mean those of the others. */
 typedef struct {
-    const char *url;
-    const char *key;
+    nanomdm_hidden_t url;       /* shown: its nmdm_event_target */
+    nanomdm_hidden_t key;
     unsigned topics;
     int redacts;
 } nanomdm_webhook_t;
 
-/* Unset is UNSET for numbers and NULL for pointers, here and in create, merge
- * and the directive table, which have the same order. */
+/* What is in force in a section: each member has its value or its default. One
+ * that a directive sets is named by its row in config/directives.c. */
 typedef struct {
+    nmdm_policy_t policy;               /* what the core reads */
     const char *ca_file;
     const char *intermediate_file;
     apr_array_header_t *identity;       /* of nanomdm_source_t */
-    apr_array_header_t *trusted_proxies;        /* of apr_ipsubnet_t * */
-    apr_int64_t identity_grace;         /* seconds */
-    int retroactive;
-    int latest_only;
-    int empty_challenge;
-    int keeps_renewed;
-    const char *api_key;                /* the secret itself */
-    int delete_commands;
-    int sees_at_once;
+    apr_array_header_t *trusted_proxies;        /* of nanomdm_network_t, or
+                                                 * NULL */
+    apr_interval_time_t identity_grace;
+    nanomdm_hidden_t api_key;
     struct nmdm_retention_t *retention;
-    struct nmdm_seal_t *seal;
+    struct nanomdm_storage_key_t *storage_key;
     int schema_mode;                    /* nmdm_schema_mode_e */
-    const char *table_prefix;
-    apr_off_t max_body;
-    struct nmdm_rate_limit_t *rate_limit;
-    apr_hash_t *tokens;                 /* TokenServiceType -> base64 */
-    apr_hash_t *return_to_service;      /* enrollment type -> plist text */
-    const char *push_url;
-    const char *push_ca_pem;            /* the text of the file */
-    apr_int64_t push_expiration;        /* seconds */
+    const char *table_prefix;           /* or NULL */
+    apr_int64_t max_body;               /* bytes */
+    struct nmdm_rate_limit_t *rate_limit;       /* NULL: none */
+    nmdm_push_conf_t push;
+    nanomdm_hidden_t push_ca;           /* PEM text */
     const char *push_proxy;
-    apr_int64_t push_timeout;           /* seconds */
-    int push_repeats;
-    const char *webhook_url;
-    const char *webhook_key;
+    nanomdm_hidden_t webhook_url;       /* shown: its nmdm_event_target */
+    nanomdm_hidden_t webhook_key;
     apr_array_header_t *webhooks;       /* of nanomdm_webhook_t */
-    int webhook_topics;
+    int webhook_topics;                 /* 0: by NanoMDMWebhookDelivery */
     int webhook_redacts;
-    int webhook_durable;
     const char *dm_url;
-    const char *dm_send_key;
-    const char *dm_receive_key;
-    const char *escrow_url;
-    const char *upstream_ca_pem;
-    apr_int64_t upstream_timeout;       /* seconds */
+    nanomdm_hidden_t dm_send_key;
+    nanomdm_hidden_t dm_receive_key;
+    nmdm_declarative_conf_t dm;         /* of these three */
+    nanomdm_hidden_t upstream_ca;       /* PEM text */
     struct nanomdm_dump_t *dump;        /* NULL: exchanges are not recorded */
     int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
@@ -99,20 +106,21 @@ typedef struct {
     struct nanomdm_site_t *site;        /* set in each child */
 } nanomdm_server_t;
 
+/* Of module hooks. What create and merge return begins with what was written,
+ * as a nanomdm_conf_t for setters: not set is UNSET or NULL there. */
 void *nanomdm_create_dir_conf(apr_pool_t *p, char *dir);
 void *nanomdm_merge_dir_conf(apr_pool_t *p, void *base, void *add);
 void *nanomdm_create_server_conf(apr_pool_t *p, server_rec *s);
 
-nanomdm_conf_t *nanomdm_conf(const request_rec *r);
-nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
+/* Once all servers are read, before the rest is asked for. */
+void nanomdm_config_read(apr_pool_t *p, server_rec *main_server);
+
+/* What is in force for a request; for a server outside of its sections; in one
+ * section of a server, which lives as long as p. */
+const nanomdm_conf_t *nanomdm_conf(const request_rec *r);
+const nanomdm_conf_t *nanomdm_server_defaults(const server_rec *s);
+const nanomdm_conf_t *nanomdm_section_conf(apr_pool_t *p, const server_rec *s,
+                                           ap_conf_vector_t *section);
 nanomdm_server_t *nanomdm_server(const server_rec *s);
-apr_off_t nanomdm_max_body(const nanomdm_conf_t *conf);
-apr_interval_time_t nanomdm_identity_grace(const nanomdm_conf_t *conf);
-apr_interval_time_t nanomdm_upstream_timeout(const nanomdm_conf_t *conf);
-/* The push directives, defaults applied. */
-nmdm_push_conf_t nanomdm_push_conf(const nanomdm_conf_t *conf);
-/* The sources of NanoMDMIdentity, or the default. */
-const apr_array_header_t *nanomdm_identity_sources(apr_pool_t *p,
-                                                   const nanomdm_conf_t *c);
 
 #endif /* NANOMDM_CONFIG_H */

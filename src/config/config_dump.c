@@ -5,13 +5,9 @@
 #include "config/config_dump.h"
 #include "base/version.h"
 #include "config/config.h"
+#include "config/directives.h"
 #include "config/handlers.h"
-#include "config/rate_limit.h"
-#include "config/storage_key.h"
-#include "config/traffic_dump_file.h"
-#include "config/webhooks.h"
-#include "db/schema.h"
-#include "webhook/event.h"
+#include "config/kinds.h"
 
 #include <apr_file_io.h>
 #include <apr_strings.h>
@@ -28,163 +24,31 @@ typedef struct {
 
 static void line(const dump_t *dump, const char *name, const char *value)
 {
-    if (value) {
-        apr_file_printf(dump->out, "    %-38s %s\n", name, value);
-    }
+    apr_file_printf(dump->out, "    %-38s %s\n", name, value);
 }
 
-static void number(const dump_t *dump, const char *name, apr_int64_t value)
+/* Each directive that may be in this scope; some have several lines. */
+static void settings(const dump_t *dump, const nanomdm_conf_t *conf, int scope)
 {
-    line(dump, name, apr_psprintf(dump->pool, "%" APR_INT64_T_FMT, value));
-}
+    const command_rec *directive;
 
-static void flag(const dump_t *dump, const char *name, int value)
-{
-    line(dump, name, value ? "On" : "Off");
-}
+    for (directive = nanomdm_directives; directive->name; directive++) {
+        const nanomdm_row_t *row = directive->cmd_data;
+        const char *text = row->show(dump->pool, conf, row);
+        char *rest, *one;
 
-static void secret(const dump_t *dump, const char *name, const char *value)
-{
-    line(dump, name, value ? "(set; not shown)" : NULL);
-}
-
-/* A URL may hold a password, before its host or behind its question mark. */
-static void url(const dump_t *dump, const char *name, const char *value)
-{
-    const char *host = value ? strstr(value, "://") : NULL;
-    apr_size_t len;
-    const char *at;
-
-    if (!host) {
-        line(dump, name, value);
-        return;
-    }
-    host += 3;
-    len = strcspn(host, "/?#");
-    at = memchr(host, '@', len);
-    line(dump, name, apr_pstrcat(
-        dump->pool, apr_pstrmemdup(dump->pool, value,
-                                   (apr_size_t)(host - value)),
-        apr_pstrmemdup(dump->pool, at ? at + 1 : host,
-                       strcspn(at ? at + 1 : host, "?#")), NULL));
-}
-
-/* ---- What is not one word ---- */
-
-static void identity(const dump_t *dump, const nanomdm_conf_t *conf)
-{
-    const apr_array_header_t *sources = nanomdm_identity_sources(dump->pool,
-                                                                 conf);
-    const char *text = "";
-    int i;
-
-    for (i = 0; i < sources->nelts; i++) {
-        const nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
-                                                        nanomdm_source_t);
-
-        text = apr_pstrcat(dump->pool, text, *text ? " " : "",
-                           source->from == NANOMDM_FROM_TLS ? "tls"
-                           : source->from == NANOMDM_FROM_SIGNATURE
-                               ? "signature" : "header:",
-                           source->header ? source->header : "", NULL);
-    }
-    line(dump, "NanoMDMIdentity", text);
-    if (conf->trusted_proxies) {
-        number(dump, "NanoMDMTrustedProxy (networks)",
-               conf->trusted_proxies->nelts);
-    }
-}
-
-/* The names of a table; what they stand for may be secret. */
-static void names(const dump_t *dump, const char *name, apr_hash_t *table)
-{
-    apr_hash_index_t *hi;
-
-    for (hi = table ? apr_hash_first(dump->pool, table) : NULL; hi;
-         hi = apr_hash_next(hi)) {
-        const char *key = apr_hash_this_key(hi);
-
-        line(dump, name, apr_pstrcat(dump->pool, *key ? key : "(any)",
-                                     " (set; not shown)", NULL));
-    }
-}
-
-static void webhooks(const dump_t *dump, const nanomdm_conf_t *conf)
-{
-    const apr_array_header_t *all = nanomdm_webhooks(dump->pool, conf);
-    int i;
-
-    for (i = 0; all && i < all->nelts; i++) {
-        const nmdm_webhook_conf_t *one = APR_ARRAY_IDX(
-            all, i, const nmdm_webhook_conf_t *);
-
-        /* Some receivers take the path for a password. */
-        line(dump, "webhook", apr_pstrcat(
-            dump->pool, nmdm_event_target(dump->pool, one->url),
-            one->key ? " key=(set; not shown)" : "",
-            one->redacts ? " redact=on" : "", NULL));
-    }
-    if (all && all->nelts) {
-        line(dump, "NanoMDMWebhookDelivery",
-             conf->webhook_durable == 1 ? "durable" : "besteffort");
+        if (!(directive->req_override & scope)) {
+            continue;
+        }
+        text = text && *text ? text : "(not set)";
+        one = apr_strtok(apr_pstrdup(dump->pool, text), "\n", &rest);
+        for (; one; one = apr_strtok(NULL, "\n", &rest)) {
+            line(dump, directive->name, one);
+        }
     }
 }
 
 /* ---- Sections ---- */
-
-static void dump_location(const dump_t *dump, const nanomdm_conf_t *conf)
-{
-    identity(dump, conf);
-    flag(dump, "NanoMDMRetroactive", conf->retroactive == 1);
-    line(dump, "NanoMDMAssociation",
-         conf->latest_only == 1 ? "latest" : "all");
-    line(dump, "NanoMDMUserAuthenticate",
-         conf->empty_challenge == 1 ? "empty-challenge" : "decline");
-    names(dump, "NanoMDMToken", conf->tokens);
-    names(dump, "NanoMDMReturnToService", conf->return_to_service);
-    number(dump, "NanoMDMMaxBody", nanomdm_max_body(conf));
-    line(dump, "NanoMDMDump", conf->dump
-         ? nanomdm_dump_text(dump->pool, conf->dump) : NULL);
-    line(dump, "NanoMDMRateLimit", nanomdm_rate_limit_text(conf));
-    webhooks(dump, conf);
-    url(dump, "NanoMDMDeclarativeManagementURL", conf->dm_url);
-    secret(dump, "NanoMDMDeclarativeManagementSendKey", conf->dm_send_key);
-    secret(dump, "NanoMDMDeclarativeManagementReceiveKey",
-           conf->dm_receive_key);
-}
-
-static void dump_server(const dump_t *dump, const nanomdm_conf_t *conf)
-{
-    nmdm_push_conf_t push = nanomdm_push_conf(conf);
-
-    line(dump, "NanoMDMCACertificateFile", conf->ca_file);
-    line(dump, "NanoMDMIntermediateCertificateFile",
-         conf->intermediate_file);
-    secret(dump, "NanoMDMAPIKey", conf->api_key);
-    flag(dump, "NanoMDMDeleteCommands", conf->delete_commands == 1);
-    line(dump, "NanoMDMSchema",
-         conf->schema_mode == NMDM_SCHEMA_AUTO ? "auto"
-         : conf->schema_mode == NMDM_SCHEMA_CHECK ? "check"
-         : "(by the database)");
-    line(dump, "NanoMDMTablePrefix", conf->table_prefix);
-    line(dump, "NanoMDMStorageKey",
-         nanomdm_storage_key_text(dump->pool, conf->seal));
-    line(dump, "NanoMDMLastSeen",
-         conf->sees_at_once == 1 ? "immediate" : "buffered");
-    url(dump, "NanoMDMPushURL", push.url);
-    line(dump, "NanoMDMPushCACertificateFile",
-         conf->push_ca_pem ? "(set)" : NULL);
-    number(dump, "NanoMDMPushExpiration", push.expiration);
-    url(dump, "NanoMDMPushProxy", conf->push_proxy);
-    number(dump, "NanoMDMPushTimeout", apr_time_sec(push.timeout));
-    flag(dump, "NanoMDMPushRepeat", push.repeats);
-    url(dump, "NanoMDMEscrowURL", conf->escrow_url);
-    line(dump, "NanoMDMUpstreamCACertificateFile",
-         conf->upstream_ca_pem ? "(set)" : NULL);
-    number(dump, "NanoMDMUpstreamTimeout",
-           apr_time_sec(nanomdm_upstream_timeout(conf)));
-    dump_location(dump, conf);
-}
 
 /* The directive of a line of a file. */
 static const ap_directive_t *directive_at(const ap_directive_t *node,
@@ -224,15 +88,15 @@ static const char *handler_of(const dump_t *dump,
 }
 
 /* A section that has a handler of ours, or says something to it. */
-static void dump_section(const dump_t *dump, nanomdm_conf_t *base,
+static void dump_section(const dump_t *dump, const server_rec *s,
                          ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);
-    nanomdm_conf_t *conf = ap_get_module_config(section, &nanomdm_module);
+    const nanomdm_conf_t *conf = nanomdm_section_conf(dump->pool, s, section);
     const char *handler = core ? handler_of(dump, core) : NULL;
 
     if (!core || (!nanomdm_is_our_handler(handler)
-                  && (!conf || conf->guards_devices != 1))) {
+                  && !conf->guards_devices)) {
         return;
     }
     apr_file_printf(dump->out, "  Location %s: %s\n", core->d ? core->d : "",
@@ -240,8 +104,7 @@ static void dump_section(const dump_t *dump, nanomdm_conf_t *base,
                     : "Require nanomdm-enrolled");
     if (nanomdm_is_device_handler(handler)
         || !nanomdm_is_our_handler(handler)) {
-        dump_location(dump, conf ? nanomdm_merge_dir_conf(dump->pool, base,
-                                                          conf) : base);
+        settings(dump, conf, ACCESS_CONF);
     }
 }
 
@@ -271,10 +134,10 @@ void nanomdm_dump_config(apr_pool_t *pconf, server_rec *s)
                             s->defn_line_number) : "main server");
         /* Parameters hold the password. */
         line(&dump, "DBDriver", database ? apr_pstrmemdup(
-            pconf, database, strcspn(database, " ")) : NULL);
-        dump_server(&dump, nanomdm_server_defaults(s));
+            pconf, database, strcspn(database, " ")) : "(not set)");
+        settings(&dump, nanomdm_server_defaults(s), RSRC_CONF);
         for (i = 0; i < core->sec_url->nelts; i++) {
-            dump_section(&dump, nanomdm_server_defaults(s), APR_ARRAY_IDX(
+            dump_section(&dump, s, APR_ARRAY_IDX(
                 core->sec_url, i, ap_conf_vector_t *));
         }
     }

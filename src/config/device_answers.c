@@ -31,10 +31,10 @@ const char *nanomdm_add_token(cmd_parms *cmd, void *conf_, const char *type,
                                          " into it");
     }
     token.data = text;
-    if (!conf->tokens) {
-        conf->tokens = apr_hash_make(cmd->pool);
+    if (!conf->policy.tokens) {
+        conf->policy.tokens = apr_hash_make(cmd->pool);
     }
-    apr_hash_set(conf->tokens, type, APR_HASH_KEY_STRING,
+    apr_hash_set(conf->policy.tokens, type, APR_HASH_KEY_STRING,
                  nmdm_base64_encode(cmd->pool, token));
     return NULL;
 }
@@ -82,10 +82,10 @@ const char *nanomdm_add_return_to_service(cmd_parms *cmd, void *conf_,
                                  : "its dict lacks the key ReturnToService,"
                                    " itself a dict");
     }
-    if (!conf->return_to_service) {
-        conf->return_to_service = apr_hash_make(cmd->pool);
+    if (!conf->policy.return_to_service) {
+        conf->policy.return_to_service = apr_hash_make(cmd->pool);
     }
-    apr_hash_set(conf->return_to_service, type ? type : "",
+    apr_hash_set(conf->policy.return_to_service, type ? type : "",
                  APR_HASH_KEY_STRING, text);
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include "config/directives.h"
 #include "config/config.h"
 #include "config/device_answers.h"
+#include "config/kinds.h"
 #include "config/parse.h"
 #include "config/rate_limit.h"
 #include "config/retention.h"
@@ -25,84 +26,10 @@
  * bytes of a PostgreSQL identifier. */
 #define MAX_PREFIX 32
 
+#define ESCROW_URL "https://deviceservices-external.apple.com" \
+                   "/deviceservicesworkers/escrowKeyUnlock"
+
 /* ---- Setters ---- */
-
-/* Members of nanomdm_conf_t, as the rows of the table name them to setters that
- * several directives share: cmd->info. */
-#define SLOT(member) APR_OFFSETOF(nanomdm_conf_t, member)
-#define MEMBER(name) (void *)SLOT(name)
-#define SHARED(row) (void *)&row
-
-static void *slot_at(void *conf, apr_size_t offset)
-{
-    return (char *)conf + offset;
-}
-
-/* One of two words, and what each of them means. */
-typedef struct {
-    apr_size_t slot;
-    struct {
-        const char *word;
-        int value;
-    } words[2];
-} choice_t;
-
-static const choice_t
-    USER_AUTHENTICATE = { SLOT(empty_challenge), {
-        { "decline", 0 }, { "empty-challenge", 1 } } },
-    ASSOCIATION = { SLOT(latest_only), { { "all", 0 }, { "latest", 1 } } },
-    REENROLL = { SLOT(keeps_renewed), { { "reset", 0 }, { "keep", 1 } } },
-    LAST_SEEN = { SLOT(sees_at_once), {
-        { "buffered", 0 }, { "immediate", 1 } } },
-    SCHEMA = { SLOT(schema_mode), {
-        { "auto", NMDM_SCHEMA_AUTO }, { "check", NMDM_SCHEMA_CHECK } } };
-
-static const char *set_choice(cmd_parms *cmd, void *conf, const char *word)
-{
-    const choice_t *choice = cmd->info;
-    int i;
-
-    for (i = 0; i < 2; i++) {
-        if (!strcmp(word, choice->words[i].word)) {
-            *(int *)slot_at(conf, choice->slot) = choice->words[i].value;
-            return NULL;
-        }
-    }
-    return nanomdm_wrong(cmd, word,
-                         apr_psprintf(cmd->pool, "write %s or %s",
-                                      choice->words[0].word,
-                                      choice->words[1].word));
-}
-
-/* A number of seconds, and its bounds. */
-typedef struct {
-    apr_size_t slot;
-    apr_int64_t least, most;
-} seconds_t;
-
-static const seconds_t
-    IDENTITY_GRACE = { SLOT(identity_grace), 0, 31536000 },
-    PUSH_EXPIRATION = { SLOT(push_expiration), 0, 31536000 },
-    PUSH_TIMEOUT = { SLOT(push_timeout), 1, 3600 },
-    UPSTREAM_TIMEOUT = { SLOT(upstream_timeout), 1, 3600 };
-
-static const char *set_seconds(cmd_parms *cmd, void *conf, const char *word)
-{
-    const seconds_t *bounds = cmd->info;
-    apr_off_t seconds;
-    char *end;
-
-    if (apr_strtoff(&seconds, word, &end, 10) != APR_SUCCESS || *end
-        || !apr_isdigit(*word) || seconds < bounds->least
-        || seconds > bounds->most) {
-        return nanomdm_wrong(cmd, word, apr_psprintf(
-            cmd->pool, "not a time; write a number of seconds from %"
-            APR_INT64_T_FMT " to %" APR_INT64_T_FMT, bounds->least,
-            bounds->most));
-    }
-    *(apr_int64_t *)slot_at(conf, bounds->slot) = seconds;
-    return NULL;
-}
 
 static const char *set_ca(cmd_parms *cmd, void *conf, const char *path)
 {
@@ -149,28 +76,65 @@ static const char *add_identity(cmd_parms *cmd, void *conf_, const char *word)
     return NULL;
 }
 
+static const char *show_identity(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                 const nanomdm_row_t *row)
+{
+    const char *text = "";
+    int i;
+
+    (void)row;
+    for (i = 0; i < conf->identity->nelts; i++) {
+        const nanomdm_source_t *source = &APR_ARRAY_IDX(conf->identity, i,
+                                                        nanomdm_source_t);
+
+        text = apr_pstrcat(p, text, *text ? " " : "",
+                           source->from == NANOMDM_FROM_TLS ? "tls"
+                           : source->from == NANOMDM_FROM_SIGNATURE
+                               ? "signature" : "header:",
+                           source->header ? source->header : "", NULL);
+    }
+    return text;
+}
+
 static const char *add_trusted_proxy(cmd_parms *cmd, void *conf_,
                                      const char *word)
 {
     nanomdm_conf_t *conf = conf_;
     char *address = apr_pstrdup(cmd->temp_pool, word);
     char *mask = strchr(address, '/');
-    apr_ipsubnet_t *subnet;
+    nanomdm_network_t network = { NULL, word };
 
     if (mask) {
         *mask++ = '\0';
     }
-    if (apr_ipsubnet_create(&subnet, address, mask, cmd->pool)
-        != APR_SUCCESS) {
+    if (apr_ipsubnet_create(&network.subnet, address, mask, cmd->pool)
+            != APR_SUCCESS) {
         return nanomdm_wrong(cmd, word, "not a network; write an address or"
                                         " ADDRESS/BITS, such as 192.0.2.0/24");
     }
     if (!conf->trusted_proxies) {
         conf->trusted_proxies = apr_array_make(cmd->pool, 2,
-                                               sizeof(apr_ipsubnet_t *));
+                                               sizeof(nanomdm_network_t));
     }
-    APR_ARRAY_PUSH(conf->trusted_proxies, apr_ipsubnet_t *) = subnet;
+    APR_ARRAY_PUSH(conf->trusted_proxies, nanomdm_network_t) = network;
     return NULL;
+}
+
+static const char *show_trusted_proxies(apr_pool_t *p,
+                                        const nanomdm_conf_t *conf,
+                                        const nanomdm_row_t *row)
+{
+    const char *text = NULL;
+    int i;
+
+    (void)row;
+    for (i = 0; conf->trusted_proxies && i < conf->trusted_proxies->nelts;
+         i++) {
+        text = apr_pstrcat(p, text ? text : "", text ? " " : "",
+                           APR_ARRAY_IDX(conf->trusted_proxies, i,
+                                         nanomdm_network_t).text, NULL);
+    }
+    return text;
 }
 
 static const char *set_table_prefix(cmd_parms *cmd, void *conf,
@@ -187,23 +151,9 @@ static const char *set_table_prefix(cmd_parms *cmd, void *conf,
     return NULL;
 }
 
-static const char *set_max_body(cmd_parms *cmd, void *conf, const char *word)
-{
-    apr_off_t bytes;
-    char *end;
-
-    if (apr_strtoff(&bytes, word, &end, 10) != APR_SUCCESS || *end
-        || !apr_isdigit(*word) || bytes < 1 || bytes > APR_INT32_MAX) {
-        return nanomdm_wrong(cmd, word, "not a size; write a number of bytes"
-                                        " from 1 to 2147483647");
-    }
-    ((nanomdm_conf_t *)conf)->max_body = bytes;
-    return NULL;
-}
-
 static const char *set_push_url(cmd_parms *cmd, void *conf, const char *url)
 {
-    return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push_url, url,
+    return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push.url, url,
                               "https");
 }
 
@@ -216,8 +166,7 @@ static const char *set_push_proxy(cmd_parms *cmd, void *conf,
 
 static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)
 {
-    return nanomdm_read_certificates(cmd,
-                                     &((nanomdm_conf_t *)conf)->push_ca_pem,
+    return nanomdm_read_certificates(cmd, &((nanomdm_conf_t *)conf)->push_ca,
                                      path, "no CA for the push server");
 }
 
@@ -225,22 +174,51 @@ static const char *set_upstream_ca(cmd_parms *cmd, void *conf,
                                    const char *path)
 {
     return nanomdm_read_certificates(
-        cmd, &((nanomdm_conf_t *)conf)->upstream_ca_pem, path,
+        cmd, &((nanomdm_conf_t *)conf)->upstream_ca, path,
         "no CA for webhook and DM servers");
 }
 
-static const char *set_secret(cmd_parms *cmd, void *conf, const char *value)
-{
-    return nanomdm_set_secret(cmd, slot_at(conf, (apr_size_t)cmd->info),
-                              value);
-}
-
-static const char *set_url(cmd_parms *cmd, void *conf, const char *url)
-{
-    return nanomdm_set_url(cmd, slot_at(conf, (apr_size_t)cmd->info), url);
-}
-
 /* ---- The table ---- */
+
+static const nanomdm_word_t
+    ASSOCIATIONS[] = { { "all", 0 }, { "latest", 1 }, { NULL, 0 } },
+    USER_AUTHENTICATE[] = {
+        { "decline", 0 }, { "empty-challenge", 1 }, { NULL, 0 } },
+    REENROLL[] = { { "reset", 0 }, { "keep", 1 }, { NULL, 0 } },
+    LAST_SEEN[] = { { "buffered", 0 }, { "immediate", 1 }, { NULL, 0 } },
+    SCHEMA[] = { { "auto", NMDM_SCHEMA_AUTO },
+                 { "check", NMDM_SCHEMA_CHECK }, { NULL, 0 } },
+    DELIVERY[] = { { "durable", 1 }, { "besteffort", 0 }, { NULL, 0 } };
+
+/* cmd_data: the member and its kind, then further members of nanomdm_row_t,
+ * .show at least. */
+#define ROW(of, its_kind, ...) \
+    (void *)&(const nanomdm_row_t){ \
+        .member = APR_OFFSETOF(nanomdm_conf_t, of), .kind = its_kind, \
+        __VA_ARGS__ }
+
+/* Directives of the plain kinds, with their default. */
+#define FLAG(name, scope, of, by_default, help) \
+    AP_INIT_FLAG(name, nanomdm_set_flag, \
+                 ROW(of, NANOMDM_INT, .show = nanomdm_show_flag, \
+                     .initial = by_default), scope, help)
+#define WORD(name, scope, of, known, by_default, help) \
+    AP_INIT_TAKE1(name, nanomdm_set_word, \
+                  ROW(of, NANOMDM_INT, .show = nanomdm_show_word, \
+                      .words = known, .initial = by_default), scope, help)
+#define SECONDS(name, scope, of, its_kind, from, to, by_default, help) \
+    AP_INIT_TAKE1(name, nanomdm_set_seconds, \
+                  ROW(of, its_kind, .show = nanomdm_show_number, \
+                      .least = from, .most = to, .initial = by_default), \
+                  scope, help)
+#define URL(name, scope, of, by_default, help) \
+    AP_INIT_TAKE1(name, nanomdm_set_any_url, \
+                  ROW(of, NANOMDM_TEXT, .show = nanomdm_show_url, \
+                      .initial_text = by_default), scope, help)
+#define SECRET(name, scope, of, help) \
+    AP_INIT_TAKE1(name, nanomdm_set_any_secret, \
+                  ROW(of, NANOMDM_HIDDEN, .show = nanomdm_show_hidden), \
+                  scope, help)
 
 /* S: server config and virtual host; L: Location and Directory as well, but
  * never .htaccess. */
@@ -248,100 +226,130 @@ static const char *set_url(cmd_parms *cmd, void *conf, const char *url)
 #define L (RSRC_CONF | ACCESS_CONF)
 
 const command_rec nanomdm_directives[] = {
-    AP_INIT_TAKE1("NanoMDMCACertificateFile", set_ca, NULL, S,
+    AP_INIT_TAKE1("NanoMDMCACertificateFile", set_ca,
+                  ROW(ca_file, NANOMDM_TEXT, .show = nanomdm_show_text), S,
                   "PEM file of trust anchors for device identities"),
     AP_INIT_TAKE1("NanoMDMIntermediateCertificateFile", set_intermediate,
-                  NULL, S, "PEM file of certificates for path building"),
-    AP_INIT_ITERATE("NanoMDMIdentity", add_identity, NULL, L,
+                  ROW(intermediate_file, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), S,
+                  "PEM file of certificates for path building"),
+    AP_INIT_ITERATE("NanoMDMIdentity", add_identity,
+                    ROW(identity, NANOMDM_POINTER, .show = show_identity), L,
                     "tls, signature, header:NAME: the first found wins"),
-    AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy, NULL, L,
+    AP_INIT_ITERATE("NanoMDMTrustedProxy", add_trusted_proxy,
+                    ROW(trusted_proxies, NANOMDM_POINTER,
+                        .show = show_trusted_proxies), L,
                     "networks whose header:NAME is believed"),
-    AP_INIT_TAKE1("NanoMDMIdentityGrace", set_seconds, SHARED(IDENTITY_GRACE),
-                  L, "seconds for which an expired identity still serves"),
-    AP_INIT_FLAG("NanoMDMRetroactive", ap_set_flag_slot, MEMBER(retroactive),
-                 L, "On to associate certificates of known enrollments late"),
-    AP_INIT_TAKE1("NanoMDMAssociation", set_choice, SHARED(ASSOCIATION), L,
-                  "latest to serve a device with its last certificate only, or"
-                  " all"),
-    AP_INIT_TAKE1("NanoMDMUserAuthenticate", set_choice,
-                  SHARED(USER_AUTHENTICATE), L,
-                  "decline (410) or empty-challenge"),
-    AP_INIT_TAKE1("NanoMDMReenroll", set_choice, SHARED(REENROLL), L,
-                  "keep to leave queue and tokens when a profile is renewed,"
-                  " or reset"),
-    AP_INIT_TAKE1("NanoMDMAPIKey", set_secret, MEMBER(api_key), S,
-                  "password of user nanomdm: file:PATH, env:NAME or text"),
-    AP_INIT_FLAG("NanoMDMDeleteCommands", ap_set_flag_slot,
-                 MEMBER(delete_commands), S,
-                 "On to remove a command once it is answered"),
-    AP_INIT_TAKE1("NanoMDMLastSeen", set_choice, SHARED(LAST_SEEN), S,
-                  "buffered to write last_seen_at once a second, immediate to"
-                  " write it with each message"),
-    AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention, NULL, S,
+    SECONDS("NanoMDMIdentityGrace", L, identity_grace, NANOMDM_SECONDS,
+            0, 31536000, 0,
+            "seconds for which an expired identity still serves"),
+    FLAG("NanoMDMRetroactive", L, policy.retroactive, 0,
+         "On to associate certificates of known enrollments late"),
+    WORD("NanoMDMAssociation", L, policy.latest_only, ASSOCIATIONS, 0,
+         "latest to serve a device with its last certificate only, or all"),
+    WORD("NanoMDMUserAuthenticate", L, policy.empty_challenge,
+         USER_AUTHENTICATE, 0, "decline (410) or empty-challenge"),
+    WORD("NanoMDMReenroll", L, policy.keeps_renewed, REENROLL, 0,
+         "keep to leave queue and tokens when a profile is renewed, or reset"),
+    SECRET("NanoMDMAPIKey", S, api_key,
+           "password of user nanomdm: file:PATH, env:NAME or text"),
+    FLAG("NanoMDMDeleteCommands", S, policy.delete_commands, 0,
+         "On to remove a command once it is answered"),
+    WORD("NanoMDMLastSeen", S, policy.sees_at_once, LAST_SEEN, 0,
+         "buffered to write last_seen_at once a second, immediate to write it"
+         " with each message"),
+    AP_INIT_TAKE_ARGV("NanoMDMRetention", nanomdm_add_retention,
+                      ROW(retention, NANOMDM_POINTER,
+                          .show = nanomdm_show_retention), S,
                       "days after which what is finished is removed, then"
                       " keep=N types=NAME,... dry-run"),
-    AP_INIT_TAKE_ARGV("NanoMDMStorageKey", nanomdm_set_storage_key, NULL, S,
+    AP_INIT_TAKE_ARGV("NanoMDMStorageKey", nanomdm_set_storage_key,
+                      ROW(storage_key, NANOMDM_POINTER,
+                          .show = nanomdm_show_storage_key), S,
                       "keys that seal secrets in the database, the first"
                       " seals: file:PATH, env:NAME or text; off before them"
                       " unseals"),
-    AP_INIT_TAKE1("NanoMDMSchema", set_choice, SHARED(SCHEMA), S,
+    AP_INIT_TAKE1("NanoMDMSchema", nanomdm_set_word,
+                  ROW(schema_mode, NANOMDM_INT, .show = nanomdm_show_word,
+                      .words = SCHEMA, .initial = NMDM_SCHEMA_BY_DIALECT,
+                      .initial_text = "(by the database)"), S,
                   "auto to create and upgrade tables, check to compare"),
-    AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix, NULL, S,
-                  "what table names begin with, such as nano_"),
-    AP_INIT_TAKE1("NanoMDMMaxBody", set_max_body, NULL, L,
+    AP_INIT_TAKE1("NanoMDMTablePrefix", set_table_prefix,
+                  ROW(table_prefix, NANOMDM_TEXT, .show = nanomdm_show_text),
+                  S, "what table names begin with, such as nano_"),
+    AP_INIT_TAKE1("NanoMDMMaxBody", nanomdm_set_bytes,
+                  ROW(max_body, NANOMDM_NUMBER, .show = nanomdm_show_number,
+                      .least = 1, .most = APR_INT32_MAX,
+                      .initial = 33554432), L,
                   "largest request body in bytes"),
-    AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit, NULL, L,
+    AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit,
+                   ROW(rate_limit, NANOMDM_POINTER,
+                       .show = nanomdm_show_rate_limit), L,
                    "how often a device may come, such as 10/s, and how many"
                    " requests at once; or Off"),
-    AP_INIT_TAKE2("NanoMDMToken", nanomdm_add_token, NULL, L,
+    AP_INIT_TAKE2("NanoMDMToken", nanomdm_add_token,
+                  ROW(policy.tokens, NANOMDM_TABLE,
+                      .show = nanomdm_show_names), L,
                   "a TokenServiceType and the file that answers it"),
     AP_INIT_TAKE12("NanoMDMReturnToService", nanomdm_add_return_to_service,
-                   NULL, L, "the property list that answers ReturnToService,"
-                   " and for which type of enrollment"),
-    AP_INIT_TAKE1("NanoMDMPushURL", set_push_url, NULL, S,
+                   ROW(policy.return_to_service, NANOMDM_TABLE,
+                       .show = nanomdm_show_names), L,
+                   "the property list that answers ReturnToService, and for"
+                   " which type of enrollment"),
+    AP_INIT_TAKE1("NanoMDMPushURL", set_push_url,
+                  ROW(push.url, NANOMDM_TEXT, .show = nanomdm_show_url,
+                      .initial_text = "https://api.push.apple.com"), S,
                   "https URL of APNs"),
-    AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca, NULL, S,
-                  "PEM file to verify the APNs server"),
-    AP_INIT_TAKE1("NanoMDMPushExpiration", set_seconds,
-                  SHARED(PUSH_EXPIRATION), S,
-                  "seconds after which APNs drops a push, 0 for its own"),
-    AP_INIT_TAKE1("NanoMDMPushProxy", set_push_proxy, NULL, S,
+    AP_INIT_TAKE1("NanoMDMPushCACertificateFile", set_push_ca,
+                  ROW(push_ca, NANOMDM_HIDDEN, .show = nanomdm_show_hidden),
+                  S, "PEM file to verify the APNs server"),
+    SECONDS("NanoMDMPushExpiration", S, push.expiration, NANOMDM_NUMBER,
+            0, 31536000, 604800,
+            "seconds after which APNs drops a push, 0 for its own"),
+    AP_INIT_TAKE1("NanoMDMPushProxy", set_push_proxy,
+                  ROW(push_proxy, NANOMDM_TEXT, .show = nanomdm_show_url), S,
                   "http proxy on the way to APNs"),
-    AP_INIT_TAKE1("NanoMDMPushTimeout", set_seconds, SHARED(PUSH_TIMEOUT), S,
-                  "seconds for the pushes of one call, retries included"),
-    AP_INIT_FLAG("NanoMDMPushRepeat", ap_set_flag_slot,
-                 MEMBER(push_repeats), S,
-                 "Off to push once, even if the device stays silent"),
-    AP_INIT_TAKE1("NanoMDMWebhookURL", nanomdm_set_webhook_url, NULL, L,
+    SECONDS("NanoMDMPushTimeout", S, push.timeout, NANOMDM_SECONDS,
+            1, 3600, 30,
+            "seconds for the pushes of one call, retries included"),
+    FLAG("NanoMDMPushRepeat", S, push.repeats, 1,
+         "Off to push once, even if the device stays silent"),
+    AP_INIT_TAKE1("NanoMDMWebhookURL", nanomdm_set_webhook_url,
+                  ROW(webhook_url, NANOMDM_HIDDEN,
+                      .show = nanomdm_show_hidden), L,
                   "URL that is told of every message"),
-    AP_INIT_TAKE1("NanoMDMWebhookKey", nanomdm_set_webhook_key, NULL, L,
-                  "signs events: file:PATH, env:NAME or text"),
-    AP_INIT_TAKE_ARGV("NanoMDMWebhook", nanomdm_add_webhook, NULL, L,
+    SECRET("NanoMDMWebhookKey", L, webhook_key,
+           "signs events: file:PATH, env:NAME or text"),
+    AP_INIT_TAKE_ARGV("NanoMDMWebhook", nanomdm_add_webhook,
+                      ROW(webhooks, NANOMDM_POINTER,
+                          .show = nanomdm_show_webhooks), L,
                       "a further URL, then topics=NAME,... key=SECRET"
                       " redact=on|off"),
     AP_INIT_TAKE_ARGV("NanoMDMWebhookTopics", nanomdm_set_webhook_topics,
-                      NULL, L, "what is told: all, mdm.TYPE, -mdm.TYPE"),
-    AP_INIT_FLAG("NanoMDMWebhookRedact", ap_set_flag_slot,
-                 MEMBER(webhook_redacts), L,
-                 "On to take secrets out of raw_payload"),
-    AP_INIT_TAKE1("NanoMDMWebhookDelivery", nanomdm_set_webhook_delivery,
-                  NULL, L, "durable or besteffort"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementURL", set_url, MEMBER(dm_url),
-                  L, "base URL of the declarative management server"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementSendKey", set_secret,
-                  MEMBER(dm_send_key), L,
-                  "signs requests to it"),
-    AP_INIT_TAKE1("NanoMDMDeclarativeManagementReceiveKey", set_secret,
-                  MEMBER(dm_receive_key), L,
-                  "must have signed its answers"),
-    AP_INIT_TAKE1("NanoMDMEscrowURL", set_url, MEMBER(escrow_url), S,
-                  "URL of Apple's escrow key unlock"),
-    AP_INIT_TAKE1("NanoMDMUpstreamCACertificateFile", set_upstream_ca, NULL,
-                  S, "PEM file to verify webhook and DM servers"),
-    AP_INIT_TAKE1("NanoMDMUpstreamTimeout", set_seconds,
-                  SHARED(UPSTREAM_TIMEOUT), S,
-                  "seconds for a webhook or DM request"),
-    AP_INIT_TAKE12("NanoMDMDump", nanomdm_set_dump, NULL, L,
+                      ROW(webhook_topics, NANOMDM_INT,
+                          .show = nanomdm_show_webhook_topics), L,
+                      "what is told: all, mdm.TYPE, -mdm.TYPE"),
+    FLAG("NanoMDMWebhookRedact", L, webhook_redacts, 0,
+         "On to take secrets out of raw_payload"),
+    WORD("NanoMDMWebhookDelivery", L, policy.durable, DELIVERY, 0,
+         "durable or besteffort"),
+    URL("NanoMDMDeclarativeManagementURL", L, dm_url, NULL,
+        "base URL of the declarative management server"),
+    SECRET("NanoMDMDeclarativeManagementSendKey", L, dm_send_key,
+           "signs requests to it"),
+    SECRET("NanoMDMDeclarativeManagementReceiveKey", L, dm_receive_key,
+           "must have signed its answers"),
+    URL("NanoMDMEscrowURL", S, policy.escrow_url, ESCROW_URL,
+        "URL of Apple's escrow key unlock"),
+    AP_INIT_TAKE1("NanoMDMUpstreamCACertificateFile", set_upstream_ca,
+                  ROW(upstream_ca, NANOMDM_HIDDEN,
+                      .show = nanomdm_show_hidden), S,
+                  "PEM file to verify webhook and DM servers"),
+    SECONDS("NanoMDMUpstreamTimeout", S, policy.upstream_timeout,
+            NANOMDM_SECONDS, 1, 3600, 30,
+            "seconds for a webhook or DM request"),
+    AP_INIT_TAKE12("NanoMDMDump", nanomdm_set_dump,
+                   ROW(dump, NANOMDM_POINTER, .show = nanomdm_show_dump), L,
                    "a file for whole exchanges with devices, and whether"
                    " secrets are to be in it"),
     { .name = NULL }

@@ -79,13 +79,14 @@ static const char *read_secret_file(cmd_parms *cmd, const char **secret,
     return NULL;
 }
 
-const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                const char *value)
 {
     const char *found;
 
+    slot->shown = value;
     if (!strncmp(value, "file:", 5)) {
-        return read_secret_file(cmd, slot, value + 5);
+        return read_secret_file(cmd, &slot->value, value + 5);
     }
     if (!strncmp(value, "env:", 4)) {
         found = getenv(value + 4);
@@ -94,14 +95,15 @@ const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
                                  "the environment has no such variable, or an"
                                  " empty one; set it, or use file:PATH");
         }
-        *slot = apr_pstrdup(cmd->pool, found);
+        slot->value = apr_pstrdup(cmd->pool, found);
         return NULL;
     }
     if (!*value) {
         return nanomdm_wrong(cmd, value,
                              "empty; write file:PATH, env:NAME or the secret");
     }
-    *slot = value;
+    slot->value = value;
+    slot->shown = NANOMDM_NOT_SHOWN;
     return NULL;
 }
 
@@ -127,7 +129,7 @@ const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
     return NULL;
 }
 
-const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
+const char *nanomdm_read_certificates(cmd_parms *cmd, nanomdm_hidden_t *pem,
                                       const char *path, const char *problem)
 {
     const char *file, *wrong_file;
@@ -139,7 +141,7 @@ const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
         wrong_file = nanomdm_read_file(cmd, &text, &len, path, path, MAX_PEM);
     }
     if (!wrong_file) {
-        *pem = text;
+        *pem = (nanomdm_hidden_t){ text, file };
     }
     return wrong_file;
 }

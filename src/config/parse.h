@@ -4,6 +4,8 @@
 #ifndef NANOMDM_PARSE_H
 #define NANOMDM_PARSE_H
 
+#include "config/config.h"
+
 #include <httpd.h>
 #include <http_config.h>
 
@@ -20,14 +22,14 @@ const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
                               apr_size_t most);
 /* SECRET: file:PATH, env:NAME, or the secret itself, which is never repeated
  * in a message. */
-const char *nanomdm_set_secret(cmd_parms *cmd, const char **slot,
+const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                const char *value);
 /* The path of a PEM file with certificates; `problem` is how NanoMDM calls a
  * bad one. */
 const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
                                      const char *path, const char *problem);
 /* Their text, because a child may not be allowed to read it later. */
-const char *nanomdm_read_certificates(cmd_parms *cmd, const char **pem,
+const char *nanomdm_read_certificates(cmd_parms *cmd, nanomdm_hidden_t *pem,
                                       const char *path, const char *problem);
 /* scheme://host[:port], with nothing but a slash behind it. */
 const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,

@@ -64,9 +64,12 @@ const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
     return NULL;
 }
 
-const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf)
+const char *nanomdm_show_rate_limit(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                    const nanomdm_row_t *row)
 {
     const nmdm_rate_limit_t *limit = conf->rate_limit;
 
+    (void)p;
+    (void)row;
     return limit ? limit->text : "Off";
 }

@@ -5,9 +5,11 @@
 #define NANOMDM_RATE_LIMIT_H
 
 #include "config/config.h"
+#include "config/kinds.h"
 
 const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
                                    const char *rate, const char *burst);
-const char *nanomdm_rate_limit_text(const nanomdm_conf_t *conf);
+const char *nanomdm_show_rate_limit(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                    const nanomdm_row_t *row);
 
 #endif /* NANOMDM_RATE_LIMIT_H */

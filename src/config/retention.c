@@ -131,3 +131,33 @@ const char *nanomdm_add_retention(cmd_parms *cmd, void *conf_, int argc,
     }
     return add_rule(cmd, conf->retention, rule, types);
 }
+
+static const char *rule_text(apr_pool_t *p, const nmdm_retention_rule_t *rule,
+                             const char *type)
+{
+    return apr_pstrcat(p, apr_itoa(p, rule->days), type ? " types=" : "",
+                       type ? type : "", rule->keep ? " keep=" : "",
+                       rule->keep ? apr_itoa(p, rule->keep) : "",
+                       rule->is_dry ? " dry-run" : "", NULL);
+}
+
+const char *nanomdm_show_retention(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                   const nanomdm_row_t *row)
+{
+    const nmdm_retention_t *all = conf->retention;
+    const char *text = NULL;
+    apr_hash_index_t *hi;
+
+    (void)row;
+    if (!all) {
+        return NULL;
+    }
+    for (hi = apr_hash_first(p, all->by_type); hi; hi = apr_hash_next(hi)) {
+        text = apr_pstrcat(p, text ? text : "", text ? "\n" : "",
+                           rule_text(p, apr_hash_this_val(hi),
+                                     apr_hash_this_key(hi)), NULL);
+    }
+    return !all->others ? text
+        : apr_pstrcat(p, text ? text : "", text ? "\n" : "",
+                      rule_text(p, all->others, NULL), NULL);
+}

@@ -11,6 +11,11 @@
 
 #include <string.h>
 
+struct nanomdm_storage_key_t {
+    nmdm_seal_t *seal;
+    const char *sources;        /* ": file:PATH env:NAME", or "" */
+};
+
 /* A key that stands in the configuration itself is not repeated. */
 static const char *wrong(cmd_parms *cmd, const char *word,
                          const char *remedy)
@@ -21,18 +26,21 @@ static const char *wrong(cmd_parms *cmd, const char *word,
     return nanomdm_wrong(cmd, is_name ? word : "(not shown)", remedy);
 }
 
-static const char *add_key(cmd_parms *cmd, nmdm_seal_t *keys,
+static const char *add_key(cmd_parms *cmd, nanomdm_storage_key_t *key,
                            const char *word)
 {
-    const char *secret, *problem = nanomdm_set_secret(cmd, &secret, word);
+    nanomdm_hidden_t secret;
+    const char *problem = nanomdm_set_secret(cmd, &secret, word);
     int is_key;
 
     if (problem) {
         return problem;
     }
-    is_key = nmdm_seal_add(keys, secret);
-    if (secret != word) {
-        nmdm_seal_wipe((char *)secret);
+    is_key = nmdm_seal_add(key->seal, secret.value);
+    if (secret.value != word) {
+        nmdm_seal_wipe((char *)secret.value);
+        key->sources = apr_pstrcat(cmd->pool, key->sources,
+                                   *key->sources ? " " : ": ", word, NULL);
     }
     return is_key ? NULL
         : wrong(cmd, word, "no key, which is 32 random bytes in hex or"
@@ -49,13 +57,15 @@ const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf_, int argc,
     if (!argc) {
         return wrong(cmd, "", "write file:PATH of a key, or off");
     }
-    if (conf->seal) {
+    if (conf->storage_key) {
         return wrong(cmd, argv[0], "a second line; write all keys into one,"
                                    " the one that seals first");
     }
-    conf->seal = nmdm_seal_create(cmd->pool, is_off);
+    conf->storage_key = apr_palloc(cmd->pool, sizeof(*conf->storage_key));
+    conf->storage_key->seal = nmdm_seal_create(cmd->pool, is_off);
+    conf->storage_key->sources = "";
     for (i = is_off; i < argc; i++) {
-        problem = add_key(cmd, conf->seal, argv[i]);
+        problem = add_key(cmd, conf->storage_key, argv[i]);
         if (problem) {
             return problem;
         }
@@ -63,40 +73,20 @@ const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf_, int argc,
     return NULL;
 }
 
-static int is_same_database(const server_rec *a, const server_rec *b)
+nmdm_seal_t *nanomdm_storage_key_seal(const nanomdm_storage_key_t *key)
 {
-    const nanomdm_server_t *one = nanomdm_server(a),
-                           *other = nanomdm_server(b);
-    const char *prefix = nanomdm_server_defaults(a)->table_prefix;
-    const char *its_prefix = nanomdm_server_defaults(b)->table_prefix;
-
-    return one->database && other->database
-        && !strcmp(one->database, other->database)
-        && !strcmp(prefix ? prefix : "", its_prefix ? its_prefix : "");
+    return key ? key->seal : NULL;
 }
 
-server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s)
+const char *nanomdm_show_storage_key(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                     const nanomdm_row_t *row)
 {
-    const char *mine = nmdm_seal_fingerprint(
-        p, nanomdm_server_defaults(s)->seal);
-    server_rec *other;
+    const nanomdm_storage_key_t *key = conf->storage_key;
+    int count = key ? nmdm_seal_count(key->seal) : 0;
 
-    for (other = s->next; other; other = other->next) {
-        if (is_same_database(s, other)
-            && strcmp(mine, nmdm_seal_fingerprint(
-                          p, nanomdm_server_defaults(other)->seal))) {
-            return other;
-        }
-    }
-    return NULL;
-}
-
-const char *nanomdm_storage_key_text(apr_pool_t *p, const nmdm_seal_t *keys)
-{
-    int count = nmdm_seal_count(keys);
-
-    return !keys ? NULL
-        : apr_psprintf(p, "%s%d key%s, not shown",
-                       nmdm_seal_is_on(keys) ? "" : "off, ", count,
-                       count == 1 ? "" : "s");
+    (void)row;
+    return !key ? NULL
+        : apr_psprintf(p, "%s%d key%s, not shown%s",
+                       nmdm_seal_is_on(key->seal) ? "" : "off, ", count,
+                       count == 1 ? "" : "s", key->sources);
 }

@@ -4,18 +4,22 @@
 #ifndef NANOMDM_STORAGE_KEY_H
 #define NANOMDM_STORAGE_KEY_H
 
+#include "config/config.h"
+#include "config/kinds.h"
 #include "crypto/seal.h"
 
 #include <httpd.h>
 #include <http_config.h>
 
+typedef struct nanomdm_storage_key_t nanomdm_storage_key_t;
+
 const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
                                     char *const argv[]);
-/* Another server behind s that has the same tables and other keys, or NULL:
- * each would store what the other cannot read. */
-server_rec *nanomdm_storage_key_conflict(apr_pool_t *p, const server_rec *s);
-/* What may be shown of the keys, or NULL. */
-const char *nanomdm_storage_key_text(apr_pool_t *p,
-                                     const nmdm_seal_t *keys);
+/* The keys, or NULL without any. */
+nmdm_seal_t *nanomdm_storage_key_seal(const nanomdm_storage_key_t *key);
+/* How many there are, and where those come from that are not in the
+ * configuration itself. */
+const char *nanomdm_show_storage_key(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                     const nanomdm_row_t *row);
 
 #endif /* NANOMDM_STORAGE_KEY_H */

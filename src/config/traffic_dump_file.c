@@ -66,10 +66,15 @@ const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
     return NULL;
 }
 
-const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump)
+const char *nanomdm_show_dump(apr_pool_t *p, const nanomdm_conf_t *conf,
+                              const nanomdm_row_t *row)
 {
-    return apr_pstrcat(p, dump->path, dump->shows_secrets ? " secrets" : "",
-                       NULL);
+    const nanomdm_dump_t *dump = conf->dump;
+
+    (void)row;
+    return !dump ? NULL
+        : apr_pstrcat(p, dump->path, dump->shows_secrets ? " secrets" : "",
+                      NULL);
 }
 
 /* By root, like a log; a restart opens it anew. */

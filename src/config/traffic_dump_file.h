@@ -4,6 +4,9 @@
 #ifndef NANOMDM_TRAFFIC_DUMP_FILE_H
 #define NANOMDM_TRAFFIC_DUMP_FILE_H
 
+#include "config/config.h"
+#include "config/kinds.h"
+
 #include <apr_file_io.h>
 #include <httpd.h>
 #include <http_config.h>
@@ -18,8 +21,8 @@ typedef struct nanomdm_dump_t {
 
 const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
                              const char *word);
-/* As it was written. */
-const char *nanomdm_dump_text(apr_pool_t *p, const nanomdm_dump_t *dump);
+const char *nanomdm_show_dump(apr_pool_t *p, const nanomdm_conf_t *conf,
+                              const nanomdm_row_t *row);
 void nanomdm_traffic_dump_file_hooks(void);
 
 #endif /* NANOMDM_TRAFFIC_DUMP_FILE_H */

@@ -6,23 +6,27 @@
 #include "webhook/event.h"
 
 #include <apr_strings.h>
-#include <http_core.h>
 
 #include <string.h>
 
 /* ---- Setters ---- */
 
+/* Receivers may take the path of a URL for a password, so it is not shown. */
+static const char *set_target(cmd_parms *cmd, nanomdm_hidden_t *slot,
+                              const char *url)
+{
+    const char *problem = nanomdm_set_url(cmd, &slot->value, url);
+
+    if (!problem) {
+        slot->shown = nmdm_event_target(cmd->pool, slot->value);
+    }
+    return problem;
+}
+
 const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
                                     const char *url)
 {
-    return nanomdm_set_url(cmd, &((nanomdm_conf_t *)conf)->webhook_url, url);
-}
-
-const char *nanomdm_set_webhook_key(cmd_parms *cmd, void *conf,
-                                    const char *value)
-{
-    return nanomdm_set_secret(cmd, &((nanomdm_conf_t *)conf)->webhook_key,
-                              value);
+    return set_target(cmd, &((nanomdm_conf_t *)conf)->webhook_url, url);
 }
 
 /* all, a topic, or one with a minus in front of it, which is left out of what
@@ -118,7 +122,7 @@ static const char *set_option(cmd_parms *cmd, nanomdm_webhook_t *webhook,
 const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,
                                 char *const argv[])
 {
-    nanomdm_webhook_t webhook = { NULL, NULL, 0, NANOMDM_UNSET };
+    nanomdm_webhook_t webhook = { .redacts = NANOMDM_UNSET };
     nanomdm_conf_t *conf = conf_;
     const char *problem;
     int i;
@@ -128,8 +132,7 @@ const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,
                             " https://HOST/PATH", cmd->cmd->name,
                             cmd->cmd->name);
     }
-    problem = nanomdm_set_url(cmd, &webhook.url,
-                              apr_pstrdup(cmd->pool, argv[0]));
+    problem = set_target(cmd, &webhook.url, apr_pstrdup(cmd->pool, argv[0]));
     for (i = 1; !problem && i < argc; i++) {
         problem = set_option(cmd, &webhook, argv[i]);
     }
@@ -143,17 +146,14 @@ const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,
     return NULL;
 }
 
-const char *nanomdm_set_webhook_delivery(cmd_parms *cmd, void *conf,
-                                         const char *word)
-{
-    if (strcmp(word, "durable") && strcmp(word, "besteffort")) {
-        return nanomdm_wrong(cmd, word, "write durable or besteffort");
-    }
-    ((nanomdm_conf_t *)conf)->webhook_durable = !strcmp(word, "durable");
-    return NULL;
-}
-
 /* ---- Who is told ---- */
+
+/* Of NanoMDMWebhookTopics, or by default. */
+static unsigned topics_of(const nanomdm_conf_t *conf)
+{
+    return conf->webhook_topics ? (unsigned)conf->webhook_topics
+        : conf->policy.durable ? NMDM_WEBHOOK_DURABLE : NMDM_WEBHOOK_ALL;
+}
 
 /* What a webhook does not say is as NanoMDMWebhookTopics and
  * NanoMDMWebhookRedact say. */
@@ -163,19 +163,12 @@ static nmdm_webhook_conf_t *receiver(apr_pool_t *p,
 {
     nmdm_webhook_conf_t *made = apr_palloc(p, sizeof(*made));
 
-    made->url = webhook->url;
-    made->key = webhook->key;
-    made->target = nmdm_event_target(p, webhook->url);
+    made->url = webhook->url.value;
+    made->key = webhook->key.value;
+    made->target = webhook->url.shown;
     made->redacts = webhook->redacts != NANOMDM_UNSET
-        ? webhook->redacts : conf->webhook_redacts == 1;
-    made->topics = webhook->topics;
-    if (!made->topics && conf->webhook_topics != NANOMDM_UNSET) {
-        made->topics = (unsigned)conf->webhook_topics;
-    }
-    if (!made->topics) {
-        made->topics = conf->webhook_durable == 1 ? NMDM_WEBHOOK_DURABLE
-                                                  : NMDM_WEBHOOK_ALL;
-    }
+        ? webhook->redacts : conf->webhook_redacts;
+    made->topics = webhook->topics ? webhook->topics : topics_of(conf);
     return made;
 }
 
@@ -187,11 +180,11 @@ apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
     apr_array_header_t *made;
     int i;
 
-    if (!conf->webhook_url && !conf->webhooks) {
+    if (!conf->webhook_url.value && !conf->webhooks) {
         return NULL;
     }
     made = apr_array_make(p, 2, sizeof(nmdm_webhook_conf_t *));
-    if (simple.url) {
+    if (simple.url.value) {
         APR_ARRAY_PUSH(made, nmdm_webhook_conf_t *) = receiver(p, conf,
                                                                &simple);
     }
@@ -202,75 +195,62 @@ apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
     return made;
 }
 
-/* Events are kept by target, and signed when they are sent: one URL, one
- * key. */
-static const char *add_target(apr_array_header_t *all, apr_pool_t *p,
-                              nmdm_webhook_conf_t *webhook)
+/* ---- Showing ---- */
+
+/* The names of a set of topics, with `between` between them; most of all of
+ * them as all without the rest. */
+static const char *topic_names(apr_pool_t *p, unsigned topics,
+                               const char *between)
 {
-    int i;
+    static const char *const NAMES[] = {
+        "mdm.Authenticate", "mdm.TokenUpdate", "mdm.CheckOut",
+        "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
+        "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken",
+        "mdm.Connect", "mdm.Connect:Idle", NULL
+    };
+    const char *with = NULL, *without = "all";
+    int i, n = 0;
 
-    for (i = 0; i < all->nelts; i++) {
-        const nmdm_webhook_conf_t *known
-            = APR_ARRAY_IDX(all, i, nmdm_webhook_conf_t *);
-
-        if (strcmp(known->target, webhook->target)) {
-            continue;
+    for (i = 0; NAMES[i]; i++) {
+        if (topics & nmdm_event_topic(NAMES[i])) {
+            with = apr_pstrcat(p, with ? with : "", with ? between : "",
+                               NAMES[i], NULL);
+            n++;
         }
-        return !known->key == !webhook->key
-               && (!known->key || !strcmp(known->key, webhook->key))
-            ? NULL : apr_psprintf(p, "the webhook %s has two keys, or one"
-                                  " and none; give its URL the same key"
-                                  " everywhere", known->target);
-    }
-    APR_ARRAY_PUSH(all, nmdm_webhook_conf_t *) = webhook;
-    return NULL;
-}
-
-static const char *add_all(apr_array_header_t *all, apr_pool_t *p,
-                           const nanomdm_conf_t *conf)
-{
-    apr_array_header_t *webhooks = conf->webhook_durable == 1
-        ? nanomdm_webhooks(p, conf) : NULL;
-    const char *problem = NULL;
-    int i;
-
-    for (i = 0; !problem && webhooks && i < webhooks->nelts; i++) {
-        problem = add_target(all, p, APR_ARRAY_IDX(webhooks, i,
-                                                   nmdm_webhook_conf_t *));
-    }
-    return problem;
-}
-
-static const char *add_sections(apr_array_header_t *all, apr_pool_t *p,
-                                nanomdm_conf_t *base,
-                                const apr_array_header_t *sections)
-{
-    const char *problem = NULL;
-    int i;
-
-    for (i = 0; !problem && sections && i < sections->nelts; i++) {
-        nanomdm_conf_t *conf = ap_get_module_config(
-            APR_ARRAY_IDX(sections, i, ap_conf_vector_t *), &nanomdm_module);
-
-        if (conf) {
-            problem = add_all(all, p, nanomdm_merge_dir_conf(p, base, conf));
+        else {
+            without = apr_pstrcat(p, without, between, "-", NAMES[i], NULL);
         }
     }
-    return problem;
+    return n > i / 2 ? without : with;
 }
 
-const char *nanomdm_all_webhooks(apr_array_header_t **out, apr_pool_t *p,
-                                 const server_rec *s)
+const char *nanomdm_show_webhook_topics(apr_pool_t *p,
+                                        const nanomdm_conf_t *conf,
+                                        const nanomdm_row_t *row)
 {
-    const core_server_config *core
-        = ap_get_core_module_config(s->module_config);
-    nanomdm_conf_t *base = nanomdm_server_defaults(s);
-    const char *problem;
+    (void)row;
+    return topic_names(p, topics_of(conf), " ");
+}
 
-    *out = apr_array_make(p, 4, sizeof(nmdm_webhook_conf_t *));
-    problem = add_all(*out, p, base);
-    if (!problem) {
-        problem = add_sections(*out, p, base, core->sec_url);
+const char *nanomdm_show_webhooks(apr_pool_t *p, const nanomdm_conf_t *conf,
+                                  const nanomdm_row_t *row)
+{
+    const char *text = NULL;
+    int i;
+
+    (void)row;
+    for (i = 0; conf->webhooks && i < conf->webhooks->nelts; i++) {
+        const nanomdm_webhook_t *one = &APR_ARRAY_IDX(conf->webhooks, i,
+                                                      nanomdm_webhook_t);
+        const nmdm_webhook_conf_t *made = receiver(p, conf, one);
+
+        text = apr_pstrcat(p, text ? text : "", text ? "\n" : "",
+                           made->target, " topics=",
+                           topic_names(p, made->topics, ","),
+                           one->key.shown ? " key=" : "",
+                           one->key.shown ? one->key.shown : "",
+                           made->redacts ? " redact=on" : " redact=off",
+                           NULL);
     }
-    return problem ? problem : add_sections(*out, p, base, core->sec_dir);
+    return text;
 }

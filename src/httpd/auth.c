@@ -42,13 +42,13 @@ static authn_status check_password(request_rec *r, const char *user,
     const nanomdm_conf_t *conf = nanomdm_conf(r);
     int same_user, same_key;
 
-    if (!conf->api_key) {
+    if (!conf->api_key.value) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, NMDMNO(1301)
                       "-: AuthBasicProvider nanomdm without NanoMDMAPIKey");
         return AUTH_GENERAL_ERROR;
     }
     same_user = nmdm_digest_same_secret(user, API_USER);
-    same_key = nmdm_digest_same_secret(password, conf->api_key);
+    same_key = nmdm_digest_same_secret(password, conf->api_key.value);
     if (same_user & same_key) {
         return AUTH_GRANTED;
     }
@@ -208,7 +208,7 @@ static void keep_from_hop(request_rec *r, const char *field)
  * internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
-    if (nanomdm_conf(r)->guards_devices == 1 && !was_let_in(r)) {
+    if (nanomdm_conf(r)->guards_devices && !was_let_in(r)) {
         unset_alike(r->headers_in, "X-Enrollment-ID");
         unset_alike(r->headers_in, "X-Trace-ID");
     }
@@ -217,8 +217,7 @@ static int forget_claims(request_rec *r)
 
 static void introduce(request_rec *r, const nmdm_ctx_t *ctx, const char *id)
 {
-    const apr_array_header_t *sources
-        = nanomdm_identity_sources(r->pool, nanomdm_conf(r));
+    const apr_array_header_t *sources = nanomdm_conf(r)->identity;
     int i;
 
     keep_from_hop(r, "Connection");

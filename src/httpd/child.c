@@ -4,7 +4,7 @@
 
 #include "httpd/child.h"
 #include "config/config.h"
-#include "config/webhooks.h"
+#include "config/durable_webhooks.h"
 #include "crypto/seal.h"
 #include "db/sqlite_wal.h"
 #include "httpd/background.h"
@@ -82,7 +82,7 @@ static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
                                const nanomdm_conf_t *conf)
 {
     nmdm_http_client_conf_t peers = {
-        .ca_pem = conf->upstream_ca_pem,
+        .ca_pem = conf->upstream_ca.value,
         .max_reply = MAX_REPLY,
         .max_queue = MAX_WEBHOOKS,
         .ended = webhook_ended,
@@ -103,7 +103,7 @@ static apr_status_t stop_apns(void *apns)
 static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
                               const nanomdm_conf_t *conf)
 {
-    nmdm_apns_client_conf_t apns = { conf->push_ca_pem, conf->push_proxy };
+    nmdm_apns_client_conf_t apns = { conf->push_ca.value, conf->push_proxy };
 
     NMDM_TRY(nmdm_apns_client_start(&site->apns, pchild, &apns));
     apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);
@@ -141,8 +141,8 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
             NMDM_TRY(nmdm_relay_create(&courier, pchild));
         }
         route.webhooks = webhooks;
-        route.timeout = nanomdm_upstream_timeout(
-            nanomdm_server_defaults(site->server));
+        route.timeout
+            = nanomdm_server_defaults(site->server)->policy.upstream_timeout;
         nmdm_relay_add(courier, &route);
     }
     /* An operator may replay at another virtual host than devices use. */
@@ -196,17 +196,17 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
                                  apr_thread_mutex_t *writer)
 {
     nanomdm_site_t *site = apr_pcalloc(pchild, sizeof(*site));
-    nanomdm_conf_t *conf = nanomdm_server_defaults(s);
+    const nanomdm_conf_t *conf = nanomdm_server_defaults(s);
     nmdm_err_t *err = NULL;
 
     site->server = s;
-    if (nmdm_seal_count(conf->seal)) {
+    if (nmdm_seal_count(conf->policy.seal)) {
         site->sealer = nmdm_rekey_create(pchild);
     }
-    site->push = nanomdm_push_conf(conf);
+    site->push = conf->push;
     site->policy.push = &site->push;
     site->policy.retention = conf->retention;
-    site->policy.seal = conf->seal;
+    site->policy.seal = conf->policy.seal;
     site->number_of_sites = &child->sites->nelts;
     site->shelf = shelf_of(pchild, s, child);
     if (site->shelf) {

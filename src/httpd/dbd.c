@@ -207,8 +207,7 @@ nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
     }
     source->server = s;
     source->shelf = shelf;
-    source->schema_mode = conf->schema_mode == NANOMDM_UNSET
-        ? NMDM_SCHEMA_BY_DIALECT : (nmdm_schema_mode_e)conf->schema_mode;
+    source->schema_mode = (nmdm_schema_mode_e)conf->schema_mode;
     source->db_source.acquire = borrow;
     source->db_source.release = give_back;
     source->db_source.check_schema = check_schema;

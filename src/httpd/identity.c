@@ -140,7 +140,7 @@ static nmdm_err_t *from_signature(const nmdm_cert_t **out, int *needs_body,
     }
     NMDM_TRY(nmdm_cms_signer(
         &cert, r->pool, signature, *body,
-        nanomdm_identity_grace(nanomdm_conf(r))));
+        nanomdm_conf(r)->identity_grace));
     *out = cert;
     return NULL;
 }
@@ -153,7 +153,7 @@ static int peer_is_trusted(request_rec *r, const nanomdm_conf_t *conf)
     for (i = 0; conf->trusted_proxies && i < conf->trusted_proxies->nelts;
          i++) {
         if (apr_ipsubnet_test(APR_ARRAY_IDX(conf->trusted_proxies, i,
-                                            apr_ipsubnet_t *),
+                                            nanomdm_network_t).subnet,
                               r->connection->client_addr)) {
             return 1;
         }
@@ -230,12 +230,10 @@ static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
                         request_rec *r, const nmdm_bytes_t *body)
 {
     const nanomdm_conf_t *conf = nanomdm_conf(r);
-    const apr_array_header_t *sources = nanomdm_identity_sources(r->pool,
-                                                                 conf);
     int i;
 
-    for (i = 0; i < sources->nelts && !*out && !*needs_body; i++) {
-        nanomdm_source_t *source = &APR_ARRAY_IDX(sources, i,
+    for (i = 0; i < conf->identity->nelts && !*out && !*needs_body; i++) {
+        nanomdm_source_t *source = &APR_ARRAY_IDX(conf->identity, i,
                                                   nanomdm_source_t);
 
         switch (source->from) {
@@ -280,7 +278,7 @@ nmdm_err_t *nanomdm_identity(nmdm_ctx_t *ctx, request_rec *r,
     verified = apr_pmemdup(r->pool, cert, sizeof(*cert));
     NMDM_TRY(nmdm_trust_verify_late(&ctx->cert_ends, server->trust,
                                     r->pool, verified, ctx->now,
-                                    nanomdm_identity_grace(nanomdm_conf(r))));
+                                    nanomdm_conf(r)->identity_grace));
     ctx->cert_expired = ctx->now > ctx->cert_ends ? ctx->cert_ends : 0;
     ctx->cert = verified;
     nanomdm_traffic_dump_cert(r, verified);

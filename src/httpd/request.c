@@ -3,13 +3,10 @@
 
 #include "httpd/request.h"
 #include "config/config.h"
-#include "config/webhooks.h"
-#include "crypto/identity_cert.h"
 #include "httpd/log.h"
 #include "httpd/site.h"
 #include "httpd/trace.h"
 #include "httpd/traffic_dump.h"
-#include "service/declarative.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>
@@ -23,46 +20,7 @@ APLOG_USE_MODULE(nanomdm);
 /* What is asked for at once of the input filters. */
 #define CHUNK 65536
 
-#define ESCROW_URL "https://deviceservices-external.apple.com" \
-                   "/deviceservicesworkers/escrowKeyUnlock"
-
 /* ---- The context ---- */
-
-static const nmdm_declarative_conf_t *make_dm(apr_pool_t *p,
-                                              const nanomdm_conf_t *conf)
-{
-    nmdm_declarative_conf_t *dm = apr_palloc(p, sizeof(*dm));
-
-    dm->url = conf->dm_url;
-    dm->send_key = conf->dm_send_key;
-    dm->receive_key = conf->dm_receive_key;
-    return dm->url ? dm : NULL;
-}
-
-static nmdm_policy_t *make_policy(apr_pool_t *p, const nanomdm_conf_t *conf)
-{
-    nmdm_policy_t *policy = apr_palloc(p, sizeof(*policy));
-    nmdm_push_conf_t *push = apr_palloc(p, sizeof(*push));
-
-    policy->retroactive = conf->retroactive == 1;
-    policy->latest_only = conf->latest_only == 1;
-    policy->empty_challenge = conf->empty_challenge == 1;
-    policy->keeps_renewed = conf->keeps_renewed == 1;
-    policy->delete_commands = conf->delete_commands == 1;
-    policy->retention = conf->retention;
-    policy->seal = conf->seal;
-    policy->sees_at_once = conf->sees_at_once == 1;
-    policy->tokens = conf->tokens;
-    policy->return_to_service = conf->return_to_service;
-    *push = nanomdm_push_conf(conf);
-    policy->push = push;
-    policy->webhooks = nanomdm_webhooks(p, conf);
-    policy->durable = conf->webhook_durable == 1;
-    policy->dm = make_dm(p, conf);
-    policy->escrow_url = conf->escrow_url ? conf->escrow_url : ESCROW_URL;
-    policy->upstream_timeout = nanomdm_upstream_timeout(conf);
-    return policy;
-}
 
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 {
@@ -70,7 +28,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     nmdm_ctx_t *ctx = apr_pcalloc(r->pool, sizeof(*ctx));
 
     ctx->pool = r->pool;
-    ctx->policy = make_policy(r->pool, nanomdm_conf(r));
+    ctx->policy = &nanomdm_conf(r)->policy;
     ctx->trace_id = nanomdm_new_trace_id(r->pool);
     ctx->traceparent = nanomdm_traceparent(r);
     ctx->now = r->request_time;
@@ -181,7 +139,7 @@ static nmdm_err_t *start(buffer_t *buffer)
     apr_int64_t announced = length ? apr_atoi64(length) : 0;
     apr_off_t core_limit = ap_get_limit_req_body(r);
 
-    buffer->most = (apr_size_t)nanomdm_max_body(nanomdm_conf(r));
+    buffer->most = (apr_size_t)nanomdm_conf(r)->max_body;
     if (announced > (apr_int64_t)buffer->most
         || (core_limit > 0 && announced > core_limit)) {
         return too_large(buffer);

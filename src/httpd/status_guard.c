@@ -250,7 +250,7 @@ static void stand_in_the_way(request_rec *r, int minds_all_errors)
 static int is_guarded(request_rec *r)
 {
     for (; r; r = r->prev) {
-        if (nanomdm_conf(r)->guards_devices == 1) {
+        if (nanomdm_conf(r)->guards_devices) {
             return !ap_auth_type(r);
         }
     }

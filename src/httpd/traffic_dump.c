@@ -143,8 +143,7 @@ static void put_head(record_t *record, const nanomdm_request_state_t *exchange)
         "X-Forwarded-For", "Forwarded", "Via", "traceparent"
     };
     request_rec *r = record->r;
-    const apr_array_header_t *sources = nanomdm_identity_sources(
-        record->pool, nanomdm_conf(r));
+    const apr_array_header_t *sources = nanomdm_conf(r)->identity;
     const char *id = apr_table_get(r->notes, "NANOMDM_ID");
     int i;
 

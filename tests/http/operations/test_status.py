@@ -585,13 +585,14 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     assert "TOP-SECRET" not in said
     assert "5a5a" not in said and "5b5b" not in said
     assert said.count("Server localhost:") == 2
-    assert re.search(r"NanoMDMAPIKey +\(set; not shown\)", said)
+    assert re.search(r"NanoMDMAPIKey +file:\S+/api.key$", said, re.M)
     assert re.search(r"NanoMDMStorageKey +2 keys, not shown$", said, re.M)
     assert re.search(r"NanoMDMPushProxy +http://proxy:3128", said)
     assert re.search(r"DeclarativeManagementURL +https://dm/a/$", said,
                      re.M)
-    assert re.search(r"webhook +https://hooks.example.com#\w{8}"
-                     r" key=\(set; not shown\)", said)
+    assert re.search(r"NanoMDMWebhookURL +https://hooks.example.com#\w{8}$",
+                     said, re.M)
+    assert re.search(r"NanoMDMWebhookKey +\(set; not shown\)$", said, re.M)
     assert re.search(r"NanoMDMToken +com.apple.maid \(set; not shown\)",
                      said)
     mdm = said.split("Location /mdm: nanomdm\n")[1].split("Location")[0]
