@@ -64,6 +64,10 @@ void nanomdm_config_read(apr_pool_t *p, server_rec *main_server)
     server_rec *s;
 
     for (s = main_server; s; s = s->next) {
+        /* A virtual host without directives of ours has that of the main
+         * server by now. */
+        ap_set_module_config(s->module_config, &nanomdm_module,
+                             nanomdm_create_server_conf(p, s));
         put_in_force(p, ap_get_module_config(s->lookup_defaults,
                                              &nanomdm_module));
     }

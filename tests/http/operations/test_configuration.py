@@ -565,3 +565,21 @@ def test_directives_are_not_for_htaccess(httpd, expect_log):
 def test_the_version_alone_needs_no_database(httpd):
     server = httpd(without=("database", "ca", "api_key", "mdm", "api"))
     assert Operator(server).version().status == 200
+
+
+def test_virtual_hosts_without_directives_of_their_own_keep_apart(httpd,
+                                                                  fresh_db):
+    """What one of them has, such as its paths, is not that of the others."""
+    server = httpd(fresh_db(), start=False, without=("ca", "api_key", "api"),
+                   files={"ca.pem": certs.root("x").pem},
+                   extra_server="NanoMDMCACertificateFile {folder}/ca.pem")
+    server.conf.write_text(
+        server.conf.read_text()
+        + "<VirtualHost 127.0.0.1:*>\nServerName last\n"
+        '<Location "/status">\nSetHandler nanomdm-status\n</Location>\n'
+        "</VirtualHost>\n")
+    server.start()
+    client = Client(server)
+    assert client.raw("PUT", "/mdm", b"x").status == 400
+    assert client.raw("PUT", "/mdm/below", b"x").status == 404
+    client.close()
