@@ -403,17 +403,16 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
 {
     nmdm_db_t *db = ctx->db;
     session_t *session = db->session;
-    const char *label;
+    const char *sql;
     int rv;
 
     if (!session->prepared[stmt]) {
-        label = apr_psprintf(session->pool, "nmdm%d_%s", session->number,
-                             nmdm_statement_name(stmt));
-        rv = apr_dbd_prepare(db->driver, session->pool, db->handle,
-                             nmdm_statement_text(session->pool, stmt,
-                                                 ctx->db->dialect,
-                                                 ctx->db_source->prefix),
-                             label, out);
+        sql = nmdm_statement_text(session->pool, stmt, db->dialect,
+                                  ctx->db_source->prefix);
+        rv = apr_dbd_prepare(db->driver, session->pool, db->handle, sql,
+                             nmdm_statement_label(session->pool,
+                                                  session->number, stmt, sql),
+                             out);
         if (rv) {
             return nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
         }

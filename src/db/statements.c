@@ -10,6 +10,12 @@
 
 #include "db/statements.h"
 
+#include "crypto/identity_cert.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
 typedef struct {
     const char *name;
     const char *sql;
@@ -1230,9 +1236,12 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */
 ROW(STMT_SCHEMA_PROBE, "schema_probe",
-    "SELECT d.bootstrap_token_at, u.user_authenticate_digest_at,"
+    "SELECT d.bootstrap_token_b64, d.bootstrap_token_at,"
+    "       u.user_authenticate, u.user_authenticate_at,"
+    "       u.user_authenticate_digest, u.user_authenticate_digest_at,"
     "       e.token_update_tally, e.last_seen_at, c.request_type,"
-    "       r.not_now_tally, q.priority, p.stale_token, a.sha256"
+    "       r.not_now_at, r.not_now_tally, q.priority, p.stale_token,"
+    "       a.sha256"
     "  FROM devices d, users u, enrollments e, commands c,"
     "       command_results r, enrollment_queue q, push_certs p,"
     "       cert_auth_associations a"
@@ -1252,6 +1261,16 @@ int nmdm_statement_is_long(nmdm_stmt_e stmt, int column)
 int nmdm_statement_is_for(nmdm_stmt_e stmt, nmdm_dialect_e dialect)
 {
     return STATEMENTS[stmt].sql || STATEMENTS[stmt].other[dialect];
+}
+
+const char *nmdm_statement_label(apr_pool_t *p, int number, nmdm_stmt_e stmt,
+                                 const char *sql)
+{
+    nmdm_bytes_t text = { .data = sql, .len = strlen(sql) };
+
+    return apr_psprintf(p, "nmdm%d_%.16s_%.32s", number,
+                        nmdm_digest_sha256(p, text),
+                        STATEMENTS[stmt].name);
 }
 
 const char *nmdm_statement_text(apr_pool_t *p, nmdm_stmt_e stmt,

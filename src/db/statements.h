@@ -171,6 +171,13 @@ typedef enum {
 /* The name of a statement, for logs and labels. */
 const char *nmdm_statement_name(nmdm_stmt_e stmt);
 
+/* What the statement with that text is called on a connection, in 63 bytes at
+ * most, allocated in p. number: of the session there, from 0. Two texts have
+ * two labels, whatever tenant or version has made them: a pooler may hand over
+ * a connection on which another's statements are. */
+const char *nmdm_statement_label(apr_pool_t *p, int number, nmdm_stmt_e stmt,
+                                 const char *sql);
+
 /* Whether a column that a statement returns may hold more than a name does: a
  * document, a certificate, a token. */
 int nmdm_statement_is_long(nmdm_stmt_e stmt, int column);

@@ -174,6 +174,39 @@ static void statements_have_names_of_their_own_that_can_be_labels(
     }
 }
 
+static const char *label_of(apr_pool_t *p, int number, nmdm_stmt_e stmt,
+                            const char *prefix)
+{
+    return nmdm_statement_label(p, number, stmt, nmdm_statement_text(
+        p, stmt, NMDM_PGSQL, prefix));
+}
+
+/* A pooler may run one client's EXECUTE on another's statement of that name,
+ * so that a namesake must be the same statement. */
+static void a_label_tells_texts_apart(void **state)
+{
+    world_t *w = *state;
+    int i, k;
+
+    for (i = 0; i < STMT_MAX; i++) {
+        const char *label;
+
+        if (!nmdm_statement_is_for(i, NMDM_PGSQL)) {
+            continue;
+        }
+        label = label_of(w->pool, 0, i, "");
+        HOLDS(strlen(label) <= 63, "%s", label);
+        HOLDS(!strncmp(label, "nmdm0_", 6), "%s", label);
+        HOLDS(!strcmp(label, label_of(w->pool, 0, i, "")), "%s", label);
+        HOLDS(strcmp(label, label_of(w->pool, 0, i, "nano_")), "%s", label);
+        HOLDS(strcmp(label, label_of(w->pool, 1, i, "")), "%s", label);
+        for (k = 0; k < i; k++) {
+            HOLDS(!nmdm_statement_is_for(k, NMDM_PGSQL)
+                  || strcmp(label, label_of(w->pool, 0, k, "")), "%s", label);
+        }
+    }
+}
+
 static void no_statement_selects_by_star_or_ends_in_a_semicolon(void **state)
 {
     int i, d;
@@ -463,6 +496,7 @@ int main(void)
         TEST(a_prefix_stands_before_every_name_of_ours),
         TEST(a_statement_has_the_same_marks_in_every_dialect),
         TEST(statements_have_names_of_their_own_that_can_be_labels),
+        TEST(a_label_tells_texts_apart),
         TEST(no_statement_selects_by_star_or_ends_in_a_semicolon),
         TEST(a_list_of_ids_has_its_number_of_marks),
         DB_TEST(no_statement_reads_a_whole_table),
