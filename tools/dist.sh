@@ -15,13 +15,13 @@ if [ -e .git ] && time=$(git log -1 --format=%ct 2>/dev/null); then
     git archive HEAD | tar -x -C "$work/tree"
     rm -rf "$work/tree/.ci"
 else
-    time=$(stat -c %Y src/base/context.h)
+    time=$(stat -c %Y src/base/version.h)
     tar -c --exclude=./.git --exclude=./.ci --exclude='./build*' \
         --exclude='*.so' --exclude='./*.tar.gz' --exclude='./*.deb' \
         --exclude=__pycache__ --exclude=.pytest_cache --exclude='*.pyc' . |
         tar -x -C "$work/tree"
 fi
-version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' "$work/tree/src/base/context.h")
+version=$(sed -nE 's/^#define NMDM_VERSION "(.*)"/\1/p' "$work/tree/src/base/version.h")
 name=mod_nanomdm-$version
 mv "$work/tree" "$work/$name"
 tar -c -C "$work" --sort=name --format=ustar --mtime="@$time" --owner=0 \

@@ -190,7 +190,7 @@ def stored_cert(db, topic):
 
 
 def not_after(identity):
-    return identity.cert.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return identity.not_after.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def public(pem):

@@ -370,7 +370,7 @@ def test_everything_about_one(operator, device, db):
     assert TIME.fullmatch(known["last_report"]["time"])
     identity = known["identity"]
     assert identity["not_after"] == \
-        mac.identity.cert.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ")
+        mac.identity.not_after.strftime("%Y-%m-%dT%H:%M:%SZ")
     (association,) = identity["associations"]
     assert association["sha256"] == mac.identity.sha256
     assert TIME.fullmatch(association["created_at"])

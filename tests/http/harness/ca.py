@@ -98,6 +98,14 @@ class Identity:
         return hashlib.sha256(self.der).hexdigest()
 
     @property
+    def not_after(self):
+        """Its last second, in UTC and without a zone."""
+        try:
+            return self.cert.not_valid_after_utc.replace(tzinfo=None)
+        except AttributeError:            # cryptography before 42
+            return self.cert.not_valid_after
+
+    @property
     def key_pem(self):
         return self.key.private_bytes(
             PEM, serialization.PrivateFormat.PKCS8,

@@ -47,21 +47,21 @@ NEED_RSA = ("md5", "pss")
 
 def sign(body, identity):
     """Mdm-Signature of body: SHA-256, no attributes, made in-process."""
-    der = signed_data(body, identity, hashes.SHA256())
+    der = signed_data(body, identity)
     return base64.b64encode(der).decode()
 
 
 def sign_like_apple(body, identity):
     """As devices do: SHA-1, no attributes, indefinite lengths."""
-    der = signed_data(body, identity, hashes.SHA1())
+    der = base64.b64decode(cms(body, identity, "-noattr", "-md", "sha1"))
     return base64.b64encode(indefinite(der)).decode()
 
 
-def signed_data(body, identity, digest):
+def signed_data(body, identity):
     options = [pkcs7.PKCS7Options.DetachedSignature,
                pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
     return (pkcs7.PKCS7SignatureBuilder().set_data(body)
-            .add_signer(identity.cert, identity.key, digest)
+            .add_signer(identity.cert, identity.key, hashes.SHA256())
             .sign(serialization.Encoding.DER, options))
 
 

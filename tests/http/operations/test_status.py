@@ -322,7 +322,7 @@ def test_identities_that_end_soon(httpd, fresh_db, ca):
     assert metrics(operator)["nanomdm_identities_ending"] == 2
     assert '<b class="warn">2</b>of these: identity ends' in page(operator)
     lines = (server.folder / "story.log").read_text().splitlines()
-    end = soon.cert.not_valid_after.isoformat() + "Z"
+    end = soon.not_after.isoformat() + "Z"
     assert lines.count(end) == 4
     assert sum(line != "-" for line in lines) == 8
     operator.close()

@@ -12,6 +12,7 @@ import plistlib
 import re
 import socket
 import sqlite3
+import ssl
 import subprocess
 import time
 
@@ -97,6 +98,17 @@ def identity_uuid(system):
 
 # -- quickstart.md ----------------------------------------------------
 
+def check_strictly(system):
+    """As Python's programs verify from 3.13 on: key usage in the authority,
+    key identifiers in both."""
+    context = ssl.create_default_context(
+        cafile=system.here("/etc/nanomdm/server-ca.pem"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with socket.create_connection(("127.0.0.1", system.tls_port)) as plain, \
+            context.wrap_socket(plain, server_hostname="localhost") as sock:
+        assert sock.getpeercert()
+
+
 @one_database
 def test_quickstart(system, apns, receiver):
     read = Reading("docs/quickstart.md")
@@ -112,6 +124,7 @@ def test_quickstart(system, apns, receiver):
     system.sh(read.sh("a2ensite nanomdm"))
     system.start()
     assert '{"version":' in system.sh(read.sh("curl"))
+    check_strictly(system)
 
     system.sh(read.sh("openssl req -newkey rsa:2048"))
     topic = certs.push_topic()

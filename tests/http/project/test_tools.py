@@ -13,8 +13,8 @@ import pytest
 
 from databases import PASSWORD, USER
 from device import Device
-from server import server_authority
-from system import ROOT, free_port
+from server import TLS, server_authority
+from system import ROOT, free_port, run
 from tables import count, device_columns, enrollment, insert, is_enabled
 
 one_database = pytest.mark.one_database
@@ -254,6 +254,31 @@ def test_k08_migration(source, destination, device, options_of):
                                        token_update_tally=None)
         assert is_enabled(new, channel) == (True, 1)
     assert count(new, "cert_auth_associations", "1 = 1") == 0
+
+
+@one_database
+def test_migration_verifies_as_curl_does(httpd, fresh_db, source, device,
+                                         tmp_path):
+    """An authority without key usage, of which Python 3.13 thinks nothing."""
+    mac = device(source).enroll()
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes",
+               "-pkeyopt", "ec_paramgen_curve:P-256"]
+    ca, cert = tmp_path / "ca.pem", tmp_path / "server.pem"
+    run(*request, "-subj", "/CN=An Old CA", "-keyout", tmp_path / "ca.key",
+        "-out", ca)
+    run(*request, "-subj", "/CN=localhost", "-CA", ca, "-CAkey",
+        tmp_path / "ca.key", "-extensions", "usr_cert", "-addext", "subjectAltName=DNS:localhost",
+        "-keyout", tmp_path / "server.key", "-out", cert)
+    assert b"Key Usage" not in run("openssl", "x509", "-text", "-in", ca)
+    new = httpd(fresh_db(), extra_vhost=MIGRATION, replace={
+        "tls": TLS.replace("{folder}/server.pem", str(cert))
+        + f'SSLCertificateKeyFile "{tmp_path}/server.key"'})
+    done = migrate(*source_of(source.database), *Destination(new).options(),
+                   "--ca-file", ca)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert enrollment(new.database, mac)
+    other = migrate(*source_of(source.database), *Destination(new).options())
+    assert other.returncode == 1          # of another authority
 
 
 def test_migration_of_what_is_sealed(httpd, fresh_db, destination, device):
