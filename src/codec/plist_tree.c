@@ -20,6 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Its name in libplist 2.2, whose header has no PLIST_API either. Later ones
+ * drop it. */
+#ifndef PLIST_API
+#define plist_mem_free(ptr) plist_to_bin_free(ptr)
+#endif
+
 /* From 1970 to 2001, from which dates of binary property lists count. */
 #define EPOCH 978307200
 /* The first second of the year 1 and the last of 9999, from 1970. */
@@ -78,7 +84,7 @@ static int object_of(unsigned char *object, nmdm_plist_node_t *node)
     }
     len -= 8 + 1 + 32;
     memcpy(object, list + 8, len < SCALAR_MOST ? len : SCALAR_MOST);
-    plist_to_bin_free(list);
+    plist_mem_free(list);
     return 1;
 }
 

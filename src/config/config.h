@@ -74,6 +74,7 @@ typedef struct {
     struct nanomdm_storage_key_t *storage_key;
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;           /* or NULL */
+    int waits_on_galera;
     apr_int64_t max_body;               /* bytes */
     struct nmdm_rate_limit_t *rate_limit;       /* NULL: none */
     nmdm_push_conf_t push;

@@ -55,7 +55,8 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql)
     return NULL;
 }
 
-static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+/* *value is NULL without a row. */
+static nmdm_err_t *ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
                               const char *sql)
 {
     nmdm_db_t *db = ctx->db;
@@ -68,13 +69,21 @@ static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
     if (rv) {
         return nmdm_db_error_make(ctx, sql, rv);
     }
-    if (apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
-        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
-                        NMDMNO(0106) "-: database: no answer to %s", sql);
+    *value = NULL;
+    if (!apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
+        text = apr_dbd_get_entry(db->driver, row, column);
+        *value = apr_pstrdup(ctx->pool, text ? text : "");
     }
-    text = apr_dbd_get_entry(db->driver, row, column);
-    *value = apr_pstrdup(ctx->pool, text ? text : "");
     return NULL;
+}
+
+static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+                              const char *sql)
+{
+    NMDM_TRY(ask_if_any(ctx, value, column, sql));
+    return *value ? NULL
+        : nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
+                   NMDMNO(0106) "-: database: no answer to %s", sql);
 }
 
 nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
@@ -104,6 +113,22 @@ nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx)
 {
     NMDM_TRY(nmdm_db_run(ctx, "PRAGMA journal_mode = WAL"));
     return settle_durability(ctx);
+}
+
+/* A command that was queued at one node of Galera is there for a poll at
+ * another: else the device would sleep until the next push. */
+static nmdm_err_t *settle_galera(nmdm_ctx_t *ctx)
+{
+    const char *is_on;
+
+    if (!ctx->db_source->waits_on_galera) {
+        return NULL;
+    }
+    NMDM_TRY(ask_if_any(ctx, &is_on, 1, "SHOW VARIABLES LIKE 'wsrep_on'"));
+    return is_on && !strcmp(is_on, "ON")
+        ? nmdm_db_run(ctx, "SET SESSION wsrep_sync_wait"
+                           " = @@SESSION.wsrep_sync_wait | 7")
+        : NULL;
 }
 
 /* Settings of a connection that the administrator need not know of. */
@@ -136,10 +161,11 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
          * tables hold UTC, and in other zones an hour comes twice. Since
          * 11.6.2 MariaDB by default gives up a statement that has waited for
          * a row which then changed (1020), also in READ COMMITTED. */
-        return nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
-                                " time_zone = '+00:00'"
-                                " /*M!110602 , innodb_snapshot_isolation"
-                                " = 0 */");
+        NMDM_TRY(nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
+                                  " time_zone = '+00:00'"
+                                  " /*M!110602 , innodb_snapshot_isolation"
+                                  " = 0 */"));
+        return settle_galera(ctx);
     default:
         return NULL;
     }

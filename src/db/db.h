@@ -50,6 +50,7 @@ struct nmdm_db_source_t {
     nmdm_err_t *(*check_schema)(nmdm_ctx_t *ctx);
     void *baton;
     const char *prefix;         /* of table names, "" for none */
+    int waits_on_galera;        /* for what other nodes have committed */
     nmdm_schema_state_t *schema;
     /* sqlite3: one writer at a time in this child, so that no writer sleeps
      * inside the driver while another waits to commit. Who has it takes a

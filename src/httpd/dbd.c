@@ -213,6 +213,7 @@ nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
     source->db_source.check_schema = check_schema;
     source->db_source.baton = source;
     source->db_source.prefix = conf->table_prefix ? conf->table_prefix : "";
+    source->db_source.waits_on_galera = conf->waits_on_galera;
     source->db_source.schema = &source->schema;
     return &source->db_source;
 }

@@ -71,7 +71,7 @@ class GaleraNode(MariaDB):
             f"--wsrep-node-address=127.0.0.1:{self.gcomm}",
             f"--wsrep-node-incoming-address=127.0.0.1:{self.port}",
             f"--wsrep-sst-receive-address=127.0.0.1:{self.sst}",
-            "--wsrep-sst-method=rsync", "--wsrep-sync-wait=7",
+            "--wsrep-sst-method=rsync",
             "--wsrep-provider-options=gmcast.listen_addr="
             f"tcp://127.0.0.1:{self.gcomm};ist.recv_addr="
             f"127.0.0.1:{self.ist};gcache.size=16M;"
