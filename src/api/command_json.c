@@ -3,6 +3,7 @@
  * terms it is queued. */
 
 #include "api/command_json.h"
+#include "api/names.h"
 #include "crypto/identity_cert.h"
 #include "codec/plist.h"
 #include "codec/plist_tree.h"
@@ -262,6 +263,18 @@ static const char *const ENVELOPE[] = {
     "expires", NULL
 };
 
+/* A misspelt one would become a key of the command, and do nothing. */
+static nmdm_err_t *check_envelope(apr_pool_t *p, const char *key)
+{
+    const char *near = nmdm_api_names_nearest(
+        p, "udid ids request_type command_uuid nopush priority expires", key);
+
+    return !near ? NULL
+        : nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1747)
+                   "\"%.100s\" is too near to \"%s\" to be a key of the"
+                   " command", key, near);
+}
+
 static int is_envelope(const char *key)
 {
     int i;
@@ -457,6 +470,7 @@ static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,
         const char *key = APR_ARRAY_IDX(keys, i, const char *);
 
         if (!is_envelope(key)) {
+            NMDM_TRY(check_envelope(b->pool, key));
             NMDM_TRY(add_member(b, command, key, nmdm_json_get(order, key),
                                 AS_IS));
         }

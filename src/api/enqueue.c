@@ -2,8 +2,10 @@
 /* enqueue.c -- what an operator may ask for: enqueue and push. */
 
 #include "api/enqueue.h"
+#include "api/names.h"
 #include "db/db.h"
 #include "codec/json.h"
+#include "storage/queries.h"
 #include "mdm/message.h"
 #include "api/command_json.h"
 #include "push/apns_message.h"
@@ -134,8 +136,13 @@ nmdm_err_t *nmdm_api_answer_check_id(nmdm_ctx_t *ctx, const char *id)
 
 nmdm_err_t *nmdm_api_answer_unknown_id(nmdm_ctx_t *ctx, const char *id)
 {
+    const char *other;
+
+    NMDM_TRY(nmdm_enrollment_queries_other_case(ctx, &other, id));
     return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1735)
-                    "%s is not enrolled", id);
+                    "%s is not enrolled%s%s", id, other
+                    ? "; an enrollment of this id in other letter case exists:"
+                      " " : "", other ? other : "");
 }
 
 /* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
@@ -146,6 +153,7 @@ typedef struct {
     nmdm_command_t command;             /* uuid NULL: there is none */
     nmdm_enqueue_options_t terms;                 /* on which it is queued */
     int pushes;                         /* also wakes the devices up? */
+    int lacks_command;                  /* asked to queue what is not there? */
     int status;                         /* set when the call as such failed */
     const char *command_error;          /* or NULL */
     const char *push_error;             /* of the whole call, or NULL */
@@ -189,6 +197,9 @@ static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         nmdm_json_set_string(result, "request_type",
                              call->command.request_type);
     }
+    if (call->lacks_command) {
+        nmdm_json_set_false(result, "queued");
+    }
     *status = status_of_call(call);
     set_json(reply, ctx->pool, result);
 }
@@ -214,12 +225,13 @@ static void note_push(void *baton, const nmdm_push_result_t *result)
     }
 }
 
-nmdm_err_t *nmdm_api_enqueue_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                  int *status, const apr_array_header_t *ids)
+static nmdm_err_t *push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
+                        const apr_array_header_t *ids, int lacks_command)
 {
     call_t call = { .pool = ctx->pool,
                     .ids = nmdm_api_answer_distinct(ctx->pool, ids),
                     .pushes = 1,
+                    .lacks_command = lacks_command,
                     .per_id = nmdm_json_object(ctx->pool) };
     nmdm_err_t *err = nmdm_api_answer_check_ids(ctx->pool, call.ids);
 
@@ -232,6 +244,12 @@ nmdm_err_t *nmdm_api_enqueue_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     }
     describe_call(ctx, reply, status, &call);
     return err;
+}
+
+nmdm_err_t *nmdm_api_enqueue_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, const apr_array_header_t *ids)
+{
+    return push(ctx, reply, status, ids, 0);
 }
 
 /* ---- Enqueue ---- */
@@ -348,15 +366,38 @@ static nmdm_err_t *enqueue(nmdm_ctx_t *ctx, call_t *call)
     return err;
 }
 
+/* What people send instead of a command. */
+static const char *mistaken_for(nmdm_bytes_t body)
+{
+    const char *start = body.data + strspn(body.data, " \t\r\n");
+
+    if (*start == '{') {
+        return "this is JSON: MicroMDM JSON goes to /commands";
+    }
+    if (*start == '\x30' || (strstr(start, "<key>PayloadType</key>")
+                            && !strstr(start, "<key>RequestType</key>"))) {
+        return "this is a profile: wrap it in an InstallProfile command, whose"
+               " Payload it is";
+    }
+    return NULL;
+}
+
 static nmdm_err_t *understand(nmdm_ctx_t *ctx, call_t *call,
                               nmdm_bytes_t body)
 {
+    const char *hint;
+    nmdm_err_t *err;
+
     NMDM_TRY(nmdm_api_answer_check_ids(ctx->pool, call->ids));
     if (!body.len) {
         return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS,
                         NMDMNO(0903) "must enqueue or push");
     }
-    return nmdm_message_command(&call->command, ctx->pool, body);
+    err = nmdm_message_command(&call->command, ctx->pool, body);
+    hint = err ? mistaken_for(body) : NULL;
+    return !hint ? err
+        : nmdm_err(ctx->pool, err->kind, err->rv, NMDMNO(0925) "%s; %s",
+                   nmdm_err_text(err), hint);
 }
 
 nmdm_err_t *nmdm_api_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -382,7 +423,7 @@ nmdm_err_t *nmdm_api_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     nmdm_err_t *err;
 
     if (!body.len && pushes) {
-        return nmdm_api_enqueue_push(ctx, reply, status, ids);
+        return push(ctx, reply, status, ids, 1);
     }
     err = understand(ctx, &call, body);
     if (err) {
@@ -425,6 +466,9 @@ static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
     nmdm_json_t *request;
 
     NMDM_TRY(nmdm_json_read(&request, ctx->pool, json));
+    /* One body serves push as well, which has no use for the rest of it. */
+    NMDM_TRY(nmdm_api_names_check_keys(
+        ctx->pool, request, "ids command nopush priority expires"));
     NMDM_TRY(nmdm_json_strings(ids, ctx->pool, request, "ids"));
     if (command) {
         *pushes = !nmdm_json_is_true(request, "nopush");

@@ -11,6 +11,7 @@
 
 #include "api/enrollments.h"
 #include "api/enqueue.h"
+#include "api/names.h"
 #include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
@@ -153,6 +154,8 @@ static nmdm_err_t *read_filter(filter_t *out, nmdm_ctx_t *ctx,
         return NULL;
     }
     NMDM_TRY(nmdm_json_read(&request, ctx->pool, json));
+    NMDM_TRY(nmdm_api_names_check_keys(ctx->pool, request,
+                                       "filter options"));
     NMDM_TRY(nmdm_json_typed(&filter, request, "filter", NMDM_JSON_OBJECT));
     NMDM_TRY(nmdm_json_typed(&options, request, "options",
                              NMDM_JSON_OBJECT));
@@ -166,6 +169,8 @@ static nmdm_err_t *read_filter(filter_t *out, nmdm_ctx_t *ctx,
         NMDM_TRY(read_flag(&out->enabled, filter, "enabled"));
     }
     if (options) {
+        NMDM_TRY(nmdm_api_names_check_keys(
+            ctx->pool, options, "include_device_cert include_unlock_token"));
         NMDM_TRY(read_flag(&out->with_cert, options, "include_device_cert"));
         NMDM_TRY(read_flag(&out->with_unlock_token, options,
                            "include_unlock_token"));

@@ -3,6 +3,7 @@
 
 #include "api/events.h"
 #include "api/enqueue.h"
+#include "api/names.h"
 #include "webhook/relay.h"
 #include "db/db.h"
 #include "codec/json.h"
@@ -167,6 +168,7 @@ static nmdm_err_t *read_replay(nmdm_ctx_t *ctx, change_t *change,
     int i;
 
     NMDM_TRY(nmdm_json_read(&asked, ctx->pool, json));
+    NMDM_TRY(nmdm_api_names_check_keys(ctx->pool, asked, "ids target"));
     change->target = nmdm_json_string(asked, "target");
     if (change->target) {
         return NULL;

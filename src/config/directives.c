@@ -252,7 +252,8 @@ const command_rec nanomdm_directives[] = {
     WORD("NanoMDMReenroll", L, policy.keeps_renewed, REENROLL, 0,
          "keep to leave queue and tokens when a profile is renewed, or reset"),
     SECRET("NanoMDMAPIKey", S, api_key,
-           "password of user nanomdm: file:PATH, env:NAME or text"),
+           "password of user nanomdm: file:PATH, env:NAME,"
+           " exec:PROGRAM or text"),
     FLAG("NanoMDMDeleteCommands", S, policy.delete_commands, 0,
          "On to remove a command once it is answered"),
     WORD("NanoMDMLastSeen", S, policy.sees_at_once, LAST_SEEN, 0,
@@ -267,8 +268,8 @@ const command_rec nanomdm_directives[] = {
                       ROW(storage_key, NANOMDM_POINTER,
                           .show = nanomdm_show_storage_key), S,
                       "keys that seal secrets in the database, the first"
-                      " seals: file:PATH, env:NAME or text; off before them"
-                      " unseals"),
+                      " seals: file:PATH, env:NAME, exec:PROGRAM or text; off"
+                      " before them unseals"),
     AP_INIT_TAKE1("NanoMDMSchema", nanomdm_set_word,
                   ROW(schema_mode, NANOMDM_INT, .show = nanomdm_show_word,
                       .words = SCHEMA, .initial = NMDM_SCHEMA_BY_DIALECT,

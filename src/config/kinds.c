@@ -188,8 +188,13 @@ const char *nanomdm_set_any_secret(cmd_parms *cmd, void *conf,
 {
     const nanomdm_row_t *row = cmd->info;
 
-    return nanomdm_set_secret(cmd, MEMBER(nanomdm_hidden_t, row, conf),
-                              value);
+    nanomdm_hidden_t *slot = MEMBER(nanomdm_hidden_t, row, conf);
+    const char *problem = nanomdm_set_secret(cmd, slot, value);
+
+    if (!problem && slot == &((nanomdm_conf_t *)conf)->api_key) {
+        nanomdm_warn_of_short_key(cmd, slot->value);
+    }
+    return problem;
 }
 
 /* ---- Showing ---- */

@@ -9,6 +9,9 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_uri.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +58,39 @@ const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
     return NULL;
 }
 
+/* Configuration is read twice; what is said the first time is seen by who
+ * starts the server, and by configtest. */
+static int is_first_reading(void)
+{
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
+}
+
+static void warn_of_readers(cmd_parms *cmd, const char *path)
+{
+    const char *file = ap_server_root_relative(cmd->temp_pool, path);
+    apr_finfo_t info;
+
+    if (is_first_reading()
+        && apr_stat(&info, file ? file : path, APR_FINFO_PROT, cmd->temp_pool)
+               == APR_SUCCESS
+        && info.protection & APR_FPROT_WREAD) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
+                     NMDMNO(0017) "%s \"file:%s\": everybody on this host can"
+                     " read the secret; write: chmod o= %s", cmd->cmd->name,
+                     path, path);
+    }
+}
+
+void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key)
+{
+    if (is_first_reading() && strlen(key) < NANOMDM_KEY_LENGTH) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
+                     NMDMNO(0018) "%s: the key has fewer than %d characters"
+                     " and can be guessed; write one made by: openssl rand"
+                     " -hex 32", cmd->cmd->name, NANOMDM_KEY_LENGTH);
+    }
+}
+
 static const char *read_secret_file(cmd_parms *cmd, const char **secret,
                                     const char *path)
 {
@@ -75,7 +111,35 @@ static const char *read_secret_file(cmd_parms *cmd, const char **secret,
         return nanomdm_wrong(cmd, said, "no secret in it; write one line of"
                                         " text into the file");
     }
+    if (strpbrk(text, "\r\n")) {
+        return nanomdm_wrong(cmd, said, "more than one line in it; write one"
+                                        " line of text into the file");
+    }
+    warn_of_readers(cmd, path);
     *secret = text;
+    return NULL;
+}
+
+/* The first line that a program writes, as AuthLDAPBindPassword has it. */
+static const char *ask_program(cmd_parms *cmd, nanomdm_hidden_t *slot,
+                               const char *line)
+{
+    const char *said = apr_pstrcat(cmd->pool, "exec:", line, NULL);
+    const char *found = NULL;
+    char **argv;
+
+    if (apr_tokenize_to_argv(line, &argv, cmd->temp_pool) == APR_SUCCESS
+        && argv[0]) {
+        found = ap_get_exec_line(cmd->pool, argv[0],
+                                 (const char *const *)argv);
+    }
+    if (!found || !*found) {
+        return nanomdm_wrong(cmd, said, "the program did not run or wrote"
+                                        " nothing; write exec: and the path"
+                                        " of one that writes the secret");
+    }
+    slot->value = found;
+    slot->shown = said;
     return NULL;
 }
 
@@ -98,9 +162,17 @@ const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
         slot->value = apr_pstrdup(cmd->pool, found);
         return NULL;
     }
+    if (!strncmp(value, "exec:", 5)) {
+        return ask_program(cmd, slot, value + 5);
+    }
     if (!*value) {
         return nanomdm_wrong(cmd, value,
-                             "empty; write file:PATH, env:NAME or the secret");
+                             "empty; write file:PATH, env:NAME, exec:PROGRAM"
+                             " or the secret");
+    }
+    if (*value == '/') {
+        return nanomdm_wrong(cmd, value, apr_pstrcat(
+            cmd->pool, "a path is no secret; write file:", value, NULL));
     }
     slot->value = value;
     slot->shown = NANOMDM_NOT_SHOWN;

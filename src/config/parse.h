@@ -24,6 +24,9 @@ const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
  * in a message. */
 const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                const char *value);
+/* Fewer characters than these can be guessed. */
+#define NANOMDM_KEY_LENGTH 16
+void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key);
 /* The path of a PEM file with certificates; `problem` is how NanoMDM calls a
  * bad one. */
 const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,

@@ -381,9 +381,11 @@ static nmdm_err_t *sort_block(apr_array_header_t *certs, part_t *key,
         nmdm_x509_free_with(p, part.x509);
     }
     else if (!strcmp(name, "PRIVATE KEY") || ends_with(name, " PRIVATE KEY")) {
-        if (strstr(header, "ENCRYPTED")) {
-            return bad_push_cert(p, "private key PEM appears to be"
-                                    " encrypted");
+        if (strstr(header, "ENCRYPTED") || strstr(name, "ENCRYPTED")) {
+            return bad_push_cert(p, "tls: failed to parse private key: private"
+                                    " key PEM appears to be encrypted; upload"
+                                    " it without a passphrase (openssl"
+                                    " pkey)");
         }
         part.key = d2i_AutoPrivateKey(NULL, &at, len);
         if (!part.key) {

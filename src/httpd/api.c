@@ -5,6 +5,7 @@
 #include "httpd/api.h"
 #include "api/command_json.h"
 #include "api/enqueue.h"
+#include "api/names.h"
 #include "api/enrollments.h"
 #include "api/events.h"
 #include "api/pushcert.h"
@@ -20,6 +21,7 @@
 #include "service/service.h"
 #include "webhook/event.h"
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <http_log.h>
@@ -44,6 +46,29 @@ static int is_set(request_rec *r, const char *name)
     return value && *value;
 }
 
+/* NanoMDM's quickstart and clients of it write the second. */
+static int is_without_push(request_rec *r)
+{
+    return is_set(r, "nopush") || is_set(r, "no_push");
+}
+
+/* Once a minute in each child: it may be asked a thousand times an hour. */
+static void remark_on_nothing_to_queue(request_rec *r)
+{
+    static apr_uint32_t last;   /* atomic: the minute of the last line */
+    const char *agent = apr_table_get(r->headers_in, "User-Agent");
+    apr_uint32_t now = (apr_uint32_t)(apr_time_sec(r->request_time) / 60);
+    apr_uint32_t before = apr_atomic_read32(&last);
+
+    if (now != before && apr_atomic_cas32(&last, now, before) == before) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, NMDMNO(1203)
+                      "enqueue without a command: the devices were pushed to"
+                      " and nothing was queued, for %s at %s (%.200s); said"
+                      " once a minute", r->user ? r->user : "somebody",
+                      r->useragent_ip, agent ? agent : "no User-Agent");
+    }
+}
+
 static nmdm_api_paging_query_t page_of(request_rec *r)
 {
     nmdm_api_paging_query_t page = { nanomdm_parameter(r, "limit"),
@@ -64,6 +89,27 @@ static int is_json_request(request_rec *r, const char *rest)
                                           strlen(NMDM_TYPE_JSON));
 }
 
+static nmdm_err_t *check_json(request_rec *r, const char *rest,
+                              nmdm_bytes_t body)
+{
+    const char *start = body.data + strspn(body.data, " \t\r\n");
+
+    return *rest || *start != '{' ? NULL
+        : nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1209)
+                   "this is JSON, and the request lacks Content-Type:"
+                   " application/json");
+}
+
+/* Where everything is in the body, these would do nothing. */
+static nmdm_err_t *check_no_options(request_rec *r)
+{
+    return !is_without_push(r) && !nanomdm_parameter(r, "priority")
+            && !nanomdm_parameter(r, "expires") ? NULL
+        : nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1205)
+                   "nopush, priority and expires of a JSON request are written"
+                   " in its body");
+}
+
 static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
@@ -73,14 +119,19 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
 
     NMDM_TRY(nanomdm_body(&body, r));
     if (is_json_request(r, rest)) {
+        NMDM_TRY(check_no_options(r));
         return nmdm_api_answer_json(ctx, reply, status, body, 1);
+    }
+    NMDM_TRY(check_json(r, rest, body));
+    if (!body.len && !is_without_push(r)) {
+        remark_on_nothing_to_queue(r);
     }
     NMDM_TRY(nmdm_api_enqueue_options_read(&terms, ctx,
                                            nanomdm_parameter(r, "priority"),
                                            nanomdm_parameter(r, "expires")));
     return nmdm_api_enqueue_on(ctx, reply, status,
                                nmdm_api_answer_split_ids(r->pool, rest), body,
-                               !is_set(r, "nopush"), &terms);
+                               !is_without_push(r), &terms);
 }
 
 static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,
@@ -113,7 +164,17 @@ static nmdm_err_t *call_enrollment(nmdm_ctx_t *ctx, request_rec *r,
                                    nmdm_reply_t *reply, int *status,
                                    const char *rest)
 {
-    (void)r;
+    nmdm_api_paging_query_t page = page_of(r);
+
+    if (!*rest && r->uri[strlen(r->uri) - 1] != '/') {
+        return nmdm_api_enrollments_query(ctx, reply, status,
+                                          (nmdm_bytes_t){ "", 0 }, &page);
+    }
+    if (page.limit || page.offset || page.cursor) {
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1206)
+                        "one enrollment has no pages: no limit, offset or"
+                        " cursor");
+    }
     return nmdm_api_enrollments_get(ctx, reply, status, rest);
 }
 
@@ -132,11 +193,6 @@ static nmdm_err_t *call_clear(nmdm_ctx_t *ctx, request_rec *r,
 {
     const char *uuid = nanomdm_parameter(r, "command_uuid");
 
-    if (!uuid && r->args && *r->args) {
-        /* It would clear the whole queue of whoever misspelt it. */
-        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1766)
-                        "the only parameter here is command_uuid");
-    }
     return nmdm_api_queue_clear(ctx, reply, status,
                                 nmdm_api_answer_split_ids(r->pool, rest), uuid);
 }
@@ -174,8 +230,12 @@ static nmdm_err_t *call_push(nmdm_ctx_t *ctx, request_rec *r,
 {
     nmdm_bytes_t body;
 
-    if (is_json_request(r, rest)) {
+    if (!*rest) {
         NMDM_TRY(nanomdm_body(&body, r));
+        NMDM_TRY(is_json_request(r, rest) ? NULL
+                                          : check_json(r, rest, body));
+    }
+    if (is_json_request(r, rest)) {
         return nmdm_api_answer_json(ctx, reply, status, body, 0);
     }
     return nmdm_api_enqueue_push(ctx, reply, status,
@@ -252,36 +312,83 @@ static nmdm_err_t *call_drop_event(nmdm_ctx_t *ctx, request_rec *r,
     return nmdm_api_events_drop(ctx, reply, status, rest);
 }
 
+/* ---- Which parameters a call knows ---- */
+
+/* Of Apple's escrow service: whatever it knows. */
+#define ANY NULL
+
+static nmdm_err_t *check_parameter(request_rec *r, const char *names,
+                                   int is_ours, const char *name)
+{
+    const char *near = nmdm_api_names_nearest(r->pool, names, name);
+
+    if (nmdm_api_names_has(names, name)) {
+        return NULL;
+    }
+    if (is_ours || near) {
+        return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1207)
+                        "\"%.100s\" is no parameter of this call: there are"
+                        " %s", name, nmdm_api_names_list(r->pool, names));
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, NMDMNO(1208)
+                  "%s: the parameter \"%.100s\" is ignored", r->uri, name);
+    return NULL;
+}
+
+/* A misspelt parameter does nothing, in silence. NanoMDM's clients send odd
+ * ones, so that of its calls only those are refused that are near to ours. */
+static nmdm_err_t *check_parameters(request_rec *r, const char *names,
+                                    int is_ours)
+{
+    const char *args = r->args;
+
+    while (names != ANY && args && *args) {
+        char *name = ap_getword(r->pool, &args, '&');
+
+        name[strcspn(name, "=")] = '\0';
+        (void)ap_unescape_urlencoded(name);
+        if (*name) {
+            NMDM_TRY(check_parameter(r, names, is_ours, name));
+        }
+    }
+    return NULL;
+}
+
 /* More than one row of a name: one for each method. */
 static const struct {
     const char *name;
     int method;
     int takes_rest;             /* may anything follow the name? */
     call_fn call;
+    int is_ours;                /* or NanoMDM's? */
+    const char *parameters;     /* of the URL, or ANY */
 } CALLS[] = {
-    { "enqueue", M_PUT, 1, call_enqueue },
-    { "enqueue", M_POST, 1, call_enqueue },
-    { "push", M_GET, 1, call_push },
-    { "push", M_PUT, 1, call_push },
-    { "push", M_POST, 1, call_push },
-    { "escrowkeyunlock", M_POST, 0, call_escrow },
-    { "escrowkeyunlock", M_PUT, 0, call_escrow },
-    { "escrowkeyunlock", M_PATCH, 0, call_escrow },
-    { "escrowkeyunlock", M_GET, 0, call_escrow },
-    { "pushcert", M_PUT, 0, call_put_push_cert },
-    { "pushcert", M_GET, 0, call_get_push_cert },
-    { "enrollments", M_POST, 1, call_query },
-    { "enrollments", M_GET, 1, call_enrollment },
-    { "queue", M_GET, 1, call_queue },
-    { "queue", M_DELETE, 1, call_clear },
-    { "results", M_GET, 1, call_results },
-    { "commands", M_POST, 0, call_command },
-    { "commands", M_GET, 1, call_recipients },
-    { "commands", M_DELETE, 1, call_cancel },
-    { "events", M_GET, 0, call_list_events },
-    { "events", M_POST, 1, call_replay_events },
-    { "events", M_DELETE, 1, call_drop_event },
-    { NULL, 0, 0, NULL }
+    { "enqueue", M_PUT, 1, call_enqueue, 0,
+      "nopush no_push priority expires" },
+    { "enqueue", M_POST, 1, call_enqueue, 0,
+      "nopush no_push priority expires" },
+    { "push", M_GET, 1, call_push, 0, "" },
+    { "push", M_PUT, 1, call_push, 0, "" },
+    { "push", M_POST, 1, call_push, 0, "" },
+    { "escrowkeyunlock", M_POST, 0, call_escrow, 0, ANY },
+    { "escrowkeyunlock", M_PUT, 0, call_escrow, 0, ANY },
+    { "escrowkeyunlock", M_PATCH, 0, call_escrow, 0, ANY },
+    { "escrowkeyunlock", M_GET, 0, call_escrow, 0, ANY },
+    { "pushcert", M_PUT, 0, call_put_push_cert, 0, "force" },
+    { "pushcert", M_GET, 0, call_get_push_cert, 0, "topic" },
+    { "enrollments", M_POST, 1, call_query, 1, "limit offset cursor" },
+    { "enrollments", M_GET, 1, call_enrollment, 1, "limit offset cursor" },
+    { "queue", M_GET, 1, call_queue, 1, "limit offset cursor" },
+    { "queue", M_DELETE, 1, call_clear, 1, "command_uuid" },
+    { "results", M_GET, 1, call_results, 1,
+      "command_uuid limit offset cursor" },
+    { "commands", M_POST, 0, call_command, 1, "" },
+    { "commands", M_GET, 1, call_recipients, 1, "limit offset cursor" },
+    { "commands", M_DELETE, 1, call_cancel, 1, "" },
+    { "events", M_GET, 0, call_list_events, 1, "state limit cursor" },
+    { "events", M_POST, 1, call_replay_events, 1, "" },
+    { "events", M_DELETE, 1, call_drop_event, 1, "" },
+    { NULL, 0, 0, NULL, 0, ANY }
 };
 
 /* ---- Finding the call ---- */
@@ -361,6 +468,80 @@ static int find_row(request_rec *r, const char *name, const char *rest)
     return is_known ? -HTTP_METHOD_NOT_ALLOWED : -HTTP_NOT_FOUND;
 }
 
+/* ---- What there is ---- */
+
+static const char *name_of_method(int method)
+{
+    static const char *const NAMES[] = {
+        [M_GET] = "GET", [M_PUT] = "PUT", [M_POST] = "POST",
+        [M_DELETE] = "DELETE", [M_PATCH] = "PATCH"
+    };
+
+    return NAMES[method];
+}
+
+/* Of one call, separated by commas. */
+static const char *methods_of(apr_pool_t *p, const char *name)
+{
+    const char *list = "";
+    int i;
+
+    for (i = 0; CALLS[i].name; i++) {
+        if (!strcmp(CALLS[i].name, name)) {
+            list = apr_pstrcat(p, list, *list ? ", " : "",
+                               name_of_method(CALLS[i].method), NULL);
+        }
+    }
+    return list;
+}
+
+/* Each once, separated by spaces. */
+static const char *all_calls(apr_pool_t *p)
+{
+    const char *list = "";
+    int i;
+
+    for (i = 0; CALLS[i].name; i++) {
+        if (!nmdm_api_names_has(list, CALLS[i].name)) {
+            list = apr_pstrcat(p, list, *list ? " " : "", CALLS[i].name, NULL);
+        }
+    }
+    return list;
+}
+
+/* Whether r->uri is the Location's own path. */
+static int is_root(request_rec *r)
+{
+    const apr_array_header_t *paths = nanomdm_location_paths(r);
+    int i;
+
+    for (i = 0; i < paths->nelts; i++) {
+        const char *at = r->uri + APR_ARRAY_IDX(paths, i, apr_size_t);
+
+        if (!*at || !strcmp(at, "/")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The calls and their methods, for who looks around. */
+static int list_calls(request_rec *r)
+{
+    nmdm_json_t *answer = nmdm_json_object(r->pool);
+    nmdm_json_t *calls = nmdm_json_child(answer, "calls");
+    nmdm_reply_t reply = { NMDM_TYPE_JSON, { "", 0 }, NULL };
+    int i;
+
+    for (i = 0; CALLS[i].name; i++) {
+        nmdm_json_set_string(calls, CALLS[i].name,
+                             methods_of(r->pool, CALLS[i].name));
+    }
+    nmdm_json_set_string(answer, "version", NMDM_VERSION);
+    reply.body = nmdm_json_write(r->pool, answer);
+    return nanomdm_reply(r, NULL, &reply, HTTP_OK);
+}
+
 /* ---- The handlers ---- */
 
 static int refuse(request_rec *r, int status, const char *reason)
@@ -399,7 +580,7 @@ static const char *denial(int *status, request_rec *r)
     return reason;
 }
 
-static int make_call(request_rec *r, call_fn call, const char *rest)
+static int make_call(request_rec *r, int row, const char *rest)
 {
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
     int status = HTTP_OK;
@@ -408,7 +589,10 @@ static int make_call(request_rec *r, call_fn call, const char *rest)
 
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     if (!err) {
-        err = call(ctx, r, &reply, &status, rest ? rest : "");
+        err = check_parameters(r, CALLS[row].parameters, CALLS[row].is_ours);
+    }
+    if (!err) {
+        err = CALLS[row].call(ctx, r, &reply, &status, rest ? rest : "");
     }
     if (err && !reply.content_type) {
         return nanomdm_fail_json(r, ctx, err);
@@ -434,13 +618,19 @@ int nanomdm_api_handler(request_rec *r)
     name = find_call(r, &rest);
     row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
     if (row == -HTTP_METHOD_NOT_ALLOWED) {
-        return nanomdm_plain(r, HTTP_METHOD_NOT_ALLOWED,
-                             "Method Not Allowed\n");
+        return refuse(r, HTTP_METHOD_NOT_ALLOWED, apr_psprintf(
+            r->pool, "Method Not Allowed: no %s for %s; allowed: %s",
+            r->method, name, methods_of(r->pool, name)));
+    }
+    if (!name && r->method_number == M_GET && is_root(r)) {
+        return list_calls(r);
     }
     if (row < 0) {
-        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
+        return refuse(r, HTTP_NOT_FOUND, apr_pstrcat(
+            r->pool, "there is no such call; there are ",
+            nmdm_api_names_list(r->pool, all_calls(r->pool)), NULL));
     }
-    return make_call(r, CALLS[row].call, rest);
+    return make_call(r, row, rest);
 }
 
 /* Check-ins of another server's devices: no identity is asked for, because the

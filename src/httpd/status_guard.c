@@ -8,6 +8,7 @@
  * that httpd makes for a device lose their HTML on the way. */
 
 #include "httpd/status_guard.h"
+#include "api/enqueue.h"
 #include "config/config.h"
 #include "config/handlers.h"
 #include "httpd/log.h"
@@ -33,6 +34,7 @@ static ap_filter_rec_t *firewall_filter;
 
 typedef struct {
     int minds_all_errors;       /* or only 401 and 403? */
+    int is_api;                 /* says it in JSON, and takes nothing back */
     int has_spoken;             /* the rest of the response is dropped */
 } guard_t;
 
@@ -58,6 +60,19 @@ static int is_device_url(request_rec *r)
     for (; r; r = r->prev) {
         if (nanomdm_is_device_handler(r->handler)
             || nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whose clients are programs that read JSON. */
+static int is_api_url(request_rec *r)
+{
+    for (; r; r = r->prev) {
+        const char *handler = nanomdm_configured_handler(r);
+
+        if (handler && !strcmp(handler, "nanomdm-api")) {
             return 1;
         }
     }
@@ -106,7 +121,8 @@ static void keep_all_error_documents_out(request_rec *r)
 static int prepare_device_url(request_rec *r)
 {
     if (!r->prev && !r->main
-        && nanomdm_is_device_handler(nanomdm_configured_handler(r))) {
+        && (nanomdm_is_device_handler(nanomdm_configured_handler(r))
+            || is_api_url(r))) {
         keep_all_error_documents_out(r);
     }
     return DECLINED;
@@ -218,6 +234,23 @@ static void put_text(request_rec *r, apr_bucket_brigade *brigade)
     }
 }
 
+static void put_json(request_rec *r, apr_bucket_brigade *brigade)
+{
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
+
+    nmdm_api_answer_error(&reply, r->pool, r->status == HTTP_UNAUTHORIZED
+                          ? "Unauthorized: credentials are missing or wrong"
+                          : ap_get_status_line(r->status) + 4);
+    ap_set_content_type(r, reply.content_type);
+    ap_set_content_length(r, (apr_off_t)reply.body.len);
+    APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_eos_create(alloc));
+    if (!r->header_only) {
+        APR_BRIGADE_INSERT_HEAD(brigade, apr_bucket_pool_create(
+            reply.body.data, reply.body.len, r->pool, alloc));
+    }
+}
+
 static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     guard_t *guard = f->ctx;
@@ -229,6 +262,10 @@ static apr_status_t firewall(ap_filter_t *f, apr_bucket_brigade *brigade)
     drop_data(brigade);
     if (!guard->has_spoken) {
         guard->has_spoken = 1;
+        if (guard->is_api) {
+            put_json(f->r, brigade);
+            return ap_pass_brigade(f->next, brigade);
+        }
         if (is_refusal(f->r)) {
             take_back_refusal(f->r);
         }
@@ -242,6 +279,7 @@ static void stand_in_the_way(request_rec *r, int minds_all_errors)
     guard_t *guard = apr_pcalloc(r->pool, sizeof(*guard));
 
     guard->minds_all_errors = minds_all_errors;
+    guard->is_api = is_api_url(r);
     ap_add_output_filter_handle(firewall_filter, guard, r, r->connection);
 }
 
@@ -279,7 +317,7 @@ static void stand_before_errors(request_rec *r)
         stand_in_the_way(r, 1);
         return;
     }
-    if (is_device_url_at_last(r)) {
+    if (is_api_url(r) || is_device_url_at_last(r)) {
         stand_in_the_way(r, 1);
     }
     else if (verdict_of_device(r) || is_guarded(r)) {

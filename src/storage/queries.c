@@ -8,6 +8,7 @@
 #include "base/time.h"
 
 #include <apr_hash.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <stdlib.h>
@@ -413,6 +414,30 @@ nmdm_err_t *nmdm_enrollment_queries_is_enrolled(nmdm_ctx_t *ctx, int *yes,
                                                 const char *id)
 {
     return nmdm_db_row(ctx, yes, NULL, 0, STMT_TALLY, NMDM_ARGS(id));
+}
+
+nmdm_err_t *nmdm_enrollment_queries_other_case(nmdm_ctx_t *ctx,
+                                               const char **other,
+                                               const char *id)
+{
+    int i, yes;
+
+    for (i = 0; i < 2; i++) {
+        char *copy = apr_pstrdup(ctx->pool, id), *at;
+
+        for (at = copy; *at; at++) {
+            *at = (char)(i ? apr_tolower(*at) : apr_toupper(*at));
+        }
+        *other = copy;
+        if (strcmp(copy, id)) {
+            NMDM_TRY(nmdm_enrollment_queries_is_enrolled(ctx, &yes, copy));
+            if (yes) {
+                return NULL;
+            }
+        }
+    }
+    *other = NULL;
+    return NULL;
 }
 
 nmdm_err_t *nmdm_queue_queries_cancel_all(nmdm_ctx_t *ctx, int *cancelled,

@@ -192,6 +192,10 @@ nmdm_err_t *nmdm_queue_queries_recipients(nmdm_ctx_t *ctx,
 
 nmdm_err_t *nmdm_enrollment_queries_is_enrolled(nmdm_ctx_t *ctx, int *yes,
                                                 const char *id);
+/* The id in capitals or in small letters, if that one is enrolled; or NULL. */
+nmdm_err_t *nmdm_enrollment_queries_other_case(nmdm_ctx_t *ctx,
+                                               const char **other,
+                                               const char *id);
 nmdm_err_t *nmdm_queue_queries_cancel_all(nmdm_ctx_t *ctx, int *cancelled,
                                           const char *id);
 nmdm_err_t *nmdm_queue_queries_cancel_one(nmdm_ctx_t *ctx, int *cancelled,

@@ -2,6 +2,7 @@
 /* queue.c -- the command queue: next, report, put. */
 
 #include "storage/enrollments.h"
+#include "storage/queries.h"
 #include "db/db.h"
 #include "db/schema.h"
 
@@ -185,8 +186,13 @@ static nmdm_err_t *find_unknown(nmdm_ctx_t *ctx, const char **unknown,
 
 static nmdm_err_t *not_enrolled(nmdm_ctx_t *ctx, const char *id)
 {
+    const char *other;
+
+    NMDM_TRY(nmdm_enrollment_queries_other_case(ctx, &other, id));
     return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0601)
-                    "%s is not enrolled; nothing was queued", id);
+                    "%s is not enrolled; nothing was queued%s%s", id, other
+                    ? "; an enrollment of this id in other letter case exists:"
+                      " " : "", other ? other : "");
 }
 
 /* Why fewer rows were written than there are ids. */

@@ -390,8 +390,8 @@ def test_p06_other_methods_are_405(operator, method):
     """P6"""
     answer = operator.call(method, "/v1/pushcert?topic=x", b"x")
     assert answer.status == 405
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer.body == b"Method Not Allowed\n"
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json["error"].startswith("Method Not Allowed: ")
 
 
 @one_database
