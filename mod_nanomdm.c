@@ -13,6 +13,7 @@
 #include "httpd/child.h"
 #include "httpd/device.h"
 #include "httpd/identity.h"
+#include "httpd/migration.h"
 #include "httpd/rate_limiter.h"
 #include "httpd/request_counters.h"
 #include "httpd/status.h"

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check.c -- contradictions, found while the server starts.
  *
- * mod_dbd and mod_ssl keep their settings to themselves, so the tree of
- * directives is read instead: what was written for each server, and where our
- * handlers stand. Each finding names the directive, its value and the line to
- * write. It all runs in check_config, hence for apachectl configtest too. */
+ * Each finding names the directive, its value and the line to write. It all
+ * runs in check_config, hence for apachectl configtest too. */
 
 #include "config/check.h"
+#include "config/check_tree.h"
 #include "config/config.h"
 #include "config/durable_webhooks.h"
-#include "config/handlers.h"
 #include "crypto/seal.h"
 #include "db/dialect.h"
 
-#include <apr_cstr.h>
 #include <apr_strings.h>
 #include <ap_mpm.h>
 #include <http_core.h>
-#include <util_cfgtree.h>
 #include <http_log.h>
 
 #include <stdlib.h>
@@ -32,26 +28,10 @@ APLOG_USE_MODULE(nanomdm);
 /* mod_dbd's own default. */
 #define DEFAULT_DBD_MAX 10
 
-/* What was written for one server, directives of the main server included. */
-typedef struct {
-    server_rec *server;
-    const ap_directive_t *driver, *params, *persist, *max;
-    const ap_directive_t *ssl_engine, *verify_client;
-    const ap_directive_t *any_use;      /* what needs the database, or NULL */
-    const ap_directive_t *identity_use; /* the first that needs identities */
-    const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
-    const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
-    int serves_api;
-    int takes_other_identities;         /* any source but tls, anywhere? */
-    apr_array_header_t *exact_paths;   /* as in nanomdm_server_t */
-    int has_other_paths;
-} site_t;
-
 typedef struct {
     apr_pool_t *pool;                   /* gone after the check */
     apr_pool_t *pconf;
     server_rec *main_server;
-    int found_any;                      /* one of our directives, anywhere */
     int failed;
 } check_t;
 
@@ -75,182 +55,6 @@ static void complain(check_t *check, const ap_directive_t *at,
     check->failed = 1;
 }
 
-/* ---- Reading the tree ---- */
-
-static int is(const ap_directive_t *node, const char *name)
-{
-    return !apr_cstr_casecmp(node->directive, name);
-}
-
-/* Whether a word occurs among the arguments. */
-static int has_word(apr_pool_t *p, const char *args, const char *word)
-{
-    const char *next;
-
-    while (*(next = ap_getword_conf(p, &args))) {
-        if (!strcmp(next, word)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static const char *first_word(apr_pool_t *p, const ap_directive_t *node)
-{
-    const char *args = node->args;
-
-    return ap_getword_conf(p, &args);
-}
-
-/* The path of a Location that is no pattern, or NULL. */
-static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
-{
-    const char *args, *path;
-
-    if (!node || !is(node, "<Location")) {
-        return NULL;
-    }
-    args = apr_pstrmemdup(p, node->args, strcspn(node->args, ">"));
-    path = ap_getword_conf(p, &args);
-    return *path == '/' && !path[strcspn(path, "*?[")]
-        ? apr_pstrdup(p, path) : NULL;
-}
-
-static void note_path(check_t *check, site_t *site,
-                      const ap_directive_t *node)
-{
-    const char *path = plain_location(check->pconf, node->parent);
-
-    if (!path) {
-        site->has_other_paths = 1;
-        return;
-    }
-    APR_ARRAY_PUSH(site->exact_paths, const char *) = path;
-}
-
-static void note(check_t *check, site_t *site, const ap_directive_t *node)
-{
-    static const struct {
-        const char *name;
-        apr_size_t offset;
-    } SINGLES[] = {
-        { "DBDriver", APR_OFFSETOF(site_t, driver) },
-        { "DBDParams", APR_OFFSETOF(site_t, params) },
-        { "DBDPersist", APR_OFFSETOF(site_t, persist) },
-        { "DBDMax", APR_OFFSETOF(site_t, max) },
-        { "SSLEngine", APR_OFFSETOF(site_t, ssl_engine) },
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(SINGLES) / sizeof(*SINGLES); i++) {
-        if (is(node, SINGLES[i].name)) {
-            *(const ap_directive_t **)((char *)site + SINGLES[i].offset)
-                = node;
-        }
-    }
-    if (!strncasecmp(node->directive, "NanoMDM", 7)) {
-        check->found_any = 1;
-    }
-    if (is(node, "NanoMDMIdentity")
-        && strcmp(apr_pstrdup(check->pool, node->args), "tls")) {
-        site->takes_other_identities = 1;
-    }
-    if (is(node, "SetHandler")) {
-        const char *handler = first_word(check->pool, node);
-
-        if (nanomdm_is_our_handler(handler)) {
-            check->found_any = 1;
-            if (strcmp(handler, "nanomdm-version")) {
-                site->any_use = node;
-            }
-            site->serves_api |= !strcmp(handler, "nanomdm-api");
-        }
-        if (nanomdm_is_device_handler(handler)) {
-            if (!site->identity_use) {
-                site->identity_use = node;
-            }
-            note_path(check, site, node);
-        }
-        else if (!strcmp(handler, "nanomdm-migration")) {
-            note_path(check, site, node);
-        }
-    }
-    if (is(node, "Require")
-        && has_word(check->pool, node->args, "nanomdm-enrolled")) {
-        site->any_use = node;
-        site->identity_use = site->identity_use ? site->identity_use : node;
-        check->found_any = 1;
-    }
-    if (is(node, "AuthBasicProvider")
-        && has_word(check->pool, node->args, "nanomdm")) {
-        site->provider = node;
-    }
-}
-
-static int is_section(const ap_directive_t *node)
-{
-    return is(node, "<Location") || is(node, "<LocationMatch")
-        || is(node, "<Directory") || is(node, "<DirectoryMatch")
-        || is(node, "<Files") || is(node, "<FilesMatch")
-        || is(node, "<If") || is(node, "<ElseIf") || is(node, "<Else");
-}
-
-/* Whether a device handler and SSLVerifyClient stand in one section. */
-static void look_for_late_verification(check_t *check, site_t *site,
-                                       const ap_directive_t *section)
-{
-    const ap_directive_t *node, *verify = NULL;
-    int has_handler = 0;
-
-    for (node = section->first_child; node; node = node->next) {
-        if (is(node, "SSLVerifyClient")) {
-            verify = node;
-        }
-        if (is(node, "SetHandler")
-            && nanomdm_is_device_handler(first_word(check->pool, node))) {
-            has_handler = 1;
-        }
-    }
-    if (verify && has_handler) {
-        site->bad_verify = verify;
-    }
-}
-
-/* Virtual hosts are left to the caller. */
-static void walk(check_t *check, site_t *site, const ap_directive_t *node,
-                 int in_section)
-{
-    for (; node; node = node->next) {
-        if (is(node, "<VirtualHost")) {
-            continue;
-        }
-        note(check, site, node);
-        if (is(node, "SSLVerifyClient") && !in_section) {
-            site->verify_client = node;
-        }
-        if (is_section(node)) {
-            look_for_late_verification(check, site, node);
-        }
-        if (node->first_child) {
-            walk(check, site, node->first_child,
-                 in_section || is_section(node));
-        }
-    }
-}
-
-static server_rec *server_of(const check_t *check, const ap_directive_t *vhost)
-{
-    server_rec *s;
-
-    for (s = check->main_server->next; s; s = s->next) {
-        if (s->defn_name && !strcmp(s->defn_name, vhost->filename)
-            && s->defn_line_number == (unsigned)vhost->line_num) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
 /* ---- Judging: the database ---- */
 
 static int max_threads(void)
@@ -262,7 +66,7 @@ static int max_threads(void)
 }
 
 /* What DBDParams has to contain for a driver to survive a lost connection. */
-static void check_params(check_t *check, const site_t *site,
+static void check_params(check_t *check, const nanomdm_tree_site_t *site,
                          const char *driver)
 {
     static const struct {
@@ -275,7 +79,7 @@ static void check_params(check_t *check, const site_t *site,
         { "pgsql", "connect_timeout=", "or a silent database server blocks"
                                        " every request" },
     };
-    const char *params = first_word(check->pool, site->params);
+    const char *params = nanomdm_tree_first_word(check->pool, site->params);
     apr_size_t i;
 
     for (i = 0; i < sizeof(NEEDS) / sizeof(*NEEDS); i++) {
@@ -290,10 +94,10 @@ static void check_params(check_t *check, const site_t *site,
     }
 }
 
-static void check_pool(check_t *check, const site_t *site)
+static void check_pool(check_t *check, const nanomdm_tree_site_t *site)
 {
     int needed = max_threads() + OWN_THREADS;
-    int max = site->max ? atoi(first_word(check->pool, site->max))
+    int max = site->max ? atoi(nanomdm_tree_first_word(check->pool, site->max))
                         : DEFAULT_DBD_MAX;
 
     nanomdm_server(site->server)->pool_size = max;
@@ -314,7 +118,7 @@ static void check_pool(check_t *check, const site_t *site)
                  max, needed, needed, needed, needed);
 }
 
-static void check_database(check_t *check, const site_t *site)
+static void check_database(check_t *check, const nanomdm_tree_site_t *site)
 {
     const char *driver;
 
@@ -326,7 +130,7 @@ static void check_database(check_t *check, const site_t *site)
                  site->any_use->args);
         return;
     }
-    driver = first_word(check->pool, site->driver);
+    driver = nanomdm_tree_first_word(check->pool, site->driver);
     if (nmdm_dialect_of(driver) < 0) {
         complain(check, site->driver, site->server, NMDMNO(0005)
                  "DBDriver \"%s\" is not supported; write: DBDriver sqlite3,"
@@ -339,8 +143,9 @@ static void check_database(check_t *check, const site_t *site)
         return;
     }
     check_params(check, site, driver);
-    if (site->persist && !strcasecmp(first_word(check->pool, site->persist),
-                                     "off")) {
+    if (site->persist
+        && !strcasecmp(nanomdm_tree_first_word(check->pool, site->persist),
+                       "off")) {
         complain(check, site->persist, site->server, NMDMNO(0007)
                  "DBDPersist Off makes a connection for each request; write:"
                  " DBDPersist On");
@@ -348,7 +153,8 @@ static void check_database(check_t *check, const site_t *site)
     check_pool(check, site);
     nanomdm_server(site->server)->database
         = apr_pstrcat(check->pconf, driver, " ",
-                      first_word(check->pool, site->params), NULL);
+                      nanomdm_tree_first_word(check->pool, site->params),
+                      NULL);
 }
 
 /* ---- Judging: identities ---- */
@@ -370,7 +176,8 @@ static const char *header_source(const nanomdm_conf_t *conf)
 }
 
 /* The server's own settings, then each section's on top of them. */
-static void check_trusted_proxies(check_t *check, const site_t *site)
+static void check_trusted_proxies(check_t *check,
+                                  const nanomdm_tree_site_t *site)
 {
     const core_server_config *core
         = ap_get_core_module_config(site->server->module_config);
@@ -394,10 +201,11 @@ static void check_trusted_proxies(check_t *check, const site_t *site)
     }
 }
 
-static void check_identities(check_t *check, const site_t *site)
+static void check_identities(check_t *check, const nanomdm_tree_site_t *site)
 {
     const char *verify = site->verify_client
-        ? first_word(check->pool, site->verify_client) : "none";
+        ? nanomdm_tree_first_word(check->pool, site->verify_client)
+        : "none";
 
     if (!nanomdm_server_defaults(site->server)->ca_file) {
         complain(check, site->identity_use, site->server, NMDMNO(0009)
@@ -412,10 +220,11 @@ static void check_identities(check_t *check, const site_t *site)
                  " for the certificate too late for most devices; write in"
                  " the virtual host: SSLVerifyClient optional_no_ca",
                  site->bad_verify->args);
-    }
-    else if (site->ssl_engine && !site->takes_other_identities
-             && !strcasecmp(first_word(check->pool, site->ssl_engine), "on")
-             && !strcasecmp(verify, "none")) {
+    } else if (site->ssl_engine && !site->takes_other_identities
+               && !strcasecmp(nanomdm_tree_first_word(check->pool,
+                                                      site->ssl_engine),
+                              "on")
+               && !strcasecmp(verify, "none")) {
         complain(check, site->identity_use, site->server, NMDMNO(0011)
                  "SSLVerifyClient %s never asks for a certificate, and"
                  " NanoMDMIdentity takes it from tls only; write in the"
@@ -424,7 +233,7 @@ static void check_identities(check_t *check, const site_t *site)
 }
 
 /* Trust is made here because it takes both files. */
-static void make_trust(check_t *check, const site_t *site)
+static void make_trust(check_t *check, const nanomdm_tree_site_t *site)
 {
     const nanomdm_conf_t *conf = nanomdm_server_defaults(site->server);
     nanomdm_server_t *server = nanomdm_server(site->server);
@@ -444,7 +253,7 @@ static void make_trust(check_t *check, const site_t *site)
 
 /* ---- Judging: webhooks ---- */
 
-static void check_webhooks(check_t *check, const site_t *site)
+static void check_webhooks(check_t *check, const nanomdm_tree_site_t *site)
 {
     apr_array_header_t *all;
     const char *problem = nanomdm_all_webhooks(&all, check->pool,
@@ -508,7 +317,7 @@ static void check_storage_keys(check_t *check)
 
 /* ---- Judging: all of it ---- */
 
-static void judge(check_t *check, const site_t *site)
+static void judge(check_t *check, const nanomdm_tree_site_t *site)
 {
     if (!site->server || !site->any_use) {
         return;
@@ -532,12 +341,12 @@ static void judge(check_t *check, const site_t *site)
     make_trust(check, site);
 }
 
-static void check_mpm(check_t *check)
+static void check_mpm(check_t *check, const nanomdm_tree_t *tree)
 {
     int threaded = AP_MPMQ_NOT_SUPPORTED;
 
     ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
-    if (threaded == AP_MPMQ_NOT_SUPPORTED && check->found_any) {
+    if (threaded == AP_MPMQ_NOT_SUPPORTED && tree->found_any) {
         complain(check, NULL, check->main_server, NMDMNO(0014)
                  "%s does not fit mod_nanomdm: stopping it would interrupt"
                  " requests within the database, and nothing could work"
@@ -551,25 +360,16 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
     check_t check = { .pool = ptemp, .pconf = pconf, .main_server = s };
-    site_t main_site = { .server = s };
-    const ap_directive_t *node;
+    nanomdm_tree_t tree;
+    int i;
 
     (void)plog;
     nanomdm_config_read(pconf, s);
-    main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
-    walk(&check, &main_site, ap_conftree, 0);
-    for (node = ap_conftree; node; node = node->next) {
-        if (is(node, "<VirtualHost")) {
-            site_t site = main_site;
-
-            site.server = server_of(&check, node);
-            site.exact_paths = apr_array_copy(ptemp, main_site.exact_paths);
-            walk(&check, &site, node->first_child, 0);
-            judge(&check, &site);
-        }
+    nanomdm_tree_read(&tree, pconf, ptemp, s);
+    for (i = 0; i < tree.sites->nelts; i++) {
+        judge(&check, APR_ARRAY_IDX(tree.sites, i, nanomdm_tree_site_t *));
     }
-    judge(&check, &main_site);
     check_storage_keys(&check);
-    check_mpm(&check);
+    check_mpm(&check, &tree);
     return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

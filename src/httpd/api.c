@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api.c -- handlers nanomdm-api, nanomdm-migration and
- * nanomdm-version. Who may call them is httpd's business (Require). */
+/* api.c -- handler nanomdm-api: its routes and what each takes from the
+ * request. Who may call it is httpd's business (Require). */
 
 #include "httpd/api.h"
 #include "api/command_json.h"
@@ -18,7 +18,6 @@
 #include "httpd/log.h"
 #include "httpd/reply.h"
 #include "httpd/request.h"
-#include "service/service.h"
 #include "webhook/event.h"
 
 #include <apr_atomic.h>
@@ -542,7 +541,7 @@ static int list_calls(request_rec *r)
     return nanomdm_reply(r, NULL, &reply, HTTP_OK);
 }
 
-/* ---- The handlers ---- */
+/* ---- The handler ---- */
 
 static int refuse(request_rec *r, int status, const char *reason)
 {
@@ -580,6 +579,17 @@ static const char *denial(int *status, request_rec *r)
     return reason;
 }
 
+int nanomdm_api_is_refused(int *answer, request_rec *r)
+{
+    int status;
+    const char *reason = denial(&status, r);
+
+    if (reason) {
+        *answer = refuse(r, status, reason);
+    }
+    return reason != NULL;
+}
+
 static int make_call(request_rec *r, int row, const char *rest)
 {
     nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
@@ -605,15 +615,14 @@ static int make_call(request_rec *r, int row, const char *rest)
 
 int nanomdm_api_handler(request_rec *r)
 {
-    const char *rest = NULL, *name, *reason;
-    int row, status;
+    const char *rest = NULL, *name;
+    int row, answer;
 
     if (strcmp(r->handler, "nanomdm-api")) {
         return DECLINED;
     }
-    reason = denial(&status, r);
-    if (reason) {
-        return refuse(r, status, reason);
+    if (nanomdm_api_is_refused(&answer, r)) {
+        return answer;
     }
     name = find_call(r, &rest);
     row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
@@ -631,49 +640,4 @@ int nanomdm_api_handler(request_rec *r)
             nmdm_api_names_list(r->pool, all_calls(r->pool)), NULL));
     }
     return make_call(r, row, rest);
-}
-
-/* Check-ins of another server's devices: no identity is asked for, because the
- * operator vouches for them (behaviour specification 6.7). */
-int nanomdm_migration_handler(request_rec *r)
-{
-    nmdm_reply_t reply = { NULL, { "", 0 }, NULL };
-    const char *reason;
-    nmdm_bytes_t body;
-    nmdm_ctx_t *ctx;
-    nmdm_err_t *err;
-    int status;
-
-    if (strcmp(r->handler, "nanomdm-migration")) {
-        return DECLINED;
-    }
-    reason = denial(&status, r);
-    if (reason) {
-        return refuse(r, status, reason);
-    }
-    if (nanomdm_is_below_path(r)) {
-        return nanomdm_plain(r, HTTP_NOT_FOUND, "404 page not found\n");
-    }
-    err = nanomdm_context(&ctx, r);
-    ctx->is_migration = 1;
-    if (!err) {
-        err = nanomdm_body(&body, r);
-    }
-    if (!err) {
-        err = nmdm_service_checkin(ctx, &reply, body);
-    }
-    return err ? nanomdm_fail(r, ctx, err)
-               : nanomdm_reply(r, ctx, &reply, HTTP_OK);
-}
-
-int nanomdm_version_handler(request_rec *r)
-{
-    static const char JSON[] = "{\"version\":\"" NMDM_VERSION "\"}";
-    nmdm_reply_t reply = { NMDM_TYPE_JSON, { JSON, sizeof(JSON) - 1 },
-                           NULL };
-
-    if (strcmp(r->handler, "nanomdm-version")) {
-        return DECLINED;
-    }
-    return nanomdm_reply(r, NULL, &reply, HTTP_OK);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api.h -- handlers nanomdm-api, nanomdm-migration and nanomdm-version. */
+/* api.h -- handler nanomdm-api. */
 
 #ifndef NANOMDM_API_H
 #define NANOMDM_API_H
@@ -7,7 +7,8 @@
 #include <httpd.h>
 
 int nanomdm_api_handler(request_rec *r);
-int nanomdm_version_handler(request_rec *r);
-int nanomdm_migration_handler(request_rec *r);
+/* Whether the request is one that no operator may make; then *answer is what
+ * its handler returns. */
+int nanomdm_api_is_refused(int *answer, request_rec *r);
 
 #endif /* NANOMDM_API_H */

@@ -127,10 +127,29 @@ static void put_certificates(sheet_t *sheet, const nanomdm_status_t *status)
     }
 }
 
+static void put_queue(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    const nmdm_counted_t *counted = &status->db.counted;
+    apr_time_t oldest = counted->oldest_pending;
+
+    if (!counted->has_queue) {
+        return;
+    }
+    put_gauge(sheet, "pending_commands", "Commands that wait, counted to"
+              " 10000.", counted->pending.number);
+    put_gauge(sheet, "oldest_pending_seconds", "Age of the oldest of"
+              " these.", oldest ? apr_time_sec(status->now - oldest) : 0);
+    put_gauge(sheet, "silent_enrollments", "Enrollments pushed to again"
+              " and again without an answer, counted to 1000.",
+              counted->silent.number);
+    put_gauge(sheet, "put_off_enrollments", "Enrollments that have put a"
+              " command off for more than a day, counted to 1000.",
+              counted->put_off.number);
+}
+
 static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
 {
     const nmdm_db_stats_t *db = &status->db;
-    apr_time_t oldest = db->counted.oldest_pending;
     int i;
 
     put_gauge(sheet, "database_up", "Whether the database answers.",
@@ -152,18 +171,7 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
         put_gauge(sheet, "enrollments_estimate", "Enrollments of all types,"
                   " by the database's own estimate.", db->counted.estimate);
     }
-    if (db->counted.has_queue) {
-        put_gauge(sheet, "pending_commands", "Commands that wait, counted to"
-                  " 10000.", db->counted.pending.number);
-        put_gauge(sheet, "oldest_pending_seconds", "Age of the oldest of"
-                  " these.", oldest ? apr_time_sec(status->now - oldest) : 0);
-        put_gauge(sheet, "silent_enrollments", "Enrollments pushed to again"
-                  " and again without an answer, counted to 1000.",
-                  db->counted.silent.number);
-        put_gauge(sheet, "put_off_enrollments", "Enrollments that have put a"
-                  " command off for more than a day, counted to 1000.",
-                  db->counted.put_off.number);
-    }
+    put_queue(sheet, status);
     put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
               " refused, counted to 1000.", db->refused.number);
     if (db->has_outbox) {

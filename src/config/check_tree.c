@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_tree.c -- what was written for each server, and where our handlers are,
+ * read from httpd's tree of directives. */
+
+#include "config/check_tree.h"
+#include "config/handlers.h"
+
+#include <apr_cstr.h>
+#include <apr_strings.h>
+#include <httpd.h>
+#include <http_config.h>
+
+#include <string.h>
+
+static int is(const ap_directive_t *node, const char *name)
+{
+    return !apr_cstr_casecmp(node->directive, name);
+}
+
+/* Whether a word occurs among the arguments. */
+static int has_word(apr_pool_t *p, const char *args, const char *word)
+{
+    const char *next;
+
+    while (*(next = ap_getword_conf(p, &args))) {
+        if (!strcmp(next, word)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+const char *nanomdm_tree_first_word(apr_pool_t *p, const ap_directive_t *node)
+{
+    const char *args = node->args;
+
+    return ap_getword_conf(p, &args);
+}
+
+/* The path of a Location that is no pattern, or NULL. */
+static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
+{
+    const char *args, *path;
+
+    if (!node || !is(node, "<Location")) {
+        return NULL;
+    }
+    args = apr_pstrmemdup(p, node->args, strcspn(node->args, ">"));
+    path = ap_getword_conf(p, &args);
+    return *path == '/' && !path[strcspn(path, "*?[")]
+        ? apr_pstrdup(p, path) : NULL;
+}
+
+static void note_path(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                      const ap_directive_t *node)
+{
+    const char *path = plain_location(tree->pconf, node->parent);
+
+    if (!path) {
+        site->has_other_paths = 1;
+        return;
+    }
+    APR_ARRAY_PUSH(site->exact_paths, const char *) = path;
+}
+
+/* ---- One directive ---- */
+
+static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                         const ap_directive_t *node)
+{
+    const char *handler = nanomdm_tree_first_word(tree->pool, node);
+
+    if (!nanomdm_is_our_handler(handler)) {
+        return;
+    }
+    tree->found_any = 1;
+    if (strcmp(handler, "nanomdm-version")) {
+        site->any_use = node;
+    }
+    site->serves_api |= !strcmp(handler, "nanomdm-api");
+    if (nanomdm_is_device_handler(handler)) {
+        site->identity_use = site->identity_use ? site->identity_use : node;
+        note_path(tree, site, node);
+    }
+    else if (!strcmp(handler, "nanomdm-migration")) {
+        note_path(tree, site, node);
+    }
+}
+
+static void note_require(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                         const ap_directive_t *node)
+{
+    if (has_word(tree->pool, node->args, "nanomdm-enrolled")) {
+        site->any_use = node;
+        site->identity_use = site->identity_use ? site->identity_use : node;
+        tree->found_any = 1;
+    }
+}
+
+static void note_provider(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                          const ap_directive_t *node)
+{
+    if (has_word(tree->pool, node->args, "nanomdm")) {
+        site->provider = node;
+    }
+}
+
+static void note_identity(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                          const ap_directive_t *node)
+{
+    (void)tree;
+    if (strcmp(node->args, "tls")) {
+        site->takes_other_identities = 1;
+    }
+}
+
+/* The last one of a name counts. */
+static void keep(nanomdm_tree_site_t *site, const ap_directive_t *node)
+{
+    static const struct {
+        const char *name;
+        apr_size_t offset;
+    } SINGLES[] = {
+        { "DBDriver", APR_OFFSETOF(nanomdm_tree_site_t, driver) },
+        { "DBDParams", APR_OFFSETOF(nanomdm_tree_site_t, params) },
+        { "DBDPersist", APR_OFFSETOF(nanomdm_tree_site_t, persist) },
+        { "DBDMax", APR_OFFSETOF(nanomdm_tree_site_t, max) },
+        { "SSLEngine", APR_OFFSETOF(nanomdm_tree_site_t, ssl_engine) },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(SINGLES) / sizeof(*SINGLES); i++) {
+        if (is(node, SINGLES[i].name)) {
+            *(const ap_directive_t **)((char *)site + SINGLES[i].offset)
+                = node;
+        }
+    }
+}
+
+static void note(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                 const ap_directive_t *node)
+{
+    static const struct {
+        const char *name;
+        void (*note)(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                     const ap_directive_t *node);
+    } NOTED[] = {
+        { "SetHandler", note_handler },
+        { "Require", note_require },
+        { "AuthBasicProvider", note_provider },
+        { "NanoMDMIdentity", note_identity },
+    };
+    apr_size_t i;
+
+    keep(site, node);
+    if (!strncasecmp(node->directive, "NanoMDM", 7)) {
+        tree->found_any = 1;
+    }
+    for (i = 0; i < sizeof(NOTED) / sizeof(*NOTED); i++) {
+        if (is(node, NOTED[i].name)) {
+            NOTED[i].note(tree, site, node);
+        }
+    }
+}
+
+/* ---- All of them ---- */
+
+static int is_section(const ap_directive_t *node)
+{
+    return is(node, "<Location") || is(node, "<LocationMatch")
+        || is(node, "<Directory") || is(node, "<DirectoryMatch")
+        || is(node, "<Files") || is(node, "<FilesMatch")
+        || is(node, "<If") || is(node, "<ElseIf") || is(node, "<Else");
+}
+
+/* Whether a device handler and SSLVerifyClient stand in one section. */
+static void look_for_late_verification(nanomdm_tree_t *tree,
+                                       nanomdm_tree_site_t *site,
+                                       const ap_directive_t *section)
+{
+    const ap_directive_t *node, *verify = NULL;
+    int has_handler = 0;
+
+    for (node = section->first_child; node; node = node->next) {
+        if (is(node, "SSLVerifyClient")) {
+            verify = node;
+        }
+        if (is(node, "SetHandler")
+            && nanomdm_is_device_handler(
+                nanomdm_tree_first_word(tree->pool, node))) {
+            has_handler = 1;
+        }
+    }
+    if (verify && has_handler) {
+        site->bad_verify = verify;
+    }
+}
+
+/* Virtual hosts are left to the caller. */
+static void walk(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                 const ap_directive_t *node, int in_section)
+{
+    for (; node; node = node->next) {
+        if (is(node, "<VirtualHost")) {
+            continue;
+        }
+        note(tree, site, node);
+        if (is(node, "SSLVerifyClient") && !in_section) {
+            site->verify_client = node;
+        }
+        if (is_section(node)) {
+            look_for_late_verification(tree, site, node);
+        }
+        if (node->first_child) {
+            walk(tree, site, node->first_child,
+                 in_section || is_section(node));
+        }
+    }
+}
+
+static server_rec *server_of(const nanomdm_tree_t *tree,
+                             const ap_directive_t *vhost)
+{
+    server_rec *s;
+
+    for (s = tree->main_server->next; s; s = s->next) {
+        if (s->defn_name && !strcmp(s->defn_name, vhost->filename)
+            && s->defn_line_number == (unsigned)vhost->line_num) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static nanomdm_tree_site_t *add_site(nanomdm_tree_t *tree,
+                                     const nanomdm_tree_site_t *like)
+{
+    nanomdm_tree_site_t *site = apr_pmemdup(tree->pool, like, sizeof(*like));
+
+    APR_ARRAY_PUSH(tree->sites, nanomdm_tree_site_t *) = site;
+    return site;
+}
+
+void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
+                       apr_pool_t *ptemp, server_rec *main_server)
+{
+    nanomdm_tree_site_t main_site = { .server = main_server };
+    const ap_directive_t *node;
+
+    *tree = (nanomdm_tree_t){
+        .pool = ptemp, .pconf = pconf, .main_server = main_server,
+        .sites = apr_array_make(ptemp, 4, sizeof(nanomdm_tree_site_t *))
+    };
+    main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
+    walk(tree, &main_site, ap_conftree, 0);
+    for (node = ap_conftree; node; node = node->next) {
+        if (is(node, "<VirtualHost")) {
+            nanomdm_tree_site_t *site = add_site(tree, &main_site);
+
+            site->server = server_of(tree, node);
+            site->exact_paths = apr_array_copy(ptemp, main_site.exact_paths);
+            walk(tree, site, node->first_child, 0);
+        }
+    }
+    add_site(tree, &main_site);
+}
