@@ -50,6 +50,7 @@ typedef struct nmdm_last_seen_t nmdm_last_seen_t;
 typedef struct nmdm_sqlite_wal_t nmdm_sqlite_wal_t;
 typedef struct nmdm_once_daily_t nmdm_once_daily_t;
 typedef struct nmdm_circuit_breaker_t nmdm_circuit_breaker_t;
+typedef struct nmdm_waiters_t nmdm_waiters_t;
 typedef struct nmdm_apns_client_t nmdm_apns_client_t;
 typedef struct nmdm_http_client_t nmdm_http_client_t;
 typedef struct nmdm_relay_t nmdm_relay_t;
@@ -102,6 +103,7 @@ struct nmdm_ctx_t {
     nmdm_last_seen_t *seen;          /* of this child, or NULL */
     nmdm_once_daily_t *daily;        /* of this child, or NULL */
     nmdm_circuit_breaker_t *breaker;    /* of this child, by topic; or NULL */
+    nmdm_waiters_t *waiters;    /* for APNs in this child, or NULL */
     nmdm_apns_client_t *apns;          /* pushes of this child */
     nmdm_http_client_t *http;       /* its webhook, DM and escrow requests */
     nmdm_relay_t *relay;    /* brings durable events, or NULL */

@@ -13,6 +13,7 @@
 #include "httpd/site.h"
 #include "httpd/trace.h"
 
+#include <ap_mpm.h>
 #include <http_log.h>
 
 #include <string.h>
@@ -252,6 +253,24 @@ static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
 
 /* ---- The child ---- */
 
+/* Once more than a quarter of the threads wait for APNs, calls of the API do
+ * not; the others are for devices. */
+static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
+{
+    nmdm_waiters_t *waiters = NULL;
+    int i, threads = 0;
+    nmdm_err_t *err;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    err = nmdm_waiters_create(&waiters, pchild, threads / 4 + 1);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
+    }
+    for (i = 0; i < child->sites->nelts; i++) {
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->waiters = waiters;
+    }
+}
+
 /* A graceful stop leaves requests their time; any other ends connections in
  * seconds, and children that still wait then are killed. A child that is told
  * to stop in the moment in which it is forked has no pool yet. */
@@ -302,6 +321,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
             open_database(server->site, pchild);
         }
     }
+    share_waiters(child, pchild, s);
     if (child->sites->nelts) {
         child->threads = nanomdm_background_start(pchild, child->sites, s);
     }

@@ -16,6 +16,7 @@ void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
     ctx->seen = site->seen;
     ctx->daily = site->daily;
     ctx->breaker = site->breaker;
+    ctx->waiters = site->waiters;
     ctx->apns = site->apns;
     ctx->http = site->http;
     ctx->relay = site->relay;

@@ -14,6 +14,7 @@
 #include "net/apns_client.h"
 #include "net/circuit_breaker.h"
 #include "net/http_client.h"
+#include "net/waiters.h"
 #include "push/apns_message.h"
 #include "storage/last_seen.h"
 #include "webhook/relay.h"
@@ -30,6 +31,7 @@ typedef struct nanomdm_site_t {
     nmdm_last_seen_t *seen;
     nmdm_once_daily_t *daily;
     nmdm_circuit_breaker_t *breaker;
+    nmdm_waiters_t *waiters;    /* for APNs; of the child, or NULL */
     nmdm_stats_cache_t *totals;
     nmdm_rekey_t *sealer;      /* NULL without NanoMDMStorageKey */
     nmdm_apns_client_t *apns;

@@ -8,14 +8,18 @@
 
 #include "net/apns_client.h"
 #include "net/apns_endpoint.h"
+#include "base/cond.h"
+#include "base/time.h"
 
 #include <apr_signal.h>
 #include <apr_strings.h>
-#include <apr_thread_cond.h>
-#include <apr_thread_mutex.h>
 #include <apr_thread_proc.h>
 
 #include <string.h>
+
+/* After the last deadline of a run: the thread keeps deadlines by itself, but
+ * for the time that a name server takes. */
+#define AFTER_DEADLINE apr_time_from_msec(250)
 
 typedef struct run_t run_t;
 
@@ -24,22 +28,24 @@ typedef struct run_t run_t;
 struct run_t {
     nmdm_apns_client_t *apns;
     run_t *next;
-    apr_pool_t *pool;           /* with an allocator of its own */
+    apr_pool_t *pool;           /* of nobody else: it may outlive the caller */
+    nmdm_exchange_t *exchanges; /* copies */
     nmdm_apns_endpoint_push_t *pushes;
     int n;
     int left;                   /* without an outcome; +1 until all are
                                  * admitted */
 
-    int is_done;                /* guarded by the mailbox's lock */
-    apr_thread_cond_t *done;
+    /* guarded by the mailbox's lock */
+    int is_done;
+    int is_abandoned;           /* the thread frees it */
 };
 
 struct nmdm_apns_client_t {
     apr_thread_t *thread;
     apr_pollset_t *pollset;     /* its wake-up is for anybody */
 
-    /* guarded by lock */
-    apr_thread_mutex_t *lock;
+    /* guarded by lock, which also signals the end of a run */
+    nmdm_cond_t *lock;
     run_t *mail, **mail_end;
     int is_stopping;
 
@@ -50,19 +56,24 @@ struct nmdm_apns_client_t {
 
 /* ---- The thread ---- */
 
-/* With the last push the run is its caller's again: it must not be touched
- * any more. */
+/* With the last push the run is its caller's again, or nobody's: do not touch
+ * it after this call. */
 static void count_down(run_t *run)
 {
     nmdm_apns_client_t *apns = run->apns;
+    int is_abandoned;
 
     if (--run->left) {
         return;
     }
-    apr_thread_mutex_lock(apns->lock);
+    nmdm_cond_lock(apns->lock);
+    is_abandoned = run->is_abandoned;
     run->is_done = 1;
-    apr_thread_cond_signal(run->done);
-    apr_thread_mutex_unlock(apns->lock);
+    nmdm_cond_signal(apns->lock);
+    nmdm_cond_unlock(apns->lock);
+    if (is_abandoned) {
+        apr_pool_destroy(run->pool);
+    }
 }
 
 static void push_ended(nmdm_apns_endpoint_push_t *push)
@@ -90,12 +101,12 @@ static int take_mail(nmdm_apns_client_t *apns)
     run_t *run, *next;
     int is_stopping;
 
-    apr_thread_mutex_lock(apns->lock);
+    nmdm_cond_lock(apns->lock);
     run = apns->mail;
     apns->mail = NULL;
     apns->mail_end = &apns->mail;
     is_stopping = apns->is_stopping;
-    apr_thread_mutex_unlock(apns->lock);
+    nmdm_cond_unlock(apns->lock);
 
     for (; run; run = next) {
         next = run->next;
@@ -147,60 +158,118 @@ static void read_url(nmdm_apns_endpoint_push_t *push)
     push->stream.path = path ? path : "/";
 }
 
-static apr_status_t make_run(run_t **out, nmdm_apns_client_t *apns,
-                             nmdm_exchange_t **exchanges, int n,
-                             apr_pool_t *p)
+static const char *copy_text(apr_pool_t *p, const char *text)
 {
-    apr_allocator_t *allocator;
+    return text ? apr_pstrdup(p, text) : NULL;
+}
+
+/* What the thread reads of an exchange. Those of one topic share their headers
+ * and certificate, and so do the copies. */
+static void copy_exchanges(run_t *run, nmdm_exchange_t **exchanges)
+{
+    int i;
+
+    run->exchanges = apr_pcalloc(run->pool, (apr_size_t)run->n
+                                            * sizeof(*run->exchanges));
+    for (i = 0; i < run->n; i++) {
+        const nmdm_exchange_t *x = exchanges[i];
+        const nmdm_exchange_t *last = i ? exchanges[i - 1] : NULL;
+        nmdm_exchange_t *copy = &run->exchanges[i];
+
+        copy->method = copy_text(run->pool, x->method);
+        copy->url = copy_text(run->pool, x->url);
+        copy->headers = last && last->headers == x->headers
+            ? copy[-1].headers
+            : x->headers ? apr_table_clone(run->pool, x->headers) : NULL;
+        copy->body = (nmdm_bytes_t){
+            apr_pstrmemdup(run->pool, x->body.len ? x->body.data : "",
+                           x->body.len), x->body.len };
+        copy->cert_pem = last && last->cert_pem == x->cert_pem
+            ? copy[-1].cert_pem : copy_text(run->pool, x->cert_pem);
+        copy->key_pem = last && last->key_pem == x->key_pem
+            ? copy[-1].key_pem : copy_text(run->pool, x->key_pem);
+        copy->deadline = x->deadline;
+    }
+}
+
+static apr_status_t make_run(run_t **out, nmdm_apns_client_t *apns,
+                             nmdm_exchange_t **exchanges, int n)
+{
     apr_pool_t *pool;
     apr_status_t rv;
     run_t *run;
     int i;
 
-    rv = apr_allocator_create(&allocator);
+    rv = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    /* Of its own, because the thread takes room for replies from it. */
-    rv = apr_pool_create_ex(&pool, p, NULL, allocator);
-    if (rv != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return rv;
-    }
-    apr_allocator_owner_set(allocator, pool);
     run = apr_pcalloc(pool, sizeof(*run));
     run->apns = apns;
     run->pool = pool;
     run->n = n;
     run->left = n + 1;
     run->pushes = apr_pcalloc(pool, (apr_size_t)n * sizeof(*run->pushes));
+    copy_exchanges(run, exchanges);
     for (i = 0; i < n; i++) {
         run->pushes[i].owner = run;
-        run->pushes[i].stream.x = exchanges[i];
+        run->pushes[i].stream.x = &run->exchanges[i];
         run->pushes[i].stream.pool = pool;
         read_url(&run->pushes[i]);
     }
     *out = run;
-    return apr_thread_cond_create(&run->done, pool);
+    return APR_SUCCESS;
 }
 
-/* Returns 0 when the thread takes nothing any more. */
-static int post_and_wait(nmdm_apns_client_t *apns, run_t *run)
+/* Or now, when that is over. */
+static apr_time_t last_deadline(const run_t *run)
 {
-    int is_taken;
+    apr_time_t last = nmdm_time_steady();
+    int i;
 
-    apr_thread_mutex_lock(apns->lock);
-    is_taken = !apns->is_stopping;
-    if (is_taken) {
-        *apns->mail_end = run;
-        apns->mail_end = &run->next;
-        apr_pollset_wakeup(apns->pollset);
-        while (!run->is_done) {
-            apr_thread_cond_wait(run->done, apns->lock);
+    for (i = 0; i < run->n; i++) {
+        if (run->exchanges[i].deadline > last) {
+            last = run->exchanges[i].deadline;
         }
     }
-    apr_thread_mutex_unlock(apns->lock);
-    return is_taken;
+    return last;
+}
+
+/* With the lock held. Afterwards the run is done, or no longer the
+ * caller's. */
+static void wait_for(nmdm_apns_client_t *apns, run_t *run)
+{
+    apr_time_t until = last_deadline(run) + AFTER_DEADLINE;
+    apr_time_t now;
+
+    while (!run->is_done && (now = nmdm_time_steady()) < until) {
+        nmdm_cond_wait(apns->lock, until - now);
+    }
+    run->is_abandoned = !run->is_done;
+}
+
+/* Returns why there is nothing to read in the run, or NULL; after "no answer"
+ * it is the thread's. */
+static const char *post_and_wait(nmdm_apns_client_t *apns, run_t **run)
+{
+    const char *why = NULL;
+
+    nmdm_cond_lock(apns->lock);
+    if (apns->is_stopping) {
+        why = "stopping";
+    }
+    else {
+        *apns->mail_end = *run;
+        apns->mail_end = &(*run)->next;
+        apr_pollset_wakeup(apns->pollset);
+        wait_for(apns, *run);
+        if ((*run)->is_abandoned) {
+            why = "no answer in time: looking up the name takes too long";
+            *run = NULL;
+        }
+    }
+    nmdm_cond_unlock(apns->lock);
+    return why;
 }
 
 static void fail(nmdm_exchange_t *x, apr_pool_t *p, const char *why)
@@ -235,19 +304,15 @@ void nmdm_apns_client_run(nmdm_apns_client_t *apns,
                           nmdm_exchange_t **exchanges, int n, apr_pool_t *p)
 {
     run_t *run = NULL;
-    const char *why = NULL;
+    const char *why;
     const nmdm_apns_endpoint_push_t *push;
     int i;
 
     if (n <= 0) {
         return;
     }
-    if (make_run(&run, apns, exchanges, n, p) != APR_SUCCESS) {
-        why = "no memory";
-    }
-    else if (!post_and_wait(apns, run)) {
-        why = "stopping";
-    }
+    why = make_run(&run, apns, exchanges, n) == APR_SUCCESS
+        ? post_and_wait(apns, &run) : "no memory";
     for (i = 0; i < n; i++) {
         push = why ? NULL : &run->pushes[i];
         if (push && push->stream.is_whole) {
@@ -292,8 +357,7 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
     apns->mail_end = &apns->mail;
     rv = make_pool(apns, pchild);
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_mutex_create(&apns->lock, APR_THREAD_MUTEX_DEFAULT,
-                                     apns->pool);
+        rv = nmdm_cond_create(&apns->lock, apns->pool);
     }
     if (rv == APR_SUCCESS) {
         rv = apr_pollset_create(&apns->pollset, NMDM_APNS_ENDPOINT_LINKS,
@@ -319,11 +383,11 @@ void nmdm_apns_client_stop(nmdm_apns_client_t *apns)
     apr_thread_t *thread;
     apr_status_t rv;
 
-    apr_thread_mutex_lock(apns->lock);
+    nmdm_cond_lock(apns->lock);
     apns->is_stopping = 1;
     thread = apns->thread;
     apns->thread = NULL;
-    apr_thread_mutex_unlock(apns->lock);
+    nmdm_cond_unlock(apns->lock);
     if (thread) {
         apr_pollset_wakeup(apns->pollset);
         apr_thread_join(&rv, thread);

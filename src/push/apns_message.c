@@ -3,7 +3,6 @@
 
 #include "push/apns_message.h"
 #include "codec/json.h"
-#include "base/time.h"
 
 #include <apr_strings.h>
 
@@ -46,7 +45,6 @@ void nmdm_apns_message_request(nmdm_exchange_t *x, apr_pool_t *p,
         .body = payload(p, info->push_magic),
         .cert_pem = topic->cert_pem,
         .key_pem = topic->key_pem,
-        .deadline = nmdm_time_steady() + conf->timeout,
     };
 }
 

@@ -13,6 +13,7 @@ typedef struct nmdm_push_conf_t {
     const char *url;            /* scheme, host and port of APNs */
     apr_time_t expiration;      /* seconds after which APNs drops it, 0: ever */
     apr_interval_time_t timeout;        /* of one call, retries included */
+    apr_interval_time_t wait;   /* of a caller who needs the thread */
     int repeats;                /* when a device stays silent? */
 } nmdm_push_conf_t;
 
@@ -28,7 +29,7 @@ void nmdm_apns_message_topic(nmdm_push_topic_t *out, apr_pool_t *p,
                              const char *topic, const char *cert_pem,
                              const char *key_pem);
 
-/* Fills in the request that wakes up a device. */
+/* Fills in the request that wakes up a device, but for its deadline. */
 void nmdm_apns_message_request(nmdm_exchange_t *x, apr_pool_t *p,
                                const nmdm_push_conf_t *conf,
                                const nmdm_push_topic_t *topic,

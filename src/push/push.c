@@ -4,6 +4,7 @@
 #include "push/push.h"
 #include "net/apns_client.h"
 #include "net/circuit_breaker.h"
+#include "net/waiters.h"
 #include "base/counters.h"
 #include "crypto/identity_cert.h"
 #include "base/once_daily.h"
@@ -20,6 +21,12 @@
 /* How many devices are pushed to at once: enough to keep a connection busy,
  * few enough to know what it costs. */
 #define SLICE 1000
+
+/* How long a caller waits for one of the threads that may wait for APNs: more
+ * than APNs takes, less than a device would notice. */
+#define ROOM_WITHIN apr_time_from_msec(250)
+
+#define LATER "; the device is pushed to again later if a command waits"
 
 /* A push certificate that ends within this is worth a line a day. */
 #define DAYS_OF_WARNING 30
@@ -45,6 +52,7 @@ typedef struct {
     apr_array_header_t *refusals;       /* of nmdm_refusal_t */
     apr_array_header_t *pardoned;       /* ids: refused before, not now */
     nmdm_push_mode_e when;
+    apr_time_t deadline;                /* of the caller */
     nmdm_push_done_fn told;
     void *baton;
     int successes, failures;
@@ -186,7 +194,7 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
                                     ctx->policy->push, ctx->now, cert->topic,
                                     cert->stored.cert_pem, cert->key_pem);
             warn_of_expiry(ctx, cert);
-            cert->is_open = slice->when == NMDM_PUSH_AGAIN && ctx->breaker
+            cert->is_open = ctx->breaker
                 && nmdm_circuit_breaker_is_open(ctx->breaker, cert->topic,
                                                 nmdm_time_steady());
         }
@@ -195,10 +203,56 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 
 /* ---- Sending ---- */
 
+static void tell_not_tried(nmdm_ctx_t *ctx, slice_t *slice,
+                           const nmdm_push_info_t *info, const char *why)
+{
+    nmdm_count(ctx->counters, NMDM_COUNT_PUSHES, "not tried", NULL, 1);
+    tell(slice, info->id, NULL,
+         apr_pstrcat(ctx->pool, why, "; not tried",
+                     slice->when == NMDM_PUSH_NOW ? LATER : "", NULL), 0);
+}
+
+/* The sweep has a thread of its own. */
+static int may_wait(nmdm_ctx_t *ctx, const slice_t *slice)
+{
+    return slice->when == NMDM_PUSH_AGAIN || !ctx->waiters
+        || (nmdm_time_steady() < slice->deadline
+            && nmdm_waiters_enter(ctx->waiters, ROOM_WITHIN));
+}
+
+static void stop_waiting(nmdm_ctx_t *ctx, const slice_t *slice)
+{
+    if (slice->when == NMDM_PUSH_NOW && ctx->waiters) {
+        nmdm_waiters_leave(ctx->waiters);
+    }
+}
+
+/* Threads are for devices. */
+static void give_up(nmdm_ctx_t *ctx, slice_t *slice)
+{
+    int i;
+
+    for (i = 0; i < slice->n; i++) {
+        tell_not_tried(ctx, slice, slice->pushed[i],
+                       "too many calls wait for APNs");
+    }
+    if (slice->n) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0926)
+                 "%s: %d pushes not tried: too many calls wait for APNs",
+                 slice->pushed[0]->id, slice->n);
+    }
+    slice->n = 0;
+}
+
 static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
 {
     apr_size_t most = (apr_size_t)slice->infos->nelts + 1;
+    apr_time_t deadline = nmdm_time_steady() + ctx->policy->push->timeout;
     int i;
+
+    if (slice->when == NMDM_PUSH_NOW && slice->deadline < deadline) {
+        deadline = slice->deadline;
+    }
 
     slice->exchanges = apr_palloc(ctx->pool,
                                   most * sizeof(*slice->exchanges));
@@ -211,20 +265,23 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
         nmdm_exchange_t *x;
 
         if (cert->is_open) {
-            nmdm_count(ctx->counters, NMDM_COUNT_PUSHES, "not tried", NULL,
-                       1);
-            tell(slice, info->id, NULL, "APNs does not answer; not tried", 0);
+            tell_not_tried(ctx, slice, info, "APNs does not answer");
         }
         else if (cert->key_pem) {
             x = apr_palloc(ctx->pool, sizeof(*x));
             nmdm_apns_message_request(x, ctx->pool, ctx->policy->push,
                                       &cert->requests, info);
+            x->deadline = deadline;
             slice->pushed[slice->n] = info;
             slice->exchanges[slice->n++] = x;
         }
     }
-    if (slice->n) {
+    if (slice->n && may_wait(ctx, slice)) {
         nmdm_apns_client_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+        stop_waiting(ctx, slice);
+    }
+    else {
+        give_up(ctx, slice);
     }
 }
 
@@ -263,6 +320,9 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
                                   x->status && x->status < 500 &&
                                       x->status != 429,
                                   nmdm_time_steady());
+    }
+    if (outcome.error && !x->status && slice->when == NMDM_PUSH_NOW) {
+        outcome.error = apr_pstrcat(ctx->pool, outcome.error, LATER, NULL);
     }
     tell(slice, info->id, outcome.apns_id, outcome.error,
          outcome.is_refusal);
@@ -311,6 +371,7 @@ static void record(nmdm_ctx_t *ctx, slice_t *slice)
 
 typedef struct {
     nmdm_push_mode_e when;
+    apr_time_t deadline;
     nmdm_push_done_fn told;
     void *baton;
     int all, successes, failures;
@@ -321,7 +382,8 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                               int done, void *baton)
 {
     wake_t *wake = baton;
-    slice_t slice = { .ids = ids, .when = wake->when, .told = wake->told,
+    slice_t slice = { .ids = ids, .when = wake->when,
+                      .deadline = wake->deadline, .told = wake->told,
                       .baton = wake->baton };
     int i;
 
@@ -351,6 +413,7 @@ nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                            void *baton)
 {
     wake_t wake = { .when = when, .told = told, .baton = baton,
+                    .deadline = nmdm_time_steady() + ctx->policy->push->wait,
                     .all = ids->nelts,
                     .first_id = APR_ARRAY_IDX(ids, 0, const char *) };
 

@@ -17,14 +17,17 @@ typedef void (*nmdm_push_done_fn)(void *baton,
                                   const nmdm_push_result_t *result);
 
 typedef enum {
-    NMDM_PUSH_NOW,              /* somebody waits for the outcome */
-    NMDM_PUSH_AGAIN             /* not while APNs does not answer */
+    NMDM_PUSH_NOW,              /* a thread of requests waits: within the
+                                 * `wait` of the policy, and only while few
+                                 * others do */
+    NMDM_PUSH_AGAIN             /* a thread of its own: within `timeout` */
 } nmdm_push_mode_e;
 
 /* Pushes to all ids, a thousand at a time, and tells about each of them; what
  * it tells lives until told returns. Holds no connection to the database while
- * it waits. A refusal by APNs is kept in nanomdm_pushes until the device sends
- * a new token or is pushed to with success. Errors are the database's. */
+ * it waits. Nothing is tried while APNs does not answer for a topic. A refusal
+ * by APNs is kept in nanomdm_pushes until the device sends a new token or is
+ * pushed to with success. Errors are the database's. */
 nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                            nmdm_push_mode_e when, nmdm_push_done_fn told,
                            void *baton);

@@ -970,6 +970,102 @@ def test_repeats_can_be_switched_off(httpd, device, apns, operator_at):
     assert pending(server.database, mac) == []
 
 
+# -- Threads are for devices ------------------------------------------
+
+@one_database
+def test_silent_apns_leaves_threads_to_devices(httpd, device, operator_at,
+                                               own_apns, expect_log):
+    """Once more than a quarter of the threads wait for APNs, other calls
+    queue their command and say at once that they did not push."""
+    server = httpd(**options(own_apns, "NanoMDMPushWait 6"))
+    operator = operator_at(server)
+    topic = new_topic(operator)
+    macs = [device(server, topic=topic).enroll() for _ in range(21)]
+    expect_log(WARNING, "NMDM09(18|26)", server=server)
+    own_apns.default = Answer(delay=60)
+    started = time.monotonic()
+    callers = [in_background(operator_at(server, plain=True).enqueue, mac.id,
+                             command()[1], None) for mac in macs[:20]]
+    assert own_apns.wait_for(5)
+    time.sleep(0.6)
+    for mac in macs[:3]:                  # who is not among those that wait
+        asked = time.monotonic()
+        assert mac.raw("GET", "/version").status == 200
+        assert mac.idle().plist["Command"]
+        assert time.monotonic() - asked < 2
+    took = []
+    for caller in callers:
+        answer = caller.result(30)
+        took.append(time.monotonic() - started)
+        assert answer.status == 207 or answer.status == 500, answer
+        status, = answer.json["status"].values()
+        assert "again later" in status["push_error"]
+        assert "command_error" not in answer.json
+    assert max(took) < 12
+    assert sum("too many calls" in caller.result().body.decode()
+               for caller in callers) == 15
+    assert len(own_apns.requests) == 5
+
+
+@one_database
+def test_api_waits_no_longer_than_pushwait(httpd, device, operator_at,
+                                           own_apns, expect_log):
+    server = httpd(**options(own_apns, "NanoMDMPushWait 1"))
+    operator = operator_at(server)
+    mac = device(server, topic=new_topic(operator)).enroll()
+    expect_log(WARNING, "NMDM0918", server=server)
+    own_apns.default = Answer(delay=60)
+    started = time.monotonic()
+    answer = operator.enqueue(mac.id, command()[1], nopush="")
+    assert 0.9 < time.monotonic() - started < 3
+    assert "again later" in answer.json["status"][mac.id]["push_error"]
+    assert mac.idle().plist["Command"]
+
+
+@one_database
+def test_open_breaker_answers_at_once(httpd, device, operator_at, own_apns,
+                                      expect_log):
+    """After five failures nothing is tried for half a minute."""
+    server = httpd(**options(own_apns, "NanoMDMPushWait 1"))
+    operator = operator_at(server)
+    mac = device(server, topic=new_topic(operator)).enroll()
+    expect_log(WARNING, "NMDM0918", server=server)
+    own_apns.default = Answer(delay=60)
+    for _ in range(5):
+        operator.push(mac.id)
+    started = time.monotonic()
+    answer = operator.enqueue(mac.id, command()[1], nopush="")
+    assert time.monotonic() - started < 0.8
+    assert "not tried" in answer.json["status"][mac.id]["push_error"]
+    assert mac.idle().plist["Command"]
+
+
+@one_database
+def test_a_healthy_apns_serves_many_callers(httpd, device, operator_at,
+                                            own_apns):
+    """More callers than may wait at once: none of them is sent away."""
+    server = httpd(**options(own_apns))
+    operator = operator_at(server)
+    topic = new_topic(operator)
+    macs = [device(server, topic=topic).enroll() for _ in range(14)]
+    for mac in macs:
+        mac.close()
+    own_apns.default = Answer(delay=0.03)
+    callers = [in_background(operator_at(server, plain=True).push, mac.id)
+               for mac in macs]
+    for mac, caller in zip(macs, callers):
+        assert_pushed(caller.result(30), [mac.id])
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "3601"])
+@one_database
+def test_pushwait_is_checked(httpd, own_apns, value):
+    server = httpd(start=False, **options(own_apns,
+                                          f"NanoMDMPushWait {value}"))
+    status, said = server.configtest()
+    assert status and "NanoMDMPushWait" in said and value in said
+
+
 # -- The end of a child -----------------------------------------------
 
 def push_slowly(server, operator_at, device, apns, delay):

@@ -9,6 +9,8 @@
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -747,6 +749,52 @@ static void a_configuration_of_no_use_is_refused(void **state)
             "proxy");
 }
 
+/* ---- A name server that does not answer ---- */
+
+#define SLOW_NAME "slow.example"
+
+static int is_waiting;
+
+/* In place of libc's, for everything in this program. */
+int getaddrinfo(const char *node, const char *service,
+                const struct addrinfo *hints, struct addrinfo **res)
+{
+    static int (*libc)(const char *, const char *, const struct addrinfo *,
+                       struct addrinfo **);
+
+    if (node && !strcmp(node, SLOW_NAME)) {
+        __atomic_store_n(&is_waiting, 1, __ATOMIC_SEQ_CST);
+        apr_sleep(apr_time_from_sec(4));
+        return EAI_AGAIN;
+    }
+    if (!libc) {
+        *(void **)&libc = dlsym(RTLD_NEXT, "getaddrinfo");
+    }
+    return libc(node, service, hints, res);
+}
+
+/* Both the one that has the name looked up and one that comes meanwhile. */
+static void callers_do_not_wait_for_a_name_server(void **state)
+{
+    client_t *c = *state;
+    nmdm_exchange_t *later = push(c->pool, 2, MSEC(500));
+    nmdm_exchange_t *x = push(c->pool, 1, MSEC(500));
+
+    x->url = "https://" SLOW_NAME "/3/device/00000001";
+    HOLDS(run(c->apns, &x, 1, c->pool) < apr_time_from_sec(2), "slow%s", "");
+    failed_with(x, "looking up the name");
+    assert_int_equal(__atomic_load_n(&is_waiting, __ATOMIC_SEQ_CST), 1);
+    HOLDS(run(c->apns, &later, 1, c->pool) < apr_time_from_sec(2), "slow%s",
+          "");
+    failed_with(later, "no answer in time");
+    /* Nothing of theirs is used any more. */
+    memset(x, 0x55, sizeof(*x));
+    memset(later, 0x55, sizeof(*later));
+    x = push(c->pool, 3, LONG);
+    run(c->apns, &x, 1, c->pool);
+    all_have(&x, 1, 200);
+}
+
 /* ---- Threads ---- */
 
 typedef struct {
@@ -905,6 +953,7 @@ int main(void)
         APNS_TEST(a_proxy_is_asked),
         APNS_TEST(a_proxy_may_be_away_or_refuse),
         APNS_TEST(a_configuration_of_no_use_is_refused),
+        APNS_TEST(callers_do_not_wait_for_a_name_server),
         APNS_TEST(callers_do_not_disturb_each_other),
         APNS_TEST(a_server_that_comes_back_in_time_gets_all),
         APNS_TEST(stop_ends_what_is_under_way),

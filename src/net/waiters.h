@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* waiters.h -- how many threads of this child may wait for somebody else at
+ * the same time. */
+
+#ifndef NMDM_WAITERS_H
+#define NMDM_WAITERS_H
+
+#include "base/context.h"
+
+/* At most this many, one at least. Lives as long as p; any number of threads
+ * may use it. */
+nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most);
+
+/* 1 when the caller may wait, which nmdm_waiters_leave ends; 0 when there is
+ * no room within `patience`. */
+int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t patience);
+void nmdm_waiters_leave(nmdm_waiters_t *waiters);
+
+#endif /* NMDM_WAITERS_H */
