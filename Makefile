@@ -9,6 +9,7 @@
 #   make check      every test; installs what it needs (Debian, root)
 #   make bench      what requests cost, against a static file; also as root
 #   make check-faults    what happens when something breaks; also as root
+#   make check-platforms what other releases of Debian say; also as root
 #   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
@@ -118,7 +119,7 @@ check:
 	@/usr/bin/python3 tests/run.py
 
 -include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \
-         tests/faults/faults.mk
+         tests/faults/faults.mk tests/platforms/platforms.mk
 
 clean:
 	rm -rf build build-* *.so

@@ -2,7 +2,7 @@
 # Installs what building, the demo and the tests need on Debian, where it is
 # missing. Says what it does; needs root only when something is missing.
 #
-#   install-deps.sh build|deb|demo|check|bench|faults
+#   install-deps.sh build|deb|demo|check|bench|faults|platforms
 set -eu
 umask 022
 
@@ -20,6 +20,7 @@ CHECK="$DEMO $DEB lintian
        openapi-specification"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 FAULTS="$CHECK galera-4 rsync mount"
+PLATFORMS="debootstrap iproute2 util-linux python3 git"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;
@@ -28,7 +29,8 @@ demo) wanted=$DEMO ;;
 check) wanted=$CHECK ;;
 bench) wanted=$BENCH ;;
 faults) wanted=$FAULTS ;;
-*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults" >&2; exit 2 ;;
+platforms) wanted=$PLATFORMS ;;
+*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults|platforms" >&2; exit 2 ;;
 esac
 
 missing=
