@@ -25,7 +25,7 @@ MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
 KEPT = os.environ.get("PLATFORMS_FOLDER")
 
 # In seconds: until a system is installed, and for everything.
-SHORT = 300, 540
+SHORT = 240, 420
 LONG = 1800, 6 * 3600
 
 # Mirrors may be behind their signatures; nothing is kept for long.
@@ -55,7 +55,11 @@ exec chroot "$0" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 
 
 class Skipped(Exception):
-    """This cannot be had here."""
+    """This cannot be had here, or not in time."""
+
+
+class Unknown(Exception):
+    """A package that we ask for is none of this release's."""
 
 
 class System:
@@ -105,6 +109,10 @@ class System:
 
     def must(self, result, what):
         status, output = result
+        unknown = re.search(r"Unable to locate package \S+|Package '\S+' has no"
+                            " installation candidate", output)
+        if status and unknown:
+            raise Unknown(unknown[0])
         if status:
             last = (output.strip().splitlines() or ["no reason given"])[-1]
             raise Skipped(f"{what} did not end well in time: {last}")
@@ -180,6 +188,10 @@ def check(suite, folder, short, count):
     except Skipped as reason:
         count[2] += len(steps)
         print(f"{suite}: skipped: {reason}", flush=True)
+        return
+    except Unknown as reason:
+        count[1] += 1
+        print(f"{suite}: failed: {reason}", flush=True)
         return
     for name, command in steps:
         left = started + until - time.monotonic()
