@@ -6,7 +6,7 @@
 #define NMDM_API_COMMAND_JSON_H
 
 #include "codec/json.h"
-#include "storage/enrollments.h"
+#include "storage/queue.h"
 
 /* The property list of a command given in MicroMDM's JSON: keys that MicroMDM
  * knows become Apple's, with Apple's types; all others keep their names and

@@ -9,7 +9,8 @@
 #include "mdm/message.h"
 #include "api/command_json.h"
 #include "push/apns_message.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
+#include "storage/queue.h"
 #include "base/time.h"
 #include "push/push.h"
 

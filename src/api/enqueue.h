@@ -6,7 +6,7 @@
 
 #include "base/context.h"
 #include "codec/json.h"
-#include "storage/enrollments.h"
+#include "storage/queue.h"
 
 /* Each fills in *reply with JSON and *status with the HTTP status, also when
  * it returns an error: the error is then for the log, the operator has been

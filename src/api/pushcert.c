@@ -8,7 +8,7 @@
 #include "crypto/identity_cert.h"
 #include "db/db.h"
 #include "codec/json.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
 #include "base/time.h"
 
 #include <apr_escape.h>

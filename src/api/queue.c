@@ -12,6 +12,7 @@
 #include "codec/json.h"
 #include "base/time.h"
 #include "storage/queries.h"
+#include "storage/queue.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>

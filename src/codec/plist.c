@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plist.c -- property lists, read and written.
+/* plist.c -- property lists, read.
  *
  * What the network sends is read by a streaming parser that keeps the few
  * values a message needs. No tree is built: what is not wanted costs nothing
@@ -645,31 +645,4 @@ int nmdm_plist_is_true(nmdm_plist_t *plist, const char *path)
                                         APR_HASH_KEY_STRING);
 
     return value && value->element == TRUE_;
-}
-
-static nmdm_bytes_t write_one(apr_pool_t *p, const char *key,
-                              const char *element, const char *text)
-{
-    nmdm_bytes_t xml;
-
-    xml.data = apr_psprintf(p,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\""
-        " \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
-        "<plist version=\"1.0\"><dict><key>%s</key><%s>%s</%s></dict>"
-        "</plist>\n", key, element, text, element);
-    xml.len = strlen(xml.data);
-    return xml;
-}
-
-nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
-                                   const char *base64)
-{
-    return write_one(p, key, "data", base64);
-}
-
-nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
-                                     const char *xml_text)
-{
-    return write_one(p, key, "string", xml_text);
 }

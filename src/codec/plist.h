@@ -66,11 +66,4 @@ typedef struct {
 nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
                             const nmdm_plist_events_t *events, void *baton);
 
-/* A property list of one key, in the compact form of behaviour specification
- * 2.8: a data value, or a string. */
-nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
-                                   const char *base64);
-nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
-                                     const char *xml_text);
-
 #endif /* NMDM_PLIST_H */

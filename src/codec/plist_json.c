@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plist_json.c -- property lists as JSON, and as ASCII. */
+/* plist_json.c -- property lists as JSON. */
 
 #include "codec/plist_json.h"
 #include "codec/plist.h"
@@ -138,51 +138,4 @@ nmdm_err_t *nmdm_plist_json_convert(nmdm_json_t *to, const char *key,
     *values_left = w->left;
     nmdm_json_set_object(to, key, nmdm_json_get(holder, "root"));
     return NULL;
-}
-
-/* ---- ASCII ---- */
-
-static int is_ascii(const char *text)
-{
-    while (*text && !(*text & 0x80)) {
-        text++;
-    }
-    return !*text;
-}
-
-/* Reads one character of valid UTF-8 that is not ASCII. */
-static unsigned long next_character(const char **at)
-{
-    const unsigned char *bytes = (const unsigned char *)*at;
-    int more = bytes[0] >= 0xF0 ? 3 : bytes[0] >= 0xE0 ? 2 : 1, i;
-    unsigned long c = bytes[0] & (0x3F >> more);
-
-    for (i = 1; i <= more && bytes[i]; i++) {
-        c = c << 6 | (bytes[i] & 0x3F);
-    }
-    *at += i;
-    return c;
-}
-
-const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml)
-{
-    /* The longest references, &#2047; and &#65535;, are four times as long as
-     * what they stand for, at most. */
-    char *ascii, *to;
-
-    if (is_ascii(xml) || strstr(xml, "<![CDATA[")) {
-        return xml;
-    }
-    ascii = to = apr_palloc(p, 4 * strlen(xml) + 1);
-    while (*xml) {
-        if (*xml & 0x80) {
-            to += apr_snprintf(to, sizeof("&#1114111;"), "&#%lu;",
-                               next_character(&xml));
-        }
-        else {
-            *to++ = *xml++;
-        }
-    }
-    *to = '\0';
-    return ascii;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plist_json.h -- property lists as JSON, and as ASCII. */
+/* plist_json.h -- property lists as JSON. */
 
 #ifndef NMDM_PLIST_JSON_H
 #define NMDM_PLIST_JSON_H
@@ -16,10 +16,5 @@
 nmdm_err_t *nmdm_plist_json_convert(nmdm_json_t *to, const char *key,
                                     apr_pool_t *p, nmdm_bytes_t plist,
                                     int *values_left);
-
-/* The same property list, with character references for what is not ASCII. xml
- * must be valid UTF-8; it is returned itself where there is nothing to do, and
- * where it has a CDATA section, which has no references. */
-const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml);
 
 #endif /* NMDM_PLIST_JSON_H */

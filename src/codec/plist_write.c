@@ -232,3 +232,79 @@ int nmdm_plist_write_end(nmdm_bytes_t *out, nmdm_plist_writer_t *w)
     }
     return !w->is_full;
 }
+
+/* ---- Lists of one key ---- */
+
+static nmdm_bytes_t write_one(apr_pool_t *p, const char *key,
+                              const char *element, const char *text)
+{
+    nmdm_bytes_t xml;
+
+    xml.data = apr_psprintf(p,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\""
+        " \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+        "<plist version=\"1.0\"><dict><key>%s</key><%s>%s</%s></dict>"
+        "</plist>\n", key, element, text, element);
+    xml.len = strlen(xml.data);
+    return xml;
+}
+
+nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
+                                   const char *base64)
+{
+    return write_one(p, key, "data", base64);
+}
+
+nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
+                                     const char *xml_text)
+{
+    return write_one(p, key, "string", xml_text);
+}
+
+/* ---- ASCII ---- */
+
+static int is_ascii(const char *text)
+{
+    while (*text && !(*text & 0x80)) {
+        text++;
+    }
+    return !*text;
+}
+
+/* Reads one character of valid UTF-8 that is not ASCII. */
+static unsigned long next_character(const char **at)
+{
+    const unsigned char *bytes = (const unsigned char *)*at;
+    int more = bytes[0] >= 0xF0 ? 3 : bytes[0] >= 0xE0 ? 2 : 1, i;
+    unsigned long c = bytes[0] & (0x3F >> more);
+
+    for (i = 1; i <= more && bytes[i]; i++) {
+        c = c << 6 | (bytes[i] & 0x3F);
+    }
+    *at += i;
+    return c;
+}
+
+const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml)
+{
+    /* The longest references, &#2047; and &#65535;, are four times as long as
+     * what they stand for, at most. */
+    char *ascii, *to;
+
+    if (is_ascii(xml) || strstr(xml, "<![CDATA[")) {
+        return xml;
+    }
+    ascii = to = apr_palloc(p, 4 * strlen(xml) + 1);
+    while (*xml) {
+        if (*xml & 0x80) {
+            to += apr_snprintf(to, sizeof("&#1114111;"), "&#%lu;",
+                               next_character(&xml));
+        }
+        else {
+            *to++ = *xml++;
+        }
+    }
+    *to = '\0';
+    return ascii;
+}

@@ -25,4 +25,16 @@ extern const nmdm_plist_events_t nmdm_plist_write_events;
 /* Ends the document. Returns 0 when it is longer than its limit. */
 int nmdm_plist_write_end(nmdm_bytes_t *out, nmdm_plist_writer_t *writer);
 
+/* A property list of one key, in the compact form of behaviour specification
+ * 2.8: a data value, or a string. */
+nmdm_bytes_t nmdm_plist_write_data(apr_pool_t *p, const char *key,
+                                   const char *base64);
+nmdm_bytes_t nmdm_plist_write_string(apr_pool_t *p, const char *key,
+                                     const char *xml_text);
+
+/* A property list with character references for what is not ASCII. xml
+ * must be valid UTF-8; it is returned itself where there is nothing to do, and
+ * where it has a CDATA section, which has no references. */
+const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml);
+
 #endif /* NMDM_PLIST_WRITE_H */

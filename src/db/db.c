@@ -633,6 +633,22 @@ int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
     return n;
 }
 
+nmdm_err_t *nmdm_db_exec_ids(nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
+                             const char *before,
+                             const apr_array_header_t *ids)
+{
+    const char *args[1 + NMDM_SQL_IDS];
+    int done;
+
+    args[0] = before;
+    for (done = 0; done < ids->nelts; done += NMDM_SQL_IDS) {
+        nmdm_db_fill_ids(args + 1, ids, done);
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, stmt, before ? args : args + 1,
+                              (before != NULL) + NMDM_SQL_IDS));
+    }
+    return NULL;
+}
+
 nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                              int most, nmdm_part_fn work, void *baton)
 {

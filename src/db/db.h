@@ -105,6 +105,12 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
 int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,
                      int done);
 
+/* Runs a statement with a list of ids, as often as the list needs; `before` is
+ * a parameter in front of the ids, or NULL. */
+nmdm_err_t *nmdm_db_exec_ids(nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
+                             const char *before,
+                             const apr_array_header_t *ids);
+
 /* Work on some of many ids, the first of which is the one at `done`. */
 typedef nmdm_err_t *(*nmdm_part_fn)(nmdm_ctx_t *ctx,
                                     const apr_array_header_t *ids, int done,

@@ -8,6 +8,7 @@
 #include "db/schema.h"
 #include "db/db.h"
 
+#include "codec/plist_write.h"
 #include "schema_text.h"        /* made of schema/ by the Makefile */
 
 #include <apr_atomic.h>
@@ -649,4 +650,10 @@ int nmdm_schema_has_scep(const nmdm_ctx_t *ctx)
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)
 {
     return apr_atomic_read32(&ctx->db_source->schema->only_ascii) != 0;
+}
+
+const char *nmdm_schema_xml(const nmdm_ctx_t *ctx, const char *text)
+{
+    return nmdm_schema_is_ascii(ctx) ? nmdm_plist_write_ascii(ctx->pool, text)
+                                     : text;
 }

@@ -39,4 +39,8 @@ int nmdm_schema_has_scep(const nmdm_ctx_t *ctx);
 /* Whether property lists' columns may lack characters beyond ASCII. */
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);
 
+/* A property list as the database can hold it: with character references where
+ * its tables do not have all characters. */
+const char *nmdm_schema_xml(const nmdm_ctx_t *ctx, const char *text);
+
 #endif /* NMDM_SCHEMA_H */

@@ -11,7 +11,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
 #include "push/push.h"
 
 #include <apr_hash.h>

@@ -17,6 +17,7 @@
 #include "db/schema.h"
 #include "crypto/seal.h"
 #include "storage/enrollments.h"
+#include "storage/push_state.h"
 #include "base/time.h"
 
 #include <apr_atomic.h>

@@ -13,6 +13,7 @@
 #include "db/schema.h"
 #include "base/time.h"
 #include "storage/queries.h"
+#include "storage/queue.h"
 
 #include <apr_atomic.h>
 #include <apr_hash.h>

@@ -6,7 +6,7 @@
 #define NMDM_APNS_MESSAGE_H
 
 #include "net/exchange.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
 
 /* What the push directives say. */
 typedef struct nmdm_push_conf_t {

@@ -10,7 +10,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "push/apns_message.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
 #include "base/time.h"
 
 #include <apr_hash.h>

@@ -6,10 +6,12 @@
 #include "db/db.h"
 #include "service/declarative.h"
 #include "mdm/message.h"
-#include "codec/plist.h"
+#include "codec/plist_write.h"
 #include "storage/renewal.h"
 #include "storage/last_seen.h"
+#include "storage/cert_associations.h"
 #include "storage/enrollments.h"
+#include "storage/queue.h"
 #include "webhook/publish.h"
 #include "base/time.h"
 

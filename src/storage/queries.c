@@ -2,6 +2,7 @@
 /* queries.c -- enrollments, queues and results as operators see them. */
 
 #include "storage/queries.h"
+#include "storage/queue.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "crypto/seal.h"

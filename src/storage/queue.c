@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queue.c -- the command queue: next, report, put. */
 
-#include "storage/enrollments.h"
+#include "storage/cert_associations.h"
 #include "storage/queries.h"
+#include "storage/queue.h"
 #include "db/db.h"
 #include "db/schema.h"
 

@@ -10,7 +10,6 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
-#include "storage/enrollments.h"
 #include "crypto/x509.h"
 
 static const char *pem_of(nmdm_ctx_t *ctx)

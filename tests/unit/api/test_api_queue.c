@@ -6,7 +6,7 @@
 #include "api/enqueue.h"
 #include "codec/json.h"
 #include "api/queue.h"
-#include "storage/enrollments.h"
+#include "storage/queue.h"
 
 #include <apr_strings.h>
 

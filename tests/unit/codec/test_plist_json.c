@@ -4,6 +4,7 @@
 #include "support.h"
 #include "codec/plist_json.h"
 #include "codec/plist.h"
+#include "codec/plist_write.h"
 
 #include <apr_strings.h>
 

@@ -6,6 +6,7 @@
 #include "crypto/seal.h"
 #include "jobs/rekey.h"
 #include "storage/enrollments.h"
+#include "storage/push_state.h"
 
 #include <apr_strings.h>
 

@@ -5,6 +5,7 @@
 #include "crypto/identity_cert.h"
 #include "db/schema.h"
 #include "storage/enrollments.h"
+#include "storage/push_state.h"
 
 #include <apr_strings.h>
 #include <apr_thread_proc.h>

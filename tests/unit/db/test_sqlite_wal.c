@@ -2,7 +2,7 @@
 /* test_sqlite_wal.c -- commits of SQLite that reach the disk together. */
 
 #include "support.h"
-#include "storage/enrollments.h"
+#include "storage/push_state.h"
 #include "db/sqlite_wal.h"
 
 #include <apr_file_io.h>

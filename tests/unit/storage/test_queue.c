@@ -4,7 +4,6 @@
 
 #include "support.h"
 #include "api/enqueue.h"
-#include "storage/enrollments.h"
 
 #include <apr_strings.h>
 
