@@ -16,6 +16,7 @@
 #include "httpd/migration.h"
 #include "httpd/rate_limiter.h"
 #include "httpd/request_counters.h"
+#include "httpd/scep.h"
 #include "httpd/status.h"
 #include "httpd/status_guard.h"
 #include "httpd/traffic_dump.h"
@@ -46,6 +47,7 @@ static void register_hooks(apr_pool_t *p)
 
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_scep_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_migration_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);

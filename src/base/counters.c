@@ -18,7 +18,7 @@
 /* ---- The families ---- */
 
 static const char *const HANDLERS[] = {
-    "device", "api", "migration", "status", "version"
+    "device", "api", "migration", "scep", "status", "version"
 };
 static const char *const CLASSES[] = { "2xx", "4xx", "503", "5xx" };
 static const char *const OUTCOMES[] = { "ok", "unavailable", "refused" };
@@ -36,6 +36,10 @@ static const char *const PUSHES[] = {
     "BadCertificateEnvironment", "Forbidden", "TooManyRequests",
     "InternalServerError", "ServiceUnavailable", "Shutdown", "no answer",
     "not tried", "other"
+};
+static const char *const SCEP[] = {
+    "success", "badAlg", "badMessageCheck", "badRequest", "badTime",
+    "badCertId", "unreadable"
 };
 static const char *const EVENTS[] = { "taken", "failed" };
 static const char *const FAILURES[] = { "connection", "statement" };
@@ -78,6 +82,10 @@ static const nmdm_family_t FAMILIES[] = {
     [NMDM_COUNT_LIMITED] = {
         "limited", "Requests of devices that came more often than"
         " NanoMDMRateLimit allows.", NO_KEY, NO_KEY },
+    [NMDM_COUNT_SCEP] = {
+        "scep_answers", "Answers to PKIOperation: success, the failInfo, or"
+        " unreadable for a message that no CertRep can answer.",
+        KEY("result", SCEP), NO_KEY },
     [NMDM_COUNT_DURATION] = {
         "request_duration_seconds", "From the request line to the end of the"
         " answer.", KEY("handler", HANDLERS), KEY("le", BOUNDS) },

@@ -8,6 +8,7 @@
 #include "config/check_tree.h"
 #include "config/config.h"
 #include "config/durable_webhooks.h"
+#include "config/scep.h"
 #include "crypto/seal.h"
 #include "db/dialect.h"
 
@@ -265,6 +266,60 @@ static void check_webhooks(check_t *check, const nanomdm_tree_site_t *site)
     }
 }
 
+/* ---- Judging: SCEP ---- */
+
+/* The settings of the section in which a handler is named. */
+static const nanomdm_conf_t *conf_of_section(check_t *check,
+                                             const nanomdm_tree_site_t *site,
+                                             const ap_directive_t *handler)
+{
+    const core_server_config *core
+        = ap_get_core_module_config(site->server->module_config);
+    const char *path = nanomdm_tree_location(check->pool, handler->parent);
+    int i;
+
+    for (i = 0; path && i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i,
+                                                  ap_conf_vector_t *);
+        const core_dir_config *dir = ap_get_core_module_config(section);
+
+        if (dir->d && !strcmp(dir->d, path)) {
+            return nanomdm_section_conf(check->pool, site->server, section);
+        }
+    }
+    return nanomdm_server_defaults(site->server);
+}
+
+static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
+{
+    nanomdm_server_t *server = nanomdm_server(site->server);
+    const char *flaw;
+    int i;
+
+    if (!site->scep_uses->nelts) {
+        return;
+    }
+    flaw = nanomdm_scep_read_keys(&server->scep_keys, check->pconf,
+                                  check->pool,
+                                  nanomdm_server_defaults(site->server));
+    if (flaw) {
+        complain(check, APR_ARRAY_IDX(site->scep_uses, 0,
+                                      const ap_directive_t *),
+                 site->server, NMDMNO(0020) "%s", flaw);
+    }
+    for (i = 0; i < site->scep_uses->nelts; i++) {
+        const ap_directive_t *use = APR_ARRAY_IDX(site->scep_uses, i,
+                                                  const ap_directive_t *);
+
+        flaw = nanomdm_scep_check_location(
+            server->scep_keys, check->pconf,
+            conf_of_section(check, site, use), nanomdm_tree_is_protected(use));
+        if (flaw) {
+            complain(check, use, site->server, NMDMNO(0021) "%s", flaw);
+        }
+    }
+}
+
 /* ---- Judging: keys of the database ---- */
 
 static int is_same_database(const server_rec *a, const server_rec *b)
@@ -338,6 +393,7 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
                  " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
     }
     check_webhooks(check, site);
+    check_scep(check, site);
     make_trust(check, site);
 }
 

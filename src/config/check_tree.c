@@ -37,8 +37,7 @@ const char *nanomdm_tree_first_word(apr_pool_t *p, const ap_directive_t *node)
     return ap_getword_conf(p, &args);
 }
 
-/* The path of a Location that is no pattern, or NULL. */
-static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
+const char *nanomdm_tree_location(apr_pool_t *p, const ap_directive_t *node)
 {
     const char *args, *path;
 
@@ -51,16 +50,33 @@ static const char *plain_location(apr_pool_t *p, const ap_directive_t *node)
         ? apr_pstrdup(p, path) : NULL;
 }
 
-static void note_path(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
-                      const ap_directive_t *node)
+int nanomdm_tree_is_protected(const ap_directive_t *directive)
 {
-    const char *path = plain_location(tree->pconf, node->parent);
+    const ap_directive_t *node = directive->parent
+        ? directive->parent->first_child : NULL;
+
+    for (; node; node = node->next) {
+        if ((is(node, "Require")
+             && apr_cstr_casecmp(node->args, "all granted"))
+            || !strncasecmp(node->directive, "<Require", 8)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* `below` is what follows the path of the Location. */
+static void note_path(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                      const ap_directive_t *node, const char *below)
+{
+    const char *path = nanomdm_tree_location(tree->pconf, node->parent);
 
     if (!path) {
         site->has_other_paths = 1;
         return;
     }
-    APR_ARRAY_PUSH(site->exact_paths, const char *) = path;
+    APR_ARRAY_PUSH(site->exact_paths, const char *)
+        = apr_pstrcat(tree->pconf, path, below, NULL);
 }
 
 /* ---- One directive ---- */
@@ -80,10 +96,16 @@ static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
     site->serves_api |= !strcmp(handler, "nanomdm-api");
     if (nanomdm_is_device_handler(handler)) {
         site->identity_use = site->identity_use ? site->identity_use : node;
-        note_path(tree, site, node);
+        note_path(tree, site, node, "");
+    }
+    else if (!strcmp(handler, "nanomdm-scep")) {
+        /* Some clients append the name of a program that served SCEP once. */
+        APR_ARRAY_PUSH(site->scep_uses, const ap_directive_t *) = node;
+        note_path(tree, site, node, "");
+        note_path(tree, site, node, "/pkiclient.exe");
     }
     else if (!strcmp(handler, "nanomdm-migration")) {
-        note_path(tree, site, node);
+        note_path(tree, site, node, "");
     }
 }
 
@@ -252,12 +274,14 @@ void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
         .sites = apr_array_make(ptemp, 4, sizeof(nanomdm_tree_site_t *))
     };
     main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
+    main_site.scep_uses = apr_array_make(ptemp, 1, sizeof(void *));
     walk(tree, &main_site, ap_conftree, 0);
     for (node = ap_conftree; node; node = node->next) {
         if (is(node, "<VirtualHost")) {
             nanomdm_tree_site_t *site = add_site(tree, &main_site);
 
             site->server = server_of(tree, node);
+            site->scep_uses = apr_array_copy(ptemp, main_site.scep_uses);
             site->exact_paths = apr_array_copy(ptemp, main_site.exact_paths);
             walk(tree, site, node->first_child, 0);
         }

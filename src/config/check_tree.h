@@ -22,6 +22,7 @@ typedef struct {
     const ap_directive_t *identity_use; /* the first that needs identities */
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
+    apr_array_header_t *scep_uses;      /* of ap_directive_t *: SetHandler */
     int serves_api;
     int takes_other_identities;         /* any source but tls, anywhere? */
     apr_array_header_t *exact_paths;    /* as in nanomdm_server_t */
@@ -43,5 +44,10 @@ void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
 
 /* The first argument of a directive, unquoted; "" when there is none. */
 const char *nanomdm_tree_first_word(apr_pool_t *p, const ap_directive_t *node);
+
+/* The path of a Location that is no pattern, or NULL. */
+const char *nanomdm_tree_location(apr_pool_t *p, const ap_directive_t *node);
+/* Whether a Require that asks for something is in the section of a directive. */
+int nanomdm_tree_is_protected(const ap_directive_t *node);
 
 #endif /* NANOMDM_CHECK_TREE_H */

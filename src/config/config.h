@@ -91,6 +91,12 @@ typedef struct {
     nmdm_declarative_conf_t dm;         /* of these three */
     nanomdm_hidden_t upstream_ca;       /* PEM text */
     struct nanomdm_dump_t *dump;        /* NULL: exchanges are not recorded */
+    struct nanomdm_paths_t *issuer_files, *issuer_keys; /* NULL: none */
+    const char *recipient_file, *recipient_key;
+    struct nanomdm_scep_challenge_t *scep_challenge;    /* NULL: default */
+    int scep_takes_des;
+    int scep_renewal_days;              /* 0: renewals need a challenge */
+    int scep_validity_days;
     int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
 
@@ -104,6 +110,7 @@ typedef struct {
     /* Paths of the Locations whose handlers answer no path below; NULL when
      * one stands in any other section, whose URLs cannot be told. */
     apr_array_header_t *exact_paths;
+    struct nanomdm_scep_keys_t *scep_keys;      /* NULL without the handler */
     struct nanomdm_site_t *site;        /* set in each child */
 } nanomdm_server_t;
 

@@ -11,6 +11,7 @@
 #include "config/parse.h"
 #include "config/rate_limit.h"
 #include "config/retention.h"
+#include "config/scep.h"
 #include "config/storage_key.h"
 #include "config/traffic_dump_file.h"
 #include "config/webhooks.h"
@@ -358,5 +359,41 @@ const command_rec nanomdm_directives[] = {
                    ROW(dump, NANOMDM_POINTER, .show = nanomdm_show_dump), L,
                    "a file for whole exchanges with devices, and whether"
                    " secrets are to be in it"),
+    AP_INIT_TAKE12("NanoMDMIssuerCertificateFile", nanomdm_set_issuer_files,
+                   ROW(issuer_files, NANOMDM_POINTER,
+                       .show = nanomdm_show_paths), S,
+                   "PEM file of the CA that issues identities, and that of the"
+                   " former one"),
+    AP_INIT_TAKE12("NanoMDMIssuerKeyFile", nanomdm_set_issuer_keys,
+                   ROW(issuer_keys, NANOMDM_POINTER,
+                       .show = nanomdm_show_paths), S,
+                   "PEM files of their keys, mode 600"),
+    AP_INIT_TAKE1("NanoMDMSCEPRecipientCertificateFile",
+                  nanomdm_set_recipient_file,
+                  ROW(recipient_file, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), S,
+                  "RSA certificate that requests are encrypted to, for an EC"
+                  " issuer"),
+    AP_INIT_TAKE1("NanoMDMSCEPRecipientKeyFile", nanomdm_set_recipient_key,
+                  ROW(recipient_key, NANOMDM_TEXT, .show = nanomdm_show_text),
+                  S, "its key, mode 600"),
+    AP_INIT_TAKE_ARGV("NanoMDMSCEPChallenge", nanomdm_set_scep_challenge,
+                      ROW(scep_challenge, NANOMDM_POINTER,
+                          .show = nanomdm_show_scep_challenge), L,
+                      "once [SECONDS], static SECRET, external URL"
+                      " [key=SECRET] or none"),
+    AP_INIT_TAKE_ARGV("NanoMDMSCEPCipher", nanomdm_set_scep_cipher,
+                      ROW(scep_takes_des, NANOMDM_INT,
+                          .show = nanomdm_show_scep_cipher, .initial = 0), L,
+                      "aes 3des, and des for old clients"),
+    AP_INIT_TAKE1("NanoMDMSCEPRenewal", nanomdm_set_scep_renewal,
+                  ROW(scep_renewal_days, NANOMDM_INT,
+                      .show = nanomdm_show_scep_renewal, .initial = 0), L,
+                  "days before its end in which a certificate renews without"
+                  " a challenge, or Off"),
+    AP_INIT_TAKE1("NanoMDMSCEPValidity", nanomdm_set_scep_validity,
+                  ROW(scep_validity_days, NANOMDM_INT,
+                      .show = nanomdm_show_number, .initial = 365), L,
+                  "days for which issued certificates are valid"),
     { .name = NULL }
 };

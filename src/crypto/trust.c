@@ -84,6 +84,22 @@ static nmdm_err_t *read_certs(STACK_OF(X509) **out, apr_pool_t *p,
                     file, nmdm_x509_failure(p));
 }
 
+nmdm_err_t *nmdm_trust_file_has(int *yes, apr_pool_t *p, const char *file,
+                                const nmdm_cert_t *cert)
+{
+    STACK_OF(X509) *certs;
+    int i;
+
+    *yes = 0;
+    NMDM_TRY(read_certs(&certs, p, file));
+    for (i = 0; i < sk_X509_num(certs) && !*yes; i++) {
+        *yes = !strcmp(nmdm_x509_cert(p, sk_X509_value(certs, i))->sha256,
+                       cert->sha256);
+    }
+    sk_X509_pop_free(certs, X509_free);
+    return NULL;
+}
+
 nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
                                  const char *file)
 {

@@ -20,6 +20,10 @@ nmdm_err_t *nmdm_trust_read(nmdm_trust_t **out, apr_pool_t *p,
 nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
                                  const char *file);
 
+/* Whether a PEM file has this certificate. */
+nmdm_err_t *nmdm_trust_file_has(int *yes, apr_pool_t *p, const char *file,
+                                const nmdm_cert_t *cert);
+
 /* Whether cert leads to one of the anchors now and may identify a client
  * (behaviour specification 1.8); its other form is filled in. A good verdict is
  * remembered with its period of validity, so that a known certificate costs a

@@ -76,6 +76,21 @@ const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der)
     return pem;
 }
 
+int nmdm_x509_der(nmdm_bytes_t *out, apr_pool_t *p, const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    nmdm_cert_t *cert = x509 ? nmdm_x509_cert(p, x509) : NULL;
+
+    if (cert) {
+        *out = cert->der;
+    }
+    X509_free(x509);
+    BIO_free(bio);
+    ERR_clear_error();
+    return cert != NULL;
+}
+
 apr_time_t nmdm_x509_time(const ASN1_TIME *t)
 {
     struct tm tm;

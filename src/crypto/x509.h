@@ -15,6 +15,9 @@ struct x509_st;
 /* The PEM form of a certificate, one trailing newline. */
 const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der);
 
+/* The way back; 0 when it is no certificate. */
+int nmdm_x509_der(nmdm_bytes_t *out, apr_pool_t *p, const char *pem);
+
 /* Until when a certificate in PEM is valid; 0 when it is none. */
 int nmdm_x509_not_after(apr_time_t *out, const char *pem);
 

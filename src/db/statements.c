@@ -1232,6 +1232,116 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
     " ORDER BY topic" PAGE,
     LONG_COLUMNS 1 << 1),
 
+/* ---- SCEP: challenges and issued certificates ---- */
+
+/* As nmdm_issued_row_t has them. */
+#define ISSUED_COLUMNS \
+    "sha256, serial, issuer_sha256, subject, not_after, purpose, udid," \
+    " serial_number, enrollment_id, user_name, revoked_at, pem"
+
+ROW(STMT_CHALLENGE_PUT, "challenge_put",
+    "INSERT INTO nanomdm_scep_challenges"
+    "       (hash, purpose, udid, serial_number, enrollment_id, user_name,"
+    "        created_at, expires_at)"
+    " VALUES (%s, %s, NULLIF(%s, ''), NULLIF(%s, ''), NULLIF(%s, ''),"
+    "         NULLIF(%s, ''), %lld, %lld)"),
+
+ROW(STMT_CHALLENGE_GET, "challenge_get",
+    "SELECT purpose, udid, serial_number, enrollment_id, user_name,"
+    "       expires_at, used_at, key_sha256, cert_sha256"
+    "  FROM nanomdm_scep_challenges WHERE hash = %s"),
+
+/* Of many at once, one finds it unused. */
+ROW(STMT_CHALLENGE_USE, "challenge_use",
+    "UPDATE nanomdm_scep_challenges"
+    "   SET used_at = %lld, key_sha256 = %s, cert_sha256 = %s"
+    " WHERE hash = %s AND used_at IS NULL AND expires_at > %lld"),
+
+/* A page in the order of the index. */
+ROW(STMT_CHALLENGE_EXPIRED, "challenge_expired",
+    "SELECT hash FROM nanomdm_scep_challenges WHERE expires_at < %lld"
+    " ORDER BY expires_at" PAGE),
+
+ROW(STMT_CHALLENGE_FORGET, "challenge_forget",
+    "DELETE FROM nanomdm_scep_challenges WHERE hash IN (%IDS)"),
+
+ROW(STMT_CHALLENGE_COUNTS, "challenge_counts",
+    "SELECT COUNT(CASE WHEN used_at IS NULL AND expires_at > %lld THEN 1 END),"
+    "       COUNT(used_at),"
+    "       COUNT(CASE WHEN used_at IS NULL AND expires_at <= %lld THEN 1 END)"
+    "  FROM nanomdm_scep_challenges"),
+
+ROW(STMT_TOKEN_EXPIRED, "token_expired",
+    "SELECT hash FROM nanomdm_scep_tokens WHERE expires_at < %lld"
+    " ORDER BY expires_at" PAGE),
+
+ROW(STMT_TOKEN_FORGET, "token_forget",
+    "DELETE FROM nanomdm_scep_tokens WHERE hash IN (%IDS)"),
+
+ROW(STMT_ISSUED_PUT, "issued_put",
+    "INSERT INTO nanomdm_scep_certs"
+    "       (sha256, serial, issuer_sha256, subject, pem, not_after, purpose,"
+    "        udid, serial_number, enrollment_id, user_name, transaction_id,"
+    "        signer_sha256, created_at)"
+    " VALUES (%s, %s, %s, %s, %s, %lld, %s, NULLIF(%s, ''), NULLIF(%s, ''),"
+    "         NULLIF(%s, ''), NULLIF(%s, ''), %s, %s, %lld)"),
+
+ROW(STMT_ISSUED_GET, "issued_get",
+    "SELECT " ISSUED_COLUMNS " FROM nanomdm_scep_certs WHERE sha256 = %s",
+    LONG_COLUMNS 1 << 3 | 1 << 11),
+
+ROW(STMT_ISSUED_OF_TRANSACTION, "issued_of_transaction",
+    "SELECT " ISSUED_COLUMNS " FROM nanomdm_scep_certs"
+    " WHERE transaction_id = %s AND signer_sha256 = %s AND created_at > %lld"
+    "   AND revoked_at IS NULL"
+    " ORDER BY created_at DESC, sha256 LIMIT 1",
+    LONG_COLUMNS 1 << 3 | 1 << 11),
+
+/* Locks the row, so that a revocation waits for the association or is seen. */
+ROW(STMT_ISSUED_BIND, "issued_bind",
+    "UPDATE nanomdm_scep_certs SET enrollment_id = %s"
+    " WHERE sha256 = %s AND revoked_at IS NULL"),
+
+ROW(STMT_ISSUED_REVOKE, "issued_revoke",
+    "UPDATE nanomdm_scep_certs SET revoked_at = %lld"
+    " WHERE sha256 = %s AND revoked_at IS NULL"),
+
+ROW(STMT_ISSUED_DISSOCIATE, "issued_dissociate",
+    "DELETE FROM cert_auth_associations WHERE sha256 = %s"),
+
+/* By the index on not_after; the last marks are the place of the cursor. */
+ROW(STMT_ISSUED_PAGE, "issued_page",
+    "SELECT " ISSUED_COLUMNS " FROM nanomdm_scep_certs"
+    " WHERE (not_after > %lld OR (not_after = %lld AND sha256 > %s))"
+    "   AND not_after < %lld"
+    "   AND (%s = '' OR enrollment_id = %s)"
+    "   AND (%s = '' OR issuer_sha256 = %s)"
+    " ORDER BY not_after, sha256" PAGE,
+    LONG_COLUMNS 1 << 3 | 1 << 11),
+
+ROW(STMT_ISSUED_OLD, "issued_old",
+    "SELECT sha256 FROM nanomdm_scep_certs WHERE not_after < %lld"
+    " ORDER BY not_after" PAGE),
+
+ROW(STMT_ISSUED_FORGET, "issued_forget",
+    "DELETE FROM nanomdm_scep_certs WHERE sha256 IN (%IDS)"),
+
+/* Live ones by the time that is left: 7 days, 30 days, more; and revoked. */
+ROW(STMT_ISSUED_COUNTS, "issued_counts",
+    "SELECT COUNT(CASE WHEN revoked_at IS NULL AND not_after <= %lld"
+    "                  THEN 1 END),"
+    "       COUNT(CASE WHEN revoked_at IS NULL AND not_after > %lld"
+    "                   AND not_after <= %lld THEN 1 END),"
+    "       COUNT(CASE WHEN revoked_at IS NULL AND not_after > %lld"
+    "                  THEN 1 END),"
+    "       COUNT(revoked_at)"
+    "  FROM nanomdm_scep_certs WHERE not_after > %lld"),
+
+ROW(STMT_ISSUED_BY_ISSUER, "issued_by_issuer",
+    "SELECT issuer_sha256, COUNT(sha256) FROM nanomdm_scep_certs"
+    " WHERE not_after > %lld AND revoked_at IS NULL"
+    " GROUP BY issuer_sha256 ORDER BY issuer_sha256" PAGE),
+
 /* ---- The schema ---- */
 
 /* Fails while a table is missing, or a column of a later NanoMDM. */

@@ -10,8 +10,10 @@
 #include "api/events.h"
 #include "api/pushcert.h"
 #include "api/queue.h"
+#include "api/scep.h"
 #include "base/version.h"
 #include "config/config.h"
+#include "config/scep.h"
 #include "config/handlers.h"
 #include "httpd/access.h"
 #include "httpd/location.h"
@@ -311,6 +313,42 @@ static nmdm_err_t *call_drop_event(nmdm_ctx_t *ctx, request_rec *r,
     return nmdm_api_events_drop(ctx, reply, status, rest);
 }
 
+static nmdm_err_t *call_challenge(nmdm_ctx_t *ctx, request_rec *r,
+                                  nmdm_reply_t *reply, int *status,
+                                  const char *rest)
+{
+    nmdm_bytes_t body;
+
+    (void)status;
+    (void)rest;
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_api_scep_challenge(
+        ctx, reply, body, nanomdm_scep_challenge_life(nanomdm_conf(r)));
+}
+
+static nmdm_err_t *call_list_certs(nmdm_ctx_t *ctx, request_rec *r,
+                                   nmdm_reply_t *reply, int *status,
+                                   const char *rest)
+{
+    nmdm_api_certs_filter_t filter = {
+        nanomdm_parameter(r, "expires_before"), nanomdm_parameter(r, "id"),
+        nanomdm_parameter(r, "issuer") };
+    nmdm_api_paging_query_t page = page_of(r);
+
+    (void)status;
+    (void)rest;
+    return nmdm_api_scep_certs(ctx, reply, &filter, &page);
+}
+
+static nmdm_err_t *call_revoke(nmdm_ctx_t *ctx, request_rec *r,
+                               nmdm_reply_t *reply, int *status,
+                               const char *rest)
+{
+    (void)r;
+    (void)status;
+    return nmdm_api_scep_revoke(ctx, reply, rest);
+}
+
 /* ---- Which parameters a call knows ---- */
 
 /* Of Apple's escrow service: whatever it knows. */
@@ -387,6 +425,10 @@ static const struct {
     { "events", M_GET, 0, call_list_events, 1, "state limit cursor" },
     { "events", M_POST, 1, call_replay_events, 1, "" },
     { "events", M_DELETE, 1, call_drop_event, 1, "" },
+    { "scep-challenge", M_POST, 0, call_challenge, 1, "" },
+    { "certs", M_GET, 0, call_list_certs, 1,
+      "expires_before id issuer limit cursor" },
+    { "certs", M_DELETE, 1, call_revoke, 1, "" },
     { NULL, 0, 0, NULL, 0, ANY }
 };
 

@@ -6,6 +6,7 @@
 #include "base/rate_limit.h"
 #include "config/config.h"
 #include "crypto/cert_encodings.h"
+#include "crypto/identity_cert.h"
 #include "httpd/shared_memory.h"
 
 #include <apr_lib.h>
@@ -35,12 +36,11 @@ void nanomdm_rate_limiter_hooks(void)
 
 /* ---- Each request ---- */
 
-/* By the certificate alone: it is all that is proved. The id in a message is
- * what a device says, so it neither makes a bucket nor empties another's. */
-nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
+/* `name` is what is counted, `shown` what the log says of it. */
+static nmdm_err_t *check(nmdm_ctx_t *ctx, request_rec *r, const char *name,
+                         const char *shown)
 {
     const nmdm_rate_limit_t *limit = nanomdm_conf(r)->rate_limit;
-    const char *name = nmdm_cert_encodings_name(ctx->cert);
     apr_interval_time_t wait;
     int is_news;
 
@@ -51,13 +51,30 @@ nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
     nmdm_count(ctx->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);
     if (is_news) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2101)
-                 "-: the device with certificate %s comes more often than"
-                 " NanoMDMRateLimit allows; it gets 503, which is said once a"
-                 " minute", ctx->cert->sha256);
+                 "-: the %s comes more often than NanoMDMRateLimit allows; it"
+                 " gets 503, which is said once a minute", shown);
     }
     apr_table_setn(r->headers_out, "Retry-After", apr_psprintf(
         r->pool, "%" APR_TIME_T_FMT,
         apr_time_sec(wait + APR_USEC_PER_SEC - 1)));
     return nmdm_err(r->pool, NMDM_LIMITED, APR_SUCCESS, NMDMNO(2102)
                     "-: beyond NanoMDMRateLimit");
+}
+
+/* By the certificate alone: it is all that is proved. The id in a message is
+ * what a device says, so it neither makes a bucket nor empties another's. */
+nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
+{
+    return check(ctx, r, nmdm_cert_encodings_name(ctx->cert),
+                 apr_pstrcat(r->pool, "device with certificate ",
+                             ctx->cert->sha256, NULL));
+}
+
+nmdm_err_t *nanomdm_rate_limiter_check_client(nmdm_ctx_t *ctx,
+                                              request_rec *r)
+{
+    nmdm_bytes_t address = { r->useragent_ip, strlen(r->useragent_ip) };
+
+    return check(ctx, r, nmdm_digest_sha256(r->pool, address),
+                 apr_pstrcat(r->pool, "client ", r->useragent_ip, NULL));
 }

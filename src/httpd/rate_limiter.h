@@ -11,5 +11,8 @@
 void nanomdm_rate_limiter_hooks(void);
 /* Counts a request of ctx->cert; an error if it is one too many. */
 nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r);
+/* The same by the client's address, where there is no certificate yet. */
+nmdm_err_t *nanomdm_rate_limiter_check_client(nmdm_ctx_t *ctx,
+                                              request_rec *r);
 
 #endif /* NANOMDM_RATE_LIMITER_H */

@@ -139,7 +139,9 @@ static nmdm_err_t *start(buffer_t *buffer)
     apr_int64_t announced = length ? apr_atoi64(length) : 0;
     apr_off_t core_limit = ap_get_limit_req_body(r);
 
-    buffer->most = (apr_size_t)nanomdm_conf(r)->max_body;
+    if (buffer->most > (apr_size_t)nanomdm_conf(r)->max_body) {
+        buffer->most = (apr_size_t)nanomdm_conf(r)->max_body;
+    }
     if (announced > (apr_int64_t)buffer->most
         || (core_limit > 0 && announced > core_limit)) {
         return too_large(buffer);
@@ -152,7 +154,13 @@ static nmdm_err_t *start(buffer_t *buffer)
 
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
 {
-    buffer_t buffer = { .r = r };
+    return nanomdm_body_of(body, r, APR_SIZE_MAX);
+}
+
+nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
+                            apr_size_t most)
+{
+    buffer_t buffer = { .r = r, .most = most };
     apr_bucket_brigade *brigade
         = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     int at_end = 0;

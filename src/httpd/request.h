@@ -10,6 +10,9 @@
 
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
+/* The same, of up to `most` bytes if NanoMDMMaxBody does not say less. */
+nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
+                            apr_size_t most);
 /* The first value of a parameter of the URL, or NULL. */
 const char *nanomdm_parameter(request_rec *r, const char *name);
 

@@ -2,6 +2,7 @@
 /* service.c -- what to do with each message: the MDM protocol. */
 
 #include "service/service.h"
+#include "service/cert_binding.h"
 #include "net/http_client.h"
 #include "db/db.h"
 #include "service/declarative.h"
@@ -82,8 +83,9 @@ static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
 
 /* A certificate stays with the device that first enrolled with it; a device
  * may come again with a new one. */
-static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
+    const nmdm_id_t *who = &msg->who;
     int known, theirs;
 
     if (ctx->is_migration) {
@@ -106,6 +108,7 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
                                     " not permitted");
     }
+    NMDM_TRY(nmdm_cert_binding_check(ctx, who, msg));
     ctx->is_admitted = 1;
     return nmdm_cert_associations_add(ctx, who->device_id);
 }
@@ -143,6 +146,7 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
         return denied(ctx, who->id, "cert auth: existing enrollment: cert"
                                     " re-use not permitted");
     }
+    NMDM_TRY(nmdm_cert_binding_check(ctx, who, NULL));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)
              "%s: nobody's certificate %.16s... is to be associated"
              " retroactively", who->id, ctx->cert->sha256);
@@ -210,7 +214,7 @@ static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
     if (msg->who.on_user_channel) {
         return denied(ctx, msg->who.id, "Authenticate on a user channel");
     }
-    NMDM_TRY(admit_new(ctx, &msg->who));
+    NMDM_TRY(admit_new(ctx, msg));
     if (ctx->policy->keeps_renewed) {
         NMDM_TRY(nmdm_renewal_stage(ctx, &is_staged, msg));
     }

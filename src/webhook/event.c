@@ -20,7 +20,8 @@
 static const char *const TOPICS[] = {
     "mdm.Connect:Idle", "mdm.Connect", "mdm.Authenticate", "mdm.TokenUpdate",
     "mdm.CheckOut", "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
-    "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken"
+    "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken",
+    "mdm.SCEP"
 };
 
 unsigned nmdm_event_topic(const char *name)

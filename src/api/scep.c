@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scep.c -- challenges and issued certificates, for operators. */
+
+#include "api/scep.h"
+#include "base/time.h"
+#include "codec/json.h"
+#include "db/db.h"
+#include "storage/scep.h"
+#include "webhook/scep_event.h"
+
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LIFE 31536000
+
+static nmdm_err_t *give_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                             const nmdm_json_t *object)
+{
+    reply->content_type = NMDM_TYPE_JSON;
+    reply->body = nmdm_json_write(ctx->pool, object);
+    return NULL;
+}
+
+/* ---- POST scep-challenge ---- */
+
+typedef struct {
+    nmdm_binding_t binding;
+    apr_time_t expires;
+    const char *challenge;
+} wish_t;
+
+static nmdm_err_t *wrong(nmdm_ctx_t *ctx, const char *what)
+{
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1840)
+                    "%s", what);
+}
+
+/* A key that is not known may be a binding that is misspelt. */
+static nmdm_err_t *read_key(nmdm_ctx_t *ctx, wish_t *wish,
+                            const nmdm_json_t *json, const char *key)
+{
+    static const struct {
+        const char *key;
+        apr_size_t slot;
+    } BINDINGS[] = {
+        { "serial", APR_OFFSETOF(nmdm_binding_t, serial_number) },
+        { "udid", APR_OFFSETOF(nmdm_binding_t, udid) },
+        { "enrollment_id", APR_OFFSETOF(nmdm_binding_t, enrollment_id) },
+        { "user", APR_OFFSETOF(nmdm_binding_t, user_name) },
+    };
+    nmdm_json_t *value;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(BINDINGS) / sizeof(*BINDINGS); i++) {
+        if (!strcmp(key, BINDINGS[i].key)) {
+            NMDM_TRY(nmdm_json_typed(&value, json, key, NMDM_JSON_STRING));
+            *(const char **)((char *)&wish->binding + BINDINGS[i].slot)
+                = value ? nmdm_json_text(value) : NULL;
+            return NULL;
+        }
+    }
+    if (strcmp(key, "seconds")) {
+        return wrong(ctx, apr_psprintf(ctx->pool, "\"%s\" is not known here;"
+                                       " there are serial, udid,"
+                                       " enrollment_id, user and seconds",
+                                       key));
+    }
+    NMDM_TRY(nmdm_json_typed(&value, json, key, NMDM_JSON_INTEGER));
+    if (value && (nmdm_json_number(value) < 1
+                  || nmdm_json_number(value) > MAX_LIFE)) {
+        return wrong(ctx, "\"seconds\" is a number from 1 to 31536000");
+    }
+    if (value) {
+        wish->expires = ctx->now + apr_time_from_sec(nmdm_json_number(value));
+    }
+    return NULL;
+}
+
+static int is_blank(nmdm_bytes_t body)
+{
+    return strspn(body.data, " \t\r\n") == body.len;
+}
+
+static nmdm_err_t *read_wish(nmdm_ctx_t *ctx, wish_t *wish, nmdm_bytes_t body)
+{
+    apr_array_header_t *keys;
+    nmdm_json_t *json;
+    const char *flaw;
+    int i;
+
+    if (is_blank(body)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_json_read(&json, ctx->pool, body));
+    keys = nmdm_json_keys(json);
+    for (i = 0; i < keys->nelts; i++) {
+        NMDM_TRY(read_key(ctx, wish, json, APR_ARRAY_IDX(keys, i,
+                                                         const char *)));
+    }
+    flaw = nmdm_binding_flaw(&wish->binding);
+    return flaw ? wrong(ctx, flaw) : NULL;
+}
+
+static nmdm_err_t *do_make(nmdm_ctx_t *ctx, void *baton)
+{
+    wish_t *wish = baton;
+
+    NMDM_TRY(nmdm_scep_tables_check(ctx));
+    return nmdm_challenge_make(ctx, &wish->challenge, NMDM_PURPOSE_API,
+                               &wish->binding, wish->expires);
+}
+
+nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                    nmdm_bytes_t body,
+                                    apr_interval_time_t life)
+{
+    wish_t wish = { NMDM_BINDING_NONE, ctx->now + life, NULL };
+    nmdm_json_t *json;
+
+    NMDM_TRY(read_wish(ctx, &wish, body));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make, &wish));
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1841)
+             "-: SCEP challenge made for %s, good until %s [trace %s]",
+             nmdm_binding_text(ctx->pool, &wish.binding),
+             nmdm_time_rfc3339(ctx->pool, wish.expires), ctx->trace_id);
+    json = nmdm_json_object(ctx->pool);
+    nmdm_json_set_string(json, "challenge", wish.challenge);
+    nmdm_json_set_string(json, "expires",
+                         nmdm_time_rfc3339(ctx->pool, wish.expires));
+    return give_json(ctx, reply, json);
+}
+
+/* ---- GET certs ---- */
+
+static void add(nmdm_json_t *object, const char *key, const char *value)
+{
+    if (value && *value) {
+        nmdm_json_add_string(object, key, value);
+    }
+}
+
+static void describe(apr_pool_t *p, nmdm_json_t *object,
+                     const nmdm_issued_row_t *row)
+{
+    add(object, "sha256", row->sha256);
+    add(object, "serial", row->serial);
+    add(object, "issuer", row->issuer_sha256);
+    add(object, "subject", row->subject);
+    add(object, "not_after", nmdm_time_rfc3339(p, row->not_after));
+    add(object, "purpose", row->purpose);
+    add(object, "udid", row->binding.udid);
+    add(object, "serial_number", row->binding.serial_number);
+    add(object, "enrollment_id", row->binding.enrollment_id);
+    add(object, "user", row->binding.user_name);
+    if (row->revoked) {
+        add(object, "revoked_at", nmdm_time_rfc3339(p, row->revoked));
+    }
+}
+
+typedef struct {
+    nmdm_issued_filter_t filter;
+    apr_array_header_t *rows;
+} list_t;
+
+static nmdm_err_t *do_page(nmdm_ctx_t *ctx, void *baton)
+{
+    list_t *list = baton;
+
+    NMDM_TRY(nmdm_scep_tables_check(ctx));
+    return nmdm_issued_page(ctx, list->rows, &list->filter);
+}
+
+static void go_on_after(apr_pool_t *p, nmdm_issued_filter_t *filter,
+                        const nmdm_issued_row_t *row)
+{
+    filter->after = row->not_after;
+    filter->after_sha256 = apr_pstrdup(p, row->sha256);
+}
+
+/* Adds up to `limit` rows; *more is whether there may be others. */
+static nmdm_err_t *list_rows(nmdm_ctx_t *ctx, nmdm_json_t *certs, list_t *list,
+                             int limit, int *more)
+{
+    int left = limit, i;
+
+    do {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_page, list));
+        for (i = 0; i < list->rows->nelts && left; i++, left--) {
+            const nmdm_issued_row_t *row = &APR_ARRAY_IDX(
+                list->rows, i, nmdm_issued_row_t);
+
+            describe(ctx->pool, nmdm_json_add_object(certs, NULL), row);
+            go_on_after(ctx->pool, &list->filter, row);
+        }
+        *more = i < list->rows->nelts || list->rows->nelts == NMDM_SQL_IDS;
+    } while (*more && left);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_api_scep_certs(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                const nmdm_api_certs_filter_t *filter,
+                                const nmdm_api_paging_query_t *query)
+{
+    list_t list = { .filter = { .enrollment_id = filter->id,
+                                .issuer_sha256 = filter->issuer } };
+    nmdm_json_t *json = nmdm_json_object(ctx->pool), *certs;
+    nmdm_api_paging_t page;
+    int more;
+
+    NMDM_TRY(nmdm_api_paging_read(&page, ctx->pool, query, 'c', 2));
+    if (filter->expires_before && *filter->expires_before
+        && !nmdm_time_read(&list.filter.expires_before,
+                           filter->expires_before)) {
+        return wrong(ctx, "\"expires_before\" is a time such as"
+                          " 2027-01-31T00:00:00Z");
+    }
+    if (page.has_cursor) {
+        list.filter.after = apr_time_from_msec(apr_atoi64(page.parts[0]));
+        list.filter.after_sha256 = page.parts[1];
+    }
+    list.rows = apr_array_make(ctx->pool, NMDM_SQL_IDS,
+                               sizeof(nmdm_issued_row_t));
+    certs = nmdm_json_add_array(json, "certs");
+    NMDM_TRY(list_rows(ctx, certs, &list, page.limit, &more));
+    if (more) {
+        const char *parts[2] = {
+            apr_psprintf(ctx->pool, "%" APR_TIME_T_FMT,
+                         apr_time_as_msec(list.filter.after)),
+            list.filter.after_sha256 };
+
+        nmdm_json_add_string(json, "next_cursor",
+                             nmdm_api_paging_cursor(ctx->pool, 'c', parts, 2));
+    }
+    return give_json(ctx, reply, json);
+}
+
+/* ---- DELETE certs/SHA256 ---- */
+
+typedef struct {
+    const char *sha256;
+    nmdm_issued_row_t row;
+    nmdm_scep_event_t event;
+    int is_new;
+} revocation_t;
+
+static nmdm_err_t *do_revoke(nmdm_ctx_t *ctx, void *baton)
+{
+    revocation_t *in = baton;
+
+    NMDM_TRY(nmdm_scep_tables_check(ctx));
+    NMDM_TRY(nmdm_issued_revoke(ctx, &in->is_new, in->sha256));
+    NMDM_TRY(nmdm_issued_get(ctx, &in->row, in->sha256));
+    if (!in->is_new) {
+        return NULL;
+    }
+    in->event = (nmdm_scep_event_t){
+        .status = "revoked", .purpose = in->row.purpose,
+        .binding = in->row.binding, .cert_sha256 = in->sha256,
+        .subject = in->row.subject, .not_after = in->row.not_after };
+    return nmdm_scep_event_write(ctx, &in->event);
+}
+
+nmdm_err_t *nmdm_api_scep_revoke(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                 const char *sha256)
+{
+    revocation_t in = { .sha256 = sha256 };
+    nmdm_json_t *json = nmdm_json_object(ctx->pool);
+
+    if (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64) {
+        return wrong(ctx, "a certificate is named by its SHA-256, 64 digits"
+                          " in lower case");
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_revoke, &in));
+    if (!in.row.found) {
+        return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1842)
+                        "no certificate %s was issued here", sha256);
+    }
+    if (in.is_new) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1843)
+                 "-: certificate %s (%s) is revoked [trace %s]", sha256,
+                 nmdm_binding_text(ctx->pool, &in.row.binding),
+                 ctx->trace_id);
+        nmdm_scep_event_written(ctx, &in.event);
+    }
+    describe(ctx->pool, json, &in.row);
+    return give_json(ctx, reply, json);
+}

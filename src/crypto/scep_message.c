@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scep_message.c -- requests of SCEP, read by OpenSSL's CMS functions. */
+
+#include "crypto/scep_message.h"
+#include "crypto/identity_cert.h"
+#include "crypto/scep_parts.h"
+#include "crypto/x509.h"
+
+#include <apr_strings.h>
+
+#include <openssl/asn1t.h>
+#include <openssl/cms.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CERTS 8
+#define MAX_TRANSACTION 255
+#define MAX_NONCE 64
+
+static nmdm_err_t *unusable(apr_pool_t *p, const char *why)
+{
+    ERR_clear_error();
+    return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0363)
+                    "PKIOperation refused: %s", why);
+}
+
+static void set_flaw(nmdm_scep_message_t *message, nmdm_scep_failure_e failure,
+                     const char *why)
+{
+    ERR_clear_error();
+    message->failure = failure;
+    message->flaw = why;
+}
+
+/* ---- The legacy provider, in a context of its own ---- */
+
+/* So that nothing else in this process gains DES. Made while httpd starts, for
+ * as long as its configuration. */
+static OSSL_LIB_CTX *legacy_context;
+
+static apr_status_t free_context(void *unused)
+{
+    (void)unused;
+    OSSL_LIB_CTX_free(legacy_context);
+    legacy_context = NULL;
+    return APR_SUCCESS;
+}
+
+static OSSL_LIB_CTX *make_legacy_context(void)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+
+    if (context && OSSL_PROVIDER_load(context, "default")
+        && OSSL_PROVIDER_load(context, "legacy")) {
+        return context;
+    }
+    OSSL_LIB_CTX_free(context);
+    ERR_clear_error();
+    return NULL;
+}
+
+static apr_status_t free_key(void *key)
+{
+    EVP_PKEY_free(key);
+    return APR_SUCCESS;
+}
+
+int nmdm_issuer_add_legacy(nmdm_key_pair_t *pair, apr_pool_t *p)
+{
+    unsigned char *der = NULL;
+    const unsigned char *at;
+    int len;
+
+    if (pair->legacy_key) {
+        return 1;
+    }
+    if (!legacy_context) {
+        legacy_context = make_legacy_context();
+        apr_pool_cleanup_register(p, NULL, free_context,
+                                  apr_pool_cleanup_null);
+    }
+    len = legacy_context ? i2d_PrivateKey(pair->key, &der) : 0;
+    at = der;
+    pair->legacy_key = len > 0
+        ? d2i_AutoPrivateKey_ex(NULL, &at, len, legacy_context, NULL) : NULL;
+    OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
+    if (pair->legacy_key) {
+        apr_pool_cleanup_register(p, pair->legacy_key, free_key,
+                                  apr_pool_cleanup_null);
+    }
+    return pair->legacy_key != NULL;
+}
+
+/* ---- Attributes ---- */
+
+/* The value of the one attribute of this OID, which has one value; or NULL. */
+static ASN1_TYPE *attribute(CMS_SignerInfo *si, const char *oid)
+{
+    ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
+    int at = CMS_signed_get_attr_by_OBJ(si, object, -1);
+    int again = at < 0 ? -1 : CMS_signed_get_attr_by_OBJ(si, object, at);
+    X509_ATTRIBUTE *attr = at < 0 || again >= 0 ? NULL
+                                                : CMS_signed_get_attr(si, at);
+
+    ASN1_OBJECT_free(object);
+    return attr && X509_ATTRIBUTE_count(attr) == 1
+        ? X509_ATTRIBUTE_get0_type(attr, 0) : NULL;
+}
+
+/* The string in it, of up to `most` bytes; or NULL. */
+static ASN1_STRING *string_of(const ASN1_TYPE *value, int most)
+{
+    ASN1_STRING *string;
+
+    switch (value ? value->type : V_ASN1_UNDEF) {
+    case V_ASN1_OCTET_STRING:
+    case V_ASN1_UTF8STRING:
+    case V_ASN1_NUMERICSTRING:
+    case V_ASN1_PRINTABLESTRING:
+    case V_ASN1_T61STRING:
+    case V_ASN1_IA5STRING:
+    case V_ASN1_VISIBLESTRING:
+    case V_ASN1_GENERALSTRING:
+    case V_ASN1_UNIVERSALSTRING:
+    case V_ASN1_BMPSTRING:
+        string = value->value.asn1_string;
+        return ASN1_STRING_length(string) >= 1
+            && ASN1_STRING_length(string) <= most ? string : NULL;
+    }
+    return NULL;
+}
+
+static int type_of(const ASN1_STRING *string)
+{
+    const char *digits = string ? (const char *)ASN1_STRING_get0_data(string)
+                                : "";
+    int len = string ? ASN1_STRING_length(string) : 0;
+
+    return (len == 1 || len == 2) && strspn(digits, "0123456789")
+               == (size_t)len ? atoi(digits) : -1;
+}
+
+/* As it may stand in a log and in a column. */
+static const char *transaction_text(apr_pool_t *p, const ASN1_STRING *id)
+{
+    nmdm_bytes_t bytes = { (const char *)ASN1_STRING_get0_data(id),
+                           (apr_size_t)ASN1_STRING_length(id) };
+    apr_size_t i;
+
+    for (i = 0; i < bytes.len; i++) {
+        if (bytes.data[i] < 0x21 || bytes.data[i] > 0x7e) {
+            return apr_pstrcat(p, "sha256:", nmdm_digest_sha256(p, bytes),
+                               NULL);
+        }
+    }
+    return apr_pstrmemdup(p, bytes.data, bytes.len);
+}
+
+static const char *read_attributes(nmdm_scep_message_t *out, apr_pool_t *p)
+{
+    struct nmdm_scep_parts_t *parts = out->parts;
+    ASN1_TYPE *nonce;
+
+    out->type = type_of(string_of(attribute(parts->signer,
+                                            NMDM_SCEP_OID_TYPE), 2));
+    parts->transaction = string_of(attribute(parts->signer,
+                                             NMDM_SCEP_OID_TRANSACTION),
+                                   MAX_TRANSACTION);
+    nonce = attribute(parts->signer, NMDM_SCEP_OID_SENDER_NONCE);
+    parts->nonce = nonce && nonce->type == V_ASN1_OCTET_STRING
+        ? string_of(nonce, MAX_NONCE) : NULL;
+    if (!parts->transaction) {
+        return "no transactionID of 1 to 255 bytes";
+    }
+    out->transaction = transaction_text(p, parts->transaction);
+    if (!parts->nonce) {
+        return "no senderNonce of 1 to 64 bytes";
+    }
+    if (out->type < NMDM_SCEP_RENEWAL_REQ || out->type > NMDM_SCEP_GET_CRL) {
+        return "its messageType is not one of a request";
+    }
+    return NULL;
+}
+
+/* ---- The signer ---- */
+
+static const char *find_signer(struct nmdm_scep_parts_t *parts, apr_pool_t *p)
+{
+    STACK_OF(CMS_SignerInfo) *signers;
+    STACK_OF(X509) *certs;
+    const char *why = NULL;
+    int i;
+
+    if (OBJ_obj2nid(CMS_get0_type(parts->cms)) != NID_pkcs7_signed) {
+        return "not signed data";
+    }
+    signers = CMS_get0_SignerInfos(parts->cms);
+    if (sk_CMS_SignerInfo_num(signers) != 1) {
+        return "not exactly one signer";
+    }
+    parts->signer = sk_CMS_SignerInfo_value(signers, 0);
+    certs = CMS_get1_certs(parts->cms);
+    if (sk_X509_num(certs) > MAX_CERTS) {
+        why = "more than 8 certificates";
+    }
+    for (i = 0; i < sk_X509_num(certs) && !why && !parts->x509; i++) {
+        if (!CMS_SignerInfo_cert_cmp(parts->signer, sk_X509_value(certs, i))) {
+            parts->x509 = sk_X509_value(certs, i);
+            X509_up_ref(parts->x509);
+            nmdm_x509_free_with(p, parts->x509);
+        }
+    }
+    sk_X509_pop_free(certs, X509_free);
+    return why || parts->x509 ? why : "the signer's certificate is missing";
+}
+
+static const char *key_digest(apr_pool_t *p, X509 *x509)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der);
+    nmdm_bytes_t spki = { (char *)der, len > 0 ? (apr_size_t)len : 0 };
+    const char *digest = nmdm_digest_sha256(p, spki);
+
+    OPENSSL_free(der);
+    return digest;
+}
+
+static void describe_signer(nmdm_scep_message_t *out, apr_pool_t *p)
+{
+    X509 *x509 = out->parts->x509;
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0,
+                       XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+    out->signer_name = nmdm_x509_text(p, bio);
+    BIO_free(bio);
+    out->signer_sha256 = nmdm_x509_cert(p, x509)->sha256;
+    out->signer_key = key_digest(p, x509);
+    out->signer_ends = nmdm_x509_time(X509_get0_notAfter(x509));
+    out->is_self_signed = !X509_NAME_cmp(X509_get_subject_name(x509),
+                                         X509_get_issuer_name(x509));
+}
+
+static int is_digest(int nid)
+{
+    return nid == NID_sha1 || nid == NID_sha224 || nid == NID_sha256
+        || nid == NID_sha384 || nid == NID_sha512;
+}
+
+static int is_signature(int nid)
+{
+    switch (nid) {
+    case NID_rsaEncryption:
+    case NID_sha1WithRSAEncryption:
+    case NID_sha1WithRSA:
+    case NID_sha224WithRSAEncryption:
+    case NID_sha256WithRSAEncryption:
+    case NID_sha384WithRSAEncryption:
+    case NID_sha512WithRSAEncryption:
+    case NID_rsassaPss:
+        return 1;
+    }
+    return 0;
+}
+
+static const char *flaw_of_algorithms(const struct nmdm_scep_parts_t *parts,
+                                      apr_pool_t *p)
+{
+    EVP_PKEY *key = X509_get0_pubkey(parts->x509);
+    int bits = key ? EVP_PKEY_get_bits(key) : 0;
+    X509_ALGOR *digest, *signature;
+
+    if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
+        return "its signer's key is not RSA";
+    }
+    if (bits < 2048 || bits > 4096) {
+        return apr_psprintf(p, "its signer's key has %d bits, not 2048 to"
+                            " 4096; write Keysize 2048 into the SCEP payload,"
+                            " whose default is 1024", bits);
+    }
+    CMS_SignerInfo_get0_algs(parts->signer, NULL, NULL, &digest, &signature);
+    if (!is_digest(OBJ_obj2nid(digest->algorithm))) {
+        return "its digest algorithm is not accepted";
+    }
+    return is_signature(OBJ_obj2nid(signature->algorithm)) ? NULL
+        : "its signature algorithm is not accepted";
+}
+
+/* ---- Reading ---- */
+
+static apr_status_t free_cms(void *cms)
+{
+    CMS_ContentInfo_free(cms);
+    return APR_SUCCESS;
+}
+
+static int parse(struct nmdm_scep_parts_t *parts, apr_pool_t *p,
+                 nmdm_bytes_t der)
+{
+    const unsigned char *at = (const unsigned char *)der.data;
+    const unsigned char *end = at + der.len;
+
+    parts->cms = d2i_CMS_ContentInfo(NULL, &at, (long)der.len);
+    if (!parts->cms) {
+        return 0;
+    }
+    apr_pool_cleanup_register(p, parts->cms, free_cms,
+                              apr_pool_cleanup_null);
+    return at == end;
+}
+
+static int verify(struct nmdm_scep_parts_t *parts, apr_pool_t *p)
+{
+    BIO *content = BIO_new(BIO_s_mem());
+    int is_good = CMS_verify(parts->cms, NULL, NULL, NULL, content,
+                             CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) == 1;
+    char *data;
+    long len = BIO_get_mem_data(content, &data);
+
+    if (is_good && len > 0) {
+        parts->envelope.data = apr_pstrmemdup(p, data, (apr_size_t)len);
+        parts->envelope.len = (apr_size_t)len;
+    }
+    BIO_free(content);
+    ERR_clear_error();
+    return is_good;
+}
+
+nmdm_err_t *nmdm_scep_message_read(nmdm_scep_message_t *out, apr_pool_t *p,
+                                   nmdm_bytes_t der)
+{
+    const char *why;
+
+    memset(out, 0, sizeof(*out));
+    out->parts = apr_pcalloc(p, sizeof(*out->parts));
+    if (der.len > NMDM_SCEP_LONGEST) {
+        return unusable(p, "longer than 64 KiB");
+    }
+    if (!parse(out->parts, p, der)) {
+        return unusable(p, "not one CMS structure");
+    }
+    why = find_signer(out->parts, p);
+    if (!why) {
+        why = read_attributes(out, p);
+    }
+    if (why) {
+        return unusable(p, why);
+    }
+    describe_signer(out, p);
+    why = flaw_of_algorithms(out->parts, p);
+    if (why) {
+        set_flaw(out, NMDM_SCEP_BAD_ALG, why);
+    }
+    else if (!verify(out->parts, p)) {
+        set_flaw(out, NMDM_SCEP_BAD_MESSAGE_CHECK,
+                 "its signature does not verify");
+    }
+    return NULL;
+}
+
+/* ---- The envelope ---- */
+
+/* OpenSSL does not tell with which cipher a content is encrypted, so that much
+ * of EnvelopedData (RFC 5652 6.1) is read by a template. */
+typedef struct {
+    ASN1_OBJECT *type;
+    X509_ALGOR *cipher;
+    ASN1_OCTET_STRING *content;
+} encrypted_t;
+
+typedef struct {
+    ASN1_INTEGER *version;
+    ASN1_STRING *originator;
+    STACK_OF(ASN1_TYPE) *recipients;
+    encrypted_t *encrypted;
+    STACK_OF(X509_ATTRIBUTE) *attributes;
+} enveloped_t;
+
+typedef struct {
+    ASN1_OBJECT *type;
+    enveloped_t *enveloped;
+} content_t;
+
+ASN1_NDEF_SEQUENCE(encrypted_t) = {
+    ASN1_SIMPLE(encrypted_t, type, ASN1_OBJECT),
+    ASN1_SIMPLE(encrypted_t, cipher, X509_ALGOR),
+    ASN1_IMP_OPT(encrypted_t, content, ASN1_OCTET_STRING_NDEF, 0)
+} static_ASN1_NDEF_SEQUENCE_END(encrypted_t)
+
+ASN1_NDEF_SEQUENCE(enveloped_t) = {
+    ASN1_SIMPLE(enveloped_t, version, ASN1_INTEGER),
+    ASN1_IMP_OPT(enveloped_t, originator, ASN1_SEQUENCE, 0),
+    ASN1_SET_OF(enveloped_t, recipients, ASN1_ANY),
+    ASN1_SIMPLE(enveloped_t, encrypted, encrypted_t),
+    ASN1_IMP_SET_OF_OPT(enveloped_t, attributes, X509_ATTRIBUTE, 1)
+} static_ASN1_NDEF_SEQUENCE_END(enveloped_t)
+
+ASN1_NDEF_SEQUENCE(content_t) = {
+    ASN1_SIMPLE(content_t, type, ASN1_OBJECT),
+    ASN1_EXP(content_t, enveloped, enveloped_t, 0)
+} static_ASN1_NDEF_SEQUENCE_END(content_t)
+
+/* The NID of the cipher, NID_undef for what is no envelope. */
+static int cipher_of(nmdm_bytes_t envelope)
+{
+    const unsigned char *at = (const unsigned char *)envelope.data;
+    content_t *content = (content_t *)ASN1_item_d2i(
+        NULL, &at, (long)envelope.len, ASN1_ITEM_rptr(content_t));
+    int nid = NID_undef;
+
+    if (content && OBJ_obj2nid(content->type) == NID_pkcs7_enveloped) {
+        nid = OBJ_obj2nid(content->enveloped->encrypted->cipher->algorithm);
+        nid = nid == NID_undef ? -1 : nid;
+    }
+    ASN1_item_free((ASN1_VALUE *)content, ASN1_ITEM_rptr(content_t));
+    ERR_clear_error();
+    return nid;
+}
+
+static CMS_ContentInfo *parse_envelope(nmdm_bytes_t envelope,
+                                       OSSL_LIB_CTX *context)
+{
+    const unsigned char *at = (const unsigned char *)envelope.data;
+    CMS_ContentInfo *cms = CMS_ContentInfo_new_ex(context, NULL);
+
+    /* On failure it is freed, and cms is NULL. */
+    d2i_CMS_ContentInfo(&cms, &at, (long)envelope.len);
+    return cms;
+}
+
+/* Which of ours a message is encrypted to, or NULL; *theirs is the certificate
+ * that was used instead. */
+static const nmdm_key_pair_t *find_recipient(
+    const char **theirs, apr_pool_t *p, CMS_ContentInfo *cms,
+    const nmdm_scep_recipients_t *recipients)
+{
+    STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
+    ASN1_INTEGER *serial;
+    X509_NAME *issuer;
+    int i, k;
+
+    *theirs = "no certificate";
+    for (i = 0; i < sk_CMS_RecipientInfo_num(infos); i++) {
+        CMS_RecipientInfo *info = sk_CMS_RecipientInfo_value(infos, i);
+
+        if (CMS_RecipientInfo_type(info) != CMS_RECIPINFO_TRANS) {
+            continue;
+        }
+        for (k = 0; k < recipients->npairs; k++) {
+            if (!CMS_RecipientInfo_ktri_cert_cmp(info,
+                                                 recipients->pairs[k]->x509)) {
+                return recipients->pairs[k];
+            }
+        }
+        if (CMS_RecipientInfo_ktri_get0_signer_id(info, NULL, &issuer,
+                                                  &serial) && issuer) {
+            BIGNUM *number = ASN1_INTEGER_to_BN(serial, NULL);
+            char *hex = number ? BN_bn2hex(number) : NULL;
+            char *name = X509_NAME_oneline(issuer, NULL, 0);
+
+            *theirs = apr_psprintf(p, "the certificate with serial number %s"
+                                   " of %s", hex ? hex : "?",
+                                   name ? name : "?");
+            OPENSSL_free(name);
+            OPENSSL_free(hex);
+            BN_free(number);
+        }
+    }
+    return NULL;
+}
+
+static const char *flaw_of_cipher(int nid, const nmdm_scep_recipients_t *to)
+{
+    switch (nid) {
+    case NID_aes_128_cbc:
+    case NID_aes_192_cbc:
+    case NID_aes_256_cbc:
+    case NID_des_ede3_cbc:
+        return NULL;
+    case NID_des_cbc:
+        return to->takes_des ? NULL
+            : "it is encrypted with DES; write \"NanoMDMSCEPCipher aes 3des"
+              " des\" for clients that know nothing else";
+    }
+    return "its content cipher is none of AES-CBC and 3DES";
+}
+
+void nmdm_scep_message_open(nmdm_scep_message_t *message, apr_pool_t *p,
+                            const nmdm_scep_recipients_t *recipients)
+{
+    struct nmdm_scep_parts_t *parts = message->parts;
+    CMS_ContentInfo *cms = parse_envelope(parts->envelope, NULL);
+    const char *theirs, *why;
+    int nid = cms ? OBJ_obj2nid(CMS_get0_type(cms)) : NID_undef;
+
+    parts->cipher = nid == NID_pkcs7_enveloped ? cipher_of(parts->envelope)
+                                               : NID_undef;
+    if (nid == NID_id_smime_ct_authEnvelopedData) {
+        set_flaw(message, NMDM_SCEP_BAD_ALG,
+                 flaw_of_cipher(NID_undef, recipients));
+    }
+    else if (parts->cipher == NID_undef) {
+        set_flaw(message, NMDM_SCEP_BAD_MESSAGE_CHECK,
+                 "its content is not enveloped data");
+    }
+    else {
+        message->recipient = find_recipient(&theirs, p, cms, recipients);
+        why = flaw_of_cipher(parts->cipher, recipients);
+        if (why) {
+            set_flaw(message, NMDM_SCEP_BAD_ALG, why);
+        }
+        else if (!message->recipient) {
+            set_flaw(message, NMDM_SCEP_BAD_MESSAGE_CHECK, apr_psprintf(
+                p, "it is encrypted to %s and not to this server's; the"
+                " client has an old CA certificate and has to ask again"
+                " (GetCACert)", theirs));
+        }
+    }
+    CMS_ContentInfo_free(cms);
+    ERR_clear_error();
+}
+
+/* ---- The CSR ---- */
+
+/* What decrypts to nothing and what decrypts to rubbish go on alike. */
+static nmdm_bytes_t decrypt(const nmdm_scep_message_t *message, apr_pool_t *p)
+{
+    int is_des = message->parts->cipher == NID_des_cbc;
+    CMS_ContentInfo *cms = parse_envelope(message->parts->envelope,
+                                          is_des ? legacy_context : NULL);
+    BIO *bio = BIO_new(BIO_s_mem());
+    nmdm_bytes_t content = { "", 0 };
+    char *data;
+    long len;
+
+    if (cms && CMS_decrypt(cms, is_des ? message->recipient->legacy_key
+                                       : message->recipient->key,
+                           message->recipient->x509, NULL, bio, CMS_BINARY)
+               == 1) {
+        len = BIO_get_mem_data(bio, &data);
+        content.data = apr_pstrmemdup(p, data, (apr_size_t)len);
+        content.len = (apr_size_t)len;
+    }
+    BIO_free(bio);
+    CMS_ContentInfo_free(cms);
+    ERR_clear_error();
+    return content;
+}
+
+void nmdm_scep_message_csr(nmdm_scep_message_t *message, nmdm_csr_t *csr,
+                           apr_pool_t *p)
+{
+    const char *why;
+
+    switch (nmdm_csr_read(csr, &why, p, decrypt(message, p))) {
+    case NMDM_CSR_GOOD:
+        break;
+    case NMDM_CSR_WEAK_KEY:
+        set_flaw(message, NMDM_SCEP_BAD_ALG, why);
+        break;
+    default:
+        set_flaw(message, NMDM_SCEP_BAD_MESSAGE_CHECK,
+                 "its content is no certificate request that can be read and"
+                 " verified");
+    }
+}

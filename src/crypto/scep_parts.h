@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scep_parts.h -- what scep_message.c and scep_reply.c share: a request as
+ * OpenSSL has it. */
+
+#ifndef NMDM_SCEP_PARTS_H
+#define NMDM_SCEP_PARTS_H
+
+#include "base/text.h"
+
+#include <openssl/cms.h>
+
+struct nmdm_scep_parts_t {
+    CMS_ContentInfo *cms;       /* the pkiMessage */
+    CMS_SignerInfo *signer;
+    X509 *x509;                 /* the signer's certificate */
+    ASN1_STRING *transaction;   /* of cms */
+    ASN1_STRING *nonce;
+    nmdm_bytes_t envelope;      /* what is signed */
+    int cipher;                 /* its NID */
+};
+
+/* Attributes of SCEP, 2.16.840.1.113733.1.9.x. */
+#define NMDM_SCEP_OID "2.16.840.1.113733.1.9."
+#define NMDM_SCEP_OID_TYPE NMDM_SCEP_OID "2"
+#define NMDM_SCEP_OID_STATUS NMDM_SCEP_OID "3"
+#define NMDM_SCEP_OID_FAILURE NMDM_SCEP_OID "4"
+#define NMDM_SCEP_OID_SENDER_NONCE NMDM_SCEP_OID "5"
+#define NMDM_SCEP_OID_RECIPIENT_NONCE NMDM_SCEP_OID "6"
+#define NMDM_SCEP_OID_TRANSACTION NMDM_SCEP_OID "7"
+#define NMDM_SCEP_OID_FAILURE_TEXT "1.3.6.1.5.5.7.24.1"
+
+#endif /* NMDM_SCEP_PARTS_H */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* external.c -- asks another server who gets a certificate. */
+
+#include "scep/external.h"
+#include "base/time.h"
+#include "codec/json.h"
+#include "crypto/identity_cert.h"
+#include "net/http_client.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+static nmdm_bytes_t question(apr_pool_t *p, const nmdm_scep_conf_t *conf,
+                             const nmdm_scep_message_t *message,
+                             const nmdm_csr_t *csr)
+{
+    nmdm_json_t *json = nmdm_json_object(p);
+
+    nmdm_json_set_string(json, "challenge", csr->challenge);
+    nmdm_json_set_string(json, "transaction_id", message->transaction);
+    nmdm_json_set_integer(json, "message_type", message->type);
+    nmdm_json_set_string(json, "csr", nmdm_csr_pem(p, csr));
+    nmdm_json_set_string(json, "subject", csr->subject);
+    nmdm_json_set_string(json, "client", conf->client);
+    return nmdm_json_write_compact(p, json);
+}
+
+static const char *read_answer(apr_pool_t *p, const nmdm_exchange_t *x,
+                               nmdm_binding_t *binding)
+{
+    nmdm_json_t *json;
+
+    if (!x->status) {
+        return apr_psprintf(p, "NanoMDMSCEPChallenge's server did not answer"
+                            " (%s)", x->failure ? x->failure : "no reason");
+    }
+    if (x->status != 200) {
+        return apr_psprintf(p, "NanoMDMSCEPChallenge's server answered with"
+                            " status %d", x->status);
+    }
+    if (nmdm_json_read(&json, p, x->reply)
+        || !nmdm_json_is_true(json, "allow")) {
+        return "NanoMDMSCEPChallenge's server does not allow it";
+    }
+    binding->udid = nmdm_json_string(json, "udid");
+    binding->serial_number = nmdm_json_string(json, "serial");
+    binding->enrollment_id = nmdm_json_string(json, "enrollment_id");
+    binding->user_name = nmdm_json_string(json, "user");
+    return nmdm_binding_flaw(binding);
+}
+
+void nmdm_scep_external_ask(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
+                            const nmdm_scep_message_t *message,
+                            const nmdm_csr_t *csr, const char **why,
+                            nmdm_binding_t *binding)
+{
+    apr_table_t *headers = apr_table_make(ctx->pool, 2);
+    nmdm_exchange_t x, *one = &x;
+
+    memset(&x, 0, sizeof(x));
+    x.method = "POST";
+    x.url = conf->url;
+    x.headers = headers;
+    x.body = question(ctx->pool, conf, message, csr);
+    x.reads_reply = 1;
+    x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
+    apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
+    if (conf->secret) {
+        apr_table_setn(headers, "X-Hmac-Signature",
+                       nmdm_digest_hmac(ctx->pool, conf->secret, x.body));
+    }
+    nmdm_http_client_run(ctx->http, &one, 1, ctx->pool);
+    *why = read_answer(ctx->pool, &x, binding);
+}
