@@ -65,6 +65,14 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
     2>/dev/null
 cat "$tmp/device-ca.pem" "$tmp/server.key" > "$tmp/server.pem"
 cp "$tmp/device-ca.pem" "$tmp/device-intermediates.pem"
+sh tools/nmdm-ca.sh "$tmp/ca" "Test CA" > /dev/null
+mv "$tmp/ca/issuer.pem" "$tmp/ca/issuer.key" "$tmp"
+cat "$tmp/issuer.pem" >> "$tmp/device-ca.pem"
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=recipient \
+    -CA "$tmp/issuer.pem" -CAkey "$tmp/issuer.key" \
+    -addext keyUsage=critical,digitalSignature,keyEncipherment \
+    -addext basicConstraints=critical,CA:FALSE \
+    -keyout "$tmp/recipient.key" -out "$tmp/recipient.pem" 2>/dev/null
 echo secret > "$tmp/api.key"
 openssl rand -hex 32 > "$tmp/storage.key"
 echo token > "$tmp/maid.token"

@@ -47,7 +47,8 @@ const char *nanomdm_tree_first_word(apr_pool_t *p, const ap_directive_t *node);
 
 /* The path of a Location that is no pattern, or NULL. */
 const char *nanomdm_tree_location(apr_pool_t *p, const ap_directive_t *node);
-/* Whether a Require that asks for something is in the section of a directive. */
+/* Whether a Require that asks for something is in the section of a
+ * directive. */
 int nanomdm_tree_is_protected(const ap_directive_t *node);
 
 #endif /* NANOMDM_CHECK_TREE_H */

@@ -48,8 +48,8 @@ typedef struct {
     int takes_des;
 } nmdm_scep_recipients_t;
 
-/* Reads a message and verifies its signature; nothing is decrypted. NMDM_INVALID
- * for what cannot be answered by a CertRep. */
+/* Reads a message and verifies its signature; nothing is decrypted.
+ * NMDM_INVALID for what cannot be answered by a CertRep. */
 nmdm_err_t *nmdm_scep_message_read(nmdm_scep_message_t *out, apr_pool_t *p,
                                    nmdm_bytes_t der);
 
