@@ -204,21 +204,6 @@ static int keys_decide(const filter_t *f)
 
 /* ---- One enrollment as JSON ---- */
 
-static void set_time(nmdm_json_t *object, const char *key, apr_pool_t *p,
-                     apr_time_t t)
-{
-    if (t) {
-        nmdm_json_add_string(object, key, nmdm_time_rfc3339(p, t));
-    }
-}
-
-static void set_text(nmdm_json_t *object, const char *key, const char *text)
-{
-    if (text && *text) {
-        nmdm_json_add_string(object, key, text);
-    }
-}
-
 static void set_number(nmdm_json_t *object, const char *key,
                        const char *digits)
 {
@@ -236,8 +221,8 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
     nmdm_json_add_string(out, "type", e->type);
     if (!e->user_id) {
         part = nmdm_json_add_object(out, "device");
-        set_text(part, "serial_number", e->serial_number);
-        set_text(part, "device_cert", e->cert_pem);
+        nmdm_json_add_text(part, "serial_number", e->serial_number);
+        nmdm_json_add_text(part, "device_cert", e->cert_pem);
         if (e->unlock_token.data) {
             nmdm_json_add_string(part, "unlock_token",
                                  nmdm_base64_encode(p, e->unlock_token));
@@ -245,8 +230,8 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
     }
     else {
         part = nmdm_json_add_object(out, "user");
-        set_text(part, "user_short_name", e->user_short_name);
-        set_text(part, "user_long_name", e->user_long_name);
+        nmdm_json_add_text(part, "user_short_name", e->user_short_name);
+        nmdm_json_add_text(part, "user_long_name", e->user_long_name);
     }
     nmdm_json_add_bool(out, "enabled", e->enabled);
     set_number(out, "token_update_tally", e->tally);
@@ -551,15 +536,15 @@ static void describe_push(nmdm_json_t *out, apr_pool_t *p,
 {
     nmdm_json_t *part = nmdm_json_add_object(out, "push");
 
-    set_text(part, "topic", e->topic);
-    set_time(part, "token_update_at", p,
+    nmdm_json_add_text(part, "topic", e->topic);
+    nmdm_json_add_time(part, "token_update_at", p,
              e->user_id ? e->user_token_at : e->device_token_at);
     if (push->found) {
         set_number(part, "status", push->status);
-        set_text(part, "reason", push->reason);
+        nmdm_json_add_text(part, "reason", push->reason);
         set_number(part, "tries", push->tries);
-        set_time(part, "next_at", p, push->next_at);
-        set_time(part, "pushed_at", p, push->pushed_at);
+        nmdm_json_add_time(part, "next_at", p, push->next_at);
+        nmdm_json_add_time(part, "pushed_at", p, push->pushed_at);
     }
 }
 
@@ -573,12 +558,12 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
         nmdm_json_set_true(part, "or_more");
     }
     nmdm_json_add_integer(part, "not_now", in->pending.not_now);
-    set_time(part, "not_now_since", p, in->pending.not_now_since);
+    nmdm_json_add_time(part, "not_now_since", p, in->pending.not_now_since);
     if (in->report.uuid) {
         part = nmdm_json_add_object(out, "last_report");
         nmdm_json_add_string(part, "command_uuid", in->report.uuid);
         nmdm_json_add_string(part, "status", in->report.status);
-        set_time(part, "time", p, in->report.at);
+        nmdm_json_add_time(part, "time", p, in->report.at);
     }
 }
 
@@ -592,7 +577,7 @@ static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
     int i;
 
     if (e->cert_pem && nmdm_x509_not_after(&not_after, e->cert_pem)) {
-        set_time(part, "not_after", p, not_after);
+        nmdm_json_add_time(part, "not_after", p, not_after);
         if (not_after < ctx->now) {
             nmdm_json_set_true(part, "expired");
         }
@@ -604,7 +589,7 @@ static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
 
         entry = nmdm_json_add_object(list, NULL);
         nmdm_json_add_string(entry, "sha256", a->sha256);
-        set_time(entry, "created_at", p, a->at);
+        nmdm_json_add_time(entry, "created_at", p, a->at);
     }
 }
 

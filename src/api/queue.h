@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue.h -- what is queued and what was answered, as operators ask for
- * it; and taking commands back. */
+/* queue.h -- what is queued for an enrollment; and taking commands back. */
 
 #ifndef NMDM_API_QUEUE_H
 #define NMDM_API_QUEUE_H
@@ -16,17 +15,6 @@
 nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 int *status, const char *id,
                                 const nmdm_api_paging_query_t *page);
-
-/* What was answered by one enrollment, the newest first; or to one command,
- * when uuid is not NULL. */
-nmdm_err_t *nmdm_api_results_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                  int *status, const char *id, const char *uuid,
-                                  const nmdm_api_paging_query_t *page);
-
-/* A command, who has it and what they answered. */
-nmdm_err_t *nmdm_api_commands_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                  int *status, const char *uuid,
-                                  const nmdm_api_paging_query_t *page);
 
 /* Takes back all that waits for these ids or, when uuid is not NULL, this one
  * command. */

@@ -3,6 +3,7 @@
 
 #include "codec/json.h"
 #include "base/number.h"
+#include "base/time.h"
 
 #include <apr_strings.h>
 
@@ -131,6 +132,30 @@ void nmdm_json_add_real(nmdm_json_t *container, const char *key, double value)
 void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value)
 {
     (void)add(container, key, json_boolean(value));
+}
+
+void nmdm_json_add_text(nmdm_json_t *container, const char *key,
+                        const char *text)
+{
+    if (text && *text) {
+        nmdm_json_add_string(container, key, text);
+    }
+}
+
+void nmdm_json_add_time(nmdm_json_t *container, const char *key,
+                        apr_pool_t *p, apr_time_t t)
+{
+    if (t) {
+        nmdm_json_add_string(container, key, nmdm_time_rfc3339(p, t));
+    }
+}
+
+void nmdm_json_add_digits(nmdm_json_t *container, const char *key,
+                          const char *digits)
+{
+    if (digits && apr_atoi64(digits)) {
+        nmdm_json_add_integer(container, key, apr_atoi64(digits));
+    }
 }
 
 void nmdm_json_set_array(nmdm_json_t *object, const char *key)

@@ -42,6 +42,16 @@ void nmdm_json_add_real(nmdm_json_t *container, const char *key,
                         double value);
 void nmdm_json_add_bool(nmdm_json_t *container, const char *key, int value);
 
+/* Adds text, unless that is NULL or empty. */
+void nmdm_json_add_text(nmdm_json_t *container, const char *key,
+                        const char *text);
+/* Adds a time in RFC 3339, unless it is 0. p is for the work. */
+void nmdm_json_add_time(nmdm_json_t *container, const char *key,
+                        apr_pool_t *p, apr_time_t t);
+/* Adds an integer given as digits, unless it is NULL or 0, the default. */
+void nmdm_json_add_digits(nmdm_json_t *container, const char *key,
+                          const char *digits);
+
 /* An empty array under key, and an object at its end. */
 void nmdm_json_set_array(nmdm_json_t *object, const char *key);
 void nmdm_json_append(nmdm_json_t *object, const char *key,

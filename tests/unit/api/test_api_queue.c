@@ -5,7 +5,9 @@
 #include "support.h"
 #include "api/enqueue.h"
 #include "codec/json.h"
+#include "api/commands.h"
 #include "api/queue.h"
+#include "api/results.h"
 #include "storage/queue.h"
 
 #include <apr_strings.h>
