@@ -7,7 +7,8 @@
 #                                            minutes; as far as time allows
 #
 # As root, in folders of debootstrap's, on a loopback of their own. Needs a mirror
-# of Debian (MIRROR); without one it says so and passes nothing.
+# of Debian (MIRROR, or the default of debootstrap); without one it says so and
+# passes nothing.
 
 PLATFORMS ?= trixie sid
 FORM      ?= long

@@ -20,7 +20,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
-MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
+# Where the packages come from; without it debootstrap decides.
+MIRROR = os.environ.get("MIRROR")
 # A folder that is kept saves debootstrap the next time.
 KEPT = os.environ.get("PLATFORMS_FOLDER")
 
@@ -82,7 +83,8 @@ class System:
         if not (self.folder / "etc/debian_version").exists():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.must(call(["debootstrap", "--variant=minbase", self.suite,
-                            self.folder, MIRROR], seconds), "debootstrap")
+                            self.folder, *([MIRROR] if MIRROR else [])],
+                           seconds), "debootstrap")
         self.write("etc/apt/apt.conf.d/90nanomdm", APT)
         self.write("etc/dpkg/dpkg.cfg.d/90nanomdm", DPKG)
         self.write("etc/hosts", "127.0.0.1 localhost\n")
