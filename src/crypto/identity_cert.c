@@ -265,32 +265,88 @@ static int decode_rfc9440(nmdm_bytes_t *der, apr_pool_t *p,
         && nmdm_base64_decode(der, p, value + 1, len - 2, 0);
 }
 
-/* The first PEM block of a query-escaped text, if it is a certificate. */
-static int decode_escaped_pem(nmdm_bytes_t *der, apr_pool_t *p,
-                              const char *value)
+static int digit_of(char c)
 {
-    const char *pem = apr_punescape_url(p, value, NULL, NULL, 1);
-    char *name = NULL, *header = NULL;
-    unsigned char *data = NULL;
-    long len = 0;
-    BIO *bio;
-    int ok;
+    return c >= '0' && c <= '9' ? c - '0'
+        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 
-    if (!pem) {
-        return 0;
+/* %XX alone: a plus is left as it is, because some proxies escape the one in
+ * base64 and others do not. NULL where an escape is none, or a NUL. */
+static const char *unescape(apr_pool_t *p, const char *value)
+{
+    char *text = apr_palloc(p, strlen(value) + 1), *to = text;
+    int high, low;
+
+    for (; *value; value++) {
+        *to = *value;
+        if (*value == '%') {
+            high = digit_of(value[1]);
+            low = high < 0 ? -1 : digit_of(value[2]);
+            if (low < 0 || !(*to = (char)(high << 4 | low))) {
+                return NULL;
+            }
+            value += 2;
+        }
+        to++;
     }
-    bio = BIO_new_mem_buf(pem, -1);
-    ok = PEM_read_bio(bio, &name, &header, &data, &len)
-        && !strcmp(name, PEM_STRING_X509);
-    if (ok) {
-        der->data = apr_pmemdup(p, data, (apr_size_t)len);
-        der->len = (apr_size_t)len;
+    *to = '\0';
+    return text;
+}
+
+/* A blank inside base64 was a plus before somebody took it for a form's. */
+static int decode_base64_lines(nmdm_bytes_t *der, apr_pool_t *p,
+                               const char *text, apr_size_t len)
+{
+    char *plain = apr_palloc(p, len + 1), *to = plain;
+    apr_size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (!strchr("\r\n\t", text[i])) {
+            *to++ = text[i] == ' ' ? '+' : text[i];
+        }
     }
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(data);
-    BIO_free(bio);
-    return ok;
+    return to > plain
+        && nmdm_base64_decode(der, p, plain, (apr_size_t)(to - plain), 0);
+}
+
+/* Behind `text`, which ends before a word of PEM's boundary: the place behind
+ * it, or NULL. */
+static const char *after_boundary(const char *text)
+{
+    static const char REST[] = "CERTIFICATE-----";
+
+    return (*text == ' ' || *text == '+')
+        && !strncmp(text + 1, REST, sizeof(REST) - 1)
+        ? text + sizeof(REST) : NULL;
+}
+
+/* The first PEM block of a query-escaped text, if it is a certificate. The
+ * lines may have any length, and empty ones between them. */
+static int decode_pem(nmdm_bytes_t *der, apr_pool_t *p, const char *begin)
+{
+    const char *body = after_boundary(begin + strlen("-----BEGIN"));
+    const char *end = body ? strstr(body, "-----END") : NULL;
+
+    return end && after_boundary(end + strlen("-----END"))
+        && decode_base64_lines(der, p, body, (apr_size_t)(end - body));
+}
+
+/* Base64 of the DER form, alone or the first of a chain by commas. */
+static int decode_bare(nmdm_bytes_t *der, apr_pool_t *p, const char *text)
+{
+    return decode_base64_lines(der, p, text, strcspn(text, ","));
+}
+
+static int decode_escaped(nmdm_bytes_t *der, apr_pool_t *p,
+                          const char *value)
+{
+    const char *text = unescape(p, value);
+    const char *begin = text ? strstr(text, "-----BEGIN") : NULL;
+
+    return text && (begin ? decode_pem(der, p, begin)
+                          : decode_bare(der, p, text));
 }
 
 nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
@@ -301,14 +357,14 @@ nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
     int ok;
 
     ok = *value == ':' ? decode_rfc9440(&der, p, value)
-                       : decode_escaped_pem(&der, p, value);
+                       : decode_escaped(&der, p, value);
     /* Parsed and written again: bytes that mean the same certificate must not
      * have another hash. */
     if (!ok || !nmdm_x509_parse(&x509, der)
         || !(*out = nmdm_x509_cert(p, x509))) {
         X509_free(x509);
-        return bad_header(p, "neither RFC 9440 nor a query-escaped PEM"
-                             " certificate");
+        return bad_header(p, "neither RFC 9440 nor a certificate as escaped"
+                             " PEM or in base64");
     }
     X509_free(x509);
     return NULL;

@@ -54,8 +54,9 @@ nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
  * certificate itself is known, so its issuer has to be among the CAs. */
 int nmdm_identity_cert_tls_is_verified(const struct ssl_st *ssl);
 
-/* The certificate in the value of a header: RFC 9440, or a query-escaped PEM
- * block (behaviour specification 1.7 B). */
+/* The certificate in the value of a header: RFC 9440, a query-escaped PEM block
+ * (behaviour specification 1.7 B) in which a plus may be left as it is, or
+ * base64 of the DER form; of several the first. */
 nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
                                       const char *value);
 

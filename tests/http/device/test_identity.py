@@ -493,6 +493,10 @@ def test_m07_signing_time_must_lie_within_the_certificate(
 
 # -- a header from a proxy --------------------------------------------
 
+def quote(text):
+    return urllib.parse.quote(text, safe="")
+
+
 def percent_encoded(identity):
     return "".join(f"%{byte:02X}" for byte in identity.pem)
 
@@ -502,11 +506,50 @@ def plus_for_spaces(identity):
     return urllib.parse.quote_plus(identity.pem.decode())
 
 
+def bare(identity):
+    """Caddy's {http.request.tls.client.certificate_der_base64}, Traefik."""
+    return base64.b64encode(identity.der).decode()
+
+
+def like_alb(identity):
+    """AWS ALB: URL-encoded PEM, in which +, = and / are safe."""
+    return urllib.parse.quote(identity.pem.decode(), safe="+=/")
+
+
+def with_blank_lines(identity):
+    first, rest = identity.pem.decode().split("\n", 1)
+    lines = rest.split("\n")
+    lines.insert(2, "")
+    return quote("\n".join([first, "", *lines]))
+
+
+def in_one_line(identity):
+    return quote("-----BEGIN CERTIFICATE-----" + bare(identity)
+                 + "-----END CERTIFICATE-----")
+
+
 GOOD_HEADERS = {
     "RFC 9440": rfc9440,
     "escaped PEM": escaped_pem,
     "plus for spaces": plus_for_spaces,
     "percent-encoded": percent_encoded,
+    "plain plus": lambda who: escaped_pem(who).replace("%2B", "+"),
+    "blank for plus": lambda who: escaped_pem(who).replace("%2B", " "),
+    "escaped blank for plus": lambda who: escaped_pem(who).replace(
+        "%2B", "%20"),
+    "AWS ALB": like_alb,
+    "AWS ALB, a chain": lambda who: like_alb(who) + like_alb(
+        certs.self_signed()),
+    "CR LF": lambda who: quote(who.pem.decode().replace("\n", "\r\n")),
+    "blank lines": with_blank_lines,
+    "one line": in_one_line,
+    "base64": bare,
+    "base64, escaped": lambda who: quote(bare(who)),
+    "base64, blank for plus": lambda who: bare(who).replace("+", " "),
+    "chain by commas": lambda who: bare(who) + "," + bare(
+        certs.self_signed()),
+    "text before": lambda who: quote("subject=CN = x\n"
+                                     + who.pem.decode()),
 }
 
 
@@ -514,12 +557,11 @@ GOOD_HEADERS = {
 @pytest.mark.parametrize("key", ["ec", "rsa"])
 def test_m17_m18_certificate_in_a_header(at, ca, make, key):
     """M17, M18"""
-    mac = at("header", identity=ca.issue(key=key))
+    identity = ca.issue(key=key)
+    while "+" not in rfc9440(identity):
+        identity = ca.issue(key=key)
+    mac = at("header", identity=identity)
     assert_admitted(mac, with_header(mac, make(mac.identity)))
-
-
-def quote(text):
-    return urllib.parse.quote(text, safe="")
 
 
 BAD_HEADERS = {
@@ -541,8 +583,17 @@ BAD_HEADERS = {
     "key first": lambda who: quote(who.key_pem.decode()
                                    + who.pem.decode()),
     "newlines to spaces": lambda who: who.pem.decode().replace("\n", " "),
-    "plain plus": lambda who: escaped_pem(who).replace("%2B", "+"),
     "NUL": lambda who: "%00" + escaped_pem(who),
+    "NUL behind": lambda who: escaped_pem(who) + "%00",
+    "no end": lambda who: escaped_pem(who)[:-40],
+    "another label": lambda who: quote(who.pem.decode().replace(
+        "CERTIFICATE", "TRUSTED CERTIFICATE")),
+    "no padding": lambda who: rfc9440(who)[1:-1].rstrip("=")[:-1],
+    "a placeholder": lambda who:
+        ":{http.request.tls.client.certificate_der_base64}:",
+    "a placeholder alone": lambda who:
+        "{http.request.tls.client.certificate_der_base64}",
+    "(null)": lambda who: "(null)",
 }
 
 
