@@ -13,6 +13,7 @@
 #include "httpd/child.h"
 #include "httpd/device.h"
 #include "httpd/identity.h"
+#include "httpd/log.h"
 #include "httpd/migration.h"
 #include "httpd/rate_limiter.h"
 #include "httpd/request_counters.h"
@@ -43,6 +44,7 @@ static void register_hooks(apr_pool_t *p)
     nanomdm_status_guard_hooks();
     nanomdm_counters_hooks();
     nanomdm_traffic_dump_hooks();
+    nanomdm_log_hooks();
     nanomdm_rate_limiter_hooks();
 
     /* content */

@@ -3,8 +3,15 @@
 
 #include "httpd/log.h"
 #include "config/config.h"
+#include "config/handlers.h"
+#include "httpd/shared_memory.h"
 
+#include <apr_atomic.h>
+#include <http_config.h>
 #include <http_log.h>
+
+#include <stdlib.h>
+#include <string.h>
 
 APLOG_USE_MODULE(nanomdm);
 
@@ -30,10 +37,64 @@ int nanomdm_status_of(const nmdm_err_t *err)
     return KINDS[err->kind].status;
 }
 
+/* ---- The first refusal of a minute ---- */
+
+#define MAX_TAGS 4096
+
+/* By tag, in seconds since 1970: when it was last at level notice. Shared by
+ * all children, atomic. */
+static apr_uint32_t *noticed;
+
+static int find_memory(apr_pool_t *pconf, apr_pool_t *plog,
+                       apr_pool_t *ptemp, server_rec *s)
+{
+    (void)plog;
+    (void)ptemp;
+    noticed = nanomdm_shared_memory(pconf, s, "notices",
+                                    MAX_TAGS * sizeof(*noticed), NULL);
+    return OK;
+}
+
+void nanomdm_log_hooks(void)
+{
+    ap_hook_post_config(find_memory, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+static int is_first_of_a_minute(const request_rec *r, const nmdm_err_t *err)
+{
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(r->request_time);
+    int tag = atoi(err->msg + strlen("NMDM"));
+    apr_uint32_t *last, before;
+
+    if (!noticed || tag <= 0 || tag >= MAX_TAGS) {
+        return 0;
+    }
+    last = &noticed[tag];
+    before = apr_atomic_read32(last);
+    /* A clock that was set back is a new minute too. */
+    return (now >= before + 60 || now + 60 < before)
+        && apr_atomic_cas32(last, now, before) == before;
+}
+
+/* LogLevel warn, which is common, still shows level notice: so an
+ * administrator sees that devices are refused and why, and strangers do not
+ * fill the log. */
+static int level_of(const request_rec *r, const nmdm_err_t *err)
+{
+    int is_refusal = err->kind == NMDM_INVALID || err->kind == NMDM_REFUSED
+        || err->kind == NMDM_TOO_LARGE;
+
+    return is_refusal && nanomdm_is_device_handler(r->handler)
+        && is_first_of_a_minute(r, err) ? APLOG_NOTICE
+                                        : KINDS[err->kind].level;
+}
+
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                        const nmdm_err_t *err)
 {
-    ap_log_rerror(APLOG_MARK, KINDS[err->kind].level, err->rv, r,
+    int level = level_of(r, err);       /* the macro asks more than once */
+
+    ap_log_rerror(APLOG_MARK, level, err->rv, r,
                   ctx ? "%s [trace %s]" : "%s%s", err->msg,
                   ctx ? ctx->trace_id : "");
 }

@@ -9,11 +9,14 @@
 #include <httpd.h>
 
 int nanomdm_status_of(const nmdm_err_t *err);
-/* ctx may be NULL: then there is no trace id to add. */
+/* ctx may be NULL: then there is no trace id to add. Of the refusals of devices
+ * the first of each tag in a minute is at level notice. */
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,
                        const nmdm_err_t *err);
 int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
+
+void nanomdm_log_hooks(void);
 
 #endif /* NANOMDM_LOG_H */

@@ -31,6 +31,31 @@ static nmdm_err_t *denied(nmdm_ctx_t *ctx, const char *id, const char *why)
 
 /* ---- Whose certificate is it? (behaviour specification 4) ---- */
 
+/* Says in the log alone whose the certificate is: Migration Assistant copies an
+ * identity to a new Mac, which then is refused until it is enrolled itself. */
+static nmdm_err_t *denied_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who,
+                               const char *why)
+{
+    const char *owner;
+    int is_known;
+
+    NMDM_TRY(nmdm_cert_associations_owner(ctx, &owner));
+    if (owner) {
+        return denied(ctx, who->id, apr_psprintf(
+            ctx->pool, "cert auth: %s: certificate %s belongs to %s", why,
+            ctx->cert->sha256, owner));
+    }
+    NMDM_TRY(nmdm_enrollments_is_known(ctx, &is_known, who->device_id));
+    return is_known
+        ? denied(ctx, who->id, apr_psprintf(
+              ctx->pool, "cert auth: %s: certificate %s belongs to no device",
+              why, ctx->cert->sha256))
+        : nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0728)
+                   "%s: cert auth: %s: no device with this ID has enrolled;"
+                   " certificate %s belongs to no device", who->id, why,
+                   ctx->cert->sha256);
+}
+
 /* The edge sees to it; this is the second lock on the door. */
 static nmdm_err_t *has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
@@ -105,8 +130,8 @@ static nmdm_err_t *admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     NMDM_TRY(is_in_time(ctx, who));
     NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (known) {
-        return denied(ctx, who->id, "cert auth: new enrollment: cert re-use"
-                                    " not permitted");
+        return denied_cert(ctx, who, "new enrollment: cert re-use not"
+                                     " permitted");
     }
     NMDM_TRY(nmdm_cert_binding_check(ctx, who, msg));
     ctx->is_admitted = 1;
@@ -136,15 +161,15 @@ static nmdm_err_t *admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     NMDM_TRY(is_not_outdated(ctx, who));
     NMDM_TRY(is_in_time(ctx, who));
     if (!ctx->policy->retroactive) {
-        return denied(ctx, who->id, "cert auth: existing enrollment:"
-                                    " enrollment not associated with cert");
+        return denied_cert(ctx, who, "existing enrollment: enrollment not"
+                                     " associated with cert");
     }
     NMDM_TRY(
         nmdm_cert_associations_device_has(ctx, &has_another, who->device_id));
     NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (has_another || known) {
-        return denied(ctx, who->id, "cert auth: existing enrollment: cert"
-                                    " re-use not permitted");
+        return denied_cert(ctx, who, "existing enrollment: cert re-use not"
+                                     " permitted");
     }
     NMDM_TRY(nmdm_cert_binding_check(ctx, who, NULL));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)

@@ -152,3 +152,13 @@ nmdm_err_t *nmdm_cert_associations_device_of(nmdm_ctx_t *ctx,
                        more ? STMT_DEVICE_OF_LATEST : STMT_DEVICE_OF_CERT,
                        args, 1 + more);
 }
+
+nmdm_err_t *nmdm_cert_associations_owner(nmdm_ctx_t *ctx,
+                                         const char **device_id)
+{
+    int found;
+
+    *device_id = NULL;
+    return nmdm_db_row(ctx, &found, device_id, 1, STMT_DEVICE_OF_CERT,
+                       NMDM_ARGS(ctx->cert->sha256));
+}

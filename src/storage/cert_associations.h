@@ -39,5 +39,9 @@ nmdm_err_t *nmdm_cert_associations_add_late(nmdm_ctx_t *ctx,
 /* The device that the certificate was associated with last, or NULL. */
 nmdm_err_t *nmdm_cert_associations_device_of(nmdm_ctx_t *ctx,
                                              const char **device_id);
+/* The same, whether or not another of the device's is the latest. */
+nmdm_err_t *nmdm_cert_associations_owner(nmdm_ctx_t *ctx,
+                                         const char **device_id);
+
 
 #endif /* NMDM_CERT_ASSOCIATIONS_H */

@@ -25,6 +25,13 @@ static nmdm_err_t *unknown_device(nmdm_ctx_t *ctx, const nmdm_id_t *who)
                     " Authenticate first", who->id, who->device_id);
 }
 
+nmdm_err_t *nmdm_enrollments_is_known(nmdm_ctx_t *ctx, int *yes,
+                                      const char *device_id)
+{
+    return nmdm_db_row(ctx, yes, NULL, 0, STMT_DEVICE_EXISTS,
+                       NMDM_ARGS(device_id));
+}
+
 nmdm_err_t *nmdm_enrollments_authenticate(nmdm_ctx_t *ctx,
                                           const nmdm_msg_t *msg)
 {

@@ -10,6 +10,10 @@
 #include "crypto/identity_cert.h"
 #include "mdm/message.h"
 
+/* Whether the device has ever sent Authenticate. */
+nmdm_err_t *nmdm_enrollments_is_known(nmdm_ctx_t *ctx, int *yes,
+                                      const char *device_id);
+
 /* A new or renewed device: forgets its tokens, disables it and its users and
  * empties their queues (behaviour specification 2.4). */
 nmdm_err_t *nmdm_enrollments_authenticate(nmdm_ctx_t *ctx,

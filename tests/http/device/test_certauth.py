@@ -224,3 +224,45 @@ def test_association_made_by_another_program_counts(migrated, db):
     db.execute("DELETE FROM cert_auth_associations WHERE id = %s",
                mac.udid)
     assert is_refused(mac.idle())
+
+
+def test_a_refusal_names_certificate_and_owner(device, server, ca):
+    """A5, A3: in the log alone; the device hears nothing of it."""
+    mac, other = device().enroll(), device().enroll()
+    mark = server.mark()
+    for one, said in (
+            (device(identity=mac.identity), mac.authenticate),
+            (device(identity=mac.identity, udid=other.udid),
+             mac.token_update)):
+        answer = getattr(one, said.__name__)()
+        assert is_refused(answer)
+        server.wait_for_log(rf"NMDM0701: {one.udid}: cert auth: .*certificate "
+                            rf"{mac.identity.sha256} belongs to {mac.udid}",
+                            mark)
+    fresh = device(identity=ca.issue(), udid=mac.udid)
+    assert is_refused(fresh.token_update())
+    server.wait_for_log(rf"NMDM0701: {mac.udid}: .*certificate "
+                        rf"{fresh.identity.sha256} belongs to no device",
+                        mark)
+
+
+def test_a_refusal_says_that_an_id_is_unknown(device, server):
+    mac = device()
+    mark = server.mark()
+    assert is_refused(mac.idle())
+    server.wait_for_log(rf"NMDM0728: {mac.udid}: .*no device with this ID has "
+                        rf"enrolled; certificate {mac.identity.sha256} "
+                        "belongs to no device", mark)
+
+
+def test_the_first_refusal_of_a_minute_is_seen(httpd, device):
+    """LogLevel warn, as httpd has it by default: one line of each kind."""
+    server = httpd(extra_vhost="LogLevel warn", children=2)
+    for _ in range(5):
+        assert device(server, transport="none").authenticate().status == 400
+        assert is_refused(device(server).idle())
+    text = server.log_since(0)
+    print(text[-3000:])
+    assert text.count("NMDM1002") == 1
+    assert text.count("NMDM0728") == 1
+    assert "nanomdm:notice" in text
