@@ -506,8 +506,8 @@ def proxy(httpd, ca, tmp_path):
         "docs/operations.md", "NanoMDMIdentity header").text.replace(
             "192.0.2.10", "127.0.0.1"))
     with contextlib.ExitStack() as stack:
-        def make(kind, start):
-            example = block("docs/operations.md", start).text
+        def make(kind, start, document="docs/operations.md"):
+            example = block(document, start).text
             if kind == "httpd":
                 return httpd(
                     without=["nanomdm", "database", "plain"],
@@ -545,6 +545,21 @@ def test_proxy(proxy, ca, kind, start):
         assert other.idle().status == 400
         other.close()
     mac.close()
+
+
+@one_database
+def test_expired_identity_through_nginx(proxy, ca):
+    """docs/identity.md: nginx passes an expired certificate on, and this
+    server judges it."""
+    front = proxy("nginx", "error_page 495", "docs/identity.md")
+    mac = Device(front, ca.issue())
+    assert wait_until(lambda: listens(front.tls_port))
+    mac.enroll()
+    old = Device(front, ca.issue(start=-9, days=-2))
+    answer = old.authenticate()
+    assert (answer.status, answer.body) == (400, b"Bad Request\n")
+    for one in (mac, old):
+        one.close()
 
 
 def listens(port):
