@@ -551,7 +551,7 @@ def test_proxy(proxy, ca, kind, start):
 def test_expired_identity_through_nginx(proxy, ca):
     """docs/identity.md: nginx passes an expired certificate on, and this
     server judges it."""
-    front = proxy("nginx", "error_page 495", "docs/identity.md")
+    front = proxy("nginx", "server {", "docs/identity.md")
     mac = Device(front, ca.issue())
     assert wait_until(lambda: listens(front.tls_port))
     mac.enroll()
