@@ -7,19 +7,24 @@ import os
 
 import pytest
 
-from databases import MariaDB, Postgres
+from databases import MariaDB, MySQL, Postgres
 from device import Operator, command
 from system import NotHere, SmallDisk
 from tables import result
 
 
+REPORTS = 40                    # of a third of a megabyte
+
+
 class SmallMariaDB(MariaDB):
-    """All its tables in one file, which does not grow."""
+    """All its tables in one file, which does not grow. MariaDB 11.8 may stop
+    altogether when that is full: then it comes again with more room."""
 
     files = "ibdata1:12M;ibdata2:8M"
+    reports = REPORTS
 
-    def command(self):
-        return [*super().command(), "--innodb-file-per-table=0",
+    def options(self):
+        return [*super().options(), "--innodb-file-per-table=0",
                 f"--innodb-data-file-path={self.files}"]
 
     def fill(self):
@@ -28,6 +33,19 @@ class SmallMariaDB(MariaDB):
     def free(self):
         self.files += ";ibdata3:64M"
         self.restart()
+
+
+class SmallMySQL(SmallMariaDB, MySQL):
+    """Its own tables are elsewhere."""
+
+    reports = 3 * REPORTS
+
+
+SMALL = {"mysql": SmallMariaDB, "mysqld": SmallMySQL, "pgsql": Postgres}
+
+
+def has_stopped(server):
+    return bool(server.process) and server.process.poll() is not None
 
 
 def on_small_disk(db, folder):
@@ -48,7 +66,7 @@ def small(db_server):
             yield db, disk
             return
         # A server of its own: it would not get over what it loses.
-        server = {"mysql": SmallMariaDB, "pgsql": Postgres}[db_server.kind]()
+        server = SMALL[db_server.program]()
         stack.callback(server.remove)
         server.start()
         db = server.fresh()
@@ -72,12 +90,12 @@ def test_a_full_disk_is_503(small, httpd, device, expect_log):
     mac = device(server).enroll()
     operator = Operator(server)
     uuids = []
-    for _ in range(40):
+    for _ in range(getattr(db.server, "reports", REPORTS)):
         uuid, plist = command()
         uuids.append(uuid)
         assert operator.enqueue(mac.id, plist).status == 200
-    expect_log("nanomdm:error", "NMDM0101")
-    expect_log("NMDM1502|NMDM0712|AH006\\d\\d|AH02655", optional=True)
+    expect_log("nanomdm:error", "NMDM0101|NMDM1501")
+    expect_log("NMDM0101|NMDM1501|NMDM1502|NMDM0712|AH006\\d\\d|AH02655", optional=True)
     disk.fill()
     answers = {uuid: mac.acknowledge(uuid, Text=base64.b64encode(
         os.urandom(250000)).decode()) for uuid in uuids}
@@ -88,7 +106,8 @@ def test_a_full_disk_is_503(small, httpd, device, expect_log):
         assert answers[uuid].status == 503, answers[uuid]
         assert answers[uuid].headers["Retry-After"] == "5"
         assert answers[uuid].body == b"Service Unavailable\n"
-    assert mac.idle().status == 200
+    if not has_stopped(db.server):
+        assert mac.idle().status == 200
     disk.free()
     for uuid in uuids:
         stored = result(db, mac, uuid)
