@@ -6,7 +6,8 @@
 #include "api/listing.h"
 #include "codec/json.h"
 #include "db/db.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
 
 #include <string.h>
 

@@ -8,7 +8,8 @@
 #ifndef NMDM_API_DB_STATS_H
 #define NMDM_API_DB_STATS_H
 
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
 
 typedef struct {
     apr_int64_t number;

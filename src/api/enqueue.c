@@ -5,7 +5,7 @@
 #include "api/names.h"
 #include "db/db.h"
 #include "codec/json.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
 #include "mdm/message.h"
 #include "api/command_json.h"
 #include "push/apns_message.h"

@@ -15,7 +15,7 @@
 #include "db/db.h"
 #include "codec/json.h"
 #include "base/time.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
 #include "crypto/x509.h"
 
 #include <apr_hash.h>

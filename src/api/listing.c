@@ -6,7 +6,8 @@
 #include "base/time.h"
 #include "codec/plist_json.h"
 #include "db/db.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
 
 #include <apr_strings.h>
 

@@ -7,7 +7,8 @@
 #include "api/listing.h"
 #include "codec/json.h"
 #include "db/db.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
 #include "storage/queue.h"
 
 static nmdm_err_t *add_queued(nmdm_ctx_t *ctx, nmdm_api_listing_t *page,

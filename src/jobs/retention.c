@@ -12,7 +12,8 @@
 #include "db/db.h"
 #include "db/schema.h"
 #include "base/time.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
 #include "storage/queue.h"
 
 #include <apr_atomic.h>

@@ -2,7 +2,7 @@
 /* queue.c -- the command queue: next, report, put. */
 
 #include "storage/cert_associations.h"
-#include "storage/queries.h"
+#include "storage/enrollment_queries.h"
 #include "storage/queue.h"
 #include "db/db.h"
 #include "db/schema.h"
