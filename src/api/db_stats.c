@@ -322,11 +322,11 @@ nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx)
         .topics = apr_array_make(ctx->pool, 4, sizeof(nmdm_topic_t)),
     };
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, out));
-    if (!is_old(ctx->totals, &out->counted)) {
+    if (!is_old(ctx->services->totals, &out->counted)) {
         return NULL;
     }
     err = nmdm_db_unit(ctx, NMDM_UNIT_READ, do_count, &out->counted);
-    remember(ctx->totals, err ? NULL : &out->counted);
+    remember(ctx->services->totals, err ? NULL : &out->counted);
     return err;
 }
 

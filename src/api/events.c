@@ -196,8 +196,8 @@ nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         return refuse(ctx, reply, status, 400, err);
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_replay, &change));
-    if (ctx->relay) {
-        nmdm_relay_wake(ctx->relay);
+    if (ctx->services->relay) {
+        nmdm_relay_wake(ctx->services->relay);
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead events are tried"
              " again", change.number);

@@ -238,7 +238,7 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);
     x->body.len = strlen(x->body.data);
-    nmdm_http_client_run(ctx->http, &x, 1, ctx->pool);
+    nmdm_http_client_run(ctx->services->http, &x, 1, ctx->pool);
     if (!x->status) {
         return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0915)
                         "escrow key unlock: %s",

@@ -94,21 +94,27 @@ typedef struct {
     const char *request_type;   /* of the command delivered */
 } nmdm_access_log_t;
 
+/* What requests of one server have in common, made once in each child process;
+ * each is safe to use from many threads. NULL where there is none. */
+typedef struct {
+    nmdm_db_source_t *db_source;        /* never NULL */
+    nmdm_last_seen_t *seen;
+    nmdm_once_daily_t *daily;
+    nmdm_circuit_breaker_t *breaker;    /* by topic */
+    nmdm_waiters_t *waiters;            /* requests that wait for APNs */
+    nmdm_apns_client_t *apns;           /* for pushes */
+    nmdm_http_client_t *http;           /* for webhooks, DM and escrow */
+    nmdm_relay_t *relay;                /* delivers durable events */
+    nmdm_counters_t *counters;          /* shared by all children */
+    nmdm_stats_cache_t *totals;         /* counted a short while ago */
+} nmdm_services_t;
+
 typedef struct nmdm_ctx_t nmdm_ctx_t;
 struct nmdm_ctx_t {
     apr_pool_t *pool;           /* lives as long as the request */
     const nmdm_policy_t *policy;
-    const nmdm_db_source_t *db_source;
+    nmdm_services_t *services;  /* never NULL */
     nmdm_db_t *db;              /* NULL until the first statement */
-    nmdm_last_seen_t *seen;          /* of this child, or NULL */
-    nmdm_once_daily_t *daily;        /* of this child, or NULL */
-    nmdm_circuit_breaker_t *breaker;    /* of this child, by topic; or NULL */
-    nmdm_waiters_t *waiters;    /* for APNs in this child, or NULL */
-    nmdm_apns_client_t *apns;          /* pushes of this child */
-    nmdm_http_client_t *http;       /* its webhook, DM and escrow requests */
-    nmdm_relay_t *relay;    /* brings durable events, or NULL */
-    nmdm_counters_t *counters;  /* shared by all children, or NULL */
-    nmdm_stats_cache_t *totals;      /* counted lately by this child, or NULL */
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */

@@ -101,7 +101,7 @@ static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
     NMDM_TRY(ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
     /* Number, name and file; "main" is the first. */
     NMDM_TRY(ask_column(ctx, &file, 2, "PRAGMA database_list"));
-    if (!ctx->db_source->wal || strcmp(mode, "wal")) {
+    if (!ctx->services->db_source->wal || strcmp(mode, "wal")) {
         session->wal_path = NULL;
         return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");
     }
@@ -121,7 +121,7 @@ static nmdm_err_t *settle_galera(nmdm_ctx_t *ctx)
 {
     const char *is_on;
 
-    if (!ctx->db_source->waits_on_galera) {
+    if (!ctx->services->db_source->waits_on_galera) {
         return NULL;
     }
     NMDM_TRY(ask_if_any(ctx, &is_on, 1, "SHOW VARIABLES LIKE 'wsrep_on'"));
@@ -240,14 +240,15 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, session_t *session)
 
 nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 {
-    const nmdm_db_source_t *lender = ctx->db_source;
+    const nmdm_db_source_t *lender = ctx->services->db_source;
     const char *key;
     nmdm_err_t *err;
     nmdm_db_t *db;
 
     err = lender->acquire(ctx, &ctx->db);
     if (err) {
-        nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "connection", NULL, 1);
+        nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE, "connection",
+                   NULL, 1);
         return err;
     }
     db = ctx->db;
@@ -262,7 +263,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx)
 {
-    const nmdm_db_source_t *lender = ctx->db_source;
+    const nmdm_db_source_t *lender = ctx->services->db_source;
 
     if (ctx->db) {
         return NULL;
@@ -282,7 +283,7 @@ void nmdm_db_release(nmdm_ctx_t *ctx)
     ctx->db = NULL;
     if (db) {
         db->is_suspect = !db->session || db->session->stale;
-        ctx->db_source->release(ctx, db);
+        ctx->services->db_source->release(ctx, db);
     }
 }
 
@@ -319,12 +320,12 @@ static nmdm_err_t *settle_doubt(nmdm_ctx_t *ctx)
     const char *is_busy;
     nmdm_err_t *err;
 
-    if (!nmdm_sqlite_wal_needs_checkpoint(ctx->db_source->wal)) {
+    if (!nmdm_sqlite_wal_needs_checkpoint(ctx->services->db_source->wal)) {
         return NULL;
     }
     err = nmdm_db_ask(ctx, &is_busy, "PRAGMA wal_checkpoint(TRUNCATE)");
     if (!err && !strcmp(is_busy, "0")) {
-        nmdm_sqlite_wal_checkpointed(ctx->db_source->wal);
+        nmdm_sqlite_wal_checkpointed(ctx->services->db_source->wal);
         return NULL;
     }
     err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0107)
@@ -358,14 +359,15 @@ static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
     nmdm_err_t *err;
 
     nmdm_db_release(ctx);
-    apr_thread_mutex_lock(ctx->db_source->writer);
+    apr_thread_mutex_lock(ctx->services->db_source->writer);
     err = work_alone(ctx, kind, work, baton, &wal_path);
     if (!err) {
         nmdm_db_release(ctx);
     }
-    apr_thread_mutex_unlock(ctx->db_source->writer);
+    apr_thread_mutex_unlock(ctx->services->db_source->writer);
     if (!err && wal_path) {
-        err = nmdm_sqlite_wal_flush(ctx->db_source->wal, ctx->pool, wal_path);
+        err = nmdm_sqlite_wal_flush(ctx->services->db_source->wal, ctx->pool,
+                                    wal_path);
     }
     return err;
 }
@@ -375,7 +377,7 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
 {
     NMDM_TRY(borrow(ctx));
     if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3
-        && ctx->db_source->writer) {
+        && ctx->services->db_source->writer) {
         return write_to_sqlite(ctx, kind, work, baton);
     }
     return kind == NMDM_UNIT_TRANSACTION ? transact(ctx, work, baton)
@@ -393,8 +395,8 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
         err = try_once(ctx, kind, work, baton);
         if (err && (err->kind == NMDM_INTERNAL
                     || err->retry != NMDM_RETRY_NO)) {
-            nmdm_count(ctx->counters, NMDM_COUNT_DATABASE, "statement", NULL,
-                       1);
+            nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE,
+                       "statement", NULL, 1);
         }
         if (!err || err->retry == NMDM_RETRY_NO) {
             return err;
@@ -418,7 +420,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
         err->kind = NMDM_UNAVAILABLE;
     }
     /* Perhaps a table is gone: the next borrower looks. */
-    apr_atomic_set32(&ctx->db_source->schema->checked, 0);
+    apr_atomic_set32(&ctx->services->db_source->schema->checked, 0);
     return err;
 }
 
@@ -434,7 +436,7 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
 
     if (!session->prepared[stmt]) {
         sql = nmdm_statement_text(session->pool, stmt, db->dialect,
-                                  ctx->db_source->prefix);
+                                  ctx->services->db_source->prefix);
         rv = apr_dbd_prepare(db->driver, session->pool, db->handle, sql,
                              nmdm_statement_label(session->pool,
                                                   session->number, stmt, sql),
@@ -467,7 +469,8 @@ static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
  * loudly; the sender learns what it would of NanoMDMMaxBody. */
 static nmdm_err_t *check_packet(nmdm_ctx_t *ctx, const char **args, int nargs)
 {
-    apr_uint32_t most = apr_atomic_read32(&ctx->db_source->schema->max_packet);
+    apr_uint32_t most
+        = apr_atomic_read32(&ctx->services->db_source->schema->max_packet);
     apr_size_t needed = PACKET_OVERHEAD;
     int i;
 

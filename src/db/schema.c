@@ -70,8 +70,9 @@ static apr_array_header_t *split(apr_pool_t *p, const char *script)
 
 static apr_array_header_t *statements_of(nmdm_ctx_t *ctx, const char *script)
 {
-    return split(ctx->pool, nmdm_dialect_prefixed(ctx->pool, script,
-                                                  ctx->db_source->prefix));
+    return split(ctx->pool,
+                 nmdm_dialect_prefixed(ctx->pool, script,
+                                       ctx->services->db_source->prefix));
 }
 
 static nmdm_err_t *run_script(nmdm_ctx_t *ctx, const char *script)
@@ -109,7 +110,7 @@ static nmdm_err_t *read_version(nmdm_ctx_t *ctx, int *version)
     const char *text = "0";
     nmdm_err_t *err = nmdm_db_ask(ctx, &text, nmdm_dialect_prefixed(
         ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
-        ctx->db_source->prefix));
+        ctx->services->db_source->prefix));
 
     *version = err ? 0 : atoi(text);
     return err && !is_of_tables(err) ? err : NULL;
@@ -163,7 +164,7 @@ static nmdm_err_t *count_tables(nmdm_ctx_t *ctx, int *count)
             "                      'commands', 'command_results',"
             "                      'enrollment_queue', 'push_certs',"
             "                      'cert_auth_associations')",
-            ctx->db_source->prefix)));
+            ctx->services->db_source->prefix)));
     }
     *count = atoi(number);
     return NULL;
@@ -238,7 +239,7 @@ static nmdm_err_t *are_ours(nmdm_ctx_t *ctx, int *yes)
         "SELECT COUNT(*) FROM information_schema.columns"
         " WHERE table_schema = DATABASE() AND table_name = 'devices'"
         "   AND column_name = 'authenticate' AND data_type = 'longtext'",
-        ctx->db_source->prefix)));
+        ctx->services->db_source->prefix)));
     *yes = atoi(count) > 0;
     return NULL;
 }
@@ -276,7 +277,7 @@ static nmdm_err_t *create_all(nmdm_ctx_t *ctx)
     int is_there;
 
     NMDM_TRY(look_for(ctx, &is_there, nmdm_dialect_prefixed(
-        ctx->pool, "devices", ctx->db_source->prefix)));
+        ctx->pool, "devices", ctx->services->db_source->prefix)));
     if (!is_there) {
         NMDM_TRY(run_script(ctx, FULL[ctx->db->dialect]));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
@@ -429,7 +430,7 @@ static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
 
 static int is_first_to_tell(nmdm_ctx_t *ctx)
 {
-    return !apr_atomic_cas32(&ctx->db_source->schema->told, 1, 0);
+    return !apr_atomic_cas32(&ctx->services->db_source->schema->told, 1, 0);
 }
 
 /* Its columns are missing, so nothing can be done without them. */
@@ -474,7 +475,7 @@ static void tell_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
 /* Once in a process: it takes locks on tables that are in use. */
 static nmdm_err_t *upgrade_if_allowed(nmdm_ctx_t *ctx, int *version)
 {
-    nmdm_schema_state_t *state = ctx->db_source->schema;
+    nmdm_schema_state_t *state = ctx->services->db_source->schema;
     nmdm_err_t *err;
 
     if (apr_atomic_read32(&state->refused)) {
@@ -525,7 +526,7 @@ static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
 
     if (ctx->db->dialect == NMDM_MYSQL) {
         NMDM_TRY(nmdm_db_ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
-        apr_atomic_set32(&ctx->db_source->schema->max_packet,
+        apr_atomic_set32(&ctx->services->db_source->schema->max_packet,
                          (apr_uint32_t)apr_atoi64(bytes));
     }
     return NULL;
@@ -550,7 +551,7 @@ static nmdm_err_t *learn_characters(nmdm_ctx_t *ctx)
         "                       'user_authenticate',"
         "                       'user_authenticate_digest', 'result')"
         "   AND character_set_name <> 'utf8mb4'",
-        ctx->db_source->prefix)));
+        ctx->services->db_source->prefix)));
     if (atoi(others)) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0812)
                  "-: NanoMDM's tables are not of character set utf8mb4:"
@@ -560,13 +561,14 @@ static nmdm_err_t *learn_characters(nmdm_ctx_t *ctx)
                  " ALTER TABLE ... CONVERT TO CHARACTER SET utf8mb4; then"
                  " restart gracefully");
     }
-    apr_atomic_set32(&ctx->db_source->schema->only_ascii, atoi(others) != 0);
+    apr_atomic_set32(&ctx->services->db_source->schema->only_ascii,
+                     atoi(others) != 0);
     return NULL;
 }
 
 static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
 {
-    nmdm_schema_state_t *state = ctx->db_source->schema;
+    nmdm_schema_state_t *state = ctx->services->db_source->schema;
     int version;
 
     if (ctx->db->dialect == NMDM_SQLITE3) {
@@ -606,14 +608,14 @@ static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
     if (is_sqlite) {
         nmdm_db_release(ctx);
     }
-    apr_thread_mutex_lock(ctx->db_source->writer);
+    apr_thread_mutex_lock(ctx->services->db_source->writer);
     if (is_sqlite) {
         err = nmdm_db_take(ctx);
     }
     if (!err) {
         err = check(ctx, 1);
     }
-    apr_thread_mutex_unlock(ctx->db_source->writer);
+    apr_thread_mutex_unlock(ctx->services->db_source->writer);
     return err;
 }
 
@@ -623,13 +625,14 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
         || (mode == NMDM_SCHEMA_BY_DIALECT
             && ctx->db->dialect == NMDM_SQLITE3);
 
-    return ctx->db_source->writer && may_create ? check_in_turn(ctx)
+    return ctx->services->db_source->writer && may_create ? check_in_turn(ctx)
                                              : check(ctx, may_create);
 }
 
 static int has_version(const nmdm_ctx_t *ctx, apr_uint32_t version)
 {
-    return apr_atomic_read32(&ctx->db_source->schema->version) >= version;
+    return apr_atomic_read32(&ctx->services->db_source->schema->version)
+        >= version;
 }
 
 int nmdm_schema_is_complete(const nmdm_ctx_t *ctx)
@@ -649,7 +652,8 @@ int nmdm_schema_has_scep(const nmdm_ctx_t *ctx)
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)
 {
-    return apr_atomic_read32(&ctx->db_source->schema->only_ascii) != 0;
+    return apr_atomic_read32(&ctx->services->db_source->schema->only_ascii)
+        != 0;
 }
 
 const char *nmdm_schema_xml(const nmdm_ctx_t *ctx, const char *text)

@@ -66,7 +66,7 @@ static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
 /* What could not be written is noted again, for the next time. */
 static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
 {
-    apr_array_header_t *ids = nmdm_last_seen_take(site->seen, p);
+    apr_array_header_t *ids = nmdm_last_seen_take(site->services.seen, p);
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
     nmdm_err_t *err = NULL;
     int i;
@@ -80,7 +80,7 @@ static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
                      NMDMNO(1502) "-: last_seen_at of %d enrollments is not"
                      " written yet: %s", ids->nelts, nmdm_err_text(err));
         for (i = 0; i < ids->nelts; i++) {
-            nmdm_last_seen_note(site->seen,
+            nmdm_last_seen_note(site->services.seen,
                                 APR_ARRAY_IDX(ids, i, const char *));
         }
     }
@@ -225,7 +225,7 @@ static apr_status_t stop(void *data)
     for (i = 0; i < threads->sites->nelts; i++) {
         /* Or the sweeper would wait for pushes to their end. */
         nmdm_apns_client_stop(APR_ARRAY_IDX(threads->sites, i,
-                                            nanomdm_site_t *)->apns);
+                                            nanomdm_site_t *)->services.apns);
     }
     join(threads->sweeper);
     join(threads->writer);

@@ -72,10 +72,11 @@ static apr_status_t stop_peers(void *data)
 {
     nanomdm_site_t *site = data;
 
-    apr_interval_time_t patience = site->relay
+    apr_interval_time_t patience = site->services.relay
         ? PEERS_PATIENCE - COURIER_PATIENCE : PEERS_PATIENCE;
 
-    nmdm_http_client_stop(site->http, patience / *site->number_of_sites);
+    nmdm_http_client_stop(site->services.http,
+                          patience / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
@@ -90,7 +91,7 @@ static nmdm_err_t *start_peers(nanomdm_site_t *site, apr_pool_t *pchild,
         .baton = site,
     };
 
-    NMDM_TRY(nmdm_http_client_start(&site->http, pchild, &peers));
+    NMDM_TRY(nmdm_http_client_start(&site->services.http, pchild, &peers));
     apr_pool_pre_cleanup_register(pchild, site, stop_peers);
     return NULL;
 }
@@ -106,8 +107,8 @@ static nmdm_err_t *start_apns(nanomdm_site_t *site, apr_pool_t *pchild,
 {
     nmdm_apns_client_conf_t apns = { conf->push_ca.value, conf->push_proxy };
 
-    NMDM_TRY(nmdm_apns_client_start(&site->apns, pchild, &apns));
-    apr_pool_pre_cleanup_register(pchild, site->apns, stop_apns);
+    NMDM_TRY(nmdm_apns_client_start(&site->services.apns, pchild, &apns));
+    apr_pool_pre_cleanup_register(pchild, site->services.apns, stop_apns);
     return NULL;
 }
 
@@ -131,7 +132,8 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
     for (i = 0; i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
-        nmdm_route_t route = { NULL, site->http, 0, context_of_site, site };
+        nmdm_route_t route
+            = { NULL, site->services.http, 0, context_of_site, site };
         apr_array_header_t *webhooks;
 
         nanomdm_all_webhooks(&webhooks, pchild, site->server);
@@ -148,7 +150,8 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
     }
     /* An operator may replay at another virtual host than devices use. */
     for (i = 0; i < child->sites->nelts; i++) {
-        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->relay = courier;
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->services.relay
+            = courier;
     }
     if (courier) {
         apr_pool_pre_cleanup_register(pchild, courier, stop_courier);
@@ -183,11 +186,11 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
                          const nanomdm_conf_t *conf)
 {
-    NMDM_TRY(nmdm_last_seen_create(&site->seen, pchild));
-    NMDM_TRY(nmdm_sqlite_wal_create(&site->db_source->wal, pchild));
-    NMDM_TRY(nmdm_once_daily_create(&site->daily, pchild));
-    NMDM_TRY(nmdm_circuit_breaker_create(&site->breaker, pchild));
-    NMDM_TRY(nmdm_stats_cache_create(&site->totals, pchild));
+    NMDM_TRY(nmdm_last_seen_create(&site->services.seen, pchild));
+    NMDM_TRY(nmdm_sqlite_wal_create(&site->services.db_source->wal, pchild));
+    NMDM_TRY(nmdm_once_daily_create(&site->services.daily, pchild));
+    NMDM_TRY(nmdm_circuit_breaker_create(&site->services.breaker, pchild));
+    NMDM_TRY(nmdm_stats_cache_create(&site->services.totals, pchild));
     NMDM_TRY(start_apns(site, pchild, conf));
     return start_peers(site, pchild, conf);
 }
@@ -209,15 +212,16 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->policy.retention = conf->retention;
     site->policy.seal = conf->policy.seal;
     site->number_of_sites = &child->sites->nelts;
+    site->services.counters = nanomdm_counters();
     site->shelf = shelf_of(pchild, s, child);
     if (site->shelf) {
-        site->db_source = nanomdm_dbd_create(pchild, s, site->shelf);
+        site->services.db_source = nanomdm_dbd_create(pchild, s, site->shelf);
     }
-    if (site->db_source) {
-        site->db_source->writer = writer;
+    if (site->services.db_source) {
+        site->services.db_source->writer = writer;
         err = equip(site, pchild, conf);
     }
-    if (!site->db_source || err) {
+    if (!site->services.db_source || err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, NMDMNO(1503)
                      "cannot set up this child: %s",
                      err ? nmdm_err_text(err) : "no mutex");
@@ -267,7 +271,8 @@ static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
     }
     for (i = 0; i < child->sites->nelts; i++) {
-        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->waiters = waiters;
+        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->services.waiters
+            = waiters;
     }
 }
 
@@ -289,8 +294,9 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
 
-        nmdm_apns_client_stop(site->apns);
-        nmdm_http_client_shorten_deadlines(site->http, CALLERS_TIMEOUT);
+        nmdm_apns_client_stop(site->services.apns);
+        nmdm_http_client_shorten_deadlines(site->services.http,
+                                           CALLERS_TIMEOUT);
     }
 }
 

@@ -142,7 +142,7 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
 {
-    source_t *source = ctx->db_source->baton;
+    source_t *source = ctx->services->db_source->baton;
     nanomdm_dbd_conn_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
     const ap_dbd_t *dbd;
     nmdm_db_t *db;
@@ -177,7 +177,7 @@ void nanomdm_dbd_close(nanomdm_dbd_conn_t loan)
 /* Where one connection is dead, others may be: mod_dbd finds out. */
 static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
-    source_t *source = ctx->db_source->baton;
+    source_t *source = ctx->services->db_source->baton;
     nanomdm_dbd_conn_t *loan = db->owner;
 
     if (db->is_suspect) {
@@ -190,7 +190,7 @@ static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 
 static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
 {
-    source_t *source = ctx->db_source->baton;
+    source_t *source = ctx->services->db_source->baton;
 
     return nmdm_schema_check(ctx, source->schema_mode);
 }

@@ -48,7 +48,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, request_rec *r, const char *name,
                                         name, limit, ctx->now)) {
         return NULL;
     }
-    nmdm_count(ctx->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);
+    nmdm_count(ctx->services->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);
     if (is_news) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2101)
                  "-: the %s comes more often than NanoMDMRateLimit allows; it"

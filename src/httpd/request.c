@@ -22,6 +22,9 @@ APLOG_USE_MODULE(nanomdm);
 
 /* ---- The context ---- */
 
+/* Of a server without handlers; never used. */
+static nmdm_services_t NOTHING;
+
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 {
     nanomdm_server_t *server = nanomdm_server(r->server);
@@ -37,13 +40,13 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
     ctx->log = nanomdm_log_remark;
     ctx->log_baton = r;
     ctx->wants_debug = APLOG_R_IS_LEVEL(r, APLOG_DEBUG);
+    ctx->services = server->site ? &server->site->services : &NOTHING;
     *out = ctx;
     if (!server->site) {
         return nmdm_err(r->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1101)
                         "no database for this server: the handler %s has to"
                         " be named by SetHandler", r->handler);
     }
-    nanomdm_site_lend(server->site, ctx);
     return NULL;
 }
 

@@ -44,7 +44,8 @@ static nmdm_err_t *operate(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
     NMDM_TRY(read_message(&message, r));
     err = nmdm_scep_operation(ctx, conf, reply, message);
     if (err && err->kind == NMDM_INVALID) {
-        nmdm_count(ctx->counters, NMDM_COUNT_SCEP, "unreadable", NULL, 1);
+        nmdm_count(ctx->services->counters, NMDM_COUNT_SCEP, "unreadable",
+                   NULL, 1);
     }
     return err;
 }

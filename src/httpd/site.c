@@ -4,25 +4,10 @@
 #include "httpd/site.h"
 #include "config/config.h"
 #include "httpd/log.h"
-#include "httpd/request_counters.h"
 
 #include <http_log.h>
 
 APLOG_USE_MODULE(nanomdm);
-
-void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx)
-{
-    ctx->db_source = site->db_source;
-    ctx->seen = site->seen;
-    ctx->daily = site->daily;
-    ctx->breaker = site->breaker;
-    ctx->waiters = site->waiters;
-    ctx->apns = site->apns;
-    ctx->http = site->http;
-    ctx->relay = site->relay;
-    ctx->counters = nanomdm_counters();
-    ctx->totals = site->totals;
-}
 
 static void log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
@@ -36,7 +21,7 @@ nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p)
 
     ctx->pool = p;
     ctx->policy = &site->policy;
-    nanomdm_site_lend(site, ctx);
+    ctx->services = &site->services;
     ctx->trace_id = "";
     ctx->now = apr_time_now();
     ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };

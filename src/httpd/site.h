@@ -24,24 +24,14 @@
 /* A server or virtual host with handlers of ours, in this child. */
 typedef struct nanomdm_site_t {
     server_rec *server;
-    nmdm_db_source_t *db_source;
+    nmdm_services_t services;   /* what its requests use */
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_push_conf_t push;
     nanomdm_dbd_cache_t *shelf;     /* shared by those on one database */
-    nmdm_last_seen_t *seen;
-    nmdm_once_daily_t *daily;
-    nmdm_circuit_breaker_t *breaker;
-    nmdm_waiters_t *waiters;    /* for APNs; of the child, or NULL */
-    nmdm_stats_cache_t *totals;
     nmdm_rekey_t *sealer;      /* NULL without NanoMDMStorageKey */
-    nmdm_apns_client_t *apns;
-    nmdm_http_client_t *http;
-    nmdm_relay_t *relay;    /* of the child, or NULL */
     const int *number_of_sites; /* of this child */
 } nanomdm_site_t;
 
-/* Fills in what a context has of the child. */
-void nanomdm_site_lend(const nanomdm_site_t *site, nmdm_ctx_t *ctx);
 /* For work without a request: in p, with the time of now. */
 nmdm_ctx_t *nanomdm_site_context(nanomdm_site_t *site, apr_pool_t *p);
 

@@ -128,8 +128,9 @@ nmdm_err_t *nmdm_push_retry_run(nmdm_ctx_t *ctx, int *more)
         return NULL;
     }
     /* A clock that was ahead has been set back, here or elsewhere. */
-    if (ctx->daily
-        && nmdm_once_daily_is_due(ctx->daily, "NanoMDMPushRepeat", ctx->now)) {
+    if (ctx->services->daily
+        && nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMPushRepeat",
+                                  ctx->now)) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_recall, NULL));
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_take, &sweep));

@@ -409,8 +409,9 @@ static void tell(nmdm_ctx_t *ctx, const counts_t *counts)
 
 static void tell_that_nothing_is_sealed(nmdm_ctx_t *ctx)
 {
-    if (!ctx->daily
-        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMStorageKey", ctx->now)) {
+    if (!ctx->services->daily
+        || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMStorageKey",
+                                  ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0954)
                  "-: NanoMDMStorageKey needs the additive part of the schema,"
                  " which this database lacks, to seal what is stored already."
@@ -427,7 +428,7 @@ nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
 
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
-        if (apr_atomic_read32(&ctx->db_source->schema->checked)) {
+        if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
             tell_that_nothing_is_sealed(ctx);
         }
         return NULL;

@@ -477,8 +477,9 @@ static void tell(nmdm_ctx_t *ctx, const run_t *run)
 
 static void tell_that_nothing_is_removed(nmdm_ctx_t *ctx)
 {
-    if (!ctx->daily
-        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMRetention", ctx->now)) {
+    if (!ctx->services->daily
+        || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMRetention",
+                                  ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0943)
                  "-: NanoMDMRetention needs the additive part of the schema,"
                  " which this database lacks: nothing is removed. Run the"
@@ -494,7 +495,7 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
 
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
-        if (apr_atomic_read32(&ctx->db_source->schema->checked)) {
+        if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
             tell_that_nothing_is_removed(ctx);
         }
         return NULL;

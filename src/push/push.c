@@ -128,8 +128,8 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
     nmdm_bytes_t pem;
     apr_time_t left;
 
-    if (!ctx->daily ||
-        !nmdm_once_daily_is_due(ctx->daily, cert->topic, ctx->now)) {
+    if (!ctx->services->daily ||
+        !nmdm_once_daily_is_due(ctx->services->daily, cert->topic, ctx->now)) {
         return;
     }
     pem.data = apr_pstrcat(ctx->pool, cert->stored.cert_pem, "\n",
@@ -194,8 +194,9 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
                                     ctx->policy->push, ctx->now, cert->topic,
                                     cert->stored.cert_pem, cert->key_pem);
             warn_of_expiry(ctx, cert);
-            cert->is_open = ctx->breaker
-                && nmdm_circuit_breaker_is_open(ctx->breaker, cert->topic,
+            cert->is_open = ctx->services->breaker
+                && nmdm_circuit_breaker_is_open(ctx->services->breaker,
+                                                cert->topic,
                                                 nmdm_time_steady());
         }
     }
@@ -206,7 +207,8 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 static void tell_not_tried(nmdm_ctx_t *ctx, slice_t *slice,
                            const nmdm_push_info_t *info, const char *why)
 {
-    nmdm_count(ctx->counters, NMDM_COUNT_PUSHES, "not tried", NULL, 1);
+    nmdm_count(ctx->services->counters, NMDM_COUNT_PUSHES, "not tried", NULL,
+               1);
     tell(slice, info->id, NULL,
          apr_pstrcat(ctx->pool, why, "; not tried",
                      slice->when == NMDM_PUSH_NOW ? LATER : "", NULL), 0);
@@ -215,15 +217,15 @@ static void tell_not_tried(nmdm_ctx_t *ctx, slice_t *slice,
 /* The sweep has a thread of its own. */
 static int may_wait(nmdm_ctx_t *ctx, const slice_t *slice)
 {
-    return slice->when == NMDM_PUSH_AGAIN || !ctx->waiters
+    return slice->when == NMDM_PUSH_AGAIN || !ctx->services->waiters
         || (nmdm_time_steady() < slice->deadline
-            && nmdm_waiters_enter(ctx->waiters, ROOM_WITHIN));
+            && nmdm_waiters_enter(ctx->services->waiters, ROOM_WITHIN));
 }
 
 static void stop_waiting(nmdm_ctx_t *ctx, const slice_t *slice)
 {
-    if (slice->when == NMDM_PUSH_NOW && ctx->waiters) {
-        nmdm_waiters_leave(ctx->waiters);
+    if (slice->when == NMDM_PUSH_NOW && ctx->services->waiters) {
+        nmdm_waiters_leave(ctx->services->waiters);
     }
 }
 
@@ -277,7 +279,8 @@ static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
         }
     }
     if (slice->n && may_wait(ctx, slice)) {
-        nmdm_apns_client_run(ctx->apns, slice->exchanges, slice->n, ctx->pool);
+        nmdm_apns_client_run(ctx->services->apns, slice->exchanges, slice->n,
+                             ctx->pool);
         stop_waiting(ctx, slice);
     }
     else {
@@ -294,7 +297,7 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
     nmdm_push_outcome_t outcome;
 
     nmdm_apns_message_outcome(&outcome, ctx->pool, x);
-    nmdm_count(ctx->counters, NMDM_COUNT_PUSHES,
+    nmdm_count(ctx->services->counters, NMDM_COUNT_PUSHES,
                !outcome.error ? "ok" : !x->status ? "no answer"
                : outcome.reason, NULL, 1);
     if (outcome.is_refusal) {
@@ -315,8 +318,8 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
     else if (!outcome.error && info->was_refused) {
         APR_ARRAY_PUSH(slice->pardoned, const char *) = info->id;
     }
-    if (ctx->breaker) {
-        nmdm_circuit_breaker_note(ctx->breaker, info->topic,
+    if (ctx->services->breaker) {
+        nmdm_circuit_breaker_note(ctx->services->breaker, info->topic,
                                   x->status && x->status < 500 &&
                                       x->status != 429,
                                   nmdm_time_steady());

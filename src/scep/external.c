@@ -70,6 +70,6 @@ void nmdm_scep_external_ask(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
         apr_table_setn(headers, "X-Hmac-Signature",
                        nmdm_digest_hmac(ctx->pool, conf->secret, x.body));
     }
-    nmdm_http_client_run(ctx->http, &one, 1, ctx->pool);
+    nmdm_http_client_run(ctx->services->http, &one, 1, ctx->pool);
     *why = read_answer(ctx->pool, &x, binding);
 }

@@ -97,8 +97,8 @@ static nmdm_err_t *answer_failure(nmdm_ctx_t *ctx,
              " with FAILURE %s: %s [trace %s]", conf->client,
              message->transaction, message->signer_name,
              NAMES[message->failure], message->flaw, ctx->trace_id);
-    nmdm_count(ctx->counters, NMDM_COUNT_SCEP, NAMES[message->failure], NULL,
-               1);
+    nmdm_count(ctx->services->counters, NMDM_COUNT_SCEP,
+               NAMES[message->failure], NULL, 1);
     reply->content_type = TYPE_PKI;
     nmdm_db_release(ctx);
     return nmdm_scep_message_failure(&reply->body, ctx->pool, message,
@@ -113,7 +113,7 @@ static nmdm_err_t *answer_success(nmdm_ctx_t *ctx,
                                   const nmdm_scep_message_t *message,
                                   nmdm_bytes_t cert)
 {
-    nmdm_count(ctx->counters, NMDM_COUNT_SCEP, "success", NULL, 1);
+    nmdm_count(ctx->services->counters, NMDM_COUNT_SCEP, "success", NULL, 1);
     reply->content_type = TYPE_PKI;
     nmdm_db_release(ctx);
     return nmdm_scep_message_success(&reply->body, ctx->pool, message,

@@ -213,8 +213,8 @@ static nmdm_err_t *see(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     if (ctx->policy->sees_at_once) {
         return nmdm_enrollments_seen_now(ctx, who->id);
     }
-    if (ctx->seen) {
-        nmdm_last_seen_note(ctx->seen, who->id);
+    if (ctx->services->seen) {
+        nmdm_last_seen_note(ctx->services->seen, who->id);
     }
     return NULL;
 }
@@ -366,7 +366,7 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
     NMDM_TRY(
         nmdm_declarative_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
     x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
-    nmdm_http_client_run(ctx->http, &one, 1, ctx->pool);
+    nmdm_http_client_run(ctx->services->http, &one, 1, ctx->pool);
     return nmdm_declarative_answer(in->reply, ctx->pool, conf, in->msg, &x);
 }
 

@@ -19,7 +19,8 @@
 
 int nmdm_outbox_takes(const nmdm_ctx_t *ctx, apr_size_t len)
 {
-    apr_uint32_t most = apr_atomic_read32(&ctx->db_source->schema->max_packet);
+    apr_uint32_t most
+        = apr_atomic_read32(&ctx->services->db_source->schema->max_packet);
 
     return nmdm_schema_is_complete(ctx) && len <= NMDM_OUTBOX_LONGEST
         && (!most || len + OVERHEAD <= most);

@@ -19,8 +19,9 @@ static const char *pem_of(nmdm_ctx_t *ctx)
 
 static void tell_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)
 {
-    if (!ctx->daily
-        || nmdm_once_daily_is_due(ctx->daily, "NanoMDMReenroll", ctx->now)) {
+    if (!ctx->services->daily
+        || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMReenroll",
+                                  ctx->now)) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0720)
                  "%s: NanoMDMReenroll keep needs the additive part of the"
                  " schema, which this database lacks: devices that enroll"

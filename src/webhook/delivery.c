@@ -412,7 +412,7 @@ static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
 static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                                int *found)
 {
-    if (!apr_atomic_read32(&ctx->db_source->schema->checked)) {
+    if (!apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL));
     }
     *found = nmdm_outbox_takes(ctx, 0);

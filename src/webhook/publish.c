@@ -42,7 +42,8 @@ static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 /* Whether events are kept here, as far as is known. */
 static int is_durable(const nmdm_ctx_t *ctx)
 {
-    return ctx->policy->durable && ctx->relay && nmdm_outbox_takes(ctx, 0);
+    return ctx->policy->durable && ctx->services->relay
+        && nmdm_outbox_takes(ctx, 0);
 }
 
 static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
@@ -76,7 +77,8 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
     }
     x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s", who->id,
                            ctx->trace_id, ctx->access_log.message);
-    err = nmdm_http_client_post(ctx->http, who->device_id, &x, ctx->pool);
+    err = nmdm_http_client_post(ctx->services->http, who->device_id, &x,
+                                ctx->pool);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
                  "%s: webhook event %s is lost: %s", who->id, ctx->trace_id,
@@ -112,7 +114,7 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
         .body = body.data,
     };
 
-    if (nmdm_relay_is_full(ctx->relay, conf->target)) {
+    if (nmdm_relay_is_full(ctx->services->relay, conf->target)) {
         return NULL;
     }
     if (!nmdm_outbox_takes(ctx, body.len)) {
@@ -125,7 +127,7 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
 /* Whether the database has an outbox may not be known before the unit. */
 int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone)
 {
-    return ctx->policy->durable && ctx->relay && is_wanted(ctx, msg)
+    return ctx->policy->durable && ctx->services->relay && is_wanted(ctx, msg)
         ? (int)NMDM_UNIT_TRANSACTION : alone;
 }
 
@@ -181,7 +183,7 @@ nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *told,
         err = write_alone(ctx, told, err);
     }
     if (told->is_written) {
-        nmdm_relay_wake(ctx->relay);
+        nmdm_relay_wake(ctx->services->relay);
     }
     if (!is_durable(ctx) || told->is_too_long) {
         post_all(ctx, told);

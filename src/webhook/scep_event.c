@@ -32,7 +32,8 @@ static int wants(const nmdm_ctx_t *ctx, int i)
 
 static int is_durable(const nmdm_ctx_t *ctx)
 {
-    return ctx->policy->durable && ctx->relay && nmdm_outbox_takes(ctx, 0);
+    return ctx->policy->durable && ctx->services->relay
+        && nmdm_outbox_takes(ctx, 0);
 }
 
 /* Whose events stay in order. */
@@ -97,7 +98,8 @@ nmdm_err_t *nmdm_scep_event_write(nmdm_ctx_t *ctx,
     row.body = body_of(ctx, event).data;
     for (i = 0; i < receivers(ctx); i++) {
         row.target = receiver(ctx, i)->target;
-        if (wants(ctx, i) && !nmdm_relay_is_full(ctx->relay, row.target)) {
+        if (wants(ctx, i)
+            && !nmdm_relay_is_full(ctx->services->relay, row.target)) {
             NMDM_TRY(nmdm_outbox_put(ctx, &row));
         }
     }
@@ -117,7 +119,8 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
                        nmdm_time_steady() + ctx->policy->upstream_timeout);
     x.about = apr_psprintf(ctx->pool, "-: webhook event %s of " TOPIC,
                            ctx->trace_id);
-    err = nmdm_http_client_post(ctx->http, device_of(event), &x, ctx->pool);
+    err = nmdm_http_client_post(ctx->services->http, device_of(event), &x,
+                                ctx->pool);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1540)
                  "-: webhook event %s of " TOPIC " was not delivered: %s",
@@ -130,7 +133,7 @@ void nmdm_scep_event_written(nmdm_ctx_t *ctx, const nmdm_scep_event_t *event)
     int i;
 
     if (is_durable(ctx)) {
-        nmdm_relay_wake(ctx->relay);
+        nmdm_relay_wake(ctx->services->relay);
         return;
     }
     for (i = 0; i < receivers(ctx); i++) {

@@ -32,7 +32,8 @@ static nmdm_ctx_t *request_in(apr_pool_t *p)
     world->is_lent = 0;
     ctx->pool = p;
     ctx->policy = &world->policy;
-    ctx->db_source = &world->db_source;
+    ctx->services = apr_pcalloc(p, sizeof(*ctx->services));
+    ctx->services->db_source = &world->db_source;
     ctx->trace_id = "0123456789abcdef";
     ctx->now = world->now;
     ctx->access_log = (nmdm_access_log_t){ "", "", "", "", "", "" };

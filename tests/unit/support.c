@@ -205,7 +205,7 @@ nmdm_bytes_t plist(apr_pool_t *p, ...)
 
 static nmdm_err_t *lend(nmdm_ctx_t *ctx, nmdm_db_t **db)
 {
-    world_t *w = ctx->db_source->baton;
+    world_t *w = ctx->services->db_source->baton;
 
     w->borrows++;
     if (w->fail_next > 0 || w->fail_for_ever) {
@@ -224,7 +224,7 @@ static nmdm_err_t *lend(nmdm_ctx_t *ctx, nmdm_db_t **db)
 
 static void take_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
-    world_t *w = ctx->db_source->baton;
+    world_t *w = ctx->services->db_source->baton;
 
     assert_ptr_equal(db, &w->db);
     w->is_lent = 0;
@@ -346,9 +346,10 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     w->is_lent = 0;
     ctx->pool = w->pool;
     ctx->policy = &w->policy;
-    ctx->db_source = &w->db_source;
-    ctx->seen = w->seen;
-    ctx->relay = w->relay;
+    ctx->services = apr_pcalloc(w->pool, sizeof(*ctx->services));
+    ctx->services->db_source = &w->db_source;
+    ctx->services->seen = w->seen;
+    ctx->services->relay = w->relay;
     ctx->cert = cert;
     ctx->is_migration = w->is_migration;
     ctx->cert_expired = w->cert_expired;

@@ -240,7 +240,7 @@ static void counting_is_not_repeated_at_once(void **state)
 
     OK(nmdm_stats_cache_create(&totals, w->pool));
     ENROLL(w, 2);
-    ctx->totals = totals;
+    ctx->services->totals = totals;
     w->fail_for_ever = 1;
     assert_non_null(nmdm_api_db_stats(&out, ctx));
     w->fail_for_ever = 0;
@@ -249,7 +249,7 @@ static void counting_is_not_repeated_at_once(void **state)
     tell(w, "UPDATE enrollments SET enabled = FALSE");
     OK(nmdm_api_db_stats(&out, ctx));
     is_amount(nmdm_api_db_stats_enrolled(&out.counted), 2, 0);
-    ctx->totals = NULL;
+    ctx->services->totals = NULL;
     OK(nmdm_api_db_stats(&out, ctx));
     is_amount(nmdm_api_db_stats_enrolled(&out.counted), 0, 0);
     nmdm_db_release(ctx);

@@ -653,7 +653,7 @@ static void two_prefixes_do_not_meet(void **state)
     OK(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, put, &work));
     nmdm_db_release(ctx);
     ctx = request(one, NULL);
-    ctx->db_source = &second;
+    ctx->services->db_source = &second;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_null(work.value);
     nmdm_db_release(ctx);
@@ -662,7 +662,7 @@ static void two_prefixes_do_not_meet(void **state)
     assert_string_equal(ask(one, "SELECT COUNT(*) FROM two_push_certs"),
                         "0");
     ctx = request(one, NULL);
-    ctx->db_source = &first;
+    ctx->services->db_source = &first;
     OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, get, &work));
     assert_non_null(work.value);
     nmdm_db_release(ctx);

@@ -44,7 +44,7 @@ static void sweep_at(world_t *w, apr_time_t now)
 
     w->now = now;
     ctx = request(w, NULL);
-    ctx->daily = daily;
+    ctx->services->daily = daily;
     OK(nmdm_push_retry_run(ctx, &more));
     nmdm_db_release(ctx);
     assert_int_equal(more, 0);
