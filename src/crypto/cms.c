@@ -119,9 +119,10 @@ static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
     return NULL;
 }
 
-nmdm_err_t *nmdm_cms_signer(nmdm_cert_t **out, apr_pool_t *p,
-                            const char *base64, nmdm_bytes_t body,
-                            apr_interval_time_t grace)
+/* NULL is a body that is not there yet. */
+static nmdm_err_t *signer_of(nmdm_cert_t **out, apr_pool_t *p,
+                             const char *base64, const nmdm_bytes_t *body,
+                             apr_interval_time_t grace)
 {
     CMS_ContentInfo *cms = NULL;
     STACK_OF(X509) *certs = NULL;
@@ -135,7 +136,7 @@ nmdm_err_t *nmdm_cms_signer(nmdm_cert_t **out, apr_pool_t *p,
     if (!nmdm_base64_decode(&der, p, base64, strlen(base64), 0)) {
         return bad_signature(p, "not base64");
     }
-    if (body.len > INT_MAX) {
+    if (body && body->len > INT_MAX) {
         return bad_signature(p, "the body is too large");
     }
     at = (const unsigned char *)der.data;
@@ -150,8 +151,8 @@ nmdm_err_t *nmdm_cms_signer(nmdm_cert_t **out, apr_pool_t *p,
         err = bad_signature(p, why);
         goto done;
     }
-    content = BIO_new_mem_buf(body.data, (int)body.len);
-    if (CMS_verify(cms, NULL, NULL, content, NULL,
+    content = body ? BIO_new_mem_buf(body->data, (int)body->len) : NULL;
+    if (body && CMS_verify(cms, NULL, NULL, content, NULL,
                    CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
         err = bad_signature(p, "it does not sign this body");
         goto done;
@@ -163,4 +164,18 @@ done:
     CMS_ContentInfo_free(cms);
     ERR_clear_error();
     return err;
+}
+
+nmdm_err_t *nmdm_cms_signer(nmdm_cert_t **out, apr_pool_t *p,
+                            const char *base64, nmdm_bytes_t body,
+                            apr_interval_time_t grace)
+{
+    return signer_of(out, p, base64, &body, grace);
+}
+
+nmdm_err_t *nmdm_cms_claimed_signer(nmdm_cert_t **out, apr_pool_t *p,
+                                    const char *base64,
+                                    apr_interval_time_t grace)
+{
+    return signer_of(out, p, base64, NULL, grace);
 }

@@ -14,4 +14,10 @@ nmdm_err_t *nmdm_cms_signer(nmdm_cert_t **out, apr_pool_t *p,
                             const char *base64, nmdm_bytes_t body,
                             apr_interval_time_t grace);
 
+/* The same with no body yet: who says to have signed, which is not proved. What
+ * would be refused whatever the body is, is refused. */
+nmdm_err_t *nmdm_cms_claimed_signer(nmdm_cert_t **out, apr_pool_t *p,
+                                    const char *base64,
+                                    apr_interval_time_t grace);
+
 #endif /* NMDM_CMS_H */

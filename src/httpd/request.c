@@ -54,6 +54,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
 typedef struct {
     request_rec *r;
+    apr_pool_t *pool;           /* of data, or NULL: the request's */
     char *data;
     apr_size_t len, room, most;
 } buffer_t;
@@ -80,16 +81,23 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
                     "cannot read the request body");
 }
 
+/* Of a body whose length was not announced. Each buffer has a pool of its own,
+ * so that the one before is given back. */
 static void make_room(buffer_t *buffer, apr_size_t needed)
 {
+    apr_pool_t *before = buffer->pool;
     apr_size_t room = buffer->room * 2;
     char *bigger;
 
     while (room < needed) {
         room *= 2;
     }
-    bigger = apr_palloc(buffer->r->pool, room);
+    apr_pool_create(&buffer->pool, buffer->r->pool);
+    bigger = apr_palloc(buffer->pool, room);
     memcpy(bigger, buffer->data, buffer->len);
+    if (before) {
+        apr_pool_destroy(before);
+    }
     buffer->data = bigger;
     buffer->room = room;
 }
@@ -133,8 +141,9 @@ static nmdm_err_t *append_all(buffer_t *buffer, apr_bucket_brigade *brigade,
     return NULL;
 }
 
-/* What is announced to be too large need not be read. The room given at once
- * is bounded, because a client may announce more than it sends. */
+/* What is announced to be too large need not be read. The room for the rest is
+ * made once; what is announced and not sent stays untouched, and so takes no
+ * memory. */
 static nmdm_err_t *start(buffer_t *buffer)
 {
     request_rec *r = buffer->r;
@@ -149,8 +158,7 @@ static nmdm_err_t *start(buffer_t *buffer)
         || (core_limit > 0 && announced > core_limit)) {
         return too_large(buffer);
     }
-    buffer->room = announced > 0 && announced < CHUNK
-        ? (apr_size_t)announced + 1 : CHUNK;
+    buffer->room = announced > 0 ? (apr_size_t)announced + 1 : CHUNK;
     buffer->data = apr_palloc(r->pool, buffer->room);
     return NULL;
 }

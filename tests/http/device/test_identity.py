@@ -2,7 +2,10 @@
 """The identity certificate: how it travels, and when it is believed."""
 
 import base64
+import concurrent.futures
+import pathlib
 import plistlib
+import re
 import ssl
 import urllib.parse
 
@@ -868,3 +871,31 @@ def test_refusal_of_a_certificate_says_why(at, chain, trust):
     assert_refused(mac, mac.authenticate())
     chain.wait_for_log(r"\[nanomdm:(info|notice)\].*NMDM.*expired",
                        mark)
+
+
+# -- memory for strangers ---------------------------------------------
+
+def peak(server):
+    """The most that a child ever had in memory, in KiB, of all children."""
+    return sum(int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(
+        f"/proc/{pid}/status").read_text())[1]) for pid in server.children())
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("signature", ["x", "stranger's"])
+def test_a_strangers_body_is_not_kept(httpd, device, signature, chunked):
+    """1.7 A: the signature is looked at before a long body is read."""
+    server = httpd(extra_mdm="NanoMDMIdentity signature", threads=8)
+    body = b"x" * (16 << 20)
+    stranger = certs.self_signed()
+    value = "x" if signature == "x" else sign(b"short", stranger)
+    device(server, transport="signature").enroll()
+    before = peak(server)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        def send(_):
+            mac = device(server, transport="none")
+            return mac.raw("PUT", "/mdm", body,
+                           [("Mdm-Signature", value)], chunked=chunked)
+        answers = list(pool.map(send, range(6)))
+    assert [answer.status for answer in answers] == [400] * 6
+    assert peak(server) - before < 24 << 10
