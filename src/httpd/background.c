@@ -8,8 +8,10 @@
 #include "config/config.h"
 #include "httpd/request_counters.h"
 #include "httpd/site.h"
+#include "base/time.h"
 #include "jobs/push_retry.h"
 #include "jobs/retention.h"
+#include "jobs/scep_cleanup.h"
 #include "storage/enrollments.h"
 
 #include <apr_thread_proc.h>
@@ -21,6 +23,8 @@ APLOG_USE_MODULE(nanomdm);
 #define SEEN_INTERVAL apr_time_from_sec(1)
 /* How often somebody looks who has to be pushed to again. */
 #define SWEEP_INTERVAL apr_time_from_sec(5)
+/* From one removal of expired challenges to the next. */
+#define SCEP_INTERVAL apr_time_from_sec(60)
 
 struct nanomdm_background_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
@@ -153,6 +157,22 @@ static void retain(nanomdm_site_t *site, apr_pool_t *p)
            NMDMNO(0944) "-: NanoMDMRetention removes nothing now");
 }
 
+/* Once a minute where certificates or challenges are made. */
+static void clean_up_scep(nanomdm_site_t *site, apr_pool_t *p)
+{
+    const nanomdm_server_t *server = nanomdm_server(site->server);
+    nmdm_ctx_t *ctx;
+
+    if (!server->scep_keys
+        || nmdm_time_steady() - site->scep_cleaned < SCEP_INTERVAL) {
+        return;
+    }
+    site->scep_cleaned = nmdm_time_steady();
+    ctx = nanomdm_site_context(site, p);
+    finish(site, ctx, nmdm_scep_cleanup_run(ctx),
+           NMDMNO(1510) "-: expired SCEP challenges are not removed now");
+}
+
 static void seal(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
@@ -190,6 +210,9 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             }
             if (site->policy.retention && wait_for(threads, 0)) {
                 retain(site, p);
+            }
+            if (wait_for(threads, 0)) {
+                clean_up_scep(site, p);
             }
             if (site->sealer && wait_for(threads, 0) && may_seal(threads)) {
                 seal(site, p);

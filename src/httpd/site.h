@@ -29,6 +29,7 @@ typedef struct nanomdm_site_t {
     nmdm_push_conf_t push;
     nanomdm_dbd_cache_t *shelf;     /* shared by those on one database */
     nmdm_rekey_t *sealer;      /* NULL without NanoMDMStorageKey */
+    apr_time_t scep_cleaned;    /* on the steady clock: the last time */
     const int *number_of_sites; /* of this child */
 } nanomdm_site_t;
 

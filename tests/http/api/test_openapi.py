@@ -99,12 +99,12 @@ def test_every_call_is_documented_and_no_other():
     table = re.search(r"CALLS\[\] = {(.*?)^};", source, re.S | re.M)[1]
     made = collections.defaultdict(set)
     for name, method, takes_rest in re.findall(
-            r'{\s*"(\w+)",\s*M_(\w+),\s*(\d)', table):
+            r'{\s*"([\w-]+)",\s*M_(\w+),\s*(\d)', table):
         made[name, method].add(int(takes_rest))
     assert made
     documented = collections.defaultdict(set)
     for path, method in operations():
-        match = re.fullmatch(r"/v1/(\w+)(/.*)?", path)
+        match = re.fullmatch(r"/v1/([\w-]+)(/.*)?", path)
         if match:
             documented[match[1], method].add(bool(match[2]))
     assert set(documented) == set(made)
@@ -255,7 +255,10 @@ def reading_and_taking_back(mac):
         ("GET", "/v1/results/{id}"): ([], mine),
         ("GET", "/v1/events"): ([], {"query": "?state=pending"}),
         ("POST", "/v1/events/replay"): ([b'{"ids": ["1"]}', JSON], {}),
-        ("DELETE", "/v1/events/{id}"): ([], {"ids": "1"})}
+        ("DELETE", "/v1/events/{id}"): ([], {"ids": "1"}),
+        ("POST", "/v1/scep-challenge"): ([b'{"serial": "C02X"}', JSON], {}),
+        ("GET", "/v1/certs"): ([], {"query": "?limit=5"}),
+        ("DELETE", "/v1/certs/{sha256}"): ([], {"ids": "a" * 64})}
 
 
 def good_requests(mac, pem):
@@ -361,6 +364,19 @@ def events(ask, db):
     ask(404, "DELETE", "/v1/events/{id}", ids="99")
 
 
+def identities(ask, db):
+    """There is one certificate that was issued."""
+    insert(db, "nanomdm_scep_certs", (
+        "sha256", "serial", "issuer_sha256", "subject", "pem", "not_after",
+        "purpose", "transaction_id", "created_at"),
+        [("a" * 64, "01", "b" * 64, "CN=x", "", 4000000000000, "api", "T",
+          1)])
+    ask(400, "POST", "/v1/scep-challenge", b'{"serail": "C02X"}', JSON)
+    ask(400, "GET", "/v1/certs", query="?expires_before=x")
+    ask(400, "DELETE", "/v1/certs/{sha256}", ids="x")
+    ask(404, "DELETE", "/v1/certs/{sha256}", ids="0" * 64)
+
+
 def orders(ask, mac, gone, stranger):
     def order(status, **keys):
         ask(status, "POST", "/v1/commands", json.dumps(
@@ -426,7 +442,9 @@ UNSEEN = {
            ("/v1/queue/{ids}", "GET"), ("/v1/queue/{ids}", "DELETE"),
            ("/v1/results/{id}", "GET"), ("/v1/commands/{uuid}", "GET"),
            ("/v1/commands/{uuid}", "DELETE"), ("/v1/events", "GET"),
-           ("/v1/events/replay", "POST"), ("/v1/events/{id}", "DELETE"))},
+           ("/v1/events/replay", "POST"), ("/v1/events/{id}", "DELETE"),
+           ("/v1/scep-challenge", "POST"), ("/v1/certs", "GET"),
+           ("/v1/certs/{sha256}", "DELETE"))},
     **{(path, method, "404"): "the table of events would have to be missing"
        for path, method in (("/v1/events", "GET"),
                             ("/v1/events/replay", "POST"))},
@@ -451,6 +469,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     reading(ask, mac, stranger)
     orders(ask, mac, gone, stranger)
     events(ask, serving.database)
+    identities(ask, serving.database)
     everywhere(ask, mac, pem, 200)
     enqueue_and_push(ask, mac, gone, stranger)
     push_certificates(ask)

@@ -21,7 +21,7 @@ import ca as certs
 from device import Device, Operator
 from scep import (SCEP, Reply, ScepClient, algorithm, csr, envelope,
                   message, octets, openssl, printable, seq, tlv)
-from system import ROOT, temp_folder
+from system import ROOT, wait_until
 
 PROFILE_LINES = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem
@@ -681,6 +681,24 @@ def test_a38_rows(client, challenge, site):
     assert row[0][:4] == (f"{cert.serial_number:032x}", "alice", "T38",
                           "api")
     assert x509.load_pem_x509_certificate(row[0][4].encode()) == cert
+
+
+def test_a38_expired_rows_leave(httpd, fresh_db, issuer, ca):
+    site = scep_server(httpd, issuer, ca, database=fresh_db())
+    operator = Operator(site)
+    assert operator.call("GET", "/v1/certs").json == {"certs": []}
+    for i in range(250):
+        site.database.execute(
+            "INSERT INTO nanomdm_scep_challenges (hash, purpose, created_at,"
+            " expires_at) VALUES (%s, 'api', 0, %s)", f"{i:064x}",
+            1 if i < 240 else int(time.time() * 1000) - 1000)
+    site.restart()
+
+    def left():
+        return site.database.query(
+            "SELECT COUNT(*) FROM nanomdm_scep_challenges")[0][0]
+    assert wait_until(lambda: left() == 10, seconds=30)
+    operator.close()
 
 
 def test_a39_revocation(client, challenge, site):
