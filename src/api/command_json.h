@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* command_json.h -- what an operator orders: a command in JSON, and on what
- * terms it is queued. */
+/* command_json.h -- a command that an operator gives in JSON. */
 
 #ifndef NMDM_API_COMMAND_JSON_H
 #define NMDM_API_COMMAND_JSON_H
 
 #include "codec/json.h"
-#include "storage/queue.h"
 
 /* The property list of a command given in MicroMDM's JSON: keys that MicroMDM
  * knows become Apple's, with Apple's types; all others keep their names and
@@ -17,17 +15,5 @@ nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
 /* Whom it is for: udid, ids or both. */
 nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
                                       const nmdm_json_t *order);
-
-/* Reads query parameters, each of which may be NULL: a priority, and when the
- * command expires, in seconds from now or in RFC 3339. */
-nmdm_err_t *nmdm_api_enqueue_options_read(nmdm_enqueue_options_t *terms,
-                                          nmdm_ctx_t *ctx,
-                                          const char *priority,
-                                          const char *expires);
-
-/* The same from keys of a JSON object. */
-nmdm_err_t *nmdm_api_enqueue_options_json(nmdm_enqueue_options_t *terms,
-                                          nmdm_ctx_t *ctx,
-                                          const nmdm_json_t *order);
 
 #endif /* NMDM_API_COMMAND_JSON_H */

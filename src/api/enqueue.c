@@ -8,6 +8,7 @@
 #include "storage/enrollment_queries.h"
 #include "mdm/message.h"
 #include "api/command_json.h"
+#include "api/enqueue_options.h"
 #include "push/apns_message.h"
 #include "storage/push_state.h"
 #include "storage/queue.h"

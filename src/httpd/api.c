@@ -4,6 +4,7 @@
 
 #include "httpd/api.h"
 #include "api/command_json.h"
+#include "api/enqueue_options.h"
 #include "api/enqueue.h"
 #include "api/names.h"
 #include "api/enrollments.h"

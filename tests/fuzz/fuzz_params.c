@@ -9,6 +9,7 @@
 #include "api/queue.h"
 #include "api/results.h"
 #include "api/command_json.h"
+#include "api/enqueue_options.h"
 #include "api/enrollments.h"
 #include "webhook/event.h"
 

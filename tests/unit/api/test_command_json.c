@@ -4,6 +4,7 @@
 #include "support.h"
 #include "mdm/message.h"
 #include "api/command_json.h"
+#include "api/enqueue_options.h"
 
 #include <apr_strings.h>
 
