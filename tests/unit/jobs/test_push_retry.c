@@ -18,7 +18,8 @@
 #define SECONDS(n) apr_time_from_sec(n)
 
 static const nmdm_push_conf_t REPEATS = {
-    "https://localhost", 0, apr_time_from_sec(1), 1
+    .url = "https://localhost", .timeout = apr_time_from_sec(1),
+    .wait = apr_time_from_sec(1), .repeats = 1
 };
 
 static nmdm_once_daily_t *daily;
