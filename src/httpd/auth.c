@@ -35,7 +35,7 @@ static ap_filter_rec_t *replay_filter;
 
 /* ---- AuthBasicProvider nanomdm ---- */
 
-/* Both are compared in any case, so that the time taken tells neither. */
+/* Compare both, so that timing reveals neither. */
 static authn_status check_password(request_rec *r, const char *user,
                                    const char *password)
 {
@@ -139,8 +139,7 @@ static int was_let_in(const request_rec *r)
     return 0;
 }
 
-/* mod_cache would give it to the next, whoever that is, before Require is
- * asked. */
+/* mod_cache could serve it to another client without checking Require. */
 static void keep_out_of_cache(request_rec *r)
 {
     if (was_let_in(r)) {

@@ -21,7 +21,7 @@ APLOG_USE_MODULE(nanomdm);
 
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
-/* How often somebody looks who has to be pushed to again. */
+/* How often to look for devices that need another push. */
 #define SWEEP_INTERVAL apr_time_from_sec(5)
 /* From one removal of expired challenges to the next. */
 #define SCEP_INTERVAL apr_time_from_sec(60)
@@ -103,7 +103,7 @@ static void flush_all(nanomdm_background_t *threads, apr_pool_t *p)
     apr_pool_clear(p);
 }
 
-/* Writes once more when it is told to stop. */
+/* Writes once more when it has to stop. */
 static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
 {
     nanomdm_background_t *threads = data;
@@ -120,7 +120,7 @@ static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
     return NULL;
 }
 
-/* ---- Sweeping ---- */
+/* ---- Maintenance ---- */
 
 /* Ends a piece of work; `trouble` is what its failure means. */
 static void finish(nanomdm_site_t *site, nmdm_ctx_t *ctx,
@@ -182,7 +182,7 @@ static void seal(nanomdm_site_t *site, apr_pool_t *p)
            " now");
 }
 
-/* A child of before a graceful restart may have keys of before, too. */
+/* A child from before a graceful restart may still hold old keys. */
 static int may_seal(nanomdm_background_t *threads)
 {
     int yes;

@@ -30,9 +30,8 @@ static int is_checkin(request_rec *r)
         && !strncasecmp(type, CHECKIN_TYPE, strlen(CHECKIN_TYPE));
 }
 
-/* Who is not known from the connection or a header, or comes too often, may
- * not make us read a body, unless somebody wants to see it; only a signature is
- * judged by it. */
+/* Do not read the body of an unidentified or rate-limited client, unless
+ * NanoMDMDump is on. Only a signature needs the body to be verified. */
 static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                                   request_rec *r)
 {

@@ -90,7 +90,7 @@ static void finish(request_rec *r, nmdm_ctx_t *ctx)
     }
 }
 
-/* Whoever knows better when has said so. */
+/* Keep a Retry-After that is already set. */
 static void ask_to_come_again(request_rec *r, int status)
 {
     if (status == HTTP_SERVICE_UNAVAILABLE

@@ -197,9 +197,8 @@ nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
 
 /* ---- Query parameters ---- */
 
-/* What cannot be decoded stays as it is: it was given, and will be good for
- * nothing. The table of all of them is for webhooks; the API asks for one at a
- * time. */
+/* Returns an undecodable value unchanged; it will be rejected later. The table
+ * of all parameters is for webhooks; the API asks for one at a time. */
 const char *nanomdm_parameter(request_rec *r, const char *name)
 {
     const char *args = r->args;

@@ -235,7 +235,7 @@ static int may_complain(nanomdm_dump_t *dump)
         && apr_atomic_cas32(&dump->complained, now, last) == last;
 }
 
-/* All at once: between two writes another could write. */
+/* One write, so that records of different requests do not interleave. */
 static void append(record_t *record, nanomdm_dump_t *dump)
 {
     const struct iovec *parts = (const void *)record->parts->elts;
