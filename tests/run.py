@@ -232,8 +232,8 @@ def valgrind():
 
 
 STAGES = {stage.__name__: stage for stage in
-          (host, scripts, compilers, unit, threads, corpus, http, worker, sanitized,
-           valgrind, faults)}
+          (host, scripts, compilers, unit, threads, corpus, http, worker,
+           sanitized, valgrind, faults)}
 
 
 def main():
