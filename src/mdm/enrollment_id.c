@@ -57,24 +57,30 @@ const char *nmdm_message_shortened(apr_pool_t *p, const char *name)
     return name ? nmdm_utf8_shortened(p, name, MAX_USER_NAME) : NULL;
 }
 
+static nmdm_err_t *read_names(nmdm_msg_t *msg, const char **user_id,
+                              const char **enrollment_user_id,
+                              nmdm_plist_t *plist)
+{
+    nmdm_err_t *err;
+
+    NMDM_TRY(nmdm_plist_string(&msg->udid, plist, "UDID"));
+    NMDM_TRY(nmdm_plist_string(user_id, plist, "UserID"));
+    err = nmdm_plist_string(&msg->user_short_name, plist, "UserShortName");
+    if (err && (msg->type
+                || (*user_id && !strcmp(*user_id, SHARED_IPAD_USER_ID)))) {
+        return err;             /* other reports do not need it */
+    }
+    NMDM_TRY(nmdm_plist_string(&msg->enrollment_id, plist, "EnrollmentID"));
+    return nmdm_plist_string(enrollment_user_id, plist, "EnrollmentUserID");
+}
+
 nmdm_err_t *nmdm_message_resolve(nmdm_msg_t *msg, apr_pool_t *p,
                                  nmdm_plist_t *plist)
 {
     nmdm_id_t *who = &msg->who;
     const char *user_id, *enrollment_user_id;
-    nmdm_err_t *err;
 
-    NMDM_TRY(nmdm_plist_string(&msg->udid, plist, "UDID"));
-    NMDM_TRY(nmdm_plist_string(&user_id, plist, "UserID"));
-    err = nmdm_plist_string(&msg->user_short_name, plist, "UserShortName");
-    if (err && (msg->type
-                || (user_id && !strcmp(user_id, SHARED_IPAD_USER_ID)))) {
-        return err;             /* in other reports nobody reads it */
-    }
-    NMDM_TRY(nmdm_plist_string(&msg->enrollment_id, plist, "EnrollmentID"));
-    NMDM_TRY(nmdm_plist_string(&enrollment_user_id, plist,
-                               "EnrollmentUserID"));
-
+    NMDM_TRY(read_names(msg, &user_id, &enrollment_user_id, plist));
     if (msg->udid && user_id) {
         NMDM_TRY(resolve_user_of_device(who, p, msg->udid, user_id,
                                         msg->user_short_name));
