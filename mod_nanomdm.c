@@ -12,6 +12,7 @@
 #include "httpd/auth.h"
 #include "httpd/child.h"
 #include "httpd/device.h"
+#include "httpd/health.h"
 #include "httpd/identity.h"
 #include "httpd/log.h"
 #include "httpd/migration.h"
@@ -53,6 +54,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_migration_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_health_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_version_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

@@ -38,8 +38,10 @@ const char *nmdm_err_text(const nmdm_err_t *err)
 {
     if (!strncmp(err->msg, "NMDM", 4)) {
         const char *after_tag = strstr(err->msg, ": ");
+        const char *text = after_tag ? after_tag + 2 : err->msg;
 
-        return after_tag ? after_tag + 2 : err->msg;
+        /* In place of an id, where there is none. */
+        return strncmp(text, "-: ", 3) ? text : text + 3;
     }
     return err->msg;
 }

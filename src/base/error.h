@@ -36,6 +36,7 @@ typedef struct {
     nmdm_retry_e retry;
     apr_status_t rv;    /* what APR said, or APR_SUCCESS */
     const char *msg;    /* one line for the log, tag included */
+    int is_repeated;    /* said a moment ago: for the debug log */
 } nmdm_err_t;
 
 /* Makes an error in pool p, whose text is UTF-8 whatever it cites. Never

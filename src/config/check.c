@@ -5,6 +5,7 @@
  * runs in check_config, hence for apachectl configtest too. */
 
 #include "config/check.h"
+#include "config/check_mistakes.h"
 #include "config/check_tree.h"
 #include "config/config.h"
 #include "config/durable_webhooks.h"
@@ -152,6 +153,12 @@ static void check_database(check_t *check, const nanomdm_tree_site_t *site)
                  " DBDPersist On");
     }
     check_pool(check, site);
+    nanomdm_server(site->server)->driver = apr_pstrdup(check->pconf, driver);
+    nanomdm_server(site->server)->params
+        = apr_pstrdup(
+            check->pconf, nanomdm_tree_first_word(check->pool, site->params));
+    nanomdm_server(site->server)->params_at = apr_psprintf(
+        check->pconf, "%s:%d", site->params->filename, site->params->line_num);
     nanomdm_server(site->server)->database
         = apr_pstrcat(check->pconf, driver, " ",
                       nanomdm_tree_first_word(check->pool, site->params),
@@ -427,5 +434,8 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
     check_storage_keys(&check);
     check_mpm(&check, &tree);
+    if (nanomdm_check_mistakes(ptemp, ap_conftree)) {
+        check.failed = 1;
+    }
     return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

@@ -107,6 +107,8 @@ typedef struct {
     int serves_api;                     /* so it is one that pushes */
     int pool_size;                      /* DBDMax */
     const char *database;               /* DBDriver and DBDParams */
+    const char *driver, *params;        /* the same, each by itself */
+    const char *params_at;              /* file and line of DBDParams */
     /* Paths of the Locations whose handlers answer no path below; NULL when
      * one stands in any other section, whose URLs cannot be told. */
     apr_array_header_t *exact_paths;

@@ -3,6 +3,7 @@
  * certificates, URLs. */
 
 #include "config/parse.h"
+#include "config/check_mistakes.h"
 #include "crypto/trust.h"
 
 #include <apr_file_io.h>
@@ -58,19 +59,12 @@ const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
     return NULL;
 }
 
-/* Configuration is read twice; what is said the first time is seen by who
- * starts the server, and by configtest. */
-static int is_first_reading(void)
-{
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
-}
-
 static void warn_of_readers(cmd_parms *cmd, const char *path)
 {
     const char *file = ap_server_root_relative(cmd->temp_pool, path);
     apr_finfo_t info;
 
-    if (is_first_reading()
+    if (nanomdm_is_first_reading()
         && apr_stat(&info, file ? file : path, APR_FINFO_PROT, cmd->temp_pool)
                == APR_SUCCESS
         && info.protection & APR_FPROT_WREAD) {
@@ -83,7 +77,7 @@ static void warn_of_readers(cmd_parms *cmd, const char *path)
 
 void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key)
 {
-    if (is_first_reading() && strlen(key) < NANOMDM_KEY_LENGTH) {
+    if (nanomdm_is_first_reading() && strlen(key) < NANOMDM_KEY_LENGTH) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
                      NMDMNO(0018) "%s: the key has fewer than %d characters"
                      " and can be guessed; write one made by: openssl rand"

@@ -248,7 +248,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
     err = lender->acquire(ctx, &ctx->db);
     if (err) {
         nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE, "connection",
-                   NULL, 1);
+                   "failed", 1);
         return err;
     }
     db = ctx->db;
@@ -384,6 +384,12 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                                          : work(ctx, baton);
 }
 
+static void count_failure(nmdm_ctx_t *ctx, const char *outcome)
+{
+    nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE, "statement",
+               outcome, 1);
+}
+
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
                          void *baton)
 {
@@ -393,12 +399,10 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
 
     for (tries = 1;; tries++) {
         err = try_once(ctx, kind, work, baton);
-        if (err && (err->kind == NMDM_INTERNAL
-                    || err->retry != NMDM_RETRY_NO)) {
-            nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE,
-                       "statement", NULL, 1);
-        }
         if (!err || err->retry == NMDM_RETRY_NO) {
+            if (err && err->kind == NMDM_INTERNAL) {
+                count_failure(ctx, "failed");
+            }
             return err;
         }
         distrust(ctx, err);
@@ -408,6 +412,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
             || (err->retry == NMDM_RETRY_FEW && tries == FEW)) {
             break;
         }
+        count_failure(ctx, "repeated");
         nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(0102) "%s; trying again",
                  err->msg);
         /* The first repetition costs no time: most often only the connection
@@ -416,6 +421,7 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
             apr_sleep(apr_time_from_msec(20 + rand() % 30));
         }
     }
+    count_failure(ctx, "failed");
     if (err->retry != NMDM_RETRY_FEW) {
         err->kind = NMDM_UNAVAILABLE;
     }

@@ -122,6 +122,8 @@ static nmdm_retry_e classify_text(const char *text)
         "terminating connection", "connection to server", "no connection",
         "SSL connection", "prepared statement", "cached plan",
         "shutting down", "starting up", "read-only transaction",
+        /* SQLite's file or folder, until somebody changes its owner. */
+        "attempt to write a readonly database",
         /* A lock or a time limit (lock_timeout, statement_timeout), an
          * administrator (pg_cancel_backend), a standby's conflict. */
         "could not obtain lock", "canceling statement",

@@ -51,7 +51,10 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
     int is_taken = x->status >= 200 && x->status <= 299;
 
     nmdm_count(nanomdm_counters(), NMDM_COUNT_EVENTS,
-               is_taken ? "taken" : "failed", NULL, 1);
+               is_taken ? "taken"
+                   : x->status == HTTP_REQUEST_ENTITY_TOO_LARGE ? "too_large"
+                                                                : "failed",
+               NULL, 1);
     if (x->baton) {
         nmdm_relay_ended(x);
     }
@@ -62,8 +65,11 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
     }
     else if (!is_taken) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, site->server,
-                     NMDMNO(1506) "%s is lost: the receiver answered %d",
-                     x->about, x->status);
+                     NMDMNO(1506) "%s is lost: the receiver answered %d%s",
+                     x->about, x->status,
+                     x->status == HTTP_REQUEST_ENTITY_TOO_LARGE
+                         ? ": its limit for bodies is below this event; raise"
+                           " it" : "");
     }
 }
 

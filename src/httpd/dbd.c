@@ -12,6 +12,7 @@
 #include <mod_dbd.h>
 
 #include <apr_optional.h>
+#include <apr_strings.h>
 #include <apr_thread_mutex.h>
 
 /* While the database is away, one request at a time looks for it, this
@@ -31,6 +32,8 @@ typedef struct {
     /* on the steady clock */
     apr_time_t away_since;      /* 0 while the database answers */
     apr_time_t refused_at;      /* by the database, last */
+    apr_time_t said_at;         /* that it is away, in the log */
+    char reason[200];           /* what it said last; "" for nothing */
     apr_time_t next_probe;
     int probing;
 } source_t;
@@ -102,18 +105,56 @@ static int is_given_up(source_t *source, apr_time_t waiting_since)
     return yes;
 }
 
+/* Connects without mod_dbd, which writes a line into the log for each
+ * refusal; the reason is kept. Whether there is a database. */
+static int probe(source_t *source, apr_pool_t *p)
+{
+    const nanomdm_server_t *server = nanomdm_server(source->server);
+    const apr_dbd_driver_t *driver;
+    const char *reason = NULL;
+    apr_dbd_t *handle;
+    apr_pool_t *own;
+    apr_status_t rv;
+
+    if (!server->driver
+        || apr_pool_create(&own, p) != APR_SUCCESS) {
+        return 1;
+    }
+    rv = apr_dbd_get_driver(own, server->driver, &driver);
+    if (rv == APR_SUCCESS) {
+        rv = apr_dbd_open_ex(driver, own, server->params, &handle, &reason);
+    }
+    if (rv == APR_SUCCESS) {
+        apr_dbd_close(driver, handle);
+    }
+    apr_thread_mutex_lock(source->lock);
+    apr_cpystrn(source->reason, rv == APR_SUCCESS || !reason ? "" : reason,
+                sizeof(source->reason));
+    apr_thread_mutex_unlock(source->lock);
+    apr_pool_destroy(own);
+    return rv == APR_SUCCESS;
+}
+
 /* mod_dbd drops a dead connection when it is asked for one and then returns
- * none: a database that was restarted leaves a pool full of them. Once all of
- * them are gone, one try is enough to know. */
+ * none: a database that was restarted leaves a pool full of them. After the
+ * first refusal a look at the database tells whether that is the reason. */
 static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
 {
     apr_time_t started = nmdm_time_steady();
-    int tries = is_away ? 1 : nanomdm_server(source->server)->pool_size + 1;
+    int tries = nanomdm_server(source->server)->pool_size + 1;
+    int has_looked = 0;
     ap_dbd_t *dbd = NULL;
 
-    while (!dbd && tries--
-           && nmdm_time_steady() - started < PROBE_INTERVAL) {
+    while (!dbd && tries-- && nmdm_time_steady() - started < PROBE_INTERVAL) {
+        if (is_away && !has_looked) {
+            has_looked = 1;
+            if (!probe(source, p)) {
+                break;
+            }
+            started = nmdm_time_steady();
+        }
         dbd = dbd_open(p, source->server);
+        is_away = !dbd;
     }
     note_answer(source, dbd != NULL);
     return dbd;
@@ -138,6 +179,83 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
     }
 }
 
+/* ---- What is said of a database that is away ---- */
+
+/* A value ends with a comma, a semicolon or a blank, unless it is quoted. */
+static apr_size_t secret_len(const char *value)
+{
+    const char *end;
+
+    if (*value != '\'') {
+        return strcspn(value, ", ;");
+    }
+    for (end = value + 1; *end && *end != '\''; end++) {
+        end += *end == '\\' && end[1];
+    }
+    return (apr_size_t)(end - value) + (*end == '\'');
+}
+
+/* DBDParams without what is secret in it. */
+static const char *shown_params(apr_pool_t *p, const char *params)
+{
+    static const char *const SECRETS[] = { "password=", "pass=" };
+    char *shown = apr_pstrdup(p, params ? params : ""), *at, *colon;
+    apr_size_t i;
+
+    for (i = 0; i < 2; i++) {
+        at = strstr(shown, SECRETS[i]);
+        if (at) {
+            at += strlen(SECRETS[i]);
+            return apr_pstrcat(p, apr_pstrmemdup(p, shown, (apr_size_t)(
+                                   at - shown)), "...", at + secret_len(at),
+                               NULL);
+        }
+    }
+    at = strstr(shown, "://");          /* postgres://user:password@host */
+    colon = at ? strchr(at + 3, ':') : NULL;
+    at = colon ? strchr(colon, '@') : NULL;
+    if (at) {
+        return apr_pstrcat(p, apr_pstrmemdup(p, shown, (apr_size_t)(
+                               colon + 1 - shown)), "...", at, NULL);
+    }
+    return shown;
+}
+
+/* Once a second in each child; the others have it in the debug log. */
+static int is_to_be_said(source_t *source, const char **reason, apr_pool_t *p)
+{
+    apr_time_t now = nmdm_time_steady();
+    int yes;
+
+    apr_thread_mutex_lock(source->lock);
+    yes = !source->said_at || now - source->said_at >= apr_time_from_sec(1);
+    if (yes) {
+        source->said_at = now;
+    }
+    *reason = apr_pstrdup(p, source->reason);
+    apr_thread_mutex_unlock(source->lock);
+    return yes;
+}
+
+static nmdm_err_t *away_error(nmdm_ctx_t *ctx, source_t *source)
+{
+    const nanomdm_server_t *server = nanomdm_server(source->server);
+    const char *reason;
+    int is_said = is_to_be_said(source, &reason, ctx->pool);
+    nmdm_err_t *err = nmdm_err(
+        ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(1501)
+        "%s: no connection to the database (DBDriver %s, DBDParams \"%s\","
+        " %s): %s; clients get 503 until there is one",
+        *ctx->access_log.id ? ctx->access_log.id : "-",
+        server->driver ? server->driver : "-",
+        shown_params(ctx->pool, server->params),
+        server->params_at ? server->params_at : "-",
+        *reason ? reason : "the line of mod_dbd before this one says why");
+
+    err->is_repeated = !is_said;
+    return err;
+}
+
 /* ---- The lender's functions ---- */
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
@@ -153,10 +271,7 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
         nanomdm_dbd_cache_asked(source->shelf, loan->dbd != NULL);
     }
     if (!loan->dbd) {
-        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
-                        NMDMNO(1501) "%s: no connection to the database;"
-                        " clients get 503 until there is one",
-                        *ctx->access_log.id ? ctx->access_log.id : "-");
+        return away_error(ctx, source);
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
     dbd = loan->dbd;

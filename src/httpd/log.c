@@ -84,6 +84,9 @@ static int level_of(const request_rec *r, const nmdm_err_t *err)
     int is_refusal = err->kind == NMDM_INVALID || err->kind == NMDM_REFUSED
         || err->kind == NMDM_TOO_LARGE;
 
+    if (err->is_repeated) {
+        return APLOG_DEBUG;
+    }
     return is_refusal && nanomdm_is_device_handler(r->handler)
         && is_first_of_a_minute(r, err) ? APLOG_NOTICE
                                         : KINDS[err->kind].level;
@@ -112,6 +115,10 @@ int nanomdm_log_level(nmdm_log_e level)
 
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
-    ap_log_rerror(APLOG_MARK, nanomdm_log_level(level), 0,
-                  (request_rec *)ctx->log_baton, "%s", line);
+    request_rec *r = ctx->log_baton;
+    int is_operators = r->user && r->handler
+        && !strcmp(r->handler, "nanomdm-api");
+
+    ap_log_rerror(APLOG_MARK, nanomdm_log_level(level), 0, r, "%s%s%s", line,
+                  is_operators ? " by " : "", is_operators ? r->user : "");
 }

@@ -13,6 +13,7 @@
 #include "config/handlers.h"
 #include "db/db.h"
 #include "httpd/access.h"
+#include "httpd/health.h"
 #include "httpd/location.h"
 #include "httpd/log.h"
 #include "httpd/reply.h"
@@ -169,6 +170,9 @@ int nanomdm_status_handler(request_rec *r)
     if (error) {
         return nanomdm_plain(r, error, apr_pstrcat(
             r->pool, ap_get_status_line(error) + 4, "\n", NULL));
+    }
+    if (r->args && !strcmp(r->args, "health")) {
+        return nanomdm_health_answer(r);
     }
     if (!nanomdm_access_is_vouched_for(r) && !is_from_here(r)) {
         return refuse(r);

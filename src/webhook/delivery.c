@@ -89,6 +89,12 @@ static void forget(nmdm_delivery_event_t *parcel)
 
 static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *parcel)
 {
+    if (parcel->status == 413) {
+        return apr_psprintf(p, "the receiver answered 413: its limit for"
+                            " bodies is below this event; raise it, or skip"
+                            " the event by DELETE .../events/%s",
+                            parcel->event.seq);
+    }
     return parcel->status
         ? apr_psprintf(p, "the receiver answered %d", parcel->status)
         : apr_pstrdup(p, parcel->failure);

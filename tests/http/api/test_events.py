@@ -587,3 +587,45 @@ def test_configtest_refuses(httpd, name):
     for pattern in patterns:
         assert pattern in said
     assert "hidden" not in said
+
+
+# -- A receiver whose limit for bodies is too low ----------------------
+
+@one_database
+def test_413_is_told_apart_and_can_be_skipped(
+        httpd, fresh_db, device, receiver, expect_log):
+    server = httpd(fresh_db(), extra_vhost=durable(receiver.url))
+    receiver.answers["*"] = lambda request: Answer(
+        413 if len(request.body) > 20000 else 200)
+    operator = Operator(server)
+    mac = device(server).enroll()
+    uuid, plist = command()
+    operator.enqueue(mac.id, plist)
+    expect_log(FAILED, "answered 413", "below this event", "skip the event")
+    mac.acknowledge(uuid, Big="x" * 20000)
+    mac.set_bootstrap_token(b"after")
+
+    def pending():
+        return operator.call("GET", "/v1/events?state=pending"
+                             ).json["events"]
+    assert wait_until(lambda: any("413" in each.get("last_error", "")
+                                  for each in pending()), LONG)
+    (large,) = [each for each in pending() if "last_error" in each]
+    assert f"DELETE .../events/{large['id']}" in large["last_error"]
+    assert operator.call("DELETE", f"/v1/events/{large['id']}"
+                         ).json == {"dropped": 1}
+    assert wait_until(lambda: "mdm.SetBootstrapToken" in topics(
+        [each.json() for each in requests_of(receiver, mac)]), LONG)
+    assert wait_until(lambda: not pending(), LONG)
+
+
+@one_database
+def test_who_did_it_is_in_the_log(httpd, fresh_db, device, receiver,
+                                  expect_log):
+    server = httpd(fresh_db())
+    operator = Operator(server)
+    mac = device(server).enroll()
+    expect_log("NMDM0904: " + mac.id, "by nanomdm")
+    operator.enqueue(mac.id, command()[1])
+    answer = operator.call("DELETE", "/v1/events/1")
+    assert answer.json == {"error": "there is no such event"}

@@ -527,9 +527,9 @@ def test_a_database_that_is_away(httpd, private_db_server, fresh_db,
         samples = metrics(operator)
         assert samples["nanomdm_database_up"] == 0
         assert "nanomdm_pending_commands" not in samples
-        assert samples['nanomdm_database_failures_total'
-                       '{kind="connection"}'] + samples[
-            'nanomdm_database_failures_total{kind="statement"}'] > 0
+        assert sum(samples[f'nanomdm_database_failures_total{{kind="{kind}"'
+                           ',outcome="failed"}']
+                   for kind in ("connection", "statement")) > 0
     finally:
         db_server.restart()
 
