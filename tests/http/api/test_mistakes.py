@@ -178,7 +178,7 @@ def test_the_calls_are_listed(operator, path):
                                   "/v1/version"])
 def test_a_call_that_is_not_there(operator, path):
     text = error_of(operator.call("GET", path), 404)
-    assert "enqueue, push, " in text and " and events" in text
+    assert "enqueue, push, " in text and ", events" in text
 
 
 @one_database
