@@ -206,6 +206,18 @@ static void check_trusted_proxies(check_t *check,
                      " NanoMDMTrustedProxy and the proxy's address", header);
             return;
         }
+        if (header && site->proxy_protocol
+            && strcasecmp(site->proxy_protocol->args, "Off")) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0,
+                         site->server, NMDMNO(0031)
+                         "RemoteIPProxyProtocol does not change whom"
+                         " NanoMDMTrustedProxy means: the peer of the TCP"
+                         " connection, which is the same for all clients of a"
+                         " load balancer that passes connections on. Only a"
+                         " proxy that sets %s itself may be named there",
+                         header);
+            return;
+        }
     }
 }
 

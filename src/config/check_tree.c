@@ -148,6 +148,8 @@ static void keep(nanomdm_tree_site_t *site, const ap_directive_t *node)
         { "DBDPersist", APR_OFFSETOF(nanomdm_tree_site_t, persist) },
         { "DBDMax", APR_OFFSETOF(nanomdm_tree_site_t, max) },
         { "SSLEngine", APR_OFFSETOF(nanomdm_tree_site_t, ssl_engine) },
+        { "RemoteIPProxyProtocol",
+          APR_OFFSETOF(nanomdm_tree_site_t, proxy_protocol) },
     };
     apr_size_t i;
 

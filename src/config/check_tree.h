@@ -18,6 +18,7 @@ typedef struct {
     server_rec *server;                 /* NULL: httpd does not know it */
     const ap_directive_t *driver, *params, *persist, *max;
     const ap_directive_t *ssl_engine, *verify_client;
+    const ap_directive_t *proxy_protocol;       /* of mod_remoteip */
     const ap_directive_t *any_use;      /* what needs the database, or NULL */
     const ap_directive_t *identity_use; /* the first that needs identities */
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */

@@ -12,6 +12,22 @@
 /* What a GetToken answer may hold; no service needs nearly as much. */
 #define MAX_TOKEN 1048576
 
+/* A JSON Web Token (RFC 7519) is text without blanks; editors end a file with a
+ * newline, which would go to Apple with it. Other types may be any bytes. */
+static apr_size_t newline_behind(const char *type, nmdm_bytes_t token)
+{
+    static const char JWT[] = "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    apr_size_t text = strspn(token.data, JWT);
+
+    if (strcmp(type, "com.apple.maid") || !text) {
+        return 0;
+    }
+    return (text + 1 == token.len && token.data[text] == '\n')
+        || (text + 2 == token.len && !strcmp(token.data + text, "\r\n"))
+        ? token.len - text : 0;
+}
+
 const char *nanomdm_add_token(cmd_parms *cmd, void *conf_, const char *type,
                               const char *path)
 {
@@ -31,6 +47,7 @@ const char *nanomdm_add_token(cmd_parms *cmd, void *conf_, const char *type,
                                          " into it");
     }
     token.data = text;
+    token.len -= newline_behind(type, token);
     if (!conf->policy.tokens) {
         conf->policy.tokens = apr_hash_make(cmd->pool);
     }

@@ -200,6 +200,10 @@ const char *nmdm_dialect_text(apr_pool_t *p, const char *sql,
     }
     sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
     sql = replace_all(p, sql, "EPOCH_SECONDS", EPOCH[dialect]);
+    /* OCTET_LENGTH came with SQLite 3.43, whose LENGTH counts characters: of
+     * text in ASCII that is the same. */
+    sql = replace_all(p, sql, "BYTE_LENGTH", dialect == NMDM_SQLITE3
+                      ? "LENGTH" : "OCTET_LENGTH");
     sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld"));
     return replace_all(p, sql, "%IDS", marks_of(p, "%s"));
 }

@@ -966,9 +966,15 @@ ROW(STMT_EVENT_HURRY, "event_hurry",
 /* And those that are put off for longer than anything ever is. */
 ROW(STMT_EVENT_BACKLOG, "event_backlog",
     "SELECT COUNT(seq),"
-    "       COUNT(CASE WHEN next_at > EPOCH_SECONDS + 7200 THEN 1 END)"
+    "       COUNT(CASE WHEN next_at > EPOCH_SECONDS + 7200 THEN 1 END),"
+    "       COALESCE(SUM(BYTE_LENGTH(body)), 0)"
     "  FROM nanomdm_events"
     " WHERE is_dead = FALSE AND target = %s"),
+
+/* Dead ones too: they take the same room. */
+ROW(STMT_EVENT_BYTES, "event_bytes",
+    "SELECT COALESCE(SUM(BYTE_LENGTH(body)), 0) FROM nanomdm_events"
+    " WHERE device_id = %s AND target = %s"),
 
 ROW(STMT_EVENT_LIST_PENDING, "event_list_pending", EVENT_LIST("FALSE")),
 

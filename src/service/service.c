@@ -450,7 +450,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    checkin_t in = { &msg, reply, NULL, { &msg, NO_TALLY, 0, 0 } };
+    checkin_t in = { &msg, reply, NULL, { &msg, NO_TALLY, 0, 0, 0 } };
     nmdm_err_t *err;
     int i = 0;
 
@@ -512,9 +512,11 @@ static nmdm_err_t *store(nmdm_ctx_t *ctx, report_t *in)
 static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *in = baton;
+    int was_queued;
 
     NMDM_TRY(admit(ctx, &in->msg->who));
-    NMDM_TRY(nmdm_queue_remove(ctx, in->msg));
+    NMDM_TRY(nmdm_queue_remove(ctx, &was_queued, in->msg));
+    in->told.is_unfounded = !was_queued;
     return nmdm_publish_write(ctx, &in->told);
 }
 
@@ -547,6 +549,7 @@ static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
     NMDM_TRY(store(ctx, in));
+    in->told.is_unfounded = !in->stored;
     if (!in->stored) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0706)
                  "%s: report on a command that is not known or was not"
@@ -565,6 +568,7 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
         return NULL;
     }
     if (!report->command_uuid) {
+        in->told.is_unfounded = 1;
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0707)
                  "%s: report %s without a command's UUID is not stored",
                  in->msg->who.id, report->status);
@@ -614,7 +618,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    report_t in = { .msg = &msg, .told = { &msg, NO_TALLY, 0, 0 } };
+    report_t in = { .msg = &msg, .told = { &msg, NO_TALLY, 0, 0, 0 } };
     nmdm_err_t *err;
 
     NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));

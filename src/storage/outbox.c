@@ -194,15 +194,29 @@ nmdm_err_t *nmdm_outbox_hurry(nmdm_ctx_t *ctx, const char *target)
 }
 
 nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
-                                int *waits_in_vain, const char *target)
+                                apr_int64_t *bytes, int *waits_in_vain,
+                                const char *target)
 {
-    const char *counts[2] = { NULL };
+    const char *counts[3] = { NULL };
     int found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, counts, 2, STMT_EVENT_BACKLOG,
+    NMDM_TRY(nmdm_db_row(ctx, &found, counts, 3, STMT_EVENT_BACKLOG,
                          NMDM_ARGS(target)));
+    *bytes = found && counts[2] ? apr_atoi64(counts[2]) : 0;
     *number = found && counts[0] ? apr_atoi64(counts[0]) : 0;
     *waits_in_vain = found && counts[1] && apr_atoi64(counts[1]) > 0;
+    return NULL;
+}
+
+nmdm_err_t *nmdm_outbox_bytes(nmdm_ctx_t *ctx, apr_int64_t *bytes,
+                              const char *device_id, const char *target)
+{
+    const char *sum = NULL;
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, &sum, 1, STMT_EVENT_BYTES,
+                         NMDM_ARGS(device_id, target)));
+    *bytes = found && sum ? apr_atoi64(sum) : 0;
     return NULL;
 }
 

@@ -71,10 +71,16 @@ nmdm_err_t *nmdm_outbox_failed(nmdm_ctx_t *ctx, const nmdm_event_t *event,
 /* All that wait for this target are due now. */
 nmdm_err_t *nmdm_outbox_hurry(nmdm_ctx_t *ctx, const char *target);
 
-/* How many wait for this target, and whether some wait for longer than they
- * were ever put off, because the database's clock was ahead then. */
+/* How many wait for this target, in how many bytes, and whether some wait for
+ * longer than they were ever put off, because the database's clock was ahead
+ * then. */
 nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
-                                int *waits_in_vain, const char *target);
+                                apr_int64_t *bytes, int *waits_in_vain,
+                                const char *target);
+
+/* What the events of one device for this target take, dead ones included. */
+nmdm_err_t *nmdm_outbox_bytes(nmdm_ctx_t *ctx, apr_int64_t *bytes,
+                              const char *device_id, const char *target);
 
 /* Seconds until an event is tried again that failed `tries` times before this
  * one: 1, 5, 30, 120, 600, then 3600. `chance`, from 0 to 255, spreads them by

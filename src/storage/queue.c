@@ -135,11 +135,12 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                         args, 6 + more);
 }
 
-nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, int *was_queued,
+                              const nmdm_msg_t *msg)
 {
     const char *uuid = msg->u.report.command_uuid;
 
-    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_QUEUE_REMOVE,
+    NMDM_TRY(nmdm_db_exec(ctx, was_queued, STMT_QUEUE_REMOVE,
                           NMDM_ARGS(msg->who.id, uuid)));
     return nmdm_db_exec(ctx, NULL, STMT_RESULT_REMOVE,
                         NMDM_ARGS(msg->who.id, uuid));

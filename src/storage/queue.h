@@ -35,7 +35,8 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
 
 /* Instead of storing a final report: removes queue row and result of this
  * enrollment; and, once that is committed, the command nobody needs. */
-nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
+nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, int *was_queued,
+                              const nmdm_msg_t *msg);
 nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid);
 
 /* What waits for a device and its users is delivered no more. */

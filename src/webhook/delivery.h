@@ -47,6 +47,7 @@ int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);
 
 /* Is it that of a target, and does so much wait for it that no more may be
  * added? For any thread. */
-int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target);
+int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target,
+                          apr_size_t len);
 
 #endif /* NMDM_DELIVERY_H */

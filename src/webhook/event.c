@@ -218,11 +218,15 @@ const char *const NMDM_WEBHOOK_SECRETS[] = {
 /* As sent; or without secrets, which only readable XML can be. */
 static void set_payload(nmdm_json_t *event, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf,
-                        const nmdm_msg_t *msg)
+                        const nmdm_msg_t *msg,
+                        const nmdm_webhook_facts_t *facts)
 {
     nmdm_bytes_t raw = msg->raw;
 
-    if (conf->redacts) {
+    if (facts->has_no_payload) {
+        raw = (nmdm_bytes_t){ "", 0 };
+    }
+    else if (conf->redacts) {
         raw = nmdm_redact_replace(
             p, (nmdm_bytes_t){ msg->text, strlen(msg->text) },
             NMDM_WEBHOOK_SECRETS);
@@ -239,7 +243,7 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg);
+    set_payload(event, p, conf, msg, facts);
     if (has_tally) {
         nmdm_json_set_integer(event, "token_update_tally", facts->tally);
     }
@@ -255,7 +259,7 @@ static void set_report(nmdm_json_t *event, apr_pool_t *p,
     set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg);
+    set_payload(event, p, conf, msg, facts);
     nmdm_json_set_string(event, "status", msg->u.report.status);
     set_unless_empty(event, "udid", msg->udid);
     set_params(event, p, facts->params);

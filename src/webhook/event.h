@@ -42,6 +42,7 @@ typedef struct {
     long tally;                 /* after this TokenUpdate; -1: not known */
     const apr_table_t *params;  /* of the query, or NULL */
     const char *traceparent;    /* of the request, or NULL */
+    int has_no_payload;         /* raw_payload is empty */
 } nmdm_webhook_facts_t;
 
 /* The parameters of a query string (NULL: none), names as they are: of names

@@ -15,6 +15,11 @@
 
 #include <apr_strings.h>
 
+/* What the events of one device may take in the outbox, of each receiver; and
+ * from which length on that is looked at. */
+#define BUDGET ((apr_int64_t)32 * 1024 * 1024)
+#define LARGE ((apr_size_t)16 * 1024)
+
 static const nmdm_webhook_conf_t *webhook(const nmdm_ctx_t *ctx, int i)
 {
     return APR_ARRAY_IDX(ctx->policy->webhooks, i,
@@ -100,27 +105,54 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *told)
 
 /* ---- By the outbox ---- */
 
+/* A device that has used up its budget leaves events without what it sent. */
+static nmdm_err_t *make_body(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
+                             const nmdm_webhook_conf_t *conf,
+                             const nmdm_publication_t *told)
+{
+    nmdm_webhook_facts_t facts = facts_of(ctx, told);
+    const nmdm_id_t *who = &told->msg->who;
+    apr_int64_t bytes;
+
+    facts.has_no_payload = told->is_unfounded;
+    *body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
+    if (body->len < LARGE) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_outbox_bytes(ctx, &bytes, who->device_id, conf->target));
+    if (bytes + (apr_int64_t)body->len <= BUDGET) {
+        return NULL;
+    }
+    nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0719)
+             "%s: %" APR_INT64_T_FMT " MiB of its events wait for webhook %s;"
+             " event %s is kept without its payload", who->id,
+             bytes / 1048576, conf->target, ctx->trace_id);
+    facts.has_no_payload = 1;
+    *body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
+    return NULL;
+}
+
 static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
                        nmdm_publication_t *told)
 {
-    nmdm_webhook_facts_t facts = facts_of(ctx, told);
-    nmdm_bytes_t body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
+    nmdm_bytes_t body;
     nmdm_event_t event = {
         .device_id = told->msg->who.device_id,
         .target = conf->target,
         .event_id = ctx->trace_id,
         .topic = nmdm_event_topic_of(ctx->pool, told->msg),
         .traceparent = ctx->traceparent,
-        .body = body.data,
     };
 
-    if (nmdm_relay_is_full(ctx->services->relay, conf->target)) {
-        return NULL;
-    }
+    NMDM_TRY(make_body(&body, ctx, conf, told));
     if (!nmdm_outbox_takes(ctx, body.len)) {
         told->is_too_long = 1;
         return NULL;
     }
+    if (nmdm_relay_is_full(ctx->services->relay, conf->target, body.len)) {
+        return NULL;
+    }
+    event.body = body.data;
     return nmdm_outbox_put(ctx, &event);
 }
 

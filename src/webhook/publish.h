@@ -13,6 +13,8 @@ typedef struct {
     long tally;                 /* of a TokenUpdate; -1: it has none */
     int is_written;             /* in the outbox, with what it tells of */
     int is_too_long;            /* for the outbox, some of it at least */
+    int is_unfounded;           /* a report that is not stored: only that there
+                                 * was one is kept */
 } nmdm_publication_t;
 
 /* How the unit of a change has to be made that nmdm_publish_write is part of:

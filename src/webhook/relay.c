@@ -189,14 +189,15 @@ void nmdm_relay_wake(nmdm_relay_t *courier)
     nmdm_cond_unlock(courier->bell);
 }
 
-int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target)
+int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target,
+                       apr_size_t len)
 {
     nmdm_delivery_t *receiver;
     int i;
 
     for (i = 0; i < courier->receivers->nelts; i++) {
         receiver = APR_ARRAY_IDX(courier->receivers, i, nmdm_delivery_t *);
-        if (nmdm_delivery_is_full(receiver, target)) {
+        if (nmdm_delivery_is_full(receiver, target, len)) {
             return 1;
         }
     }

@@ -10,6 +10,7 @@
 /* More events than this wait for one receiver: no more are written. Counted
  * once a minute. */
 #define NMDM_RELAY_BACKLOG 1000000
+#define NMDM_RELAY_BACKLOG_BYTES ((apr_int64_t)1024 * 1024 * 1024)
 
 /* A server whose outbox is emptied. */
 typedef struct {
@@ -35,8 +36,10 @@ void nmdm_relay_stop(nmdm_relay_t *courier, apr_interval_time_t patience);
 /* An event was committed: it is looked for at once. */
 void nmdm_relay_wake(nmdm_relay_t *courier);
 
-/* Does so much wait for this receiver already that no more may be added? */
-int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target);
+/* Does so much wait for this receiver already that no more may be added? An
+ * event of `len` bytes is counted as added if not. */
+int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target,
+                       apr_size_t len);
 
 /* The outcome of an exchange that a courier posted, whose baton then is not
  * NULL. */

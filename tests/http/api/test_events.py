@@ -2,11 +2,13 @@
 """Durable webhooks: the outbox, its courier, the dead letters."""
 
 import base64
+import concurrent.futures
 import json
 import os
 import plistlib
 import signal
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -120,6 +122,61 @@ def test_report_is_stored_with_its_event(httpd, device, receiver):
         "nobody-queued-this")
     wait_for_rows(server.database, mac, [])
     operator.close()
+
+
+def wait_for_bytes(db, mac):
+    (number,), = db.query("SELECT COALESCE(SUM(LENGTH(body)), 0) FROM"
+                          " nanomdm_events WHERE device_id = %s", mac.id)
+    return number
+
+
+@pytest.mark.parametrize("more", [[], ["NanoMDMDeleteCommands On"]], ids=str)
+def test_reports_on_unknown_commands_keep_no_payload(httpd, device, receiver,
+                                                     expect_log, more):
+    """Nor do those that name none: a device cannot fill the database."""
+    expect_log(FAILED, optional=True)
+    receiver.answers["*"] = Answer(500)
+    server = httpd(extra_vhost=durable(receiver.url, *more))
+    mac = device(server).enroll()
+    large = "x" * 300000
+    before = wait_for_bytes(server.database, mac)
+    for status in ("NotNow", "Acknowledged", "Error"):
+        assert mac.report(status, str(uuid4()), Large=large).status == 200
+    for _ in range(2):
+        assert mac.report("NotNow", "one-that-repeats",
+                          Large=large).status == 200
+    assert mac.report("Acknowledged", None, Large=large).status == 200
+    assert wait_for_bytes(server.database, mac) - before < 6 * 2000
+    uuid, plist = command()
+    operator = Operator(server)
+    operator.enqueue(mac.id, plist)
+    mac.acknowledge(uuid, Large=large)
+    assert wait_for_bytes(server.database, mac) > 300000
+    operator.close()
+
+
+def test_budget_of_a_device(httpd, device, receiver, expect_log, many=9):
+    """Four at once, so that they look before another has written."""
+    expect_log(FAILED, optional=True)
+    receiver.answers["*"] = Answer(500)
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    other = device(server).enroll()
+    large = "x" * (5 * 1024 * 1024)
+
+    def update(_):
+        again = device(server, udid=mac.udid, identity=mac.identity,
+                       topic=mac.topic)
+        return again.token_update(Large=large).status
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(update, range(many))) == {200}
+    taken = wait_for_bytes(server.database, mac)
+    assert taken < (32 + 3 * 7) * 1024 * 1024
+    assert mac.token_update(Large=large).status == 200
+    assert wait_for_bytes(server.database, mac) - taken < 8 * 1024 * 1024
+    assert other.token_update(Large=large).status == 200
+    assert wait_for_bytes(server.database, other) > len(large)
+    assert "NMDM0719" in server.error_log()
 
 
 def test_removed_commands_have_events_too(httpd, device, receiver):

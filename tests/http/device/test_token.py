@@ -44,6 +44,23 @@ def tokens(module_httpd):
     return module_httpd(extra_vhost=VHOST, files=FILES)
 
 
+@pytest.mark.parametrize("content, token", [
+    (b"eyJh.eyJp.c2ln\n", b"eyJh.eyJp.c2ln"),
+    (b"eyJh.eyJp.c2ln\r\n", b"eyJh.eyJp.c2ln"),
+    (b"eyJh.eyJp.c2ln", b"eyJh.eyJp.c2ln"),
+    (b"eyJh.eyJp.c2ln\n\n", b"eyJh.eyJp.c2ln\n\n"),
+    (b"eyJh eyJp\n", b"eyJh eyJp\n"), (b"\n", b"\n")], ids=str)
+def test_newline_behind_a_jwt(httpd, device, content, token):
+    """What an editor puts there is no part of it; other types have their
+    bytes."""
+    server = httpd(extra_vhost="NanoMDMToken com.apple.maid {folder}/token\n"
+                   "NanoMDMToken com.example.text {folder}/token",
+                   files={"token": content})
+    mac = device(server).enroll()
+    assert mac.get_token("com.apple.maid").plist["TokenData"] == token
+    assert mac.get_token("com.example.text").plist["TokenData"] == content
+
+
 @pytest.fixture
 def mac(tokens, device):
     return device(tokens).enroll()

@@ -583,3 +583,17 @@ def test_virtual_hosts_without_directives_of_their_own_keep_apart(httpd,
     assert client.raw("PUT", "/mdm", b"x").status == 400
     assert client.raw("PUT", "/mdm/below", b"x").status == 404
     client.close()
+
+
+@pytest.mark.parametrize("word, warns", [("On", True), ("on", True),
+                                         ("Off", False)])
+def test_proxy_protocol_beside_trusted_proxy(httpd, word, warns):
+    """Trust goes by the TCP peer: behind a load balancer that passes
+    connections on that is everybody."""
+    server = httpd(start=False, modules=("remoteip",),
+                   extra_vhost=f"RemoteIPProxyProtocol {word}\n"
+                   "NanoMDMIdentity header:X-Client-Cert\n"
+                   "NanoMDMTrustedProxy 127.0.0.1")
+    status, said = server.configtest()
+    assert status == 0, said
+    assert ("NMDM0031" in said) == warns, said
