@@ -5,6 +5,7 @@
  * what was sent. Form is not judged: codec/plist.c does that. */
 
 #include "codec/redact.h"
+#include "codec/secrets.h"
 
 #include <apr_lib.h>
 
@@ -23,6 +24,9 @@ typedef struct {
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the value to come is a secret */
+    int is_status;              /* the value to come may hold a report */
+    XML_Index status_at;        /* where the text of that begins, or 0 */
+    apr_pool_t *pool;
     XML_Index key_at;           /* where the last key began */
     XML_Index end;              /* of the root element, 0 before */
     char key[64];
@@ -68,6 +72,33 @@ static int is_secret(const redactor_t *rd)
     return 0;
 }
 
+/* The Data of a DeclarativeManagement message is a status report in JSON, in
+ * base64. What is no base64 holds none. */
+static void mask_status(redactor_t *rd)
+{
+    XML_Index end = NMDM_EXPAT_INDEX(rd->parser);
+    nmdm_bytes_t json, masked;
+    const char *text;
+
+    if (!nmdm_base64_decode(&json, rd->pool,
+                            rd->document.data + rd->status_at,
+                            (apr_size_t)(end - rd->status_at), 1)) {
+        return;
+    }
+    masked = nmdm_secrets_mask_status(rd->pool, json);
+    if (masked.data == json.data) {
+        return;
+    }
+    copy_until(rd, rd->status_at);
+    text = nmdm_base64_encode(rd->pool, masked);
+    if (strlen(text) > 2 * (apr_size_t)(end - rd->status_at) + 64) {
+        text = "cmVkYWN0ZWQ=";
+    }
+    memcpy(rd->to, text, strlen(text));
+    rd->to += strlen(text);
+    rd->copied = end;
+}
+
 static void XMLCALL redact_start(void *baton, const XML_Char *name,
                                  const XML_Char **attributes)
 {
@@ -88,6 +119,9 @@ static void XMLCALL redact_start(void *baton, const XML_Char *name,
         rd->value_depth = rd->depth;
         rd->is_next = 0;
     }
+    rd->status_at = rd->is_status && !strcmp(name, "data")
+        ? end_of_event(rd) : 0;
+    rd->is_status = 0;
     rd->in_key = !strcmp(name, "key");
     rd->key_at = NMDM_EXPAT_INDEX(rd->parser);
     rd->key_len = 0;
@@ -105,8 +139,13 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
         rd->copied = end_of_event(rd);
         rd->value_depth = 0;
     }
+    else if (!rd->value_depth && rd->status_at && !rd->is_removing) {
+        mask_status(rd);
+        rd->status_at = 0;
+    }
     else if (!rd->value_depth && rd->in_key) {
         rd->is_next = is_secret(rd);
+        rd->is_status = rd->key_len == 4 && !memcmp(rd->key, "Data", 4);
         rd->in_key = 0;
         if (!rd->is_next || !rd->is_removing) {
             copy_until(rd, end_of_event(rd));
@@ -148,7 +187,7 @@ static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
                           int is_removing)
 {
     redactor_t rd = { .keys = keys, .is_removing = is_removing,
-                      .document = document };
+                      .document = document, .pool = p };
     char *data;
 
     *out = (nmdm_bytes_t){ "", 0 };

@@ -9,6 +9,7 @@
 #include "httpd/traffic_dump.h"
 #include "base/time.h"
 #include "codec/redact.h"
+#include "codec/secrets.h"
 #include "config/config.h"
 #include "config/handlers.h"
 #include "config/traffic_dump_file.h"
@@ -74,14 +75,6 @@ void nanomdm_traffic_dump_cert(request_rec *r, const nmdm_cert_t *cert)
 }
 
 /* ---- One record ---- */
-
-/* What commands and tokens carry, beside what devices send: passwords, and
- * whole profiles. */
-static const char *const SECRETS_SENT[] = {
-    "BootstrapToken", "UnlockToken", "TokenData", "Payload",
-    "MDMProfileData", "WiFiProfileData", "PIN", "Password", "NewPassword",
-    "CurrentPassword", "passwordHash", NULL
-};
 
 typedef struct {
     apr_pool_t *pool;
@@ -167,12 +160,13 @@ static void put_head(record_t *record, const nanomdm_request_state_t *exchange)
 }
 
 static void put_masked(record_t *record, nmdm_bytes_t body,
-                       const char *const *secrets)
+                       nmdm_secret_e said)
 {
     apr_size_t len;
 
     put_bytes(record, nmdm_redact_replace_part(&len, record->pool, body,
-                                             secrets));
+                                               nmdm_secrets_keys(
+                                                   record->pool, said)));
     while (len < body.len && apr_isspace(body.data[len])) {
         len++;
     }
@@ -197,7 +191,7 @@ static void put_body(record_t *record, const nanomdm_request_state_t *exchange)
         put(record, "\n");
     }
     else if (body.len) {
-        put_masked(record, body, NMDM_WEBHOOK_SECRETS);
+        put_masked(record, body, NMDM_SECRET_FROM_DEVICE);
     }
 }
 
@@ -218,7 +212,7 @@ static void put_reply(record_t *record, const nanomdm_request_state_t *exchange)
         put(record, "\n");
     }
     else if (reply.len) {
-        put_masked(record, reply, SECRETS_SENT);
+        put_masked(record, reply, NMDM_SECRET_TO_DEVICE);
     }
     put(record, "==== %s end\n", record->trace_id);
 }

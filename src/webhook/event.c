@@ -8,6 +8,7 @@
 #include "crypto/identity_cert.h"
 #include "codec/json.h"
 #include "codec/redact.h"
+#include "codec/secrets.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -209,12 +210,6 @@ static void set_params(nmdm_json_t *event, apr_pool_t *p,
     nmdm_json_set_object(event, "url_params", nmdm_json_sorted(object));
 }
 
-const char *const NMDM_WEBHOOK_SECRETS[] = {
-    "UnlockToken", "BootstrapToken", "PushMagic", "Token", "DigestResponse",
-    "ActivationLockBypassCode", "EncryptedNewRecoveryKey",
-    "FDE_PersonalRecoveryKeyCMS", "FDE_PersonalRecoveryKeyCMS64", NULL
-};
-
 /* As sent; or without secrets, which only readable XML can be. */
 static void set_payload(nmdm_json_t *event, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf,
@@ -229,7 +224,7 @@ static void set_payload(nmdm_json_t *event, apr_pool_t *p,
     else if (conf->redacts) {
         raw = nmdm_redact_replace(
             p, (nmdm_bytes_t){ msg->text, strlen(msg->text) },
-            NMDM_WEBHOOK_SECRETS);
+            nmdm_secrets_keys(p, NMDM_SECRET_FROM_DEVICE));
     }
     nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
 }

@@ -30,10 +30,6 @@ unsigned nmdm_event_topic(const char *name);
  * password nor path: https://host:port#12345678. */
 const char *nmdm_event_target(apr_pool_t *p, const char *url);
 
-/* Keys whose values give power over a device, or show who it is to APNs; a
- * NULL-terminated list. */
-extern const char *const NMDM_WEBHOOK_SECRETS[];
-
 /* What the message itself does not say. */
 typedef struct {
     const char *event_id;       /* the request's trace ID */

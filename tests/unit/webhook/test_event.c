@@ -337,6 +337,57 @@ static void secrets_are_taken_out(void **state)
     assert_true(has_text(x.body, "\"udid\":\"U\""));
 }
 
+/* TokenUpdate, GetToken, ManagedApplicationList, and a status report. */
+static void secrets_of_every_kind_are_taken_out(void **state)
+{
+    static const char *const REPORTS[][2] = {
+        { "{\"StatusItems\":{\"mdm\":{\"push-token\":\"SEC\",\"app\":1},"
+          "\"enhanced-logging\":{\"applecare-token\":\"SEC\"}}}",
+          "{\"StatusItems\":{\"mdm\":{\"push-token\":\"redacted\",\"app\":1},"
+          "\"enhanced-logging\":{\"applecare-token\":\"redacted\"}}}" },
+        { "{\"StatusItems\":{\"mdm\":{\"push\\u002dmagic\":{\"a\":1}}}}",
+          "{\"StatusItems\":{\"mdm\":{\"push-magic\":\"redacted\"}}}" },
+        { "{\"mdm.push-token\":[1,2]}", "{\"mdm.push-token\":\"redacted\"}" },
+        { "{\"other\":{\"push-token\":\"kept\"}}",
+          "{\"other\":{\"push-token\":\"kept\"}}" },
+        { "{ \"a\" : 1 }", "{ \"a\" : 1 }" },
+        { "{\"mdm\":{\"push-token\":\"SEC\"", "redacted" },
+        { "no JSON", "no JSON" },
+    };
+    static const char *const KEYS[] = {
+        "PushToken", "SecurityToken", "UnusedRedemptionCode", "UnlockToken",
+        "DigestResponse"
+    };
+    nmdm_webhook_conf_t conf = UNSIGNED;
+    nmdm_webhook_facts_t given = facts();
+    nmdm_exchange_t x;
+    size_t i;
+
+    conf.redacts = 1;
+    for (i = 0; i < sizeof(KEYS) / sizeof(*KEYS); i++) {
+        nmdm_event_make(&x, *state, &conf, reported(*state, plist(
+            *state, "Status", "Idle", "UDID", "U", KEYS[i], "SEC", NULL)),
+            &given);
+        HOLDS(has_text(x.body, nmdm_base64_encode(*state, plist(
+            *state, "Status", "Idle", "UDID", "U", KEYS[i], "redacted",
+            NULL))), "%s: %s", KEYS[i], x.body.data);
+    }
+    for (i = 0; i < sizeof(REPORTS) / sizeof(*REPORTS); i++) {
+        const char *sent = apr_pstrcat(*state, "<data>", nmdm_base64_encode(
+            *state, bytes_of(REPORTS[i][0])), "</data>", NULL);
+        const char *clean = apr_pstrcat(*state, "<data>", nmdm_base64_encode(
+            *state, bytes_of(REPORTS[i][1])), "</data>", NULL);
+
+        nmdm_event_make(&x, *state, &conf, checked_in(*state, plist(
+            *state, "MessageType", "DeclarativeManagement", "UDID", "U",
+            "Endpoint", "status", "Data", sent, NULL)), &given);
+        HOLDS(has_text(x.body, nmdm_base64_encode(*state, plist(
+            *state, "MessageType", "DeclarativeManagement", "UDID", "U",
+            "Endpoint", "status", "Data", clean, NULL))), "%s: %s",
+            REPORTS[i][0], x.body.data);
+    }
+}
+
 static void traceparent_is_a_header(void **state)
 {
     nmdm_webhook_facts_t given = facts();
@@ -371,6 +422,7 @@ int main(void)
         TEST(a_receiver_is_told_of_its_topics),
         TEST(a_target_shows_no_secret),
         TEST(secrets_are_taken_out),
+        TEST(secrets_of_every_kind_are_taken_out),
         TEST(traceparent_is_a_header),
     };
 
