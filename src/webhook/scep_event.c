@@ -12,6 +12,8 @@
 
 #include <apr_strings.h>
 
+#include <string.h>
+
 #define TOPIC "mdm.SCEP"
 
 static int receivers(const nmdm_ctx_t *ctx)
@@ -99,7 +101,8 @@ nmdm_err_t *nmdm_scep_event_write(nmdm_ctx_t *ctx,
     for (i = 0; i < receivers(ctx); i++) {
         row.target = receiver(ctx, i)->target;
         if (wants(ctx, i)
-            && !nmdm_relay_is_full(ctx->services->relay, row.target)) {
+            && !nmdm_relay_is_full(ctx->services->relay, row.target,
+                                   strlen(row.body))) {
             NMDM_TRY(nmdm_outbox_put(ctx, &row));
         }
     }
