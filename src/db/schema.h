@@ -23,7 +23,8 @@ typedef enum {
 } nmdm_schema_mode_e;
 
 /* Looks at the borrowed connection's database, creates or upgrades its schema
- * if the mode says so, and notes the result in ctx->services->db_source->schema.
+ * if the mode says so, and notes the result in the schema of the context's
+ * db_source.
  * NMDM_UNAVAILABLE when tables are missing and stay missing. What fits into
  * the lender's check_schema is this, with the mode as its baton. */
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
