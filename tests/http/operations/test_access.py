@@ -350,8 +350,6 @@ def test_rights_leave_the_other_calls(limited, device):
                  "/commands/enqueue/v1"):
         answer = limited.call("GET", f"{base}/queue/{mac.id}")
         assert answer.status == 200, (base, answer)
-    assert limited.call("GET", "/commands/enqueue/v1").status == 404
-    assert limited.call("GET", "/rights").status == 404
 
 
 def test_push_by_get_needs_the_same_rights(limited, device, expect_log):
@@ -382,7 +380,7 @@ def test_rights_of_the_manual(httpd, device, expect_log):
                        f"{name}:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"
                        for name in ("admin", "reader"))})
     expect_log("authz_core:error")
-    expect_log("NMDM0916", optional=True)
+    expect_log("NMDM(0916|1203)", optional=True)
     mac = device().enroll()
     reads = [("GET", f"/v1/queue/{mac.id}"), ("GET", "/v1/events"),
              ("GET", f"/v1/enrollments/{mac.id}"),
