@@ -11,6 +11,7 @@
 #include "httpd/api.h"
 #include "httpd/auth.h"
 #include "httpd/child.h"
+#include "httpd/declarations.h"
 #include "httpd/device.h"
 #include "httpd/health.h"
 #include "httpd/identity.h"
@@ -52,6 +53,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_scep_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_declarations_handler, NULL, NULL,
+                    APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_migration_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_health_handler, NULL, NULL, APR_HOOK_MIDDLE);

@@ -57,6 +57,19 @@ typedef struct nmdm_relay_t nmdm_relay_t;
 typedef struct nmdm_counters_t nmdm_counters_t;
 typedef struct nmdm_stats_cache_t nmdm_stats_cache_t;
 
+/* NanoMDMDeclarativeManagement builtin and its family. */
+typedef struct {
+    int notifies_changes;       /* queues the command for changes? */
+    int notifies_all;           /* and by itself, for what it sees? */
+    int window;                 /* seconds that changes are waited for */
+    const apr_array_header_t *sets;     /* names, of who is new; or NULL */
+    int clears_sets;            /* when an enrollment begins anew? */
+    int has_shard;              /* serves the shard declaration? */
+    int keep_reports, keep_errors;      /* of each enrollment */
+    int lints, refuses;         /* warns of declarations, or takes none */
+    int repeats_pushes;         /* as NanoMDMPushRepeat has it */
+} nmdm_declarations_conf_t;
+
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
@@ -75,6 +88,7 @@ typedef struct {
                                          * who is told */
     int durable;                /* are events kept until they are taken? */
     const struct nmdm_declarative_conf_t *dm; /* NULL: nobody to ask */
+    const nmdm_declarations_conf_t *declarations;   /* NULL: not builtin */
     const char *escrow_url;
     apr_interval_time_t upstream_timeout;
 } nmdm_policy_t;

@@ -8,6 +8,7 @@
 #include "config/check_mistakes.h"
 #include "config/check_tree.h"
 #include "config/config.h"
+#include "config/declarative.h"
 #include "config/durable_webhooks.h"
 #include "config/scep.h"
 #include "crypto/seal.h"
@@ -398,6 +399,9 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
     }
     nanomdm_server(site->server)->uses_database = 1;
     nanomdm_server(site->server)->serves_api = site->serves_api;
+    nanomdm_server(site->server)->has_declarations = site->has_declarations
+        || nanomdm_server_defaults(site->server)->dm_mode
+               == NANOMDM_DECLARATIVE_BUILTIN;
     nanomdm_server(site->server)->exact_paths = site->has_other_paths
         ? NULL : apr_array_copy(check->pconf, site->exact_paths);
     check_database(check, site);

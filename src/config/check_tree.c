@@ -93,7 +93,8 @@ static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
     if (strcmp(handler, "nanomdm-version")) {
         site->any_use = node;
     }
-    site->serves_api |= !strcmp(handler, "nanomdm-api");
+    site->serves_api |= !strcmp(handler, "nanomdm-api")
+        || !strcmp(handler, "nanomdm-declarative");
     if (nanomdm_is_device_handler(handler)) {
         site->identity_use = site->identity_use ? site->identity_use : node;
         note_path(tree, site, node, "");
@@ -136,6 +137,13 @@ static void note_identity(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
     }
 }
 
+static void note_declarative(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                             const ap_directive_t *node)
+{
+    site->has_declarations |= !strcasecmp(
+        nanomdm_tree_first_word(tree->pool, node), "builtin");
+}
+
 /* The last one of a name counts. */
 static void keep(nanomdm_tree_site_t *site, const ap_directive_t *node)
 {
@@ -172,6 +180,7 @@ static void note(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
         { "SetHandler", note_handler },
         { "Require", note_require },
         { "AuthBasicProvider", note_provider },
+        { "NanoMDMDeclarativeManagement", note_declarative },
         { "NanoMDMIdentity", note_identity },
     };
     apr_size_t i;

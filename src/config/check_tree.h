@@ -25,6 +25,7 @@ typedef struct {
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     apr_array_header_t *scep_uses;      /* of ap_directive_t *: SetHandler */
     int serves_api;
+    int has_declarations;       /* NanoMDMDeclarativeManagement builtin */
     int takes_other_identities;         /* any source but tls, anywhere? */
     apr_array_header_t *exact_paths;    /* as in nanomdm_server_t */
     int has_other_paths;

@@ -3,6 +3,7 @@
  * directives. */
 
 #include "config/config.h"
+#include "config/declarative.h"
 #include "config/directives.h"
 #include "config/kinds.h"
 #include "config/storage_key.h"
@@ -45,7 +46,7 @@ static void derive(apr_pool_t *p, nanomdm_conf_t *conf)
         .send_key = conf->dm_send_key.value,
         .receive_key = conf->dm_receive_key.value
     };
-    policy->dm = conf->dm.url ? &conf->dm : NULL;
+    nanomdm_declarative_derive(conf);
 }
 
 static void put_in_force(apr_pool_t *p, section_t *section)

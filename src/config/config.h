@@ -70,6 +70,7 @@ typedef struct {
                                                  * NULL */
     apr_interval_time_t identity_grace;
     nanomdm_hidden_t api_key;
+    apr_array_header_t *api_users;      /* of const char *; NULL: nanomdm */
     struct nmdm_retention_t *retention;
     struct nanomdm_storage_key_t *storage_key;
     int schema_mode;                    /* nmdm_schema_mode_e */
@@ -88,6 +89,11 @@ typedef struct {
     const char *dm_url;
     nanomdm_hidden_t dm_send_key;
     nanomdm_hidden_t dm_receive_key;
+    int dm_mode;                        /* nanomdm_declarative_e */
+    int dm_notify, dm_keep;             /* pairs, config/declarative.h */
+    apr_array_header_t *dm_sets;        /* of const char *, or NULL */
+    int dm_lint;                        /* 0 off, 1 warn, 2 refuse */
+    nmdm_declarations_conf_t declarations;      /* of these */
     nmdm_declarative_conf_t dm;         /* of these three */
     nanomdm_hidden_t upstream_ca;       /* PEM text */
     struct nanomdm_dump_t *dump;        /* NULL: exchanges are not recorded */
@@ -105,6 +111,7 @@ typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
     int serves_api;                     /* so it is one that pushes */
+    int has_declarations;               /* builtin, at least somewhere */
     int pool_size;                      /* DBDMax */
     const char *database;               /* DBDriver and DBDParams */
     const char *driver, *params;        /* the same, each by itself */

@@ -613,7 +613,10 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
 
     NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
     apr_pool_create(&scratch, ctx->pool);
-    while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, n)) {
+    /* By its number, the sqlite3 driver would look for each row from the first
+     * on. */
+    while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row,
+                            ctx->db->dialect == NMDM_SQLITE3 ? -1 : n)) {
         for (i = 0; i < ncols; i++) {
             NMDM_TRY(read_column(ctx, scratch, &value, stmt, row, i));
             /* The result goes with its last row. */

@@ -1347,6 +1347,564 @@ ROW(STMT_ISSUED_BY_ISSUER, "issued_by_issuer",
     "SELECT issuer_sha256, COUNT(sha256) FROM nanomdm_scep_certs"
     " WHERE not_after > %lld AND revoked_at IS NULL"
     " GROUP BY issuer_sha256 ORDER BY issuer_sha256" PAGE),
+/* ---- Declarative management ---- */
+
+/* Ids, or rows, that a parameter lists as JSON. */
+#define SQLITE_IDS "json_each(%s) j"
+#define PGSQL_IDS "json_array_elements_text(CAST(%s AS JSON)) j (value)"
+#define MYSQL_IDS \
+    "JSON_TABLE(%s, '$[*]' COLUMNS (value VARCHAR(255) PATH '$')) j"
+
+#define DD_DECLARATION \
+    "SELECT type, manifest, payload, server_token, touch" \
+    "  FROM nanomdm_dd_declarations WHERE identifier = %s"
+
+/* So many names in a page; whoever lists more asks again. */
+#define DD_PAGE " LIMIT 1000"
+
+ROW(STMT_DD_GET, "dd_get", DD_DECLARATION, LONG_COLUMNS 1 << 2),
+
+ROW(STMT_DD_LOCK, "dd_lock",
+    DD_DECLARATION " FOR UPDATE",
+    SQLITE3 DD_DECLARATION,
+    LONG_COLUMNS 1 << 2),
+
+ROW(STMT_DD_ADD, "dd_add",
+    "INSERT INTO nanomdm_dd_declarations"
+    "       (identifier, type, manifest, payload, server_token, created_at,"
+    "        updated_at)"
+    " VALUES (%s, %s, %s, %s, %s, EPOCH_SECONDS, EPOCH_SECONDS)"),
+
+ROW(STMT_DD_CHANGE, "dd_change",
+    "UPDATE nanomdm_dd_declarations"
+    "   SET type = %s, manifest = %s, payload = %s, server_token = %s,"
+    "       updated_at = EPOCH_SECONDS"
+    " WHERE identifier = %s"),
+
+ROW(STMT_DD_TOUCH, "dd_touch",
+    "UPDATE nanomdm_dd_declarations"
+    "   SET touch = %s, server_token = %s, updated_at = EPOCH_SECONDS"
+    " WHERE identifier = %s"),
+
+ROW(STMT_DD_DELETE, "dd_delete",
+    "DELETE FROM nanomdm_dd_declarations WHERE identifier = %s"),
+
+ROW(STMT_DD_LIST, "dd_list",
+    "SELECT identifier FROM nanomdm_dd_declarations WHERE identifier > %s"
+    " ORDER BY identifier" DD_PAGE),
+
+/* The types of some Identifiers. */
+ROW(STMT_DD_FIND, "dd_find",
+    "SELECT identifier, type FROM nanomdm_dd_declarations"
+    " WHERE identifier IN (%IDS)"),
+
+ROW(STMT_DD_SETS, "dd_sets",
+    "SELECT set_name FROM nanomdm_dd_sets"
+    " WHERE set_name > %s AND token <> '' ORDER BY set_name" DD_PAGE),
+
+/* Makes the set where it is not there, and locks it. */
+ROW(STMT_DD_SET_LOCK, "dd_set_lock",
+    "INSERT INTO nanomdm_dd_sets (set_name) VALUES (%s)"
+    " ON CONFLICT (set_name) DO UPDATE SET set_name = excluded.set_name",
+    MYSQL
+    "INSERT INTO nanomdm_dd_sets (set_name) VALUES (%s)"
+    " ON DUPLICATE KEY UPDATE set_name = VALUES(set_name)"),
+
+ROW(STMT_DD_SET_TOKEN, "dd_set_token",
+    "UPDATE nanomdm_dd_sets SET token = %s WHERE set_name = %s"),
+
+ROW(STMT_DD_SET_HAS, "dd_set_has",
+    "SELECT identifier FROM nanomdm_dd_set_declarations"
+    " WHERE set_name = %s AND identifier = %s"),
+
+ROW(STMT_DD_SET_ADD, "dd_set_add",
+    "INSERT INTO nanomdm_dd_set_declarations (set_name, identifier)"
+    " VALUES (%s, %s)"),
+
+ROW(STMT_DD_SET_REMOVE, "dd_set_remove",
+    "DELETE FROM nanomdm_dd_set_declarations"
+    " WHERE set_name = %s AND identifier = %s"),
+
+/* All of a set, for its token. */
+ROW(STMT_DD_SET_MEMBERS, "dd_set_members",
+    "SELECT d.identifier, d.server_token"
+    "  FROM nanomdm_dd_set_declarations m"
+    "  JOIN nanomdm_dd_declarations d ON d.identifier = m.identifier"
+    " WHERE m.set_name = %s ORDER BY d.identifier"),
+
+ROW(STMT_DD_SET_LIST, "dd_set_list",
+    "SELECT identifier FROM nanomdm_dd_set_declarations"
+    " WHERE set_name = %s AND identifier > %s ORDER BY identifier" DD_PAGE),
+
+ROW(STMT_DD_SETS_OF, "dd_sets_of",
+    "SELECT set_name FROM nanomdm_dd_set_declarations"
+    " WHERE identifier = %s AND set_name > %s ORDER BY set_name" DD_PAGE),
+
+ROW(STMT_DD_ENROLLMENT_SETS, "dd_enrollment_sets",
+    "SELECT set_name FROM nanomdm_dd_enrollment_sets"
+    " WHERE id = %s AND set_name > %s ORDER BY set_name" DD_PAGE),
+
+ROW(STMT_DD_ENROLLMENT_ADD, "dd_enrollment_add",
+    "INSERT INTO nanomdm_dd_enrollment_sets (id, set_name) VALUES (%s, %s)"
+    " ON CONFLICT (id, set_name) DO NOTHING",
+    MYSQL
+    "INSERT IGNORE INTO nanomdm_dd_enrollment_sets (id, set_name)"
+    " VALUES (%s, %s)"),
+
+ROW(STMT_DD_ENROLLMENT_REMOVE, "dd_enrollment_remove",
+    "DELETE FROM nanomdm_dd_enrollment_sets WHERE id = %s AND set_name = %s"),
+
+ROW(STMT_DD_SET_ENROLLMENTS, "dd_set_enrollments",
+    "SELECT id FROM nanomdm_dd_enrollment_sets"
+    " WHERE set_name = %s AND id > %s ORDER BY id" DD_PAGE),
+
+/* Of some ids those without, and with, a set. */
+#define DD_LACKING(ids, have) \
+    "SELECT j.value FROM " ids \
+    " WHERE " have " (SELECT 1 FROM nanomdm_dd_enrollment_sets e" \
+    "                  WHERE e.id = j.value AND e.set_name = %s)"
+
+ROW(STMT_DD_SET_LACKING, "dd_set_lacking",
+    DD_LACKING(PGSQL_IDS, "NOT EXISTS"),
+    SQLITE3 DD_LACKING(SQLITE_IDS, "NOT EXISTS"),
+    MYSQL DD_LACKING(MYSQL_IDS, "NOT EXISTS")),
+
+ROW(STMT_DD_SET_HAVING, "dd_set_having",
+    DD_LACKING(PGSQL_IDS, "EXISTS"),
+    SQLITE3 DD_LACKING(SQLITE_IDS, "EXISTS"),
+    MYSQL DD_LACKING(MYSQL_IDS, "EXISTS")),
+
+ROW(STMT_DD_BULK_ADD, "dd_bulk_add",
+    "INSERT INTO nanomdm_dd_enrollment_sets (set_name, id)"
+    " SELECT %s, j.value FROM " PGSQL_IDS
+    " ON CONFLICT (id, set_name) DO NOTHING",
+    SQLITE3
+    "INSERT INTO nanomdm_dd_enrollment_sets (set_name, id)"
+    " SELECT %s, j.value FROM " SQLITE_IDS " WHERE TRUE"
+    " ON CONFLICT (id, set_name) DO NOTHING",
+    MYSQL
+    "INSERT IGNORE INTO nanomdm_dd_enrollment_sets (set_name, id)"
+    " SELECT %s, j.value FROM " MYSQL_IDS),
+
+ROW(STMT_DD_BULK_REMOVE, "dd_bulk_remove",
+    "DELETE FROM nanomdm_dd_enrollment_sets"
+    " WHERE set_name = %s AND id IN (%IDS)"),
+
+/* A set without declarations contributes nothing. */
+ROW(STMT_DD_TOKENS, "dd_tokens",
+    "SELECT s.token FROM nanomdm_dd_enrollment_sets e"
+    "  JOIN nanomdm_dd_sets s ON s.set_name = e.set_name"
+    " WHERE e.id = %s AND s.token <> '' ORDER BY e.set_name"),
+
+/* One statement, so that the token made of it is that of its items. */
+ROW(STMT_DD_ITEMS, "dd_items",
+    "SELECT e.set_name, d.identifier, d.manifest, d.server_token, d.type"
+    "  FROM nanomdm_dd_enrollment_sets e"
+    "  JOIN nanomdm_dd_set_declarations m ON m.set_name = e.set_name"
+    "  JOIN nanomdm_dd_declarations d ON d.identifier = m.identifier"
+    " WHERE e.id = %s ORDER BY e.set_name, d.identifier"),
+
+ROW(STMT_DD_FETCH, "dd_fetch",
+    "SELECT d.type, d.payload, d.server_token"
+    "  FROM nanomdm_dd_declarations d"
+    " WHERE d.identifier = %s AND d.manifest = %s"
+    "   AND EXISTS (SELECT 1 FROM nanomdm_dd_set_declarations m"
+    "                 JOIN nanomdm_dd_enrollment_sets e"
+    "                   ON e.id = %s AND e.set_name = m.set_name"
+    "                WHERE m.identifier = d.identifier)",
+    LONG_COLUMNS 1 << 1),
+
+ROW(STMT_DD_GIVEN, "dd_given",
+    "SELECT items_token, data_token, delivered_uuid, DIGITS(repair_at),"
+    "       DIGITS(repairs), DIGITS(EPOCH_SECONDS), DIGITS(engine_at),"
+    "       DIGITS(items_at), DIGITS(status_at)"
+    "  FROM nanomdm_dd_enrollments WHERE id = %s"),
+
+#define DD_SERVED \
+    "INSERT INTO nanomdm_dd_enrollments (id, items_token, items_at," \
+    "                                    engine_at)" \
+    " VALUES (%s, %s, EPOCH_SECONDS, EPOCH_SECONDS)"
+
+ROW(STMT_DD_SERVED, "dd_served",
+    DD_SERVED
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET items_token = excluded.items_token,"
+    "       items_at = excluded.items_at, repair_at = 0, repairs = 0,"
+    "       engine_at = COALESCE(nanomdm_dd_enrollments.engine_at,"
+    "                            excluded.engine_at)",
+    MYSQL
+    DD_SERVED
+    " ON DUPLICATE KEY UPDATE"
+    "   items_token = VALUES(items_token), items_at = VALUES(items_at),"
+    "   repair_at = 0, repairs = 0,"
+    "   engine_at = COALESCE(engine_at, VALUES(engine_at))"),
+
+ROW(STMT_DD_DELIVERED, "dd_delivered",
+    "INSERT INTO nanomdm_dd_enrollments (id, delivered_uuid) VALUES (%s, %s)"
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET delivered_uuid = excluded.delivered_uuid",
+    MYSQL
+    "INSERT INTO nanomdm_dd_enrollments (id, delivered_uuid) VALUES (%s, %s)"
+    " ON DUPLICATE KEY UPDATE delivered_uuid = VALUES(delivered_uuid)"),
+
+ROW(STMT_DD_DATA, "dd_data",
+    "UPDATE nanomdm_dd_enrollments SET data_token = %s WHERE id = %s"),
+
+ROW(STMT_DD_PUT_OFF, "dd_put_off",
+    "UPDATE nanomdm_dd_enrollments SET delivered_uuid = NULL"
+    " WHERE id = %s AND delivered_uuid = %s"),
+
+/* Whoever changes the row may repair. */
+ROW(STMT_DD_REPAIR, "dd_repair",
+    "UPDATE nanomdm_dd_enrollments"
+    "   SET repair_at = EPOCH_SECONDS, repairs = repairs + 1"
+    " WHERE id = %s AND repairs = INTEGER_OF(%s)"),
+
+ROW(STMT_DD_FOLLOWS, "dd_follows",
+    "UPDATE nanomdm_dd_enrollments SET repair_at = 0, repairs = 0"
+    " WHERE id = %s AND repairs > 0"),
+
+ROW(STMT_DD_IDS_OF_DEVICE, "dd_ids_of_device",
+    "SELECT e.id FROM enrollments e WHERE e.device_id = %s"),
+
+ROW(STMT_DD_FORGET_GIVEN, "dd_forget_given",
+    "DELETE FROM nanomdm_dd_enrollments WHERE id = %s"),
+
+ROW(STMT_DD_FORGET_STATES, "dd_forget_states",
+    "DELETE FROM nanomdm_dd_states WHERE id = %s"),
+
+ROW(STMT_DD_FORGET_VALUES, "dd_forget_values",
+    "DELETE FROM nanomdm_dd_values WHERE id = %s"),
+
+ROW(STMT_DD_FORGET_ERRORS, "dd_forget_errors",
+    "DELETE FROM nanomdm_dd_errors WHERE id = %s"),
+
+ROW(STMT_DD_FORGET_REPORTS, "dd_forget_reports",
+    "DELETE FROM nanomdm_dd_reports WHERE id = %s"),
+
+ROW(STMT_DD_FORGET_SETS, "dd_forget_sets",
+    "DELETE FROM nanomdm_dd_enrollment_sets WHERE id = %s"),
+
+/* Locks the row as well: reports of one enrollment are taken one after the
+ * other. */
+#define DD_REPORTED \
+    "INSERT INTO nanomdm_dd_enrollments (id, status_at, engine_at)" \
+    " VALUES (%s, EPOCH_SECONDS, EPOCH_SECONDS)"
+
+ROW(STMT_DD_REPORTED, "dd_reported",
+    DD_REPORTED
+    " ON CONFLICT (id) DO UPDATE"
+    "   SET status_at = excluded.status_at,"
+    "       engine_at = COALESCE(nanomdm_dd_enrollments.engine_at,"
+    "                            excluded.engine_at)",
+    MYSQL
+    DD_REPORTED
+    " ON DUPLICATE KEY UPDATE"
+    "   status_at = VALUES(status_at),"
+    "   engine_at = COALESCE(engine_at, VALUES(engine_at))"),
+
+ROW(STMT_DD_STATES, "dd_states",
+    "SELECT identifier, manifest,"
+    "       CASE WHEN active = TRUE THEN '1' ELSE '0' END, valid,"
+    "       server_token, reasons, status_id, DIGITS(reported_at)"
+    "  FROM nanomdm_dd_states WHERE id = %s ORDER BY identifier",
+    LONG_COLUMNS 1 << 5),
+
+#define DD_STATE_COLUMNS \
+    "INSERT INTO nanomdm_dd_states" \
+    "       (id, status_id, reported_at, identifier, manifest, active," \
+    "        valid, server_token, reasons)" \
+    " SELECT %s, %s, EPOCH_SECONDS,"
+
+#define ON_DD_STATE \
+    " ON CONFLICT (id, identifier) DO UPDATE" \
+    "   SET manifest = excluded.manifest, active = excluded.active," \
+    "       valid = excluded.valid, server_token = excluded.server_token," \
+    "       reasons = excluded.reasons, status_id = excluded.status_id," \
+    "       reported_at = excluded.reported_at"
+
+ROW(STMT_DD_STATE_PUT, "dd_state_put",
+    DD_STATE_COLUMNS " j.i, j.m, j.a = '1', j.v, j.t, j.r"
+    "  FROM json_to_recordset(CAST(%s AS JSON))"
+    "       AS j (i TEXT, m TEXT, a TEXT, v TEXT, t TEXT, r TEXT)"
+    ON_DD_STATE,
+    SQLITE3
+    DD_STATE_COLUMNS
+    " json_extract(j.value, '$.i'), json_extract(j.value, '$.m'),"
+    " json_extract(j.value, '$.a') = '1', json_extract(j.value, '$.v'),"
+    " json_extract(j.value, '$.t'), json_extract(j.value, '$.r')"
+    "  FROM json_each(%s) j WHERE TRUE"
+    ON_DD_STATE,
+    MYSQL
+    DD_STATE_COLUMNS " j.i, j.m, j.a = '1', j.v, j.t, j.r"
+    "  FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
+    "       i VARCHAR(255) PATH '$.i', m VARCHAR(15) PATH '$.m',"
+    "       a VARCHAR(1) PATH '$.a', v VARCHAR(15) PATH '$.v',"
+    "       t VARCHAR(255) PATH '$.t', r LONGTEXT PATH '$.r')) j"
+    " ON DUPLICATE KEY UPDATE"
+    "   manifest = VALUES(manifest), active = VALUES(active),"
+    "   valid = VALUES(valid), server_token = VALUES(server_token),"
+    "   reasons = VALUES(reasons), status_id = VALUES(status_id),"
+    "   reported_at = VALUES(reported_at)"),
+
+ROW(STMT_DD_STATE_DROP, "dd_state_drop",
+    "DELETE FROM nanomdm_dd_states WHERE id = %s AND identifier IN (%IDS)"),
+
+ROW(STMT_DD_VALUES, "dd_values",
+    "SELECT row_key, path, object, value, kind, status_id,"
+    "       DIGITS(reported_at)"
+    "  FROM nanomdm_dd_values WHERE id = %s ORDER BY path, object, row_key",
+    LONG_COLUMNS 1 << 3),
+
+#define DD_VALUE_COLUMNS \
+    "INSERT INTO nanomdm_dd_values" \
+    "       (id, status_id, reported_at, row_key, path, object, value, kind)" \
+    " SELECT %s, %s, EPOCH_SECONDS,"
+
+#define ON_DD_VALUE \
+    " ON CONFLICT (id, row_key) DO UPDATE" \
+    "   SET value = excluded.value, kind = excluded.kind," \
+    "       status_id = excluded.status_id," \
+    "       reported_at = excluded.reported_at"
+
+ROW(STMT_DD_VALUE_PUT, "dd_value_put",
+    DD_VALUE_COLUMNS " j.k, j.p, j.o, j.v, j.t"
+    "  FROM json_to_recordset(CAST(%s AS JSON))"
+    "       AS j (k TEXT, p TEXT, o TEXT, v TEXT, t TEXT)"
+    ON_DD_VALUE,
+    SQLITE3
+    DD_VALUE_COLUMNS
+    " json_extract(j.value, '$.k'), json_extract(j.value, '$.p'),"
+    " json_extract(j.value, '$.o'), json_extract(j.value, '$.v'),"
+    " json_extract(j.value, '$.t')"
+    "  FROM json_each(%s) j WHERE TRUE"
+    ON_DD_VALUE,
+    MYSQL
+    DD_VALUE_COLUMNS " j.k, j.p, j.o, j.v, j.t"
+    "  FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
+    "       k CHAR(64) PATH '$.k', p VARCHAR(255) PATH '$.p',"
+    "       o VARCHAR(255) PATH '$.o', v LONGTEXT PATH '$.v',"
+    "       t VARCHAR(15) PATH '$.t')) j"
+    " ON DUPLICATE KEY UPDATE"
+    "   value = VALUES(value), kind = VALUES(kind),"
+    "   status_id = VALUES(status_id), reported_at = VALUES(reported_at)"),
+
+ROW(STMT_DD_VALUE_DROP, "dd_value_drop",
+    "DELETE FROM nanomdm_dd_values WHERE id = %s AND row_key IN (%IDS)"),
+
+/* The newest, newest first; as many as are kept. */
+ROW(STMT_DD_ERRORS, "dd_errors",
+    "SELECT DIGITS(seq), path, error, status_id, DIGITS(created_at)"
+    "  FROM nanomdm_dd_errors WHERE id = %s"
+    " ORDER BY created_at DESC, seq DESC LIMIT 10000",
+    LONG_COLUMNS 1 << 2),
+
+ROW(STMT_DD_ERROR_PUT, "dd_error_put",
+    "INSERT INTO nanomdm_dd_errors (id, status_id, path, error, created_at)"
+    " VALUES (%s, %s, %s, %s, EPOCH_SECONDS)"),
+
+ROW(STMT_DD_ERROR_AGAIN, "dd_error_again",
+    "UPDATE nanomdm_dd_errors SET created_at = EPOCH_SECONDS, status_id = %s"
+    " WHERE seq = %lld"),
+
+ROW(STMT_DD_ERROR_TRIM, "dd_error_trim",
+    "DELETE FROM nanomdm_dd_errors WHERE seq IN (%SEQS)"),
+
+ROW(STMT_DD_REPORT_PUT, "dd_report_put",
+    "INSERT INTO nanomdm_dd_reports (id, status_id, raw, created_at)"
+    " VALUES (%s, %s, %s, EPOCH_SECONDS)"),
+
+ROW(STMT_DD_REPORT_TRIM, "dd_report_trim",
+    "DELETE FROM nanomdm_dd_reports WHERE id = %s AND seq <= %lld"),
+
+/* index 0 is the newest. */
+ROW(STMT_DD_REPORT_NTH, "dd_report_nth",
+    "SELECT DIGITS(seq), raw, status_id, DIGITS(created_at)"
+    "  FROM nanomdm_dd_reports WHERE id = %s"
+    " ORDER BY seq DESC LIMIT 1 OFFSET %lld",
+    LONG_COLUMNS 1 << 1),
+
+ROW(STMT_DD_REPORT_NTH_OF, "dd_report_nth_of",
+    "SELECT DIGITS(r.seq), r.raw, r.status_id, DIGITS(r.created_at),"
+    "       DIGITS((SELECT COUNT(n.seq) FROM nanomdm_dd_reports n"
+    "                WHERE n.id = r.id AND n.seq > r.seq))"
+    "  FROM nanomdm_dd_reports r WHERE r.id = %s AND r.status_id = %s"
+    " ORDER BY r.seq DESC LIMIT 1 OFFSET 0",
+    LONG_COLUMNS 1 << 1),
+
+/* The state of one declaration at the enrollments of one set; those that have
+ * it by an earlier set as well are left to that. */
+ROW(STMT_DD_SUMMARY_PAGE, "dd_summary_page",
+    "SELECT e.id, CASE WHEN s.active = TRUE THEN '1' ELSE '0' END, s.valid,"
+    "       CASE WHEN s.server_token <> d.server_token THEN '1' ELSE '0' END,"
+    "       d.manifest"
+    "  FROM nanomdm_dd_enrollment_sets e"
+    "  JOIN nanomdm_dd_declarations d ON d.identifier = %s"
+    "  LEFT JOIN nanomdm_dd_states s"
+    "    ON s.id = e.id AND s.identifier = d.identifier"
+    " WHERE e.set_name = %s AND e.id > %s"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_dd_enrollment_sets o"
+    "                     JOIN nanomdm_dd_set_declarations m"
+    "                       ON m.set_name = o.set_name AND m.identifier = %s"
+    "                    WHERE o.id = e.id AND o.set_name < e.set_name)"
+    " ORDER BY e.id" DD_PAGE),
+
+/* ---- Who is to be notified of changes ---- */
+
+/* The first enrollments of a set, and how many of them are enabled. */
+ROW(STMT_DD_CHANGE_CONCERNS, "dd_change_concerns",
+    "SELECT DIGITS(COUNT(bounded.id)), DIGITS(COUNT(e.id))"
+    "  FROM (SELECT m.id FROM nanomdm_dd_enrollment_sets m"
+    "         WHERE m.set_name = %s ORDER BY m.id LIMIT 1000) bounded"
+    "  LEFT JOIN enrollments e ON e.id = bounded.id AND e.enabled = TRUE"),
+
+#define DD_CHANGE_PUT \
+    "INSERT INTO nanomdm_dd_changes (set_name, id, position, changed_at," \
+    "                                first_at)"
+
+#define ON_DD_CHANGE \
+    " ON CONFLICT (set_name, id) DO UPDATE" \
+    "   SET revision = nanomdm_dd_changes.revision + 1," \
+    "       changed_at = excluded.changed_at"
+
+#define ON_DD_CHANGE_MYSQL \
+    " ON DUPLICATE KEY UPDATE" \
+    "   revision = nanomdm_dd_changes.revision + 1," \
+    "   changed_at = VALUES(changed_at)"
+
+ROW(STMT_DD_CHANGE_PUT, "dd_change_put",
+    DD_CHANGE_PUT " VALUES (%s, %s, %s, EPOCH_SECONDS, EPOCH_SECONDS)"
+    ON_DD_CHANGE,
+    MYSQL
+    DD_CHANGE_PUT " VALUES (%s, %s, %s, EPOCH_SECONDS, EPOCH_SECONDS)"
+    ON_DD_CHANGE_MYSQL),
+
+ROW(STMT_DD_CHANGES_PUT, "dd_changes_put",
+    DD_CHANGE_PUT " SELECT '', j.value, '', EPOCH_SECONDS, EPOCH_SECONDS"
+    "  FROM " PGSQL_IDS ON_DD_CHANGE,
+    SQLITE3
+    DD_CHANGE_PUT " SELECT '', j.value, '', EPOCH_SECONDS, EPOCH_SECONDS"
+    "  FROM " SQLITE_IDS " WHERE TRUE" ON_DD_CHANGE,
+    MYSQL
+    DD_CHANGE_PUT " SELECT '', j.value, '', EPOCH_SECONDS, EPOCH_SECONDS"
+    "  FROM " MYSQL_IDS ON_DD_CHANGE_MYSQL),
+
+ROW(STMT_DD_CHANGE_DROP, "dd_change_drop",
+    "DELETE FROM nanomdm_dd_changes WHERE set_name = '' AND id = %s"),
+
+/* A run that has begun goes on; a change waits for those that follow it, but
+ * not longer than the second number of seconds. */
+#define DD_DUE \
+    " AND (run_revision > 0 OR changed_at <= EPOCH_SECONDS - %lld" \
+    "      OR first_at <= EPOCH_SECONDS - %lld" \
+    "      OR changed_at > EPOCH_SECONDS + 60)"
+
+ROW(STMT_DD_CHANGE_DUE, "dd_change_due",
+    "SELECT DIGITS(seq), set_name, position, DIGITS(run_revision)"
+    "  FROM nanomdm_dd_changes WHERE set_name > ''" DD_DUE
+    " ORDER BY set_name LIMIT 1"),
+
+ROW(STMT_DD_CHANGE_DUE_IDS, "dd_change_due_ids",
+    "SELECT id, position, DIGITS(revision)"
+    "  FROM nanomdm_dd_changes WHERE set_name = ''" DD_DUE
+    " ORDER BY id" DD_PAGE),
+
+ROW(STMT_DD_CHANGE_BEGIN, "dd_change_begin",
+    "UPDATE nanomdm_dd_changes SET run_revision = revision, position = ''"
+    " WHERE seq = %lld AND run_revision = 0"),
+
+ROW(STMT_DD_CHANGE_POSITION, "dd_change_position",
+    "UPDATE nanomdm_dd_changes SET position = %s WHERE seq = %lld"),
+
+ROW(STMT_DD_CHANGE_END, "dd_change_end",
+    "DELETE FROM nanomdm_dd_changes"
+    " WHERE seq = %lld AND revision = run_revision"),
+
+ROW(STMT_DD_CHANGE_AGAIN, "dd_change_again",
+    "UPDATE nanomdm_dd_changes"
+    "   SET run_revision = 0, position = '', first_at = EPOCH_SECONDS"
+    " WHERE seq = %lld"),
+
+/* Unless there was another change since. */
+ROW(STMT_DD_CHANGE_SEEN, "dd_change_seen",
+    "DELETE FROM nanomdm_dd_changes"
+    " WHERE set_name = '' AND id = %s AND revision = INTEGER_OF(%s)"),
+
+/* Locks the chore, for whoever has it. */
+ROW(STMT_DD_LEASE, "dd_lease",
+    "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
+    " WHERE name = 'declarations' AND position = %s"),
+
+/* A command that the device has got, and has not answered, may have been
+ * looked at before the change; one with Data of its own says nothing of it. */
+#define DD_WAITS(whose, lacks) \
+    "(SELECT 1 FROM enrollment_queue q" \
+    "   JOIN commands w ON w.command_uuid = q.command_uuid" \
+    "   LEFT JOIN nanomdm_dd_enrollments g ON g.id = q.id" \
+    "  WHERE q.id = " whose " AND q.active = TRUE" UNANSWERED UNEXPIRED \
+    "    AND w.request_type = 'DeclarativeManagement'" \
+    "    AND " lacks \
+    "    AND (g.delivered_uuid IS NULL" \
+    "         OR g.delivered_uuid <> q.command_uuid))"
+
+#define DD_LACKS_DATA "POSITION('<key>Data</key>' IN w.command) = 0"
+#define DD_LACKS_DATA_SQLITE "INSTR(w.command, '<key>Data</key>') = 0"
+
+#define DD_QUEUE(whose, lacks, more) \
+    "INSERT INTO enrollment_queue (id, command_uuid)" \
+    " SELECT e.id, c.command_uuid" \
+    "  FROM " whose \
+    "  JOIN commands c ON c.command_uuid = %s" \
+    " WHERE e.enabled = TRUE" more \
+    "   AND NOT EXISTS " DD_WAITS("e.id", lacks)
+
+#define DD_OF_SET \
+    "nanomdm_dd_enrollment_sets m JOIN enrollments e ON e.id = m.id"
+#define DD_OF_IDS(ids) ids " JOIN enrollments e ON e.id = j.value"
+
+ROW(STMT_DD_QUEUE_SET, "dd_queue_set",
+    DD_QUEUE(DD_OF_SET, DD_LACKS_DATA,
+             " AND m.set_name = %s AND m.id > %s AND m.id <= %s"),
+    SQLITE3
+    DD_QUEUE(DD_OF_SET, DD_LACKS_DATA_SQLITE,
+             " AND m.set_name = %s AND m.id > %s AND m.id <= %s")),
+
+ROW(STMT_DD_QUEUE_IDS, "dd_queue_ids",
+    DD_QUEUE(DD_OF_IDS(PGSQL_IDS), DD_LACKS_DATA, ""),
+    SQLITE3 DD_QUEUE(DD_OF_IDS(SQLITE_IDS), DD_LACKS_DATA_SQLITE, ""),
+    MYSQL DD_QUEUE(DD_OF_IDS(MYSQL_IDS), DD_LACKS_DATA, "")),
+
+ROW(STMT_DD_QUEUED, "dd_queued",
+    "SELECT id FROM enrollment_queue WHERE command_uuid = %s ORDER BY id"),
+
+ROW(STMT_DD_WAITING, "dd_waiting",
+    "SELECT q.command_uuid, r.status,"
+    "       CASE WHEN g.delivered_uuid = q.command_uuid THEN '1' ELSE '0'"
+    "       END, SECONDS(q.created_at)"
+    "  FROM enrollment_queue q"
+    "  JOIN commands w ON w.command_uuid = q.command_uuid"
+    "  LEFT JOIN command_results r"
+    "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
+    "  LEFT JOIN nanomdm_dd_enrollments g ON g.id = q.id"
+    " WHERE q.id = %s AND q.active = TRUE" UNANSWERED UNEXPIRED
+    "   AND w.request_type = 'DeclarativeManagement'"
+    " ORDER BY q.priority DESC, q.created_at LIMIT 1"),
+
+/* Each counted to a bound. */
+#define DD_FIRST(column, from) \
+    "(SELECT " column " AS one FROM " from " LIMIT 10000) bounded"
+#define DD_COUNT(column, from) \
+    "DIGITS((SELECT COUNT(bounded.one) FROM " DD_FIRST(column, from) "))"
+
+ROW(STMT_DD_FIGURES, "dd_figures",
+    "SELECT "
+    DD_COUNT("identifier", "nanomdm_dd_declarations WHERE identifier > ''")
+    ", " DD_COUNT("set_name",
+                  "nanomdm_dd_sets WHERE set_name > '' AND token <> ''")
+    ", " DD_COUNT("engine_at", "nanomdm_dd_enrollments WHERE id > ''")
+    ", " DD_COUNT("seq", "nanomdm_dd_changes WHERE set_name >= ''")
+    ", DIGITS((SELECT EPOCH_SECONDS - MIN(bounded.one) FROM "
+    DD_FIRST("first_at", "nanomdm_dd_changes WHERE set_name >= ''") "))"),
 
 /* ---- The schema ---- */
 

@@ -19,6 +19,7 @@
 #include "config/scep.h"
 #include "config/handlers.h"
 #include "httpd/access.h"
+#include "httpd/declarations.h"
 #include "httpd/location.h"
 #include "httpd/log.h"
 #include "httpd/reply.h"
@@ -450,6 +451,13 @@ static int names_a_call(const char *segment, apr_size_t len)
     return 0;
 }
 
+/* Of declarative management, too. */
+static int names_any(const char *segment, apr_size_t len)
+{
+    return names_a_call(segment, len)
+        || nanomdm_declarations_names(segment, len);
+}
+
 /* With AllowEncodedSlashes NoDecode, httpd leaves %2F in the path, where it
  * cannot be told from a decoded %252F. The request line can tell, as long as
  * it is what the path was made of. */
@@ -477,7 +485,8 @@ static const char *decode_slashes(request_rec *r, const char *name,
 /* The call is the first segment behind the own path of the Location, so that
  * rights on the path of a call cannot be walked around; what follows is the
  * call's own. *rest is NULL when nothing follows, not even a slash. */
-static const char *find_call(request_rec *r, const char **rest)
+const char *nanomdm_api_find_call(request_rec *r, const char **rest,
+                                  int (*names)(const char *, apr_size_t))
 {
     const apr_array_header_t *paths = nanomdm_location_paths(r);
     int i;
@@ -486,7 +495,7 @@ static const char *find_call(request_rec *r, const char **rest)
         const char *at = r->uri + APR_ARRAY_IDX(paths, i, apr_size_t);
         apr_size_t len = *at == '/' ? strcspn(at + 1, "/") : 0;
 
-        if (len && names_a_call(++at, len)) {
+        if (len && names(++at, len)) {
             const char *name = apr_pstrmemdup(r->pool, at, len);
 
             *rest = at[len] ? decode_slashes(r, name, at + len + 1) : NULL;
@@ -658,6 +667,17 @@ static int make_call(request_rec *r, int row, const char *rest)
     return nanomdm_reply(r, ctx, &reply, status);
 }
 
+int nanomdm_api_refuse(int *result, request_rec *r)
+{
+    int status;
+    const char *reason = denial(&status, r);
+
+    if (reason) {
+        *result = refuse(r, status, reason);
+    }
+    return reason != NULL;
+}
+
 int nanomdm_api_handler(request_rec *r)
 {
     const char *rest = NULL, *name;
@@ -669,7 +689,10 @@ int nanomdm_api_handler(request_rec *r)
     if (nanomdm_api_is_refused(&answer, r)) {
         return answer;
     }
-    name = find_call(r, &rest);
+    name = nanomdm_api_find_call(r, &rest, names_any);
+    if (name && nanomdm_declarations_names(name, strlen(name))) {
+        return nanomdm_declarations_call(r, name, rest);
+    }
     row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
     if (row == -HTTP_METHOD_NOT_ALLOWED) {
         return refuse(r, HTTP_METHOD_NOT_ALLOWED, apr_psprintf(

@@ -35,6 +35,21 @@ static ap_filter_rec_t *replay_filter;
 
 /* ---- AuthBasicProvider nanomdm ---- */
 
+/* All are compared, so that the time taken tells none of them. */
+static int is_api_user(const nanomdm_conf_t *conf, const char *user)
+{
+    int i, yes = 0;
+
+    if (!conf->api_users) {
+        return nmdm_digest_same_secret(user, API_USER);
+    }
+    for (i = 0; i < conf->api_users->nelts; i++) {
+        yes |= nmdm_digest_same_secret(
+            user, APR_ARRAY_IDX(conf->api_users, i, const char *));
+    }
+    return yes;
+}
+
 /* Compare both, so that timing reveals neither. */
 static authn_status check_password(request_rec *r, const char *user,
                                    const char *password)
@@ -47,7 +62,7 @@ static authn_status check_password(request_rec *r, const char *user,
                       "-: AuthBasicProvider nanomdm without NanoMDMAPIKey");
         return AUTH_GENERAL_ERROR;
     }
-    same_user = nmdm_digest_same_secret(user, API_USER);
+    same_user = is_api_user(conf, user);
     same_key = nmdm_digest_same_secret(password, conf->api_key.value);
     if (same_user & same_key) {
         return AUTH_GRANTED;

@@ -10,6 +10,7 @@
 #include "httpd/site.h"
 #include "base/time.h"
 #include "jobs/push_retry.h"
+#include "jobs/declarations_notify.h"
 #include "jobs/retention.h"
 #include "jobs/scep_cleanup.h"
 #include "storage/enrollments.h"
@@ -25,10 +26,12 @@ APLOG_USE_MODULE(nanomdm);
 #define SWEEP_INTERVAL apr_time_from_sec(5)
 /* From one removal of expired challenges to the next. */
 #define SCEP_INTERVAL apr_time_from_sec(60)
+/* How often somebody looks whether declarations have changed. */
+#define NOTIFY_INTERVAL apr_time_from_sec(1)
 
 struct nanomdm_background_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
-    apr_thread_t *writer, *sweeper;
+    apr_thread_t *writer, *sweeper, *notifier;
     nmdm_cond_t *bell;          /* guards the rest; rings when it changes */
     int leaving;                /* others have the configuration now */
     int stopping;
@@ -46,6 +49,11 @@ static int wait_for(nanomdm_background_t *threads, apr_interval_time_t interval)
     stopping = threads->stopping;
     nmdm_cond_unlock(threads->bell);
     return !stopping;
+}
+
+static int is_stopping(void *threads)
+{
+    return !wait_for(threads, 0);
 }
 
 /* A pool of a thread of ours. */
@@ -224,6 +232,53 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
     return NULL;
 }
 
+/* ---- Declarations ---- */
+
+static void notify(nanomdm_background_t *threads, nanomdm_site_t *site,
+                   apr_pool_t *p)
+{
+    nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+
+    finish(site, ctx, nmdm_declarations_notify_run(ctx, is_stopping,
+                                                   threads),
+           NMDMNO(2580) "-: enrollments are not notified of changed"
+           " declarations now");
+}
+
+/* A thread of its own: pushes and other work do not keep devices from what is
+ * declared for them. */
+static void *APR_THREAD_FUNC notify_all(apr_thread_t *thread, void *data)
+{
+    nanomdm_background_t *threads = data;
+    apr_pool_t *p = make_pool();
+    int i;
+
+    while (wait_for(threads, NOTIFY_INTERVAL)) {
+        for (i = 0; i < threads->sites->nelts; i++) {
+            nanomdm_site_t *site = APR_ARRAY_IDX(threads->sites, i,
+                                                 nanomdm_site_t *);
+
+            if (site->policy.declarations) {
+                notify(threads, site, p);
+            }
+        }
+    }
+    apr_pool_destroy(p);
+    (void)thread;
+    return NULL;
+}
+
+static int has_declarations(const nanomdm_background_t *threads)
+{
+    int i, any = 0;
+
+    for (i = 0; i < threads->sites->nelts; i++) {
+        any |= APR_ARRAY_IDX(threads->sites, i, nanomdm_site_t *)
+                   ->policy.declarations != NULL;
+    }
+    return any;
+}
+
 /* ---- Start and end ---- */
 
 static void join(apr_thread_t *thread)
@@ -250,6 +305,7 @@ static apr_status_t stop(void *data)
         nmdm_apns_client_stop(APR_ARRAY_IDX(threads->sites, i,
                                             nanomdm_site_t *)->services.apns);
     }
+    join(threads->notifier);
     join(threads->sweeper);
     join(threads->writer);
     for (i = 0; i < threads->sites->nelts; i++) {
@@ -286,6 +342,9 @@ nanomdm_background_t *nanomdm_background_start(apr_pool_t *pchild,
     }
     if (rv == APR_SUCCESS) {
         rv = start(&threads->sweeper, sweep, threads, pchild);
+    }
+    if (rv == APR_SUCCESS && has_declarations(threads)) {
+        rv = start(&threads->notifier, notify_all, threads, pchild);
     }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, NMDMNO(1504)

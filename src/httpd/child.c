@@ -217,6 +217,9 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->policy.push = &site->push;
     site->policy.retention = conf->retention;
     site->policy.seal = conf->policy.seal;
+    if (nanomdm_server(s)->has_declarations) {
+        site->policy.declarations = &conf->declarations;
+    }
     site->number_of_sites = &child->sites->nelts;
     site->services.counters = nanomdm_counters();
     site->shelf = shelf_of(pchild, s, child);

@@ -6,6 +6,8 @@
 #include "net/http_client.h"
 #include "db/db.h"
 #include "service/declarative.h"
+#include "service/declarative_builtin.h"
+#include "service/declarative_enrollment.h"
 #include "mdm/message.h"
 #include "codec/plist_write.h"
 #include "storage/renewal.h"
@@ -246,7 +248,12 @@ static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
     else {
         NMDM_TRY(nmdm_renewal_drop(ctx, msg->who.id));
     }
-    return is_staged ? NULL : nmdm_enrollments_authenticate(ctx, msg);
+    if (is_staged) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_enrollments_authenticate(ctx, msg));
+    return ctx->policy->declarations
+        ? nmdm_declarative_enrollment_reset(ctx, msg->who.id) : NULL;
 }
 
 static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
@@ -257,6 +264,9 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(admit(ctx, &msg->who));
     NMDM_TRY(nmdm_renewal_commit(ctx, msg));
     NMDM_TRY(nmdm_enrollments_token_update(ctx, msg));
+    if (ctx->policy->declarations) {
+        NMDM_TRY(nmdm_declarative_enrollment_begin(ctx, &msg->who));
+    }
     return ctx->policy->webhooks
         ? nmdm_enrollments_tally(ctx, &in->told.tally, msg->who.id) : NULL;
 }
@@ -269,7 +279,9 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
     if (!msg->who.on_user_channel) {
         NMDM_TRY(nmdm_renewal_abandon(ctx, msg->who.id));
     }
-    return nmdm_enrollments_check_out(ctx, &msg->who);
+    NMDM_TRY(nmdm_enrollments_check_out(ctx, &msg->who));
+    return ctx->policy->declarations
+        ? nmdm_declarative_enrollment_end(ctx, &msg->who) : NULL;
 }
 
 /* The digest is never verified: the challenge is empty, which tells the
@@ -356,6 +368,9 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
     const nmdm_declarative_conf_t *conf = ctx->policy->dm;
     nmdm_exchange_t x, *one = &x;
 
+    if (ctx->policy->declarations) {
+        return nmdm_declarative_builtin_answer(ctx, in->reply, in->msg);
+    }
     if (!conf) {
         return denied(ctx, in->msg->who.id, "no Declarative Management"
                                             " handler; write"
@@ -630,9 +645,16 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         err = find_next(ctx, &in);
     }
     NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
+    if (ctx->policy->declarations) {
+        NMDM_TRY(nmdm_declarative_enrollment_report(ctx, &msg));
+    }
     NMDM_TRY(ctx->policy->sees_at_once
              ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_see, &msg.who)
              : see(ctx, &msg.who));
+    if (in.next == NMDM_NEXT_COMMAND && ctx->policy->declarations) {
+        NMDM_TRY(nmdm_declarative_enrollment_deliver(ctx, &in.command,
+                                                     &msg.who));
+    }
     if (in.next == NMDM_NEXT_COMMAND) {
         ctx->access_log.next_command_uuid = in.command.uuid;
         ctx->access_log.request_type = in.command.request_type;

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json_tree.c -- reads JSON text (RFC 8259) without losing anything of it. */
+
+#include "codec/json_tree.h"
+
+#include <apr_hash.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a path in an error message may be long. */
+#define LONGEST_PATH 400
+/* Of a key in such a path. */
+#define LONGEST_KEY 80
+
+/* Where the reader is, outermost first: what its error messages say. */
+typedef struct place_t place_t;
+struct place_t {
+    const place_t *outer;
+    const char *key;            /* or NULL */
+    int index;
+};
+
+typedef struct {
+    apr_pool_t *pool;
+    const char *start, *at, *end;
+    nmdm_json_tree_mode_e mode;
+    int depth;                  /* that is left */
+    const place_t *place;       /* of the value being read */
+    nmdm_err_t *err;            /* the first */
+} reader_t;
+
+/* ---- Errors ---- */
+
+static const char *path_of(const reader_t *rd)
+{
+    const char *path = "";
+    const place_t *at;
+
+    for (at = rd->place; at && strlen(path) < LONGEST_PATH; at = at->outer) {
+        path = at->key
+            ? apr_psprintf(rd->pool, ".%.*s%s", LONGEST_KEY, at->key, path)
+            : apr_psprintf(rd->pool, "[%d]%s", at->index, path);
+    }
+    return apr_pstrcat(rd->pool, at ? "$..." : "$", path, NULL);
+}
+
+/* Returns NULL, so that a reading function can return it. */
+static nmdm_json_tree_t *fail(reader_t *rd, const char *what)
+{
+    if (!rd->err) {
+        rd->err = nmdm_err(rd->pool, NMDM_INVALID, APR_SUCCESS,
+                           NMDMNO(2501) "not usable JSON at %s, byte %"
+                           APR_SIZE_T_FMT ": %s", path_of(rd),
+                           (apr_size_t)(rd->at - rd->start), what);
+    }
+    return NULL;
+}
+
+static void skip_blanks(reader_t *rd)
+{
+    while (rd->at < rd->end && strchr(" \t\n\r", *rd->at) && *rd->at) {
+        rd->at++;
+    }
+}
+
+static int next_is(const reader_t *rd, char c)
+{
+    return rd->at < rd->end && *rd->at == c;
+}
+
+/* ---- Strings ---- */
+
+/* Four hexadecimal digits at `at`, or -1. */
+static int code_unit(const reader_t *rd, const char *at)
+{
+    char digits[5] = "";
+    int i;
+
+    if (rd->end - at < 4) {
+        return -1;
+    }
+    for (i = 0; i < 4; i++) {
+        if (!apr_isxdigit(at[i])) {
+            return -1;
+        }
+        digits[i] = at[i];
+    }
+    return (int)strtol(digits, NULL, 16);
+}
+
+static char *put_utf8(char *to, unsigned c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+        return to;
+    }
+    if (c < 0x800) {
+        *to++ = (char)(0xC0 | c >> 6);
+    }
+    else if (c < 0x10000) {
+        *to++ = (char)(0xE0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
+    }
+    else {
+        *to++ = (char)(0xF0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 0x3F));
+        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
+    }
+    *to++ = (char)(0x80 | (c & 0x3F));
+    return to;
+}
+
+/* What follows "\u"; rd->at is behind it afterwards. 0 for an error. */
+static int unicode_escape(reader_t *rd, char **to)
+{
+    int high = code_unit(rd, rd->at), low;
+    unsigned c = (unsigned)high;
+
+    if (high < 0) {
+        fail(rd, "\\u without four hexadecimal digits");
+        return 0;
+    }
+    rd->at += 4;
+    if (high >= 0xD800 && high < 0xDC00 && rd->end - rd->at >= 6
+        && rd->at[0] == '\\' && rd->at[1] == 'u'
+        && (low = code_unit(rd, rd->at + 2)) >= 0xDC00 && low < 0xE000) {
+        c = 0x10000 + (((unsigned)high - 0xD800) << 10)
+            + ((unsigned)low - 0xDC00);
+        rd->at += 6;
+    }
+    if (c == 0 || (c >= 0xD800 && c < 0xE000)) {
+        if (rd->mode == NMDM_TREE_STRICT) {
+            fail(rd, c ? "a surrogate without the other half" : "\\u0000");
+            return 0;
+        }
+        c = 0xFFFD;
+    }
+    *to = put_utf8(*to, c);
+    return 1;
+}
+
+static int escape(reader_t *rd, char **to)
+{
+    static const char NAMES[] = "\"\\/bfnrt", MEANT[] = "\"\\/\b\f\n\r\t";
+    const char *found;
+
+    if (rd->at == rd->end) {
+        fail(rd, "the text ends within a string");
+        return 0;
+    }
+    if (*rd->at == 'u') {
+        rd->at++;
+        return unicode_escape(rd, to);
+    }
+    found = *rd->at ? strchr(NAMES, *rd->at) : NULL;
+    if (!found) {
+        fail(rd, "a backslash before a character that cannot be escaped");
+        return 0;
+    }
+    *(*to)++ = MEANT[found - NAMES];
+    rd->at++;
+    return 1;
+}
+
+/* rd->at is at the opening quote; the result ends with NUL. An escape is never
+ * shorter than what it means. */
+static int read_string(reader_t *rd, nmdm_bytes_t *out)
+{
+    const char *close = rd->at + 1;
+    char *data, *to;
+
+    while (close < rd->end && *close != '"') {
+        close += *close == '\\' ? 2 : 1;
+    }
+    if (close >= rd->end) {
+        fail(rd, "the text ends within a string");
+        return 0;
+    }
+    data = to = apr_palloc(rd->pool, (apr_size_t)(close - rd->at));
+    for (rd->at++; rd->at < rd->end && *rd->at != '"';) {
+        if ((unsigned char)*rd->at < 0x20) {
+            fail(rd, "a control character within a string");
+            return 0;
+        }
+        if (*rd->at != '\\') {
+            *to++ = *rd->at++;
+            continue;
+        }
+        rd->at++;
+        if (!escape(rd, &to)) {
+            return 0;
+        }
+    }
+    rd->at++;
+    *to = '\0';
+    *out = (nmdm_bytes_t){ data, (apr_size_t)(to - data) };
+    return 1;
+}
+
+/* ---- Values ---- */
+
+static nmdm_json_tree_t *make(reader_t *rd, nmdm_json_tree_type_e type)
+{
+    nmdm_json_tree_t *value = apr_pcalloc(rd->pool, sizeof(*value));
+
+    value->type = type;
+    value->text.data = "";
+    return value;
+}
+
+static const char *digits(const reader_t *rd, const char *at)
+{
+    while (at < rd->end && apr_isdigit(*at)) {
+        at++;
+    }
+    return at;
+}
+
+/* The end of the number at rd->at, or NULL. */
+static const char *end_of_number(const reader_t *rd)
+{
+    const char *at = rd->at + (*rd->at == '-'), *from = at;
+
+    at = digits(rd, at);
+    if (at == from || (*from == '0' && at > from + 1)) {
+        return NULL;
+    }
+    if (at < rd->end && *at == '.') {
+        from = at + 1;
+        at = digits(rd, from);
+        if (at == from) {
+            return NULL;
+        }
+    }
+    if (at < rd->end && (*at == 'e' || *at == 'E')) {
+        from = at + 1;
+        from += from < rd->end && (*from == '+' || *from == '-');
+        at = digits(rd, from);
+        if (at == from) {
+            return NULL;
+        }
+    }
+    return at;
+}
+
+static nmdm_json_tree_t *read_number(reader_t *rd)
+{
+    const char *end = end_of_number(rd);
+    nmdm_json_tree_t *value;
+
+    if (!end) {
+        return fail(rd, "not a number");
+    }
+    value = make(rd, NMDM_TREE_NUMBER);
+    value->text.len = (apr_size_t)(end - rd->at);
+    value->text.data = apr_pstrmemdup(rd->pool, rd->at, value->text.len);
+    rd->at = end;
+    return value;
+}
+
+static nmdm_json_tree_t *read_word(reader_t *rd)
+{
+    static const struct {
+        const char *word;
+        nmdm_json_tree_type_e type;
+    } WORDS[] = {
+        { "null", NMDM_TREE_NULL }, { "true", NMDM_TREE_TRUE },
+        { "false", NMDM_TREE_FALSE }
+    };
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        apr_size_t len = strlen(WORDS[i].word);
+
+        if ((apr_size_t)(rd->end - rd->at) >= len
+            && !memcmp(rd->at, WORDS[i].word, len)) {
+            rd->at += len;
+            return make(rd, WORDS[i].type);
+        }
+    }
+    return fail(rd, rd->at == rd->end ? "the text ends where a value should"
+                                        " be"
+                                      : "not a value");
+}
+
+static void add(nmdm_json_tree_t *container, nmdm_json_tree_t *value)
+{
+    if (container->last) {
+        container->last->next = value;
+    }
+    else {
+        container->first = value;
+    }
+    container->last = value;
+    container->count++;
+}
+
+static nmdm_json_tree_t *read_value(reader_t *rd);
+
+/* A member of an object: key, colon and value. */
+static nmdm_json_tree_t *read_member(reader_t *rd, apr_hash_t *known)
+{
+    place_t place = { rd->place, NULL, 0 };
+    nmdm_json_tree_t *value;
+    nmdm_bytes_t key;
+
+    if (!next_is(rd, '"')) {
+        return fail(rd, "a key in quotes is missing");
+    }
+    if (!read_string(rd, &key)) {
+        return NULL;
+    }
+    place.key = key.data;
+    rd->place = &place;
+    if (known) {
+        if (apr_hash_get(known, key.data, (apr_ssize_t)key.len)) {
+            return fail(rd, "the key is there twice");
+        }
+        apr_hash_set(known, key.data, (apr_ssize_t)key.len, key.data);
+    }
+    skip_blanks(rd);
+    if (!next_is(rd, ':')) {
+        return fail(rd, "a colon is missing");
+    }
+    rd->at++;
+    value = read_value(rd);
+    if (value) {
+        value->key = key.data;
+    }
+    rd->place = place.outer;
+    return value;
+}
+
+static nmdm_json_tree_t *read_element(reader_t *rd, int index)
+{
+    place_t place = { rd->place, NULL, index };
+    nmdm_json_tree_t *value;
+
+    rd->place = &place;
+    value = read_value(rd);
+    rd->place = place.outer;
+    return value;
+}
+
+static nmdm_json_tree_t *read_container(reader_t *rd)
+{
+    int is_object = *rd->at == '{';
+    char close = is_object ? '}' : ']';
+    nmdm_json_tree_t *all, *one;
+    apr_hash_t *known;
+
+    if (!rd->depth) {
+        return fail(rd, "nested too deeply");
+    }
+    rd->depth--;
+    rd->at++;
+    all = make(rd, is_object ? NMDM_TREE_OBJECT : NMDM_TREE_ARRAY);
+    known = is_object && rd->mode == NMDM_TREE_STRICT
+        ? apr_hash_make(rd->pool) : NULL;
+    skip_blanks(rd);
+    while (!next_is(rd, close)) {
+        if (all->count) {
+            if (!next_is(rd, ',')) {
+                return fail(rd, "a comma or the closing bracket is missing");
+            }
+            rd->at++;
+            skip_blanks(rd);
+        }
+        one = is_object ? read_member(rd, known)
+                        : read_element(rd, all->count);
+        if (!one) {
+            return NULL;
+        }
+        add(all, one);
+        skip_blanks(rd);
+    }
+    rd->at++;
+    rd->depth++;
+    return all;
+}
+
+static nmdm_json_tree_t *read_value(reader_t *rd)
+{
+    nmdm_json_tree_t *value;
+
+    skip_blanks(rd);
+    if (rd->at == rd->end) {
+        return read_word(rd);
+    }
+    switch (*rd->at) {
+    case '{':
+    case '[':
+        return read_container(rd);
+    case '"':
+        value = make(rd, NMDM_TREE_STRING);
+        return read_string(rd, &value->text) ? value : NULL;
+    default:
+        return *rd->at == '-' || apr_isdigit(*rd->at) ? read_number(rd)
+                                                      : read_word(rd);
+    }
+}
+
+nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
+                                nmdm_bytes_t text, int depth,
+                                nmdm_json_tree_mode_e mode)
+{
+    reader_t rd = { .pool = p, .start = text.data, .at = text.data,
+                    .end = text.data + text.len, .mode = mode,
+                    .depth = depth };
+
+    *out = NULL;
+    if (!nmdm_utf8_valid(text.data, text.len)) {
+        fail(&rd, "the text is not UTF-8");
+        return rd.err;
+    }
+    *out = read_value(&rd);
+    skip_blanks(&rd);
+    if (*out && rd.at != rd.end) {
+        fail(&rd, "something follows the value");
+    }
+    return rd.err;
+}
+
+/* ---- Asking ---- */
+
+nmdm_json_tree_t *nmdm_json_tree_get(const nmdm_json_tree_t *object,
+                                     const char *key)
+{
+    nmdm_json_tree_t *found = NULL, *one;
+
+    for (one = object && object->type == NMDM_TREE_OBJECT ? object->first
+                                                          : NULL;
+         one; one = one->next) {
+        if (!strcmp(one->key, key)) {
+            found = one;
+        }
+    }
+    return found;
+}
+
+const char *nmdm_json_tree_string(const nmdm_json_tree_t *object,
+                                  const char *key)
+{
+    const nmdm_json_tree_t *value = nmdm_json_tree_get(object, key);
+
+    return value && value->type == NMDM_TREE_STRING ? value->text.data : NULL;
+}
+
+int nmdm_json_tree_is_true(const nmdm_json_tree_t *object, const char *key)
+{
+    const nmdm_json_tree_t *value = nmdm_json_tree_get(object, key);
+
+    return value && value->type == NMDM_TREE_TRUE;
+}
+
+const char *nmdm_json_tree_type_name(nmdm_json_tree_type_e type)
+{
+    static const char *const NAMES[] = {
+        "null", "true or false", "true or false", "a number", "a string",
+        "an array", "an object"
+    };
+
+    return NAMES[type];
+}

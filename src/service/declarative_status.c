@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* declarative_status.c -- takes a status report. */
+
+#include "service/declarative_status.h"
+#include "codec/json_text.h"
+#include "db/db.h"
+#include "db/schema.h"
+#include "mdm/status_items.h"
+#include "service/declarative_enrollment.h"
+#include "service/declarative_values.h"
+#include "storage/declarations_given.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* Of columns, in characters. */
+#define LONGEST 255
+#define LONGEST_VALID 15
+/* Declarations that a line in the log names. */
+#define LOGGED 10
+
+#define ERROR_PATH ".Errors"
+#define STATES_PATH ".StatusItems.management.declarations."
+
+static const char *const MANIFESTS[] = {
+    "activations", "assets", "configurations", "management"
+};
+
+typedef struct {
+    const char *id;
+    const char *raw;            /* as it is kept */
+    const nmdm_json_tree_t *items, *declarations, *errors;
+    int is_full;
+    int is_mismatch;            /* a full report of other declarations */
+    apr_int64_t now;            /* by the database */
+    const char *items_token;    /* last served, or NULL */
+} report_t;
+
+/* ---- Reading ---- */
+
+static nmdm_err_t *read_report(report_t *report, nmdm_ctx_t *ctx,
+                               nmdm_bytes_t text)
+{
+    nmdm_json_tree_t *root = NULL;
+    nmdm_err_t *err = nmdm_json_tree_read(&root, ctx->pool, text,
+                                          NMDM_STATUS_ITEMS_DEPTH,
+                                          NMDM_TREE_LENIENT);
+
+    if (err || root->type != NMDM_TREE_OBJECT) {
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(2530)
+                        "%s: status report refused: %s", report->id,
+                        err ? nmdm_err_text(err) : "not a JSON object");
+    }
+    report->raw = nmdm_status_items_redact(root)
+        ? nmdm_json_tree_canonical(ctx->pool, root)
+        : apr_pstrmemdup(ctx->pool, text.data, text.len);
+    report->items = nmdm_json_tree_get(root, "StatusItems");
+    report->declarations = nmdm_json_tree_get(
+        nmdm_json_tree_get(report->items, "management"), "declarations");
+    report->errors = nmdm_json_tree_get(root, "Errors");
+    report->is_full = nmdm_json_tree_is_true(root, "FullReport");
+    return NULL;
+}
+
+/* The elements of one of the four arrays, or NULL. */
+static const nmdm_json_tree_t *array_of(const report_t *report, int manifest)
+{
+    const nmdm_json_tree_t *array = nmdm_json_tree_get(report->declarations,
+                                                       MANIFESTS[manifest]);
+
+    return array && array->type == NMDM_TREE_ARRAY ? array : NULL;
+}
+
+static const char *text_or_empty(const nmdm_json_tree_t *object,
+                                 const char *key)
+{
+    const char *text = nmdm_json_tree_string(object, key);
+
+    return text ? text : "";
+}
+
+/* ---- The states of declarations ---- */
+
+static nmdm_declarations_state_t *make_state(apr_pool_t *p,
+                                             const nmdm_json_tree_t *one,
+                                             const char *manifest)
+{
+    const char *identifier = nmdm_json_tree_string(one, "identifier");
+    const nmdm_json_tree_t *reasons = nmdm_json_tree_get(one, "reasons");
+    nmdm_declarations_state_t *state;
+
+    if (!identifier || nmdm_utf8_length(identifier) > LONGEST) {
+        return NULL;
+    }
+    state = apr_pcalloc(p, sizeof(*state));
+    state->identifier = identifier;
+    state->manifest = manifest;
+    state->is_active = nmdm_json_tree_is_true(one, "active");
+    state->valid = nmdm_utf8_shortened(p, text_or_empty(one, "valid"),
+                                       LONGEST_VALID);
+    state->token = nmdm_utf8_shortened(p, text_or_empty(one, "server-token"),
+                                       LONGEST);
+    state->reasons = reasons ? nmdm_json_tree_canonical(p, reasons) : NULL;
+    return state;
+}
+
+/* Identifier -> state, of all that the report has. */
+static apr_hash_t *reported_states(apr_pool_t *p, const report_t *report)
+{
+    apr_hash_t *states = apr_hash_make(p);
+    const nmdm_json_tree_t *array, *one;
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        array = array_of(report, i);
+        for (one = array ? array->first : NULL; one; one = one->next) {
+            nmdm_declarations_state_t *state = make_state(p, one,
+                                                          MANIFESTS[i]);
+
+            if (state) {
+                apr_hash_set(states, state->identifier, APR_HASH_KEY_STRING,
+                             state);
+            }
+        }
+    }
+    return states;
+}
+
+static int is_same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static int is_same_state(const nmdm_declarations_state_t *a,
+                         const nmdm_declarations_state_t *b)
+{
+    return !strcmp(a->manifest, b->manifest) && a->is_active == b->is_active
+        && !strcmp(a->valid, b->valid) && !strcmp(a->token, b->token)
+        && is_same_text(a->reasons, b->reasons);
+}
+
+/* Whether the report says all there is to say of this manifest. */
+static int speaks_of(const report_t *report, const char *manifest)
+{
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        if (!strcmp(MANIFESTS[i], manifest) && array_of(report, i)) {
+            return 1;
+        }
+    }
+    return report->is_full;
+}
+
+static nmdm_err_t *merge_states(nmdm_ctx_t *ctx, const report_t *report,
+                                apr_hash_t *states)
+{
+    apr_array_header_t *changed = apr_array_make(
+        ctx->pool, 16, sizeof(nmdm_declarations_state_t));
+    apr_array_header_t *gone = apr_array_make(ctx->pool, 16,
+                                              sizeof(const char *));
+    apr_hash_t *unchanged = apr_hash_make(ctx->pool);
+    apr_array_header_t *stored;
+    apr_hash_index_t *hi;
+    int i;
+
+    NMDM_TRY(nmdm_declarations_status_states(ctx, &stored, report->id));
+    for (i = 0; i < stored->nelts; i++) {
+        const nmdm_declarations_state_t *old = &APR_ARRAY_IDX(
+            stored, i, nmdm_declarations_state_t);
+        const nmdm_declarations_state_t *state = apr_hash_get(
+            states, old->identifier, APR_HASH_KEY_STRING);
+
+        if (!state && speaks_of(report, old->manifest)) {
+            APR_ARRAY_PUSH(gone, const char *) = old->identifier;
+        }
+        if (state && is_same_state(old, state)
+            && report->now - old->reported_at
+                   < NMDM_DECLARATIVE_VALUES_FRESH) {
+            apr_hash_set(unchanged, old->identifier, APR_HASH_KEY_STRING,
+                         old);
+        }
+    }
+    for (hi = apr_hash_first(ctx->pool, states); hi; hi = apr_hash_next(hi)) {
+        const nmdm_declarations_state_t *state = apr_hash_this_val(hi);
+
+        if (!apr_hash_get(unchanged, state->identifier,
+                          APR_HASH_KEY_STRING)) {
+            APR_ARRAY_PUSH(changed, nmdm_declarations_state_t) = *state;
+        }
+    }
+    NMDM_TRY(nmdm_declarations_status_drop_states(ctx, report->id, gone));
+    return nmdm_declarations_status_put_states(ctx, report->id, changed);
+}
+
+/* ---- Is it what the enrollment should have? ---- */
+
+/* Until the device has fetched the present manifest, only another token of a
+ * declaration says something: the rest may be on its way. */
+static nmdm_err_t *compare(nmdm_ctx_t *ctx, report_t *report,
+                           apr_hash_t *states)
+{
+    apr_array_header_t *items;
+    const char *token;
+    int i, has_fetched, other = 0, missing = 0;
+
+    report->is_mismatch = 0;
+    if (!report->is_full || !report->declarations) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_declarations_given_items(ctx, &items, &token, report->id));
+    has_fetched = report->items_token && !strcmp(report->items_token, token);
+    for (i = 0; i < items->nelts; i++) {
+        const nmdm_declaration_t *item = &APR_ARRAY_IDX(items, i,
+                                                        nmdm_declaration_t);
+        const nmdm_declarations_state_t *state = apr_hash_get(
+            states, item->identifier, APR_HASH_KEY_STRING);
+
+        missing += !state;
+        other += state && strcmp(state->token, item->token);
+    }
+    report->is_mismatch = other
+        || (has_fetched
+            && (missing || (int)apr_hash_count(states) > items->nelts));
+    return has_fetched && !report->is_mismatch
+        ? nmdm_declarations_given_follows(ctx, report->id) : NULL;
+}
+
+/* ---- Errors ---- */
+
+/* What an error is about, for telling whether it came again. */
+static const char *object_of(apr_pool_t *p, const char *path,
+                             const char *error)
+{
+    nmdm_json_tree_t *object = NULL;
+
+    if (nmdm_json_tree_read(&object, p,
+                            (nmdm_bytes_t){ error, strlen(error) },
+                            NMDM_STATUS_ITEMS_DEPTH, NMDM_TREE_LENIENT)) {
+        return "";
+    }
+    return text_or_empty(object, !strcmp(path, ERROR_PATH) ? "StatusItem"
+                                                           : "identifier");
+}
+
+static nmdm_err_t *add_error(nmdm_ctx_t *ctx, const report_t *report,
+                             const apr_array_header_t *stored,
+                             const char *path, const nmdm_json_tree_t *error)
+{
+    const char *text = nmdm_json_tree_canonical(ctx->pool, error);
+    const char *object = object_of(ctx->pool, path, text);
+    int i;
+
+    for (i = 0; i < stored->nelts; i++) {
+        const nmdm_declarations_error_t *old = &APR_ARRAY_IDX(
+            stored, i, nmdm_declarations_error_t);
+
+        if (strcmp(old->path, path)
+            || strcmp(object_of(ctx->pool, path, old->error), object)) {
+            continue;
+        }
+        if (!strcmp(old->error, text)) {
+            return nmdm_declarations_status_error_again(ctx, old->seq);
+        }
+        break;
+    }
+    return nmdm_declarations_status_put_error(ctx, report->id, path, text);
+}
+
+static nmdm_err_t *add_state_errors(nmdm_ctx_t *ctx, const report_t *report,
+                                    const apr_array_header_t *stored)
+{
+    const nmdm_json_tree_t *array, *one;
+    int i;
+
+    for (i = 0; i < 4; i++) {
+        array = array_of(report, i);
+        for (one = array ? array->first : NULL; one; one = one->next) {
+            if (one->type == NMDM_TREE_OBJECT
+                && !nmdm_json_tree_is_true(one, "active")
+                && strcmp(text_or_empty(one, "valid"), "valid")) {
+                NMDM_TRY(add_error(ctx, report, stored, apr_pstrcat(
+                    ctx->pool, STATES_PATH, MANIFESTS[i], NULL), one));
+            }
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *add_errors(nmdm_ctx_t *ctx, const report_t *report)
+{
+    int keep = ctx->policy->declarations->keep_errors;
+    const nmdm_json_tree_t *one;
+    apr_array_header_t *stored;
+
+    NMDM_TRY(nmdm_declarations_status_errors(ctx, &stored, report->id));
+    NMDM_TRY(add_state_errors(ctx, report, stored));
+    for (one = report->errors && report->errors->type == NMDM_TREE_ARRAY
+             ? report->errors->first : NULL; one; one = one->next) {
+        NMDM_TRY(add_error(ctx, report, stored, ERROR_PATH, one));
+    }
+    return nmdm_declarations_status_trim_errors(ctx, report->id, keep);
+}
+
+/* ---- One report ---- */
+
+static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
+{
+    apr_array_header_t *stored, *changed, *gone;
+
+    NMDM_TRY(nmdm_declarations_status_values(ctx, &stored, report->id));
+    nmdm_declarative_values_merge(&changed, &gone, ctx->pool, report->items,
+                                  stored, report->is_full, report->now);
+    NMDM_TRY(nmdm_declarations_status_drop_values(ctx, report->id, gone));
+    return nmdm_declarations_status_put_values(ctx, report->id, changed);
+}
+
+/* A packet that the database does not take would be sent again for ever. */
+static int fits(const nmdm_ctx_t *ctx, const char *raw)
+{
+    apr_uint32_t most = ctx->db_source->schema->max_packet;
+
+    return !most || strlen(raw) + 65536 < most;
+}
+
+static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *report = baton;
+    apr_hash_t *states = reported_states(ctx->pool, report);
+    nmdm_declarations_given_t given;
+
+    if (!nmdm_schema_has_declarations(ctx)) {
+        return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
+                        NMDMNO(2531) "%s: status report not stored: this"
+                        " database lacks the tables of declarative"
+                        " management", report->id);
+    }
+    NMDM_TRY(nmdm_declarations_status_begin(ctx, report->id));
+    NMDM_TRY(nmdm_declarations_given_get(ctx, &given, report->id));
+    report->now = given.now;
+    report->items_token = given.items_token;
+    NMDM_TRY(merge_states(ctx, report, states));
+    NMDM_TRY(merge_values(ctx, report));
+    NMDM_TRY(add_errors(ctx, report));
+    NMDM_TRY(compare(ctx, report, states));
+    return !fits(ctx, report->raw) ? NULL
+        : nmdm_declarations_status_put_report(
+            ctx, report->id, report->raw,
+            ctx->policy->declarations->keep_reports);
+}
+
+/* ---- The log ---- */
+
+static void log_invalid(nmdm_ctx_t *ctx, const report_t *report)
+{
+    const nmdm_json_tree_t *array, *one, *reasons;
+    const char *line = "";
+    int i, n = 0;
+
+    for (i = 0; i < 4; i++) {
+        array = array_of(report, i);
+        for (one = array ? array->first : NULL; one; one = one->next) {
+            if (strcmp(text_or_empty(one, "valid"), "invalid")) {
+                continue;
+            }
+            if (n++ < LOGGED) {
+                reasons = nmdm_json_tree_get(one, "reasons");
+                line = apr_psprintf(
+                    ctx->pool, "%s%s%.64s (%.64s)", line, *line ? ", " : "",
+                    text_or_empty(one, "identifier"),
+                    reasons && reasons->first
+                        ? text_or_empty(reasons->first, "code") : "");
+            }
+        }
+    }
+    if (n) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(2532)
+                 "%s: status report %s: %d invalid declarations: %s",
+                 report->id, ctx->trace_id, n, line);
+    }
+}
+
+nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
+                                         nmdm_bytes_t text)
+{
+    report_t report = { .id = id };
+
+    if (!text.data) {
+        text.data = "";
+    }
+    NMDM_TRY(read_report(&report, ctx, text));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_take, &report));
+    log_invalid(ctx, &report);
+    return nmdm_declarative_enrollment_compare(ctx, id, report.is_mismatch);
+}

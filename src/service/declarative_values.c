@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* declarative_values.c -- the values of a status report.
+ *
+ * An item that is known by name, and what is no object, gives way as a whole to
+ * what is reported in its place; objects of an array one by one, by their
+ * identifiers. Of objects that are no item, each member stands for itself, so
+ * that no neighbour is lost that a report leaves out. */
+
+#include "service/declarative_values.h"
+#include "crypto/identity_cert.h"
+#include "mdm/status_items.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOT ".StatusItems"
+/* Of a path or an object, in characters, as the columns have it. */
+#define LONGEST 255
+
+typedef struct {
+    apr_pool_t *pool;
+    apr_hash_t *rows;           /* row_key -> nmdm_declarations_value_t */
+    apr_hash_t *replaced;       /* what gives way: of a path, or of an object
+                                 * there */
+} merge_t;
+
+/* ---- Which rows give way ---- */
+
+static const char *place_key(apr_pool_t *p, const char *path,
+                             apr_size_t len, const char *object)
+{
+    return apr_psprintf(p, "%.*s\n%s", (int)len, path,
+                        object ? object : "\n");
+}
+
+/* All below a path; of one object there, when it is not NULL. */
+static void replace(merge_t *merge, const char *path, const char *object)
+{
+    apr_hash_set(merge->replaced, place_key(merge->pool, path, strlen(path),
+                                            object),
+                 APR_HASH_KEY_STRING, "");
+}
+
+static int gives_way(const merge_t *merge, apr_pool_t *scratch,
+                     const nmdm_declarations_value_t *row)
+{
+    apr_size_t len;
+
+    for (len = strlen(ROOT); len <= strlen(row->path); len++) {
+        if (row->path[len] && row->path[len] != '.') {
+            continue;
+        }
+        if (apr_hash_get(merge->replaced,
+                         place_key(scratch, row->path, len, NULL),
+                         APR_HASH_KEY_STRING)
+            || apr_hash_get(merge->replaced,
+                            place_key(scratch, row->path, len, row->object),
+                            APR_HASH_KEY_STRING)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* ---- Rows ---- */
+
+/* What fits into a column; what does not is known by its digest. */
+static const char *fitting(apr_pool_t *p, const char *object)
+{
+    return nmdm_utf8_length(object) <= LONGEST ? object
+        : nmdm_digest_sha256(p, (nmdm_bytes_t){ object, strlen(object) });
+}
+
+static void add_row(merge_t *merge, const char *path, const char *object,
+                    const char *position, const nmdm_json_tree_t *value)
+{
+    nmdm_declarations_value_t *row = apr_pcalloc(merge->pool, sizeof(*row));
+    const char *key = apr_psprintf(merge->pool, "%" APR_SIZE_T_FMT ":%s%"
+                                   APR_SIZE_T_FMT ":%s%s", strlen(path), path,
+                                   strlen(object), object, position);
+
+    row->row_key = nmdm_digest_sha256(merge->pool,
+                                      (nmdm_bytes_t){ key, strlen(key) });
+    row->path = nmdm_utf8_shortened(merge->pool, path, LONGEST);
+    row->object = object;
+    row->value = value->type == NMDM_TREE_TRUE ? "true"
+        : value->type == NMDM_TREE_FALSE ? "false" : value->text.data;
+    row->kind = value->type == NMDM_TREE_STRING ? "string"
+        : value->type == NMDM_TREE_NUMBER ? "number" : "boolean";
+    apr_hash_set(merge->rows, row->row_key, APR_HASH_KEY_STRING, row);
+}
+
+/* A value and all that is in it. Elements of an array share a path. */
+static void add_rows(merge_t *merge, const char *path, const char *object,
+                     const char *position, const nmdm_json_tree_t *value)
+{
+    const nmdm_json_tree_t *one;
+    int i = 0;
+
+    if (value->type < NMDM_TREE_ARRAY) {
+        if (value->type != NMDM_TREE_NULL) {
+            add_row(merge, path, object, position, value);
+        }
+        return;
+    }
+    for (one = value->first; one; one = one->next) {
+        if (value->type == NMDM_TREE_ARRAY) {
+            add_rows(merge, path, object,
+                     apr_psprintf(merge->pool, "%s.%d", position, i++), one);
+        }
+        else {
+            add_rows(merge, apr_pstrcat(merge->pool, path, ".", one->key,
+                                        NULL), object, position, one);
+        }
+    }
+}
+
+/* ---- Items ---- */
+
+static int is_removed(const nmdm_json_tree_t *object)
+{
+    return nmdm_json_tree_is_true(object, "_removed")
+        || nmdm_json_tree_is_true(object, "removed");
+}
+
+/* Objects with an identifier give way one by one, all else together. An empty
+ * array says nothing; in a full report, what it lacks is gone anyway. */
+static void take_array(merge_t *merge, const char *path,
+                       const nmdm_json_tree_t *array)
+{
+    const nmdm_json_tree_t *one;
+    int i = 0, has_objects = 0;
+
+    for (one = array->first; one; one = one->next, i++) {
+        const char *id = nmdm_json_tree_string(one, "identifier");
+
+        if (!id) {
+            add_rows(merge, path, "", apr_psprintf(merge->pool, ".%d", i),
+                     one);
+            continue;
+        }
+        has_objects = 1;
+        id = fitting(merge->pool, id);
+        replace(merge, path, id);
+        if (!is_removed(one)) {
+            add_rows(merge, path, id, "", one);
+        }
+    }
+    if (array->count) {
+        replace(merge, path, has_objects ? "" : NULL);
+    }
+}
+
+static void take_item(merge_t *merge, const char *path,
+                      const nmdm_json_tree_t *item)
+{
+    if (item->type == NMDM_TREE_ARRAY) {
+        take_array(merge, path, item);
+        return;
+    }
+    replace(merge, path, NULL);
+    add_rows(merge, path, "", "", item);
+}
+
+static void take_object(merge_t *merge, const char *path,
+                        const nmdm_json_tree_t *object)
+{
+    const nmdm_json_tree_t *one;
+
+    for (one = object->first; one; one = one->next) {
+        const char *at = apr_pstrcat(merge->pool, path, ".", one->key, NULL);
+        const char *name = at + strlen(ROOT) + 1;
+
+        if (!strcmp(name, "management.declarations")) {
+            continue;
+        }
+        if (one->type == NMDM_TREE_OBJECT
+            && !nmdm_status_items_is_known(name)) {
+            take_object(merge, at, one);
+        }
+        else {
+            take_item(merge, at, one);
+        }
+    }
+}
+
+/* ---- The merge ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    return strcmp(((const nmdm_declarations_value_t *)a)->row_key,
+                  ((const nmdm_declarations_value_t *)b)->row_key);
+}
+
+static int is_same(const nmdm_declarations_value_t *stored,
+                   const nmdm_declarations_value_t *row, apr_int64_t now)
+{
+    return !strcmp(stored->value, row->value)
+        && !strcmp(stored->kind, row->kind)
+        && now - stored->reported_at < NMDM_DECLARATIVE_VALUES_FRESH;
+}
+
+void nmdm_declarative_values_merge(apr_array_header_t **changed,
+                                   apr_array_header_t **gone, apr_pool_t *p,
+                                   const nmdm_json_tree_t *items,
+                                   const apr_array_header_t *stored,
+                                   int is_full, apr_int64_t now)
+{
+    merge_t merge = { p, apr_hash_make(p), apr_hash_make(p) };
+    apr_hash_index_t *hi;
+    apr_pool_t *scratch;
+    int i;
+
+    *changed = apr_array_make(p, 16, sizeof(nmdm_declarations_value_t));
+    *gone = apr_array_make(p, 16, sizeof(const char *));
+    if (items && items->type == NMDM_TREE_OBJECT) {
+        take_object(&merge, ROOT, items);
+    }
+    apr_pool_create(&scratch, p);
+    for (i = 0; i < stored->nelts; i++) {
+        const nmdm_declarations_value_t *old = &APR_ARRAY_IDX(
+            stored, i, nmdm_declarations_value_t);
+        const nmdm_declarations_value_t *row = apr_hash_get(
+            merge.rows, old->row_key, APR_HASH_KEY_STRING);
+
+        if (row && is_same(old, row, now)) {
+            apr_hash_set(merge.rows, old->row_key, APR_HASH_KEY_STRING, NULL);
+        }
+        else if (!row && (is_full || gives_way(&merge, scratch, old))) {
+            APR_ARRAY_PUSH(*gone, const char *) = old->row_key;
+        }
+        apr_pool_clear(scratch);
+    }
+    apr_pool_destroy(scratch);
+    for (hi = apr_hash_first(p, merge.rows); hi; hi = apr_hash_next(hi)) {
+        APR_ARRAY_PUSH(*changed, nmdm_declarations_value_t)
+            = *(nmdm_declarations_value_t *)apr_hash_this_val(hi);
+    }
+    /* In the order of the index, which thousands of rows are put into. */
+    qsort((*changed)->elts, (size_t)(*changed)->nelts,
+          sizeof(nmdm_declarations_value_t), compare_rows);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* declarative_values.h -- the values of a status report: which rows it makes,
+ * and which of those that are there give way. Without the database. */
+
+#ifndef NMDM_DECLARATIVE_VALUES_H
+#define NMDM_DECLARATIVE_VALUES_H
+
+#include "codec/json_tree.h"
+#include "storage/declarations_status.h"
+
+/* *changed are nmdm_declarations_value_t to be written, *gone the row_keys of
+ * those to be removed. `stored` is what is there, `now` in seconds since 1970:
+ * what was reported within the hour and is the same is not written again. */
+void nmdm_declarative_values_merge(apr_array_header_t **changed,
+                                   apr_array_header_t **gone, apr_pool_t *p,
+                                   const nmdm_json_tree_t *items,
+                                   const apr_array_header_t *stored,
+                                   int is_full, apr_int64_t now);
+
+#define NMDM_DECLARATIVE_VALUES_FRESH 3600
+
+#endif /* NMDM_DECLARATIVE_VALUES_H */
