@@ -1554,6 +1554,10 @@ ROW(STMT_DD_PUT_OFF, "dd_put_off",
     "UPDATE nanomdm_dd_enrollments SET delivered_uuid = NULL"
     " WHERE id = %s AND delivered_uuid = %s"),
 
+ROW(STMT_DD_ENROLLED, "dd_enrolled",
+    "SELECT e.id, CASE WHEN e.enabled = TRUE THEN '1' ELSE '0' END"
+    "  FROM enrollments e WHERE e.id = %s"),
+
 /* Whoever changes the row may repair. */
 ROW(STMT_DD_REPAIR, "dd_repair",
     "UPDATE nanomdm_dd_enrollments"

@@ -320,7 +320,7 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
 /* A packet that the database does not take would be sent again for ever. */
 static int fits(const nmdm_ctx_t *ctx, const char *raw)
 {
-    apr_uint32_t most = ctx->db_source->schema->max_packet;
+    apr_uint32_t most = ctx->services->db_source->schema->max_packet;
 
     return !most || strlen(raw) + 65536 < most;
 }

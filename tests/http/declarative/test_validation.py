@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be uploaded, and what is warned of (DDM-V)."""
+
+import json
+import time
+import uuid
+
+import pytest
+
+from declarations import (DeclarativeDevice, Declarations, activation,
+                          test_declaration)
+
+TYPE = "com.apple.configuration.management.test"
+
+
+@pytest.fixture(scope="module")
+def site(module_httpd):
+    return module_httpd(extra_vhost="NanoMDMDeclarativeManagement builtin\n"
+                        "NanoMDMDeclarativeManagementNotify none\n"
+                        '<Location "/strict">\nSetHandler nanomdm-api\n'
+                        "NanoMDMDeclarativeManagementLint refuse\n"
+                        "AuthType Basic\nAuthName x\n"
+                        "AuthBasicProvider nanomdm\nRequire valid-user\n"
+                        "</Location>\n")
+
+
+@pytest.fixture
+def api(site):
+    api = Declarations(site)
+    yield api
+    api.close()
+
+
+def upload(identifier='"x"', type_=f'"{TYPE}"', payload='{"Echo":"e"}',
+           more=""):
+    return (f'{{"Identifier":{identifier},"Type":{type_},'
+            f'"Payload":{payload}{more}}}').encode()
+
+
+@pytest.mark.parametrize("body", (
+    b"", b"{", b"no", upload() + b"x", b"[]", b'"x"', b"\xff" + upload(),
+    upload(payload='{"Echo":"a","Echo":"b"}'), upload(more=',"Type":"x"'),
+    upload(payload='{"Echo":"\\ud800"}'), upload(identifier='"a\\u0000b"'),
+    upload(payload='{"Echo":"\\u0000"}'),
+    upload(payload='{"a":' * 65 + "1" + "}" * 65),
+    b'{"Type":"%s","Payload":{}}' % TYPE.encode(),
+    b'{"Identifier":"x","Payload":{}}', b'{"Identifier":"x","Type":"y"}',
+    upload(identifier="1"), upload(type_="null"), upload(payload="null"),
+    upload(payload="[]"), upload(payload='"x"'),
+    b'{"identifier":"x","Type":"%s","Payload":{}}' % TYPE.encode(),
+    upload(identifier='""'), upload(identifier='" \\t"'),
+    upload(identifier='"' + "x" * 65 + '"'), upload(identifier='"a\\nb"'),
+    upload(type_='"com.example.x"'), upload(type_='"com.apple.other.x"'),
+    upload(type_='"com.apple.asset."'), upload(type_='"com.apple.asset"'),
+    upload(identifier='"com.github.jessepeterson.kmfddm.storage.shard.v1"'),
+    upload(payload='{"Echo":01}'), upload(payload='{"Echo":.5}'),
+    upload(payload="{'Echo':1}"), upload(payload='{"Echo":NaN}')))
+def test_V1_what_is_refused(api, body):
+    before = api.get("declarations")
+    answer = api.ask("PUT", "declarations", body)
+    assert answer.status == 400
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json["error"]
+    assert api.get("declarations") == before
+
+
+def test_V1_force_lets_long_identifiers_pass(api):
+    long = uuid.uuid4().hex * 3
+    assert api.put(test_declaration(long)) == 400
+    assert api.put(test_declaration(long), force=1) == 204
+    assert api.put(test_declaration("x" * 256), force=1) == 400
+
+
+@pytest.mark.parametrize("body, status", (
+    (b'{"a":' * 100000, 400), (b"[" * 2000000, 400),
+    (upload(identifier=f'"{uuid.uuid4()}"',
+            payload='{"Echo":"%s"}' % ("x" * 3000000)), 204)))
+def test_V2_large_ones(api, site, body, status):
+    before = site.rss()
+    started = time.monotonic()
+    assert api.ask("PUT", "declarations", body).status == status
+    assert time.monotonic() - started < 5
+    after = site.rss()
+    assert set(after) == set(before)
+
+
+@pytest.mark.parametrize("number", (
+    "1.50", "0.1", "1e3", "9007199254740993", "-0",
+    "123456789012345678901234567890"))
+def test_V3_numbers_stay(api, site, ca, number):
+    name = str(uuid.uuid4())
+    api.ask("PUT", "declarations", upload(f'"{name}"',
+            payload='{"Echo":"e","n":%s}' % number))
+    assert b'"n":' + number.encode() in api.ask(
+        "GET", f"declarations/{name}").body
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+    api.add(name, name)
+    api.assign(mac.id, name)
+    assert b'"n":' + number.encode() in mac.endpoint(
+        f"declaration/configuration/{name}").body
+    mac.close()
+
+
+def test_V4_strings_stay(api, site, ca):
+    name, text = str(uuid.uuid4()), "<&>\u2028\U0001f600\\\"/\t\x7f é"
+    assert api.put(test_declaration(name, text)) == 204
+    assert api.declaration(name)["Payload"]["Echo"] == text
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+    api.add(name, name)
+    api.assign(mac.id, name)
+    assert mac.endpoint(f"declaration/configuration/{name}").json[
+        "Payload"]["Echo"] == text
+    mac.close()
+
+
+def codes(answer):
+    return {one["code"] for one in json.loads(
+        answer.headers.get("X-NanoMDM-Warnings", "[]"))}
+
+
+def test_V5_references_that_are_missing(api):
+    one = activation(str(uuid.uuid4()), "not.stored")
+    answer = api.ask("PUT", "declarations", one)
+    assert (answer.status, codes(answer)) == (204, {"reference-missing"})
+    api.base = "/strict"
+    one["Identifier"] = str(uuid.uuid4())
+    assert api.put(one) == 400
+    assert api.put(one, force=1) == 204
+
+
+def test_V6_types_that_are_not_known(api):
+    answer = api.ask("PUT", "declarations", {
+        "Identifier": str(uuid.uuid4()), "Payload": {},
+        "Type": "com.apple.configuration.future.thing"})
+    assert (answer.status, codes(answer)) == (204, {"type-unknown"})
+
+
+@pytest.mark.parametrize("predicate, is_wrong", (
+    ("(@status(device.model.family) == 'Mac'", True),
+    ("(@status(device.model.family) == 'Mac')", False),
+    ("@status(no.such.item) == 1", True), ("a == 'b", True),
+    ("@property(shard) <= 10", False)))
+def test_V7_predicates(api, predicate, is_wrong):
+    one = activation(str(uuid.uuid4()))
+    one["Payload"]["Predicate"] = predicate
+    answer = api.ask("PUT", "declarations", one)
+    assert ("predicate-syntax" in codes(answer)) == is_wrong
+
+
+def test_V8_check_alone(api):
+    one = {"Identifier": str(uuid.uuid4()), "Payload": {
+        "ProfileURL": "http://x/"}, "Type": "com.apple.configuration.legacy"}
+    answer = api.ask("PUT", "declarations", one, check=1)
+    assert answer.status == 200
+    assert answer.json["errors"] == []
+    assert [w["code"] for w in answer.json["warnings"]] == ["url-insecure"]
+    answer = api.ask("PUT", "declarations", b"{}", check=1)
+    assert answer.status == 200 and answer.json["errors"]
+    assert one["Identifier"] not in api.get("declarations")
+
+
+def test_V_keys_that_are_needed(api):
+    answer = api.ask("PUT", "declarations", {
+        "Identifier": str(uuid.uuid4()), "Type": TYPE, "Payload": {}})
+    assert codes(answer) == {"key-missing"}
+    answer = api.ask("PUT", "declarations", {
+        "Identifier": str(uuid.uuid4()), "Type": TYPE, "Payload": {
+            "Echo": 1}})
+    assert codes(answer) == {"value-type"}
