@@ -1271,12 +1271,6 @@ ROW(STMT_CHALLENGE_EXPIRED, "challenge_expired",
 ROW(STMT_CHALLENGE_FORGET, "challenge_forget",
     "DELETE FROM nanomdm_scep_challenges WHERE hash IN (%IDS)"),
 
-ROW(STMT_CHALLENGE_COUNTS, "challenge_counts",
-    "SELECT COUNT(CASE WHEN used_at IS NULL AND expires_at > %lld THEN 1 END),"
-    "       COUNT(used_at),"
-    "       COUNT(CASE WHEN used_at IS NULL AND expires_at <= %lld THEN 1 END)"
-    "  FROM nanomdm_scep_challenges"),
-
 ROW(STMT_TOKEN_EXPIRED, "token_expired",
     "SELECT hash FROM nanomdm_scep_tokens WHERE expires_at < %lld"
     " ORDER BY expires_at" PAGE),
@@ -1332,21 +1326,6 @@ ROW(STMT_ISSUED_OLD, "issued_old",
 ROW(STMT_ISSUED_FORGET, "issued_forget",
     "DELETE FROM nanomdm_scep_certs WHERE sha256 IN (%IDS)"),
 
-/* Live ones by the time that is left: 7 days, 30 days, more; and revoked. */
-ROW(STMT_ISSUED_COUNTS, "issued_counts",
-    "SELECT COUNT(CASE WHEN revoked_at IS NULL AND not_after <= %lld"
-    "                  THEN 1 END),"
-    "       COUNT(CASE WHEN revoked_at IS NULL AND not_after > %lld"
-    "                   AND not_after <= %lld THEN 1 END),"
-    "       COUNT(CASE WHEN revoked_at IS NULL AND not_after > %lld"
-    "                  THEN 1 END),"
-    "       COUNT(revoked_at)"
-    "  FROM nanomdm_scep_certs WHERE not_after > %lld"),
-
-ROW(STMT_ISSUED_BY_ISSUER, "issued_by_issuer",
-    "SELECT issuer_sha256, COUNT(sha256) FROM nanomdm_scep_certs"
-    " WHERE not_after > %lld AND revoked_at IS NULL"
-    " GROUP BY issuer_sha256 ORDER BY issuer_sha256" PAGE),
 /* ---- Declarative management ---- */
 
 /* Ids, or rows, that a parameter lists as JSON. */

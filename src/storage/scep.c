@@ -269,30 +269,6 @@ nmdm_err_t *nmdm_issued_page(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     return NULL;
 }
 
-/* ---- Figures ---- */
-
-nmdm_err_t *nmdm_scep_counts(nmdm_ctx_t *ctx, nmdm_scep_counts_t *out)
-{
-    const char *now = millis(ctx, ctx->now);
-    const char *week = millis(ctx, ctx->now + 7 * A_DAY);
-    const char *month = millis(ctx, ctx->now + 30 * A_DAY);
-    const char *cols[4];
-    int found;
-
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_CHALLENGE_COUNTS,
-                         NMDM_ARGS(now, now)));
-    out->open = atol(cols[0]);
-    out->used = atol(cols[1]);
-    out->expired = atol(cols[2]);
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4, STMT_ISSUED_COUNTS,
-                         NMDM_ARGS(week, week, month, month, now)));
-    out->within_7_days = atol(cols[0]);
-    out->within_30_days = atol(cols[1]);
-    out->later = atol(cols[2]);
-    out->revoked = atol(cols[3]);
-    return NULL;
-}
-
 /* ---- Retention ---- */
 
 static nmdm_err_t *forget(nmdm_ctx_t *ctx, int *removed, nmdm_stmt_e look,

@@ -117,14 +117,6 @@ typedef struct {
 nmdm_err_t *nmdm_issued_page(nmdm_ctx_t *ctx, apr_array_header_t *rows,
                              const nmdm_issued_filter_t *filter);
 
-/* ---- Figures ---- */
-
-typedef struct {
-    long open, used, expired;           /* challenges */
-    long within_7_days, within_30_days, later, revoked; /* live certificates */
-} nmdm_scep_counts_t;
-nmdm_err_t *nmdm_scep_counts(nmdm_ctx_t *ctx, nmdm_scep_counts_t *out);
-
 /* ---- Retention ---- */
 
 /* Removes a page of what has expired: challenges and tokens a day ago,

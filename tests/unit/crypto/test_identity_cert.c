@@ -521,9 +521,12 @@ static void push_errors_have_the_words_that_clients_know(void **state)
           "tls: private key does not match public key" },
         { apr_pstrcat(*state, cert, traditional_key_pem(*state, one->key,
                                                         "secret"), NULL),
-          "private key PEM appears to be encrypted" },
+          "tls: failed to parse private key: private key PEM appears to be"
+          " encrypted; upload it without a passphrase (openssl pkey)" },
         { apr_pstrcat(*state, cert, encrypted_key_pem(*state, one->key),
-                      NULL), "tls: failed to parse private key" },
+                      NULL),
+          "tls: failed to parse private key: private key PEM appears to be"
+          " encrypted; upload it without a passphrase (openssl pkey)" },
         { apr_pstrcat(*state, cert, "-----BEGIN FOO-----\nAAAA\n-----END "
                       "FOO-----\n", key, NULL),
           "unrecognized PEM type: \"FOO\"" },
