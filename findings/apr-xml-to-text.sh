@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# APR-util parses XML into a tree (apr_xml_parser_done) and "converts an XML tree
-# to text" (apr_xml_to_text). A document that is read and written back is expected
-# to stay the same document.
+# APR-util parses XML into a tree (apr_xml_parser_done) and "converts an XML
+# element tree to flat text" (apr_xml_to_text).
 #
 # Expected: <string>a &lt; b &amp; c</string> comes out with the references.
 # Observed: it comes out as <string>a < b & c</string>, which no parser reads,
