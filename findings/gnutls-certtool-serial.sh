@@ -6,7 +6,7 @@
 # Expected: serial = 0xff and serial = 255 make the same certificate number.
 # Observed: 255 is written as 255; 0xff becomes the bytes as they are, which in
 #   DER is -1. So is every hexadecimal number of which the first digit is 8 to f:
-#   readers that keep to RFC 5280, Go's from 1.23 on among them, refuse the
+#   readers that keep to RFC 5280, Go 1.23's by default among them, refuse the
 #   certificate (gnutls-bin 3.7.9-2+deb12u7).
 set -u
 VERSION=3.7.9-2+deb12u7

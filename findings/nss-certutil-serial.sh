@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # NSS's certutil issues certificates; -m gives the serial number, by which a CA's
-# certificates are told apart and revoked.
+# certificates are distinguished and revoked.
 #
 # Expected: -m 4294967298 gives the number 4294967298, or is refused.
 # Observed: it gives the number 2, without a warning: what is above 32 bits is cut
