@@ -61,7 +61,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-static void check_cert(apr_pool_t *p, const nmdm_cert_t *cert)
+static void check_cert(apr_pool_t *p, nmdm_cert_t *cert)
 {
     PROMISED(strlen(cert->sha256) == 64);
     PROMISED(!strcmp(cert->sha256, nmdm_digest_sha256(p, cert->der)));
