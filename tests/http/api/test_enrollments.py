@@ -417,7 +417,6 @@ def test_unknown_is_404(operator):
     assert answer.status == 404
     assert answer.json == {"error": "nobody, really is not enrolled"}
     assert operator.call("GET", "/v1/enrollments/").status == 400
-    assert operator.call("GET", "/v1/enrollments").status == 400
 
 
 def test_without_a_token_update_there_is_no_enrollment(operator, device):

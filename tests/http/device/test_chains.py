@@ -161,7 +161,7 @@ def test_a_refusal_names_certificate_and_file(device, house, shapes):
     assert verdict(device, house, leaf, "header") == 400
     house.wait_for_log(r"NMDM0306.*unable to get local issuer certificate.*"
                        r'subject "CN=device", issuer "CN=CA \d+ other", '
-                       rf"serial (?i:{leaf.cert.serial_number:X}); looked in "
+                       rf"serial (?i:0?{leaf.cert.serial_number:X}); looked in "
                        r".*device-ca\.pem and .*middle\.pem", mark)
 
 

@@ -22,6 +22,9 @@ ESCROW = (r"https://deviceservices-external\.apple\.com"
 TARGET = r"https://%s#\w{8}"
 
 
+ISSUER = certs.root("Issuer", key="rsa")
+
+
 class Case(NamedTuple):
     """Lines of the configuration and of the dump."""
 
@@ -93,6 +96,29 @@ CASES = {
     "NanoMDMUpstreamCACertificateFile": Case("{folder}/ca.pem",
                                              r"\S+/ca\.pem"),
     "NanoMDMUpstreamTimeout": Case("11", "11", "30"),
+    "NanoMDMAPIUser": Case("alice bob", "alice bob", "nanomdm"),
+    "NanoMDMGaleraSync": Case("Off", "Off", "On"),
+    "NanoMDMPushWait": Case("5", "5", "10"),
+    # Contradicts a URL beside it; it has a test of its own.
+    "NanoMDMDeclarativeManagement": Case("", ".*", "Off"),
+    "NanoMDMDeclarativeManagementNotify": Case("60", "60", ".*"),
+    "NanoMDMDeclarativeManagementSets": Case("base extra", "base extra"),
+    "NanoMDMDeclarativeManagementReenroll": Case("clear", "clear", "keep"),
+    "NanoMDMDeclarativeManagementShard": Case("On", "On", "Off"),
+    "NanoMDMDeclarativeManagementKeep": Case("7", "7.*", ".*"),
+    "NanoMDMDeclarativeManagementLint": Case("refuse", "refuse", "warn"),
+    "NanoMDMIssuerCertificateFile": Case("{folder}/issuer.pem",
+                                         r"\S+/issuer\.pem"),
+    "NanoMDMIssuerKeyFile": Case("{folder}/issuer.key", r"\S+/issuer\.key"),
+    "NanoMDMSCEPRecipientCertificateFile": Case("{folder}/recipient.pem",
+                                                r"\S+/recipient\.pem"),
+    "NanoMDMSCEPRecipientKeyFile": Case("{folder}/recipient.key",
+                                        r"\S+/recipient\.key"),
+    "NanoMDMSCEPChallenge": Case(f"static {SECRET}-and-longer", ".*",
+                                 ".*"),
+    "NanoMDMSCEPCipher": Case("aes 3des des", ".*", ".*"),
+    "NanoMDMSCEPRenewal": Case("30", "30", "Off"),
+    "NanoMDMSCEPValidity": Case("90", "90", "365"),
     "NanoMDMDump": Case("{folder}/dump.log secrets", r"\S+/dump\.log secrets"),
 }
 
@@ -134,7 +160,7 @@ def dump(server):
 
 def everything_set():
     return "\n".join(f"{name} {arguments}" for name, case in CASES.items()
-                     for arguments in case.written.split("\n"))
+                     for arguments in case.written.split("\n") if arguments)
 
 
 @pytest.fixture
@@ -147,7 +173,10 @@ def make(httpd, fresh_db, monkeypatch):
             fresh_db(), start=False, extra_server=lines,
             files={"secret": SECRET.encode(), "key": ("5a" * 32).encode(),
                    "return.plist": plistlib.dumps({"ReturnToService": {}}),
-                   "ca.pem": certs.root("Settings").pem}, **options)
+                   "ca.pem": certs.root("Settings").pem,
+                   "issuer.pem": ISSUER.pem, "issuer.key": ISSUER.key_pem,
+                   "recipient.pem": ISSUER.pem,
+                   "recipient.key": ISSUER.key_pem}, **options)
     return make
 
 
@@ -175,6 +204,12 @@ def test_each_directive_that_is_set_shows_without_secrets(make):
     assert here
     assert wrong(found["/mdm"], here, shown) == {}
     assert set(found["/mdm"]) == set(here)
+
+
+@one_database
+def test_declarative_management_of_our_own_shows(make):
+    found = dump(make("NanoMDMDeclarativeManagement builtin"))
+    assert found[""]["NanoMDMDeclarativeManagement"] == ["builtin"]
 
 
 @one_database

@@ -384,15 +384,20 @@ def test_operations(httpd, ca):
     assert RECORD.fullmatch(read.next("==== ", "text").encode())
     query = read.next('{"filter"', "json")
     ending = read.apache("CustomLog")
+    health = read.apache('<Location "/health">')
+    read.leave_out("# HAProxy", language="text",
+                   because="lines of three other programs")
     port = free_port()
+    start, keep, inner = [read.apache(each) for each in (
+        "StartServers", "KeepAlive On", "Listen 127.0.0.1:8443")]
+    read.leave_out("<LocationMatch", language="apache",
+                   because="test_access runs it with each right")
     tuned = httpd(
         extra_server="\n".join([
             "Define APACHE_RUN_DIR {folder}",
             "Define APACHE_LOG_DIR {folder}", ending,
-            read.apache("StartServers"), read.apache("KeepAlive On"),
-            at_home(read.apache("Listen 127.0.0.1:8443")).replace(
-                "8443", str(port))]),
-        extra_vhost=read.apache("RequestReadTimeout"),
+            start, keep, at_home(inner).replace("8443", str(port))]),
+        extra_vhost=health + read.apache("RequestReadTimeout"),
         modules=["reqtimeout"])
     mac = Device(tuned, ca.issue()).enroll()
     inner = Operator(tuned)
@@ -400,6 +405,7 @@ def test_operations(httpd, ca):
     uuid, plist = command()
     assert inner.enqueue(mac.id, plist).status == 200
     assert mac.idle().body == plist
+    assert mac.raw("GET", "/health").body == b"ok\n"
     query = query.replace('"ids": []', f'"ids": ["{mac.id}"]')
     found = inner.call("POST", "/v1/enrollments/query", query.encode(),
                        {"Content-Type": "application/json"})
