@@ -101,11 +101,13 @@ CASES = {
     "NanoMDMPushWait": Case("5", "5", "10"),
     # Contradicts a URL beside it; it has a test of its own.
     "NanoMDMDeclarativeManagement": Case("", ".*", "Off"),
-    "NanoMDMDeclarativeManagementNotify": Case("60", "60", ".*"),
+    "NanoMDMDeclarativeManagementNotify": Case(
+        "none", "none window=2", "all window=2"),
     "NanoMDMDeclarativeManagementSets": Case("base extra", "base extra"),
     "NanoMDMDeclarativeManagementReenroll": Case("clear", "clear", "keep"),
     "NanoMDMDeclarativeManagementShard": Case("On", "On", "Off"),
-    "NanoMDMDeclarativeManagementKeep": Case("7", "7.*", ".*"),
+    "NanoMDMDeclarativeManagementKeep": Case(
+        "reports=7 errors=9", "reports=7 errors=9", "reports=3 errors=100"),
     "NanoMDMDeclarativeManagementLint": Case("refuse", "refuse", "warn"),
     "NanoMDMIssuerCertificateFile": Case("{folder}/issuer.pem",
                                          r"\S+/issuer\.pem"),
@@ -114,9 +116,9 @@ CASES = {
                                                 r"\S+/recipient\.pem"),
     "NanoMDMSCEPRecipientKeyFile": Case("{folder}/recipient.key",
                                         r"\S+/recipient\.key"),
-    "NanoMDMSCEPChallenge": Case(f"static {SECRET}-and-longer", ".*",
-                                 ".*"),
-    "NanoMDMSCEPCipher": Case("aes 3des des", ".*", ".*"),
+    "NanoMDMSCEPChallenge": Case(f"static {SECRET}-and-longer",
+                                 f"static {HIDDEN}", r"once \d+"),
+    "NanoMDMSCEPCipher": Case("aes 3des des", "aes 3des des", "aes 3des"),
     "NanoMDMSCEPRenewal": Case("30", "30", "Off"),
     "NanoMDMSCEPValidity": Case("90", "90", "365"),
     "NanoMDMDump": Case("{folder}/dump.log secrets", r"\S+/dump\.log secrets"),
