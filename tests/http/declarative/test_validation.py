@@ -74,7 +74,8 @@ def test_V1_force_lets_long_identifiers_pass(api):
 @pytest.mark.parametrize("body, status", (
     (b'{"a":' * 100000, 400), (b"[" * 2000000, 400),
     (upload(identifier=f'"{uuid.uuid4()}"',
-            payload='{"Echo":"%s"}' % ("x" * 3000000)), 204)))
+            payload='{"Echo":"%s"}' % ("x" * 3000000)), 204)),
+    ids=("nested", "open", "long"))
 def test_V2_large_ones(api, site, body, status):
     before = site.rss()
     started = time.monotonic()
