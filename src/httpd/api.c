@@ -667,17 +667,6 @@ static int make_call(request_rec *r, int row, const char *rest)
     return nanomdm_reply(r, ctx, &reply, status);
 }
 
-int nanomdm_api_refuse(int *result, request_rec *r)
-{
-    int status;
-    const char *reason = denial(&status, r);
-
-    if (reason) {
-        *result = refuse(r, status, reason);
-    }
-    return reason != NULL;
-}
-
 int nanomdm_api_handler(request_rec *r)
 {
     const char *rest = NULL, *name;

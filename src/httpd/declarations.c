@@ -260,7 +260,7 @@ int nanomdm_declarations_handler(request_rec *r)
     if (strcmp(r->handler, "nanomdm-declarative")) {
         return DECLINED;
     }
-    if (nanomdm_api_refuse(&result, r)) {
+    if (nanomdm_api_is_refused(&result, r)) {
         return result;
     }
     name = nanomdm_api_find_call(r, &rest, nanomdm_declarations_names);
