@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sign, 17 digits, point, e, sign and three digits of exponent. */
-#define LONGEST 32
+/* Sign, 17 digits, point, e, sign and three digits of exponent, with room for
+ * what compilers think a double may need. */
+#define LONGEST 48
 
 /* Another module may have set LC_NUMERIC, which belongs to the process; this
  * changes the locale of the calling thread alone. The C locale is a constant of
