@@ -147,13 +147,18 @@ static nmdm_err_t *renew_sets(nmdm_ctx_t *ctx, const apr_array_header_t *sets,
 
 /* ---- Declarations ---- */
 
-/* The nonce of the last touch goes into each token. */
+/*
+ * The nonce of the last touch goes into each token. Without the declaration,
+ * *out is all NULL and *touch empty.
+ */
 static nmdm_err_t *read_one(nmdm_ctx_t *ctx, int *found,
                             nmdm_declaration_t *out, const char **touch,
                             nmdm_stmt_e stmt, const char *identifier)
 {
     const char *cols[5];
 
+    *out = (nmdm_declaration_t){ 0 };
+    *touch = "";
     NMDM_TRY(nmdm_db_row(ctx, found, cols, 5, stmt, NMDM_ARGS(identifier)));
     if (*found) {
         *out = (nmdm_declaration_t){ identifier, cols[0],
@@ -180,7 +185,7 @@ nmdm_err_t *nmdm_declarations_put(nmdm_ctx_t *ctx, int *changed,
     const nmdm_declaration_t *put = declaration;
     nmdm_declaration_t stored;
     apr_array_header_t *sets;
-    const char *touch = "", *token;
+    const char *touch, *token;
     int found;
 
     *changed = 1;
