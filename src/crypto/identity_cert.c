@@ -295,20 +295,47 @@ static const char *unescape(apr_pool_t *p, const char *value)
     return text;
 }
 
-/* A blank inside base64 was a plus before somebody took it for a form's. */
+/* How many characters the base64 of a certificate has that begins with `text`
+ * and needs no padding, by the length that its DER form announces, in two bytes
+ * for any certificate of 256 bytes to 64 KiB. Otherwise 0. */
+static apr_size_t announced_length(apr_pool_t *p, const char *text,
+                                   apr_size_t len)
+{
+    nmdm_bytes_t head;
+    const unsigned char *der;
+    apr_size_t size;
+
+    if (len < 8 || !nmdm_base64_decode(&head, p, text, 8, 0)) {
+        return 0;
+    }
+    der = (const unsigned char *)head.data;
+    if (der[0] != 0x30 || der[1] != 0x82) {
+        return 0;
+    }
+    size = (apr_size_t)(der[2] << 8 | der[3]) + 4;
+    return size % 3 ? 0 : size / 3 * 4;
+}
+
+/* A blank inside base64 was a plus before somebody took it for a form's. Those
+ * at the end of a header's value are gone: httpd removes them. No more than
+ * three, or a few bytes would be a certificate of any announced length. */
 static int decode_base64_lines(nmdm_bytes_t *der, apr_pool_t *p,
                                const char *text, apr_size_t len)
 {
-    char *plain = apr_palloc(p, len + 1), *to = plain;
-    apr_size_t i;
+    char *plain = apr_palloc(p, len + 4), *to = plain;
+    apr_size_t i, n, wanted;
 
     for (i = 0; i < len; i++) {
         if (!strchr("\r\n\t", text[i])) {
             *to++ = text[i] == ' ' ? '+' : text[i];
         }
     }
-    return to > plain
-        && nmdm_base64_decode(der, p, plain, (apr_size_t)(to - plain), 0);
+    n = (apr_size_t)(to - plain);
+    wanted = announced_length(p, plain, n);
+    while (n < wanted && wanted - n <= 3) {
+        plain[n++] = '+';
+    }
+    return n && nmdm_base64_decode(der, p, plain, n, 0);
 }
 
 /* Behind `text`, which ends before a word of PEM's boundary: the place behind

@@ -567,6 +567,35 @@ def test_m17_m18_certificate_in_a_header(at, ca, make, key):
     assert_admitted(mac, with_header(mac, make(mac.identity)))
 
 
+def ends_with(ca, end):
+    """A certificate whose base64 has this end; one key serves for all."""
+    key = certs.new_key("ec")
+    while True:
+        identity = certs.mint("device", key, ca, eku="client")
+        if bare(identity).endswith(end):
+            return identity
+
+
+@pytest.mark.parametrize("end", ["+", "++", "=", "==", "A"])
+def test_blanks_at_the_end_of_base64_were_plus_signs(at, ca, end):
+    """httpd removes blanks at the end of a header's value."""
+    identity = ends_with(ca, end)
+    value = bare(identity).replace("+", " ")
+    mac = at("header", identity=identity)
+    assert_admitted(mac, with_header(mac, value))
+    mac = at("header", identity=ends_with(ca, end))
+    both = bare(mac.identity) + "," + bare(certs.self_signed())
+    assert_admitted(mac, with_header(mac, both.replace("+", " ")))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_base64_that_was_cut_is_400(at, ca, cut):
+    """What is missing at the end can only have been plus signs."""
+    identity = ends_with(ca, "AAAA"[:cut] if cut < 3 else "A")
+    mac = at("header", identity=identity)
+    assert_refused(mac, with_header(mac, bare(identity)[:-cut]))
+
+
 BAD_HEADERS = {
     "empty": lambda who: "",
     "colon": lambda who: ":",
@@ -591,7 +620,7 @@ BAD_HEADERS = {
     "no end": lambda who: escaped_pem(who)[:-40],
     "another label": lambda who: quote(who.pem.decode().replace(
         "CERTIFICATE", "TRUSTED CERTIFICATE")),
-    "no padding": lambda who: rfc9440(who)[1:-1].rstrip("=")[:-1],
+    "cut": lambda who: rfc9440(who)[1:-1].rstrip("=")[:-5],
     "a placeholder": lambda who:
         ":{http.request.tls.client.certificate_der_base64}:",
     "a placeholder alone": lambda who:
