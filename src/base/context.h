@@ -121,6 +121,8 @@ typedef struct {
     nmdm_relay_t *relay;                /* delivers durable events */
     nmdm_counters_t *counters;          /* shared by all children */
     nmdm_stats_cache_t *totals;         /* counted a short while ago */
+    const apr_array_header_t *profiles; /* of nmdm_profile_conf_t *: one of
+                                         * each Location that enrolls */
 } nmdm_services_t;
 
 typedef struct nmdm_ctx_t nmdm_ctx_t;
