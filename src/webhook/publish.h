@@ -7,10 +7,13 @@
 
 #include "mdm/message.h"
 
+/* The tally of a message that is no TokenUpdate. */
+#define NMDM_NO_TALLY (-1)
+
 /* What is told of one message, and whether it has been. */
 typedef struct {
     const nmdm_msg_t *msg;
-    long tally;                 /* of a TokenUpdate; -1: it has none */
+    long tally;                 /* of a TokenUpdate, or NMDM_NO_TALLY */
     int is_written;             /* in the outbox, with what it tells of */
     int is_too_long;            /* for the outbox, some of it at least */
     int is_unfounded;           /* a report that is not stored: only that there

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report.c -- command reports: the result, NotNow too, is stored, and the next
+ * command is the answer. */
+
+#include "service/service.h"
+#include "db/db.h"
+#include "mdm/message.h"
+#include "service/certauth.h"
+#include "service/declarative_enrollment.h"
+#include "storage/queue.h"
+#include "webhook/publish.h"
+
+#include <string.h>
+
+static nmdm_err_t *do_see(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_service_see(ctx, baton);
+}
+
+typedef struct {
+    const nmdm_msg_t *msg;
+    int stored;
+    nmdm_next_e next;
+    nmdm_command_t command;
+    nmdm_publication_t told;
+} report_t;
+
+static nmdm_err_t *do_admit(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_certauth_admit(ctx, &((report_t *)baton)->msg->who);
+}
+
+static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    NMDM_TRY(nmdm_queue_report(ctx, &in->stored, &in->next, &in->command,
+                               in->msg));
+    ctx->is_admitted |= in->stored > 0;
+    return in->stored ? nmdm_publish_write(ctx, &in->told) : NULL;
+}
+
+/* One statement, unless an event is to be committed with it. */
+static nmdm_err_t *store(nmdm_ctx_t *ctx, report_t *in)
+{
+    nmdm_err_t *err = nmdm_db_unit(
+        ctx, (nmdm_unit_e)nmdm_publish_unit(ctx, in->msg, NMDM_UNIT_WRITE),
+        do_store, in);
+
+    in->told.is_written &= !err;
+    return err;
+}
+
+static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+    int was_queued;
+
+    NMDM_TRY(nmdm_certauth_admit(ctx, &in->msg->who));
+    NMDM_TRY(nmdm_queue_remove(ctx, &was_queued, in->msg));
+    in->told.is_unfounded = !was_queued;
+    return nmdm_publish_write(ctx, &in->told);
+}
+
+static nmdm_err_t *do_remove_command(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    return nmdm_queue_remove_command(ctx,
+                                     in->msg->u.report.command_uuid);
+}
+
+static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
+{
+    report_t *in = baton;
+
+    NMDM_TRY(nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
+                             in->msg->u.report.status));
+    ctx->is_admitted |= in->next != NMDM_NEXT_STRANGER;
+    return NULL;
+}
+
+/* In the normal course one statement admits and stores. Where it stored
+ * nothing, the reasons are looked for; and a command that nobody queued is
+ * no reason to make the device send its report for ever. */
+static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
+{
+    NMDM_TRY(store(ctx, in));
+    if (in->stored) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
+    NMDM_TRY(store(ctx, in));
+    in->told.is_unfounded = !in->stored;
+    if (!in->stored) {
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0706)
+                 "%s: report on a command that is not known or was not"
+                 " changed by it: %s", in->msg->who.id,
+                 in->msg->u.report.command_uuid);
+    }
+    return NULL;
+}
+
+static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
+{
+    const nmdm_report_t *report = &in->msg->u.report;
+    nmdm_err_t *err;
+
+    if (!strcmp(report->status, "Idle")) {
+        return NULL;
+    }
+    if (!report->command_uuid) {
+        in->told.is_unfounded = 1;
+        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0707)
+                 "%s: report %s without a command's UUID is not stored",
+                 in->msg->who.id, report->status);
+        return NULL;
+    }
+    if (!ctx->policy->delete_commands || !strcmp(report->status, "NotNow")) {
+        return store_report(ctx, in);
+    }
+    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_remove, in);
+    in->told.is_written &= !err;
+    NMDM_TRY(err);
+    return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_remove_command, in);
+}
+
+static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
+{
+    if (in->next != NMDM_NEXT_UNKNOWN) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
+    if (in->next != NMDM_NEXT_STRANGER) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
+    return in->next != NMDM_NEXT_STRANGER ? NULL
+        : nmdm_certauth_denied(ctx, in->msg->who.id,
+                               "the certificate's association is"
+                               " gone again");
+}
+
+static void tell(nmdm_ctx_t *ctx, const report_t *in)
+{
+    int idle = !strcmp(in->msg->u.report.status, "Idle");
+
+    nmdm_log(ctx, idle ? NMDM_LOG_DEBUG : NMDM_LOG_INFO,
+             NMDMNO(0708) "%s: %s%s%s (%s); next: %s%s%s [trace %s]",
+             in->msg->who.id, in->msg->u.report.status,
+             *ctx->access_log.command_uuid ? " " : "",
+             ctx->access_log.command_uuid, in->msg->who.type,
+             *ctx->access_log.next_command_uuid ? ctx->access_log.request_type
+                                                : "nothing",
+             *ctx->access_log.next_command_uuid ? " " : "",
+             ctx->access_log.next_command_uuid, ctx->trace_id);
+}
+
+nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                nmdm_bytes_t body)
+{
+    nmdm_msg_t msg;
+    report_t in = { .msg = &msg, .told = { &msg, NMDM_NO_TALLY, 0, 0, 0 } };
+    nmdm_err_t *err;
+
+    NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
+    nmdm_service_begin(ctx, &msg);
+    nmdm_service_log_repair(ctx, &msg);
+    NMDM_TRY(nmdm_certauth_has_cert(ctx, &msg.who));
+    err = take_report(ctx, &in);
+    if (!err) {
+        err = find_next(ctx, &in);
+    }
+    NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
+    if (ctx->policy->declarations) {
+        NMDM_TRY(nmdm_declarative_enrollment_report(ctx, &msg));
+    }
+    NMDM_TRY(ctx->policy->sees_at_once
+             ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_see, &msg.who)
+             : nmdm_service_see(ctx, &msg.who));
+    if (in.next == NMDM_NEXT_COMMAND && ctx->policy->declarations) {
+        NMDM_TRY(nmdm_declarative_enrollment_deliver(ctx, &in.command,
+                                                     &msg.who));
+    }
+    if (in.next == NMDM_NEXT_COMMAND) {
+        ctx->access_log.next_command_uuid = in.command.uuid;
+        ctx->access_log.request_type = in.command.request_type;
+        reply->content_type = NMDM_TYPE_PLIST;
+        reply->body.data = in.command.text;
+        reply->body.len = strlen(in.command.text);
+    }
+    tell(ctx, &in);
+    nmdm_certauth_log_expiry(ctx, msg.who.id);
+    return NULL;
+}
