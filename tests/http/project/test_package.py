@@ -99,8 +99,8 @@ def test_package_has_what_belongs_into_it(source, version, package,
         assert (sorted(each.name for each in (source / path).glob("*.sql"))
                 == sorted(each.name for each in
                           (root / "usr/share/nanomdm" / path).glob("*.sql")))
-    for path in ("tools/nmdm-command.py", "tools/nmdm-migrate.py",
-                 "tools/nmdm-import.py"):
+    for path in ("tools/nanomdmctl", "tools/nmdm-command.py",
+                 "tools/nmdm-migrate.py", "tools/nmdm-import.py"):
         assert os.access(root / "usr/share/nanomdm" / path, os.X_OK)
     documents = [path.relative_to(source) for path in source.glob("docs/*")]
     assert documents

@@ -12,16 +12,14 @@ import os
 import pathlib
 import re
 
+from .errors import Stopped
+
 # Python's module, its Debian package, the mark of a parameter.
 DRIVERS = {
     "sqlite3": ("sqlite3", "python3", "?"),
     "pgsql": ("psycopg2", "python3-psycopg2", "%s"),
     "mysql": ("pymysql", "python3-pymysql", "%s"),
 }
-
-
-class Stopped(Exception):
-    """There is no use in going on."""
 
 
 def module_of(driver):

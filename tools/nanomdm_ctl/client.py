@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP client: one connection to the server, kept; an answer that is an
+error becomes Failed with its remedy."""
+
+import base64
+import http.client
+import json
+import ssl
+import urllib.parse
+
+from .errors import Failed
+from .settings import secret
+
+REMEDIES = {
+    401: "the user or the key is wrong: compare NanoMDMAPIKey with key in"
+         " ctl.conf, or --key",
+    403: "the Location lets nobody in, or not this user: look for AuthType and"
+         " Require in the site's configuration, and for NMDM1201 in the error"
+         " log",
+    404: "no such thing, or no API there: compare the Location of"
+         " nanomdm-api with api in ctl.conf",
+    405: "another handler answers there: compare the Location of nanomdm-api"
+         " with api in ctl.conf",
+    413: "raise NanoMDMMaxBody or LimitRequestBody",
+    414: "name fewer IDs at once, or raise LimitRequestLine",
+    500: "the error log has the cause, by the tag",
+    503: "the database is away or has no tables: the error log has the cause;"
+         " nanomdmctl doctor looks for it",
+}
+LARGEST = 256 << 20             # bytes of an answer
+
+
+class Answer:
+    def __init__(self, status, reason, headers, body):
+        self.status, self.reason = status, reason
+        self.headers, self.body = headers, body
+
+    def json(self):
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise Failed(
+                f"the answer is no JSON: {self.body[:60]!r}",
+                "something else than mod_nanomdm answers at this URL: compare"
+                " url and api in ctl.conf") from None
+
+    def error(self):
+        """What the server says is wrong."""
+        try:
+            out = json.loads(self.body)
+        except ValueError:
+            out = None
+        for name in ("error", "command_error", "push_error"):
+            if isinstance(out, dict) and out.get(name):
+                return str(out[name])
+        return ""
+
+
+def tls_context(ca_file):
+    """Verifies as curl and devices do. Python 3.13 and later by default want
+    more: key usage in an authority, key identifiers in all certificates."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Failed(f"{ca_file}: {error}", "name a file of PEM certificates"
+                     " by ca-file") from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+class Client:
+    """Paths are below the server's URL; of the API below its Location."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        if not settings.url:
+            raise Failed("no server is named",
+                         "write url = https://HOST into /etc/nanomdm/ctl.conf,"
+                         " or give --url", 2)
+        self.url = urllib.parse.urlsplit(settings.url)
+        if self.url.scheme not in ("http", "https") or not self.url.hostname:
+            raise Failed(f"{settings.url}: not an http(s) URL",
+                         "write url = https://HOST", 2)
+        self.connection = None
+        self.authorization = None
+
+    # -- requests -----------------------------------------------------
+
+    def raw(self, method, path, body=None, headers=None):
+        """Whatever the server answers."""
+        path = self.url.path.rstrip("/") + path
+        for last in (False, True):
+            fresh = self.connection is None
+            try:
+                return self.ask(method, path, body, headers or {})
+            except ssl.SSLCertVerificationError as error:
+                self.close()
+                raise Failed(
+                    f"{self.settings.url}: its certificate is not trusted:"
+                    f" {error.verify_message}",
+                    "name the CA of the server's certificate by ca-file, or"
+                    " the host by the name in the certificate") from None
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                # The server may have closed a connection that was kept.
+                if fresh or last or method not in ("GET", "HEAD"):
+                    raise Failed(f"{self.settings.url}: no answer:"
+                                 f" {error or type(error).__name__}",
+                                 self.remedy(error)) from None
+        return None
+
+    @staticmethod
+    def remedy(error):
+        if isinstance(error, ssl.SSLError):
+            return "no TLS is spoken there: compare the port and SSLEngine on"
+        if isinstance(error, TimeoutError):
+            return "a firewall, or a server that hangs: look at its error log"
+        return "look whether httpd runs, and at url in ctl.conf"
+
+    def ask(self, method, path, body, headers):
+        if self.connection is None:
+            self.connection = self.connect()
+        self.connection.request(method, path, body,
+                                {"User-Agent": "nanomdmctl", **headers})
+        answer = self.connection.getresponse()
+        content = answer.read(LARGEST)
+        return Answer(answer.status, answer.reason, answer.headers, content)
+
+    def connect(self):
+        timeout = self.settings.timeout
+        if self.url.scheme == "https":
+            return http.client.HTTPSConnection(
+                self.url.hostname, self.url.port, timeout=timeout,
+                context=tls_context(self.settings.ca_file))
+        return http.client.HTTPConnection(self.url.hostname, self.url.port,
+                                          timeout=timeout)
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+    # -- the API ------------------------------------------------------
+
+    def credentials(self):
+        if self.authorization is None:
+            settings = self.settings
+            if not settings.key:
+                raise Failed("no key of the API is named", "write key ="
+                             " file:/etc/nanomdm/api.key into"
+                             " /etc/nanomdm/ctl.conf, or give --key", 2)
+            word = f"{settings.user}:" + secret(settings.key,
+                                                settings.origin["key"])
+            self.authorization = "Basic " + base64.b64encode(
+                word.encode()).decode()
+        return {"Authorization": self.authorization}
+
+    def api(self, method, call, body=None, headers=None, good=(200,),
+            **query):
+        """call: what follows the Location, its parts quoted by path()."""
+        if isinstance(body, (dict, list)):
+            headers = {"Content-Type": "application/json", **(headers or {})}
+            body = json.dumps(body).encode()
+        query = urllib.parse.urlencode(
+            {name: value for name, value in query.items()
+             if value is not None}, doseq=True)
+        answer = self.raw(method, f"{self.settings.api}/{call}"
+                          + (f"?{query}" if query else ""), body,
+                          {**self.credentials(), **(headers or {})})
+        if answer.status not in good:
+            raise failure(answer, f"{method} {self.settings.api}/{call}")
+        return answer
+
+    def get(self, call, **query):
+        return self.api("GET", call, **query).json()
+
+    def pages(self, method, call, key, body=None, limit=None, **query):
+        """Entry after entry of a list, a page at a time."""
+        cursor = None
+        size = min(100, limit or 100)       # the first is there sooner
+        while True:
+            page = self.api(method, call, body, limit=size, cursor=cursor,
+                            **query).json()
+            yield from page[key]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+            size = limit or 1000
+
+    def figures(self):
+        """What the status page says, as JSON."""
+        answer = self.raw("GET", f"{self.settings.status}?json",
+                          headers=self.credentials())
+        if answer.status != 200:
+            raise failure(answer, f"GET {self.settings.status}")
+        return answer.json()
+
+
+def failure(answer, what):
+    said = answer.error()
+    return Failed(f"{what}: {said or answer.reason} ({answer.status})",
+                  REMEDIES.get(answer.status, "") if not said
+                  or answer.status in (500, 503) else "")
+
+
+def path(*parts):
+    """Parts of a path, quoted; a list is joined by commas."""
+    return "/".join(
+        ",".join(urllib.parse.quote(each, safe="") for each in
+                 ([part] if isinstance(part, str) else part))
+        for part in parts)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: subcommands, common options, exit status.
+
+A subcommand's module is imported only when it is named, because a list of
+100,000 devices is to begin at once.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+
+from . import settings
+from .errors import Failed, Stopped
+
+# name: (module, what it does)
+SUBCOMMANDS = {
+    "migrate": ("migrate", "move enrollments from another server"),
+    "import": ("filekv_import", "import NanoMDM's file storage"),
+    "command": ("mdm_command", "print a command as a property list"),
+}
+EPILOG = """\
+Settings are read from /etc/nanomdm/ctl.conf, ~/.config/nanomdm/ctl.conf, the
+environment (NANOMDM_URL, NANOMDM_KEY, ...) and the options; the last one wins.
+
+Exit status: 0 done, 1 something failed, 2 wrong usage; of doctor: 0 all is
+well, 1 warnings, 2 errors, 3 it could not look.
+"""
+
+
+def named_in(words):
+    """The subcommand among these words, None when there is none."""
+    values = {option for option, takes in settings.OPTIONS.items() if takes}
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in values:
+            skip = True
+        elif not word.startswith("-"):
+            return word if word in SUBCOMMANDS else None
+    return None
+
+
+def parser_of(words):
+    """With the arguments of the subcommand that the words name, or, when
+    they name none, of all."""
+    chosen = named_in(words)
+    parser = argparse.ArgumentParser(
+        prog="nanomdmctl", description="Steers mod_nanomdm.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    settings.add_options(parser)
+    subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True,
+                                        dest="subcommand")
+    for name, (module, about) in SUBCOMMANDS.items():
+        added = subcommands.add_parser(name, help=about)
+        if chosen in (None, name):
+            fill(added, module)
+    return parser
+
+
+def fill(parser, module):
+    imported = importlib.import_module(f".{module}", __package__)
+    parser.description = imported.__doc__
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    imported.add_arguments(parser)
+    parser.set_defaults(run=imported.run, parser=parser)
+
+
+def run_reported(run, *arguments):
+    """The exit status; an error is one line, and its remedy another."""
+    # As other programs end when `head` has seen enough.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        return run(*arguments) or 0
+    except Failed as error:
+        say(f"nanomdmctl: {error}")
+        if error.remedy:
+            say(f"  {error.remedy}")
+        return error.status
+    except (Stopped, OSError) as error:
+        say(f"nanomdmctl: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("nanomdmctl: interrupted")
+        return 128 + signal.SIGINT
+
+
+def say(line):
+    print(line.encode("utf-8", "backslashreplace").decode(),
+          file=sys.stderr, flush=True)
+
+
+def main():
+    words = sys.argv[1:]
+    parser = parser_of(words)
+    args = parser.parse_args(words)
+    return run_reported(lambda: args.run(args.parser,
+                                         settings.resolve(args)))
+
+
+def run_alone(module):
+    """For the older names: one subcommand as a program."""
+    parser = argparse.ArgumentParser(
+        prog=os.path.basename(sys.argv[0]), description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    args = parser.parse_args()
+    return run_reported(module.run, parser, args)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the server is and how to be let in: two files, the environment, and
+options; the last one that says something wins.
+
+A file has lines NAME = VALUE. A key may be the secret itself, file:PATH or
+env:NAME.
+"""
+
+import configparser
+import os
+import pathlib
+
+from .errors import Failed
+
+SYSTEM_FILE = "/etc/nanomdm/ctl.conf"
+# name: (default, what it is)
+NAMES = {
+    "url": (None, "where operators reach the server, such as"
+                  " https://mdm.example.com"),
+    "user": ("nanomdm", "user name of the API"),
+    "key": (None, "password of the API: file:PATH, env:NAME or the secret"),
+    "ca-file": (None, "who vouches for the server, if not the system's CAs"),
+    "api": ("/v1", "path of the Location with nanomdm-api"),
+    "status": ("/status", "path of the Location with nanomdm-status"),
+    "device-url": (None, "where devices reach the server; url and /mdm"
+                         " unless given"),
+    "httpd": (None, "program that runs httpd's configuration test; the"
+                    " first of apache2ctl, apachectl and httpd unless given"),
+    "log": ("/var/log/apache2/error.log", "httpd's error log"),
+    "timeout": ("60", "seconds that an answer may take"),
+}
+# Options of the program; whether each takes a value.
+OPTIONS = {**{f"--{name}": True for name in NAMES}, "--config": True,
+           "--color": True}
+
+
+def add_options(parser):
+    group = parser.add_argument_group("where the server is")
+    group.add_argument("--config", metavar="FILE",
+                       help="read this file instead of the two")
+    for name, (default, about) in NAMES.items():
+        said = f"{about} (default: {default})" if default else about
+        group.add_argument(f"--{name}", help=said, metavar="VALUE",
+                           dest=f"given_{name.replace('-', '_')}")
+    group.add_argument("--color", choices=("auto", "always", "never"),
+                       default="auto",
+                       help="colours; auto: on a terminal, unless NO_COLOR is"
+                       " set")
+
+
+def files(args):
+    if args.config or os.environ.get("NANOMDM_CONFIG"):
+        return [args.config or os.environ["NANOMDM_CONFIG"]]
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser(
+        "~/.config")
+    return [path for path in (SYSTEM_FILE, f"{home}/nanomdm/ctl.conf")
+            if os.access(path, os.R_OK)]
+
+
+def read(path):
+    """{name: value} of a file."""
+    parser = configparser.ConfigParser(interpolation=None,
+                                       delimiters=("=",),
+                                       comment_prefixes=("#",))
+    try:
+        parser.read_string("[ctl]\n" + pathlib.Path(path).read_text(), path)
+    except OSError as error:
+        raise Failed(f"{path}: {error.strerror}", "name another by --config,"
+                     " or run this as a user who may read it") from None
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise Failed(f"{path}: {str(error).splitlines()[0]}",
+                     "write lines NAME = VALUE", 2) from None
+    found = dict(parser["ctl"])
+    for name in found:
+        if name not in NAMES:
+            raise Failed(f"{path}: {name!r} is no setting",
+                         "settings are " + ", ".join(NAMES), 2)
+    return found
+
+
+class Settings:
+    """One attribute for each name, and where it was said."""
+
+    def __init__(self):
+        self.origin = {}
+        for name, (default, _) in NAMES.items():
+            self.put(name, default, "default")
+
+    def put(self, name, value, origin):
+        setattr(self, name.replace("-", "_"), value)
+        self.origin[name] = origin
+
+
+def resolve(args):
+    """args, with args.settings."""
+    found = args.settings = Settings()
+    for path in files(args):
+        for name, value in read(path).items():
+            found.put(name, value, path)
+    for name in NAMES:
+        variable = "NANOMDM_" + name.upper().replace("-", "_")
+        if os.environ.get(variable):
+            found.put(name, os.environ[variable], variable)
+        given = getattr(args, f"given_{name.replace('-', '_')}")
+        if given is not None:
+            found.put(name, given, f"--{name}")
+    try:
+        found.timeout = float(found.timeout)
+    except ValueError:
+        raise Failed(f"timeout is {found.timeout!r}", "write seconds",
+                     2) from None
+    return args
+
+
+def secret(value, origin):
+    """file:PATH, env:NAME, or the secret itself."""
+    if value.startswith("file:"):
+        try:
+            value = pathlib.Path(value[5:]).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failed(f"the key of {origin}: {error}",
+                         "run this as a user who may read it, or name another"
+                         " file by --key") from None
+    elif value.startswith("env:"):
+        value = os.environ.get(value[4:], "")
+    if not value:
+        raise Failed(f"the key of {origin} is empty",
+                     "write key = file:/etc/nanomdm/api.key into the file")
+    return value
