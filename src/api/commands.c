@@ -2,7 +2,7 @@
 /* commands.c -- one command, and who has it. */
 
 #include "api/commands.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "api/listing.h"
 #include "codec/json.h"
 #include "db/db.h"

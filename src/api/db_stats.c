@@ -3,7 +3,7 @@
  * with what happened to it. */
 
 #include "api/db_stats.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "db/db.h"
 #include "storage/outbox.h"
 #include "db/schema.h"

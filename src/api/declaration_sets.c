@@ -2,7 +2,7 @@
 /* declaration_sets.c -- sets: what is in them, who has them, notification. */
 
 #include "api/declarations.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "codec/json_tree.h"
 #include "db/db.h"
 #include "storage/declarations.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declaration_upload.h -- a declaration that is uploaded: read, refused, warned
- * of (declarative management specification 7). */
+/* declaration_upload.h -- a declaration that is uploaded: read, refused,
+ * warned of (declarative management specification 7). */
 
 #ifndef NMDM_API_DECLARATION_UPLOAD_H
 #define NMDM_API_DECLARATION_UPLOAD_H

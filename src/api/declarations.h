@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarations.h -- declarative management for operators: the API of KMFDDM and
- * what is added to it (declarative management specification 3). */
+/* declarations.h -- declarative management for operators: the API of KMFDDM
+ * and what is added to it (declarative management specification 3). */
 
 #ifndef NMDM_API_DECLARATIONS_H
 #define NMDM_API_DECLARATIONS_H

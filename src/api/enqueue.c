@@ -2,20 +2,19 @@
 /* enqueue.c -- what an operator may ask for: enqueue and push. */
 
 #include "api/enqueue.h"
-#include "api/names.h"
-#include "db/db.h"
-#include "codec/json.h"
-#include "storage/enrollment_queries.h"
-#include "mdm/message.h"
+#include "api/answer.h"
 #include "api/command_json.h"
 #include "api/enqueue_options.h"
+#include "api/names.h"
+#include "base/time.h"
+#include "codec/json.h"
+#include "db/db.h"
+#include "mdm/message.h"
 #include "push/apns_message.h"
+#include "push/push.h"
 #include "storage/push_state.h"
 #include "storage/queue.h"
-#include "base/time.h"
-#include "push/push.h"
 
-#include <apr_hash.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -26,126 +25,6 @@
 #define FIRST_LOOK apr_time_from_sec(30)
 /* So many make a line in the log. */
 #define ENQUEUE_NEWS 10000
-
-static void set_json(nmdm_reply_t *reply, apr_pool_t *p,
-                     const nmdm_json_t *object)
-{
-    reply->content_type = NMDM_TYPE_JSON;
-    reply->body = nmdm_json_write(p, object);
-}
-
-void nmdm_api_answer_error(nmdm_reply_t *reply, apr_pool_t *p, const char *text)
-{
-    nmdm_json_t *object = nmdm_json_object(p);
-
-    nmdm_json_set_string(object, "error", text);
-    set_json(reply, p, object);
-}
-
-/* ---- Ids ---- */
-
-apr_array_header_t *nmdm_api_answer_split_ids(apr_pool_t *p, const char *text)
-{
-    apr_array_header_t *ids = apr_array_make(p, 16, sizeof(const char *));
-
-    while (*text) {
-        apr_size_t len = strcspn(text, ",");
-
-        APR_ARRAY_PUSH(ids, const char *) = apr_pstrmemdup(p, text, len);
-        text += len;
-        text += *text == ',';
-    }
-    return ids;
-}
-
-apr_array_header_t *nmdm_api_answer_distinct(apr_pool_t *p,
-                                             const apr_array_header_t *ids)
-{
-    apr_array_header_t *out = apr_array_make(p, ids->nelts + 1,
-                                             sizeof(const char *));
-    apr_hash_t *known = apr_hash_make(p);
-    int i;
-
-    for (i = 0; i < ids->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(ids, i, const char *);
-
-        if (*id && !apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
-            apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
-            APR_ARRAY_PUSH(out, const char *) = id;
-        }
-    }
-    return out;
-}
-
-nmdm_err_t *nmdm_api_answer_check_ids(apr_pool_t *p,
-                                      const apr_array_header_t *ids)
-{
-    int i;
-
-    if (!ids->nelts) {
-        return nmdm_err(p, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0901)
-                        "getting enrollment ids: empty path");
-    }
-    for (i = 0; i < ids->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(ids, i, const char *);
-
-        if (!nmdm_utf8_valid(id, strlen(id))) {
-            return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0902)
-                            "getting enrollment ids: not UTF-8");
-        }
-    }
-    return NULL;
-}
-
-/* The HTTP status of an error that an operator is shown. Requests that cannot
- * be understood are 400; what the database says against them is 500, as
- * NanoMDM's clients expect. */
-static int status_of(const nmdm_err_t *err, int understood)
-{
-    if (err->kind == NMDM_UNAVAILABLE) {
-        return 503;
-    }
-    if (err->kind == NMDM_TOO_LARGE) {
-        return 413;
-    }
-    if (err->kind == NMDM_NOT_FOUND) {
-        return 404;
-    }
-    return err->kind == NMDM_INVALID && !understood ? 400 : 500;
-}
-
-nmdm_err_t *nmdm_api_answer_send(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                 int *status, const nmdm_json_t *object,
-                                 nmdm_err_t *err)
-{
-    if (err) {
-        *status = status_of(err, 0);
-        nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
-        return err;
-    }
-    *status = 200;
-    set_json(reply, ctx->pool, object);
-    return NULL;
-}
-
-nmdm_err_t *nmdm_api_answer_check_id(nmdm_ctx_t *ctx, const char *id)
-{
-    return *id && nmdm_utf8_valid(id, strlen(id)) ? NULL
-        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1734)
-                   "the path ends without an id, or with one that is not"
-                   " UTF-8");
-}
-
-nmdm_err_t *nmdm_api_answer_unknown_id(nmdm_ctx_t *ctx, const char *id)
-{
-    const char *other;
-
-    NMDM_TRY(nmdm_enrollment_queries_other_case(ctx, &other, id));
-    return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1735)
-                    "%s is not enrolled%s%s", id, other
-                    ? "; an enrollment of this id in other letter case exists:"
-                      " " : "", other ? other : "");
-}
 
 /* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
 
@@ -203,7 +82,7 @@ static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         nmdm_json_set_false(result, "queued");
     }
     *status = status_of_call(call);
-    set_json(reply, ctx->pool, result);
+    nmdm_api_answer_object(reply, ctx->pool, result);
 }
 
 /* ---- Push ---- */
@@ -241,7 +120,7 @@ static nmdm_err_t *push(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
         err = nmdm_push_send(ctx, call.ids, NMDM_PUSH_NOW, note_push, &call);
     }
     if (err) {
-        call.status = status_of(err, 0);
+        call.status = nmdm_api_answer_status(err, 0);
         call.push_error = nmdm_err_text(err);
     }
     describe_call(ctx, reply, status, &call);
@@ -430,11 +309,11 @@ nmdm_err_t *nmdm_api_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     err = understand(ctx, &call, body);
     if (err) {
         call.command.uuid = NULL;
-        call.status = status_of(err, 0);
+        call.status = nmdm_api_answer_status(err, 0);
         call.command_error = nmdm_err_text(err);
     }
     else if ((err = enqueue(ctx, &call))) {
-        call.status = status_of(err, 1);
+        call.status = nmdm_api_answer_status(err, 1);
         call.command_error = nmdm_err_text(err);
     }
     else if (pushes && (err = nmdm_push_send(ctx, call.ids, NMDM_PUSH_NOW,
@@ -480,8 +359,8 @@ static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
     return NULL;
 }
 
-nmdm_err_t *nmdm_api_answer_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                 int *status, nmdm_bytes_t json, int enqueues)
+nmdm_err_t *nmdm_api_enqueue_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                                  int *status, nmdm_bytes_t json, int enqueues)
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
@@ -491,7 +370,7 @@ nmdm_err_t *nmdm_api_answer_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                    &pushes, &terms, json);
 
     if (err) {
-        *status = status_of(err, 0);
+        *status = nmdm_api_answer_status(err, 0);
         nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
         return err;
     }
@@ -527,7 +406,7 @@ nmdm_err_t *nmdm_api_enqueue_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     nmdm_err_t *err = read_order(ctx, &ids, &command, &pushes, &terms, json);
 
     if (err) {
-        *status = status_of(err, 0);
+        *status = nmdm_api_answer_status(err, 0);
         nmdm_api_answer_error(reply, ctx->pool, nmdm_err_text(err));
         return err;
     }

@@ -10,7 +10,7 @@
  * all keys are looked at until the page is full. */
 
 #include "api/enrollments.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "api/names.h"
 #include "db/db.h"
 #include "codec/json.h"

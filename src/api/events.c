@@ -2,7 +2,7 @@
 /* events.c -- the outbox of webhooks, for operators. */
 
 #include "api/events.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "api/names.h"
 #include "webhook/relay.h"
 #include "db/db.h"

@@ -2,7 +2,7 @@
 /* listing.c -- pages of commands and reports, which may be large. */
 
 #include "api/listing.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "base/time.h"
 #include "codec/plist_json.h"
 #include "db/db.h"

@@ -3,7 +3,7 @@
  * Apple makes of them, escrow key unlock. */
 
 #include "api/pushcert.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "net/http_client.h"
 #include "crypto/identity_cert.h"
 #include "db/db.h"

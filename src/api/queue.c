@@ -3,7 +3,7 @@
 
 #include "api/queue.h"
 #include "api/commands.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "api/listing.h"
 #include "codec/json.h"
 #include "db/db.h"

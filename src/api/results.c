@@ -2,7 +2,7 @@
 /* results.c -- what an enrollment answered. */
 
 #include "api/results.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "api/listing.h"
 #include "codec/json.h"
 #include "db/db.h"

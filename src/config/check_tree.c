@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_tree.c -- what was written for each server, and where our handlers are,
- * read from httpd's tree of directives. */
+/* check_tree.c -- what was written for each server, and where our handlers
+ * are, read from httpd's tree of directives. */
 
 #include "config/check_tree.h"
 #include "config/handlers.h"

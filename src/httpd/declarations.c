@@ -4,7 +4,7 @@
 
 #include "httpd/declarations.h"
 #include "api/declarations.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "config/config.h"
 #include "db/db.h"
 #include "httpd/api.h"
@@ -14,6 +14,7 @@
 #include "service/declarative_builtin.h"
 #include "service/declarative_status.h"
 #include "storage/enrollments.h"
+#include "storage/queue.h"
 
 #include <apr_strings.h>
 #include <http_core.h>

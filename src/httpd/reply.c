@@ -2,7 +2,7 @@
 /* reply.c -- from reply or error to status, headers, log line. */
 
 #include "httpd/reply.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "base/time.h"
 #include "db/db.h"
 #include "httpd/log.h"

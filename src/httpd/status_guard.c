@@ -8,7 +8,7 @@
  * that httpd makes for a device lose their HTML on the way. */
 
 #include "httpd/status_guard.h"
-#include "api/enqueue.h"
+#include "api/answer.h"
 #include "config/config.h"
 #include "config/handlers.h"
 #include "httpd/log.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* declaration_types.h -- the types of declarations that Apple has published:
- * since which releases, and which keys they need. Of the schema of 2024-10 (iOS
- * 18.1, macOS 15.1) and the reference pages of OS 26 and 27; the list is not
- * known to be complete, so what it lacks is only warned of. */
+ * since which releases, and which keys they need. Of the schema of 2024-10
+ * (iOS 18.1, macOS 15.1) and the reference pages of OS 26 and 27; the list is
+ * not known to be complete, so what it lacks is only warned of. */
 
 #ifndef NMDM_DECLARATION_TYPES_H
 #define NMDM_DECLARATION_TYPES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apns_endpoint.h -- destinations of pushes: a server, and the identity that is
- * shown to it. The upper part of nmdm_apns, below its mailbox: all is for its
- * thread alone. */
+/* apns_endpoint.h -- destinations of pushes: a server, and the identity that
+ * is shown to it. The upper part of nmdm_apns, below its mailbox: all is for
+ * its thread alone. */
 
 #ifndef NMDM_APNS_ENDPOINT_H
 #define NMDM_APNS_ENDPOINT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarations_changes.h -- which enrollments are still to be notified, and the
- * command that notifies them (declarative management specification 6). */
+/* declarations_changes.h -- which enrollments are still to be notified, and
+ * the command that notifies them (declarative management specification 6). */
 
 #ifndef NMDM_DECLARATIONS_CHANGES_H
 #define NMDM_DECLARATIONS_CHANGES_H

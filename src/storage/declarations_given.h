@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarations_given.h -- what an enrollment gets of its declarations, and what
- * is known to have got there. Every call is to be made within a unit. */
+/* declarations_given.h -- what an enrollment gets of its declarations, and
+ * what is known to have got there. Every call is to be made within a unit. */
 
 #ifndef NMDM_DECLARATIONS_GIVEN_H
 #define NMDM_DECLARATIONS_GIVEN_H

@@ -76,7 +76,7 @@ static void fuzz_calls(apr_pool_t *p, nmdm_bytes_t json)
         &reply);
     check_answer(ctx, nmdm_api_enqueue_command(ctx, &reply, &status, json),
                  &reply);
-    check_answer(ctx, nmdm_api_answer_json(ctx, &reply, &status, json, 1),
+    check_answer(ctx, nmdm_api_enqueue_json(ctx, &reply, &status, json, 1),
                  &reply);
     check_answer(ctx, nmdm_api_events_replay(ctx, &reply, &status, json),
                  &reply);

@@ -3,6 +3,7 @@
  * next the parameters of the query. */
 
 #include "world.h"
+#include "api/answer.h"
 #include "api/enqueue.h"
 #include "api/events.h"
 #include "api/commands.h"

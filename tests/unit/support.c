@@ -3,6 +3,7 @@
 
 #include "support.h"
 
+#include "api/answer.h"
 #include "api/enqueue.h"
 #include "crypto/identity_cert.h"
 #include "mdm/message.h"

@@ -96,7 +96,7 @@ def test_examples_are_of_their_schema():
 
 def test_every_call_is_documented_and_no_other():
     source = (ROOT / "src/httpd/api.c").read_text()
-    table = re.search(r"CALLS\[\] = {(.*?)^};", source, re.S | re.M)[1]
+    table = re.search(r"nanomdm_api_calls\[\] = {(.*?)^};", source, re.S | re.M)[1]
     made = collections.defaultdict(set)
     for name, method, takes_rest in re.findall(
             r'{\s*"([\w-]+)",\s*M_(\w+),\s*(\d)', table):

@@ -3,6 +3,7 @@
  * commands back. */
 
 #include "support.h"
+#include "api/answer.h"
 #include "api/enqueue.h"
 #include "codec/json.h"
 #include "api/commands.h"

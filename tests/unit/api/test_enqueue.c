@@ -2,6 +2,7 @@
 /* test_enqueue.c -- what operators ask for and are told (6.4, 6.5). */
 
 #include "support.h"
+#include "api/answer.h"
 #include "api/enqueue.h"
 #include "api/pushcert.h"
 

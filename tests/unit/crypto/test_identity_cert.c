@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_identity_cert.c -- digests, and certificates as others bring them. Letters and
- * numbers in comments are conformance cases of the behaviour specification. */
+/* test_identity_cert.c -- digests, and certificates as others bring them.
+ * Letters and numbers in comments are conformance cases of the behaviour
+ * specification. */
 
 #include "support.h"
 #include "crypto/identity_cert.h"

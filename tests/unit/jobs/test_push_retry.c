@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_push_retry.c -- who is pushed to again, and when. No push certificate is
- * stored, so the pushes themselves end before the network. */
+/* test_push_retry.c -- who is pushed to again, and when. No push certificate
+ * is stored, so the pushes themselves end before the network. */
 
 #include "support.h"
+#include "api/answer.h"
 #include "api/enqueue.h"
 #include "net/circuit_breaker.h"
 #include "base/once_daily.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_apns_client.c -- pushes over HTTP/2, against tests/http/harness/apns.py. */
+/* test_apns_client.c -- pushes over HTTP/2, against
+ * tests/http/harness/apns.py. */
 
 #include "support.h"
 #include "net/apns_client.h"

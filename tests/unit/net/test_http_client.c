@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_http_client.c -- outbound HTTP, against tests/http/harness/receiver.py. */
+/* test_http_client.c -- outbound HTTP, against tests/http/harness/receiver.py.
+ * */
 
 #include "support.h"
 #include "net/http_client.h"

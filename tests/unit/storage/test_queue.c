@@ -3,6 +3,7 @@
  * conformance cases of the behaviour specification. */
 
 #include "support.h"
+#include "api/answer.h"
 #include "api/enqueue.h"
 
 #include <apr_strings.h>
