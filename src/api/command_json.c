@@ -3,7 +3,7 @@
 
 #include "api/command_json.h"
 #include "api/names.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "codec/plist.h"
 #include "codec/plist_tree.h"
 #include "codec/plist_write.h"

@@ -5,7 +5,7 @@
 #include "api/pushcert.h"
 #include "api/answer.h"
 #include "net/http_client.h"
-#include "crypto/identity_cert.h"
+#include "crypto/push_cert_pem.h"
 #include "db/db.h"
 #include "codec/json.h"
 #include "storage/push_state.h"

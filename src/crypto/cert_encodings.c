@@ -9,7 +9,7 @@
  * hashed. */
 
 #include "crypto/cert_encodings.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 
 #include <openssl/bn.h>

@@ -2,7 +2,7 @@
 /* csr.c -- PKCS#10 requests: what they ask for, and whose key they have. */
 
 #include "crypto/issuer.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 
 #include <apr_strings.h>

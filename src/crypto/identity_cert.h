@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_cert.h -- digests, certificates as others bring them, push
- * certificates. */
+/* identity_cert.h -- the certificate of a device, from TLS or from a
+ * header. */
 
 #ifndef NMDM_IDENTITY_CERT_H
 #define NMDM_IDENTITY_CERT_H
@@ -9,24 +9,6 @@
 
 struct ssl_st;
 struct ssl_ctx_st;
-
-/* ---- Digests ---- */
-
-/* SHA-256 in lower-case hex. */
-const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
-
-/* HMAC-SHA256 in standard base64. */
-const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
-                             nmdm_bytes_t bytes);
-
-/* Fills len bytes at out with randomness; 0 when there is none to be had. */
-int nmdm_digest_random(void *out, apr_size_t len);
-
-/* Whether two secrets are equal, in a time that does not tell how much of
- * them is. */
-int nmdm_digest_same_secret(const char *a, const char *b);
-
-/* ---- Where a certificate comes from ---- */
 
 /* Lets mod_ssl's server with this context go on with client certificates whose
  * chain has a flaw or is longer than SSLVerifyDepth, if it goes on with those
@@ -59,21 +41,5 @@ int nmdm_identity_cert_tls_is_verified(const struct ssl_st *ssl);
  * base64 of the DER form; of several the first. */
 nmdm_err_t *nmdm_identity_cert_header(nmdm_cert_t **out, apr_pool_t *p,
                                       const char *value);
-
-/* ---- Push certificates ---- */
-
-typedef struct {
-    const char *cert_pem;
-    const char *key_pem;
-    const char *topic;          /* UID attribute of the subject */
-    apr_time_t not_after;
-} nmdm_push_cert_t;
-
-/* Reads a certificate and its private key from concatenated PEM (behaviour
- * specification 6.4). Of several certificates the one that matches the key is
- * taken. Both are kept in the form in which they came. The error texts are
- * those that NanoMDM's clients know. */
-nmdm_err_t *nmdm_push_cert_pem_read(nmdm_push_cert_t *out, apr_pool_t *p,
-                                    nmdm_bytes_t pem);
 
 #endif /* NMDM_IDENTITY_CERT_H */

@@ -2,7 +2,7 @@
 /* issuer.c -- the issuer's files, and what it issues. */
 
 #include "crypto/issuer.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 
 #include <apr_strings.h>

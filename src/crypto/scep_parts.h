@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scep_parts.h -- what scep_message.c and scep_reply.c share: a request as
- * OpenSSL has it. */
+/* scep_parts.h -- what scep_message.c, scep_envelope.c and scep_reply.c share:
+ * a request as OpenSSL has it. */
 
 #ifndef NMDM_SCEP_PARTS_H
 #define NMDM_SCEP_PARTS_H
 
-#include "base/text.h"
+#include "crypto/scep_message.h"
 
 #include <openssl/cms.h>
 
@@ -18,6 +18,11 @@ struct nmdm_scep_parts_t {
     nmdm_bytes_t envelope;      /* what is signed */
     int cipher;                 /* its NID */
 };
+
+/* Notes why a request is answered with FAILURE; why lives as long as the
+ * message. Empties OpenSSL's error queue. */
+void nmdm_scep_parts_flaw(nmdm_scep_message_t *message,
+                          nmdm_scep_failure_e failure, const char *why);
 
 /* Attributes of SCEP, 2.16.840.1.113733.1.9.x. */
 #define NMDM_SCEP_OID "2.16.840.1.113733.1.9."

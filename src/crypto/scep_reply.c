@@ -2,7 +2,7 @@
 /* scep_reply.c -- CertRep, written by OpenSSL's CMS functions. */
 
 #include "crypto/scep_message.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/scep_parts.h"
 #include "crypto/x509.h"
 

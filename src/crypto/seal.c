@@ -6,7 +6,7 @@
  * than devices will send in its life. */
 
 #include "crypto/seal.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_escape.h>
 #include <apr_lib.h>

@@ -2,7 +2,7 @@
 /* x509.c -- certificates in the hands of OpenSSL, and out of them. */
 
 #include "crypto/x509.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_strings.h>
 

@@ -10,7 +10,7 @@
 
 #include "db/statements.h"
 
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_strings.h>
 

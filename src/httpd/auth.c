@@ -4,7 +4,7 @@
 
 #include "httpd/auth.h"
 #include "config/config.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "httpd/identity.h"
 #include "httpd/log.h"

@@ -6,7 +6,7 @@
 #include "base/rate_limit.h"
 #include "config/config.h"
 #include "crypto/cert_encodings.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "httpd/shared_memory.h"
 
 #include <apr_lib.h>

@@ -2,7 +2,7 @@
 /* trace.c -- what a request is called in logs and at other servers. */
 
 #include "httpd/trace.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>

@@ -6,7 +6,7 @@
  * and was not, because the process ended, is found by the push retry. */
 
 #include "jobs/declarations_notify.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "push/push.h"

@@ -7,7 +7,7 @@
  * only the last one for a device that is away. */
 
 #include "jobs/push_retry.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"

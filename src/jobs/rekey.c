@@ -11,7 +11,7 @@
  * nothing that a device sends meanwhile is lost. */
 
 #include "jobs/rekey.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"

@@ -4,7 +4,7 @@
 
 #include "mdm/enrollment_profile.h"
 #include "codec/plist_tree.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_strings.h>
 

@@ -6,7 +6,7 @@
 #include "net/circuit_breaker.h"
 #include "net/waiters.h"
 #include "base/counters.h"
-#include "crypto/identity_cert.h"
+#include "crypto/push_cert_pem.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "push/apns_message.h"

@@ -4,7 +4,7 @@
 #include "scep/external.h"
 #include "base/time.h"
 #include "codec/json.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "net/http_client.h"
 
 #include <apr_strings.h>

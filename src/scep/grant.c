@@ -3,7 +3,7 @@
 
 #include "scep/grant.h"
 #include "base/time.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 #include "db/db.h"
 #include "scep/external.h"

@@ -4,7 +4,7 @@
 
 #include "service/declarative.h"
 #include "codec/json.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -7,7 +7,7 @@
  * that no neighbour is lost that a report leaves out. */
 
 #include "service/declarative_values.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "mdm/status_items.h"
 
 #include <apr_hash.h>

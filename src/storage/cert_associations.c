@@ -3,7 +3,7 @@
 
 #include "storage/cert_associations.h"
 #include "crypto/cert_encodings.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 #include "db/db.h"
 #include "db/schema.h"

@@ -2,7 +2,7 @@
 /* declarations.c -- declarations and the sets that hold them. */
 
 #include "storage/declarations.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "storage/declarations_changes.h"
 #include "storage/declarations_tokens.h"

@@ -6,7 +6,7 @@
  * come; the row of nanomdm_chores says which worker. */
 
 #include "storage/declarations_changes.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "storage/declarations.h"
 #include "storage/declarations_tokens.h"

@@ -3,7 +3,7 @@
 
 #include "storage/declarations_tokens.h"
 #include "codec/json_text.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 
 #include <apr_strings.h>
 

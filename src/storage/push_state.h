@@ -7,7 +7,7 @@
 #define NMDM_PUSH_STATE_H
 
 #include "base/context.h"
-#include "crypto/identity_cert.h"
+#include "crypto/push_cert_pem.h"
 
 typedef struct {
     const char *id;

@@ -2,7 +2,7 @@
 /* scep.c -- one-time challenges, and the certificates issued for them. */
 
 #include "storage/scep.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "db/schema.h"
 

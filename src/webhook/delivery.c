@@ -7,7 +7,7 @@
 
 #include "webhook/delivery.h"
 #include "net/http_client.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "base/time.h"
 

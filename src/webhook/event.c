@@ -5,7 +5,7 @@
  * (behaviour specification 5.2). */
 
 #include "webhook/event.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "codec/json.h"
 #include "codec/redact.h"
 #include "codec/secrets.h"

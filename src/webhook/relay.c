@@ -7,7 +7,7 @@
 
 #include "webhook/relay.h"
 #include "base/cond.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "webhook/delivery.h"
 #include "base/time.h"
 

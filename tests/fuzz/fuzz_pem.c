@@ -2,7 +2,7 @@
 /* fuzz_pem.c -- any bytes as an upload of a push certificate. */
 
 #include "fuzz.h"
-#include "crypto/identity_cert.h"
+#include "crypto/push_cert_pem.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -6,7 +6,7 @@
 #define TRUST_H
 
 #include "fuzz.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/trust.h"
 #include "crypto/x509.h"
 

@@ -5,7 +5,7 @@
 
 #include "api/answer.h"
 #include "api/enqueue.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "mdm/message.h"
 #include "db/schema.h"
 #include "db/sqlite_wal.h"

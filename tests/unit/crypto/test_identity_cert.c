@@ -4,6 +4,8 @@
  * specification. */
 
 #include "support.h"
+#include "crypto/digest.h"
+#include "crypto/push_cert_pem.h"
 #include "crypto/identity_cert.h"
 #include "crypto/trust.h"
 #include "crypto/x509.h"

@@ -3,7 +3,7 @@
  * comments are conformance cases of the behaviour specification. */
 
 #include "support.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "crypto/trust.h"
 
 #include <apr_strings.h>

@@ -2,7 +2,7 @@
 /* test_db.c -- units of work, repetition, and the schema. */
 
 #include "support.h"
-#include "crypto/identity_cert.h"
+#include "crypto/push_cert_pem.h"
 #include "db/schema.h"
 #include "storage/enrollments.h"
 #include "storage/push_state.h"

@@ -2,7 +2,7 @@
 /* test_declarative.c -- declarative management: endpoints, request, answer. */
 
 #include "support.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "service/declarative.h"
 
 #include <apr_strings.h>

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* digest.c -- digests, message authentication, randomness. */
+
+#include "crypto/digest.h"
+
+#include <apr_escape.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include <string.h>
+
+const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)bytes.data, bytes.len, digest);
+    return apr_pescape_hex(p, digest, sizeof(digest), 0);
+}
+
+const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
+                             nmdm_bytes_t bytes)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    nmdm_bytes_t mac = { (const char *)digest, sizeof(digest) };
+
+    HMAC(EVP_sha256(), key, (int)strlen(key),
+         (const unsigned char *)bytes.data, bytes.len, digest, NULL);
+    return nmdm_base64_encode(p, mac);
+}
+
+int nmdm_digest_random(void *out, apr_size_t len)
+{
+    return RAND_bytes(out, (int)len) == 1;
+}
+
+/* Digests have one length, so comparing them does not tell that of the
+ * secret. */
+int nmdm_digest_same_secret(const char *a, const char *b)
+{
+    unsigned char digest_a[SHA256_DIGEST_LENGTH];
+    unsigned char digest_b[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)a, strlen(a), digest_a);
+    SHA256((const unsigned char *)b, strlen(b), digest_b);
+    return !CRYPTO_memcmp(digest_a, digest_b, sizeof(digest_a));
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* digest.h -- digests, message authentication, randomness. */
+
+#ifndef NMDM_DIGEST_H
+#define NMDM_DIGEST_H
+
+#include "base/context.h"
+
+/* SHA-256 in lower-case hex. */
+const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
+
+/* HMAC-SHA256 in standard base64. */
+const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
+                             nmdm_bytes_t bytes);
+
+/* Fills len bytes at out with randomness; 0 when there is none to be had. */
+int nmdm_digest_random(void *out, apr_size_t len);
+
+/* Whether two secrets are equal, in a time that does not tell how much of
+ * them is. */
+int nmdm_digest_same_secret(const char *a, const char *b);
+
+#endif /* NMDM_DIGEST_H */
