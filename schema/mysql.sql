@@ -435,6 +435,8 @@ CREATE TABLE nanomdm_dd_changes (
 
 INSERT INTO nanomdm_chores (name, next_at) VALUES ('declarations', 0);
 
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('renewal', 0);
+
 -- One-time challenges of SCEP and what they are bound to: hash is the SHA-256 of
 -- the challenge, which is kept nowhere. key_sha256 and cert_sha256 are those of
 -- the certificate that used it. Times are milliseconds since 1970.
@@ -458,6 +460,9 @@ CREATE TABLE nanomdm_scep_challenges (
 -- The certificates this server has issued, with the binding of the challenge
 -- that each was issued for; enrollment_id is known from Authenticate on. sha256
 -- is the value of cert_auth_associations.sha256.
+-- renew_state is of the one that an enrollment uses: own, where its profile was
+-- served here, other, or lost, when it ended unrenewed. renew_uuid is the command
+-- that renews it, renew_hashes the challenges that were last sent with it.
 CREATE TABLE nanomdm_scep_certs (
     sha256         CHAR(64)      NOT NULL,
     serial         VARCHAR(40)   NOT NULL,
@@ -478,11 +483,16 @@ CREATE TABLE nanomdm_scep_certs (
     revoked_at     BIGINT        NULL,
     renew_asked_at BIGINT        NULL,
     renew_tries    INTEGER       NOT NULL DEFAULT 0,
+    renew_state    VARCHAR(7)    NULL,
+    renew_uuid     VARCHAR(127)  NULL,
+    renew_hashes   VARCHAR(129)  NULL,
+    renew_error    VARCHAR(255)  NULL,
     PRIMARY KEY (sha256),
     INDEX idx_scep_cert_end (not_after),
     INDEX idx_scep_cert_enrollment (enrollment_id),
     UNIQUE INDEX idx_scep_cert_serial (issuer_sha256, serial),
-    INDEX idx_scep_cert_transaction (transaction_id)
+    INDEX idx_scep_cert_transaction (transaction_id),
+    INDEX idx_scep_cert_renewal (renew_state, renew_asked_at, not_after)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
@@ -507,4 +517,4 @@ CREATE TABLE nanomdm_schema (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
-INSERT INTO nanomdm_schema (version) VALUES (3);
+INSERT INTO nanomdm_schema (version) VALUES (4);

@@ -537,6 +537,8 @@ CREATE TABLE nanomdm_dd_changes (
 
 INSERT INTO nanomdm_chores (name, next_at) VALUES ('declarations', 0);
 
+INSERT INTO nanomdm_chores (name, next_at) VALUES ('renewal', 0);
+
 -- One-time challenges of SCEP and what they are bound to: hash is the SHA-256 of
 -- the challenge, which is kept nowhere. key_sha256 and cert_sha256 are those of
 -- the certificate that used it. Times are milliseconds since 1970.
@@ -560,6 +562,9 @@ CREATE INDEX idx_challenge_expires ON nanomdm_scep_challenges (expires_at);
 -- The certificates this server has issued, with the binding of the challenge
 -- that each was issued for; enrollment_id is known from Authenticate on. sha256
 -- is the value of cert_auth_associations.sha256.
+-- renew_state is of the one that an enrollment uses: own, where its profile was
+-- served here, other, or lost, when it ended unrenewed. renew_uuid is the command
+-- that renews it, renew_hashes the challenges that were last sent with it.
 CREATE TABLE nanomdm_scep_certs (
     sha256         CHAR(64)      NOT NULL,
     serial         VARCHAR(40)   NOT NULL,
@@ -580,6 +585,10 @@ CREATE TABLE nanomdm_scep_certs (
     revoked_at     BIGINT        NULL,
     renew_asked_at BIGINT        NULL,
     renew_tries    INTEGER       NOT NULL DEFAULT 0,
+    renew_state    VARCHAR(7)    NULL,
+    renew_uuid     VARCHAR(127)  NULL,
+    renew_hashes   VARCHAR(129)  NULL,
+    renew_error    VARCHAR(255)  NULL,
     PRIMARY KEY (sha256)
 );
 
@@ -591,6 +600,9 @@ CREATE UNIQUE INDEX idx_scep_cert_serial
     ON nanomdm_scep_certs (issuer_sha256, serial);
 
 CREATE INDEX idx_scep_cert_transaction ON nanomdm_scep_certs (transaction_id);
+
+CREATE INDEX idx_scep_cert_renewal
+    ON nanomdm_scep_certs (renew_state, renew_asked_at, not_after);
 
 -- Enrollment links and other secrets that are good for a while: hash is the
 -- SHA-256 of the secret.
@@ -612,4 +624,4 @@ CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (3);
+INSERT INTO nanomdm_schema (version) VALUES (4);

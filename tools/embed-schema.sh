@@ -22,3 +22,6 @@ embed UPGRADE_0002_MYSQL schema/upgrade/0002.mysql.sql
 embed UPGRADE_0003_SQLITE3 schema/upgrade/0003.sqlite3.sql
 embed UPGRADE_0003_PGSQL schema/upgrade/0003.pgsql.sql
 embed UPGRADE_0003_MYSQL schema/upgrade/0003.mysql.sql
+embed UPGRADE_0004_SQLITE3 schema/upgrade/0004.sqlite3.sql
+embed UPGRADE_0004_PGSQL schema/upgrade/0004.pgsql.sql
+embed UPGRADE_0004_MYSQL schema/upgrade/0004.mysql.sql

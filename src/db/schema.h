@@ -9,12 +9,12 @@
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
  * as NanoMDM makes it, without our additive part; an older version is done
  * without as well. */
-#define NMDM_SCHEMA_VERSION 3
+#define NMDM_SCHEMA_VERSION 4
 
 /* The versions from which on there is what follows. */
 #define NMDM_SCHEMA_QUEUE 2             /* of the queue, pushes and events */
 #define NMDM_SCHEMA_DECLARATIONS 3      /* the tables nanomdm_dd_... */
-#define NMDM_SCHEMA_SCEP 3              /* the tables nanomdm_scep_... */
+#define NMDM_SCHEMA_SCEP 4              /* the tables nanomdm_scep_... */
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */

@@ -553,6 +553,7 @@ static void a_database_of_version_2_serves_what_it_has_tables_for(void **state)
     OK(check_as(request(w, NULL), NMDM_SCHEMA_AUTO));
     assert_true(nmdm_schema_has_scep(ctx));
     assert_int_equal(logged(w, "upgraded the schema to version 3"), 1);
+    assert_int_equal(logged(w, "upgraded the schema to version 4"), 1);
 }
 
 static void a_database_of_version_1_is_upgraded(void **state)
