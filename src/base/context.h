@@ -123,6 +123,7 @@ typedef struct {
     nmdm_stats_cache_t *totals;         /* counted a short while ago */
     const apr_array_header_t *profiles; /* of nmdm_profile_conf_t *: one of
                                          * each Location that enrolls */
+    int has_recorded_retention; /* for the maintenance thread alone */
 } nmdm_services_t;
 
 typedef struct nmdm_ctx_t nmdm_ctx_t;

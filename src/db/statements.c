@@ -1008,6 +1008,29 @@ ROW(STMT_CHORE_DONE, "chore_done",
     "   SET next_at = EPOCH_SECONDS + %lld, position = %s"
     " WHERE name = %s"),
 
+/* Not when a pass from the beginning became due meanwhile. */
+ROW(STMT_RETENTION_DONE, "retention_done",
+    "UPDATE nanomdm_chores"
+    "   SET next_at = EPOCH_SECONDS + %lld, position = %s"
+    " WHERE name = 'retention' AND next_at <> 0"),
+
+ROW(STMT_RETENTION_DUE, "retention_due",
+    "UPDATE nanomdm_chores SET next_at = 0, position = ''"
+    " WHERE name = 'retention'"),
+
+ROW(STMT_RETENTION_RULES_ADD, "retention_rules_add",
+    "INSERT INTO nanomdm_chores (name, next_at)"
+    " VALUES ('retention-rules', 0)"
+    " ON CONFLICT (name) DO NOTHING",
+    MYSQL
+    "INSERT INTO nanomdm_chores (name, next_at)"
+    " VALUES ('retention-rules', 0)"
+    " ON DUPLICATE KEY UPDATE name = VALUES(name)"),
+
+ROW(STMT_RETENTION_RULES_SET, "retention_rules_set",
+    "UPDATE nanomdm_chores SET position = %s"
+    " WHERE name = 'retention-rules' AND position <> %s"),
+
 /* What is delivered no more and was never answered: cancelled or expired, and
  * since when. */
 ROW(STMT_SPENT_PAGE, "spent_page",

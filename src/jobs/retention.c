@@ -8,6 +8,7 @@
  * report. */
 
 #include "jobs/retention.h"
+#include "jobs/retention_rules.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -400,10 +401,10 @@ static nmdm_err_t *do_finish(nmdm_ctx_t *ctx, void *baton)
 {
     run_t *run = baton;
 
-    return nmdm_db_exec(ctx, NULL, STMT_CHORE_DONE,
+    return nmdm_db_exec(ctx, NULL, STMT_RETENTION_DONE,
                         NMDM_ARGS(apr_itoa(ctx->pool, run->is_complete
                                            ? PAUSE_OF_PASS : PAUSE),
-                                  run->position, CHORE));
+                                  run->position));
 }
 
 static nmdm_err_t *do_read_ids(nmdm_ctx_t *ctx, void *baton)
@@ -456,6 +457,31 @@ static const char *list_of(apr_pool_t *p, apr_hash_t *tally)
     return list;
 }
 
+static int has_dry_rule(apr_pool_t *p, const nmdm_retention_t *rules)
+{
+    apr_hash_index_t *at = apr_hash_first(p, rules->by_type);
+
+    while (at && !((const nmdm_retention_rule_t *)
+                   apr_hash_this_val(at))->is_dry) {
+        at = apr_hash_next(at);
+    }
+    return at || (rules->others && rules->others->is_dry);
+}
+
+/* Its lines are what a dry run is for: LogLevel warn shows them, too. */
+static void log_dry_run(nmdm_ctx_t *ctx, const run_t *run)
+{
+    apr_hash_t *tally = run->tally[1];
+    apr_time_t next = apr_time_from_sec(run->now + PAUSE_OF_PASS);
+
+    nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0941)
+             "-: NanoMDMRetention dry-run would remove: %s; %s%s",
+             apr_hash_count(tally) ? list_of(ctx->pool, tally) : "nothing",
+             run->is_complete ? "the next look is at "
+                              : "it goes on in a few seconds",
+             run->is_complete ? nmdm_time_rfc3339(ctx->pool, next) : "");
+}
+
 static void tell(nmdm_ctx_t *ctx, const run_t *run)
 {
     if (apr_hash_count(run->tally[0])) {
@@ -463,10 +489,9 @@ static void tell(nmdm_ctx_t *ctx, const run_t *run)
                  "-: NanoMDMRetention removed what is finished: %s",
                  list_of(ctx->pool, run->tally[0]));
     }
-    if (apr_hash_count(run->tally[1])) {
-        nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0941)
-                 "-: NanoMDMRetention dry-run would remove: %s",
-                 list_of(ctx->pool, run->tally[1]));
+    if (has_dry_rule(ctx->pool, run->rules)
+        && (run->is_complete || apr_hash_count(run->tally[1]))) {
+        log_dry_run(ctx, run);
     }
     if (run->events) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0942)
@@ -500,6 +525,7 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
         }
         return NULL;
     }
+    NMDM_TRY(nmdm_retention_rules_record(ctx));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &run));
     if (run.is_mine) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_take, &run));

@@ -347,7 +347,7 @@ nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert)
     w->is_lent = 0;
     ctx->pool = w->pool;
     ctx->policy = &w->policy;
-    ctx->services = apr_pcalloc(w->pool, sizeof(*ctx->services));
+    ctx->services = &w->services;
     ctx->services->db_source = &w->db_source;
     ctx->services->seen = w->seen;
     ctx->services->relay = w->relay;

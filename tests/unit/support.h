@@ -83,6 +83,7 @@ typedef struct {
     nmdm_db_t db;
     nmdm_last_seen_t *seen;          /* handed to each request; NULL at first */
     nmdm_relay_t *relay;    /* likewise */
+    nmdm_services_t services;   /* of all requests */
     apr_time_t now;
     int is_migration;           /* of each request */
     apr_time_t cert_expired;    /* likewise */

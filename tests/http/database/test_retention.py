@@ -122,8 +122,48 @@ def test_a_dry_run_removes_nothing(house):
     uuid = home.past(mac, "DeviceInformation", 31)
     hurry(home.db)
     home.server.wait_for_log(
-        r"nanomdm:info.*NMDM0941: -: .* would remove: DeviceInformation 1$")
+        r"nanomdm:notice.*NMDM0941: -: .* would remove: DeviceInformation 1;"
+        r" the next look is at \d{4}-")
     assert not is_gone(home.db, uuid)
+
+
+def test_a_dry_run_always_says_something(house):
+    """At a level that is shown with any LogLevel."""
+    home = house(f"{DAYS} dry-run\nLogLevel emerg")
+    home.server.wait_for_log(r"nanomdm:notice.*NMDM0941: -: .* would remove:"
+                             r" nothing; the next look is at \d{4}-")
+
+
+def next_look(db):
+    return db.query("SELECT next_at FROM nanomdm_chores"
+                    " WHERE name = 'retention'")[0][0]
+
+
+def test_a_changed_rule_is_in_force_at_once(house):
+    """And one that is no longer dry; what stays as it is waits its time."""
+    home = house(f"{DAYS} dry-run")
+    mac = home.enroll()
+    home.server.wait_for_log("NMDM0941")
+    uuid = home.past(mac, "DeviceInformation", 31)
+    younger = home.past(mac, "DeviceInformation", 6)
+
+    def change(lines):
+        conf = home.server.conf
+        conf.write_text("".join(
+            line for line in conf.read_text().splitlines(keepends=True)
+            if "NanoMDMRetention" not in line) + lines + "\n")
+        home.server.graceful()
+
+    change(DAYS)
+    assert wait_until(lambda: is_gone(home.db, uuid))
+    assert not is_gone(home.db, younger)
+    assert wait_until(lambda: next_look(home.db) > time.time() + 3600)
+    due = next_look(home.db)
+    change(DAYS)
+    time.sleep(3)
+    assert next_look(home.db) == due
+    change(f"{DAYS}\nNanoMDMRetention 5 types=DeviceInformation")
+    assert wait_until(lambda: is_gone(home.db, younger))
 
 
 def test_several_servers_share_the_work(house, httpd):

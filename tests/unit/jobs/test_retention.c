@@ -213,7 +213,53 @@ static void a_dry_run_only_tells(void **state)
     IS(ask(w, "SELECT COUNT(*) FROM nanomdm_events"), "1");
     assert_int_equal(logged(w, "NMDM0941: -: NanoMDMRetention dry-run would"
                                " remove: ProfileList 1"), 1);
+    assert_int_equal(logged(w, "ProfileList 1; the next look is at 20"), 1);
     assert_int_equal(logged(w, "finished: Test 1"), 1);
+    stride(w);
+    assert_int_equal(logged(w, "would remove: ProfileList 1"), 2);
+}
+
+static void a_dry_run_says_that_it_would_remove_nothing(void **state)
+{
+    static nmdm_retention_rule_t dry = { 10, 0, 1 };
+    world_t *w = *state;
+
+    apr_hash_set(RULES.by_type, "ProfileList", APR_HASH_KEY_STRING, &dry);
+    stride(w);
+    assert_int_equal(logged(w, "NMDM0941: -: NanoMDMRetention dry-run would"
+                               " remove: nothing; the next look is at 20"),
+                     1);
+}
+
+/* Runs without making a pass due. */
+static void look(world_t *w)
+{
+    nmdm_ctx_t *ctx = request(w, NULL);
+
+    OK(nmdm_retention_run(ctx));
+    nmdm_db_release(ctx);
+}
+
+static void rules_that_changed_are_due_at_once(void **state)
+{
+    static nmdm_retention_rule_t dry = { 10, 0, 1 };
+    world_t *w = *state;
+
+    RULES.others = &dry;
+    look(w);
+    past(w, "C1", "ProfileList", 11);
+    look(w);
+    left(w, "C1");
+    RULES.others = &TEN_DAYS;
+    look(w);
+    left(w, "C1");              /* a child looks once */
+    w->services.has_recorded_retention = 0;  /* another child */
+    look(w);
+    left(w, "");
+    past(w, "C2", "ProfileList", 11);
+    w->services.has_recorded_retention = 0;  /* another child */
+    look(w);
+    left(w, "C2");              /* the same rules: in six hours */
 }
 
 static void old_events_that_nobody_took_are_removed(void **state)
@@ -312,6 +358,7 @@ static void one_at_a_time_does_it(void **state)
     world_t *w = *state;
     nmdm_ctx_t *ctx = request(w, NULL);
 
+    look(w);
     past(w, "C1", "ProfileList", 11);
     tell(w, "UPDATE nanomdm_chores"
             "   SET next_at = strftime('%%s', 'now') + 50");
@@ -370,6 +417,8 @@ int main(void)
         DB_TEST(a_rule_for_a_type_goes_before_the_other),
         DB_TEST(what_nobody_can_get_again_stays_unless_it_is_named),
         DB_TEST(a_dry_run_only_tells),
+        DB_TEST(a_dry_run_says_that_it_would_remove_nothing),
+        DB_TEST(rules_that_changed_are_due_at_once),
         DB_TEST(old_events_that_nobody_took_are_removed),
         DB_TEST(a_stride_is_bounded_and_the_next_goes_on),
         DB_TEST(what_is_kept_in_between_stops_nobody),
