@@ -2,7 +2,7 @@
 /* retention_rules.c -- a pass is due at once when NanoMDMRetention changed. */
 
 #include "jobs/retention_rules.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "jobs/retention.h"
 
