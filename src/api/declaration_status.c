@@ -11,6 +11,7 @@
 
 #include <apr_hash.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LONGEST_VALUE 4096
@@ -208,6 +209,15 @@ static int is_like(const char *text, const char *pattern)
     return !*pattern;
 }
 
+static int compare_values(const void *a, const void *b)
+{
+    const nmdm_declarations_value_t *one = a, *other = b;
+    int order = strcmp(one->path, other->path);
+
+    order = order ? order : strcmp(one->object, other->object);
+    return order ? order : strcmp(one->row_key, other->row_key);
+}
+
 static nmdm_err_t *describe_values(nmdm_ctx_t *ctx, ids_t *ids,
                                    const char *id)
 {
@@ -217,6 +227,8 @@ static nmdm_err_t *describe_values(nmdm_ctx_t *ctx, ids_t *ids,
     int i;
 
     NMDM_TRY(nmdm_declarations_status_values(ctx, &values, id));
+    qsort(values->elts, (size_t)values->nelts,
+          sizeof(nmdm_declarations_value_t), compare_values);
     for (i = 0; i < values->nelts; i++) {
         const nmdm_declarations_value_t *value = &APR_ARRAY_IDX(
             values, i, nmdm_declarations_value_t);

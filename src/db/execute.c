@@ -147,18 +147,18 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
     return rv ? nmdm_db_error_make(ctx, "reading a column", rv) : NULL;
 }
 
+/* With random access the whole result is in memory. */
 static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
-                               nmdm_stmt_e stmt, const char **args, int nargs)
+                               nmdm_stmt_e stmt, int is_random,
+                               const char **args, int nargs)
 {
     nmdm_db_t *db = ctx->db;
     apr_dbd_prepared_t *prepared = NULL;
     int rv;
 
     NMDM_TRY(prepare(ctx, &prepared, stmt));
-    /* Random access, because without it the pgsql driver takes an error for
-     * an empty result, and sleeps. */
     rv = apr_dbd_pselect(db->driver, ctx->pool, db->handle, results, prepared,
-                         1, nargs, args);
+                         is_random, nargs, args);
     return rv ? nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv) : NULL;
 }
 
@@ -171,7 +171,7 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     apr_dbd_row_t *row = NULL;
     int i;
 
-    NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
+    NMDM_TRY(select_rows(ctx, &results, stmt, 1, args, nargs));
     *found = !apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, 1);
     for (i = 0; *found && i < ncols; i++) {
         NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
@@ -180,35 +180,55 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     return NULL;
 }
 
+/* The columns of a row, which goes with its result. */
+static nmdm_err_t *push_row(nmdm_ctx_t *ctx, apr_array_header_t *values,
+                            int ncols, nmdm_stmt_e stmt, apr_dbd_row_t *row,
+                            apr_pool_t *scratch)
+{
+    const char *value;
+    int i;
+
+    for (i = 0; i < ncols; i++) {
+        NMDM_TRY(read_column(ctx, scratch, &value, stmt, row, i));
+        APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool, value);
+    }
+    return NULL;
+}
+
+/* A row is asked for as the next one: given a number, the drivers of SQLite and
+ * MySQL go through the result from its first row on, for each row. The mysql
+ * driver has a next row only without random access; without that, the pgsql
+ * driver takes an error for an empty result, and sleeps. */
 nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
                          int ncols, nmdm_stmt_e stmt, const char **args,
                          int nargs)
 {
     apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
+    int is_random = ctx->db->dialect != NMDM_MYSQL;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
-    const char *value;
+    nmdm_err_t *err = NULL;
     apr_pool_t *scratch;        /* buckets cost 8 KiB for each value */
-    int n = 1, i;
+    int n = 0, rv;
 
-    NMDM_TRY(select_rows(ctx, &results, stmt, args, nargs));
+    NMDM_TRY(select_rows(ctx, &results, stmt, is_random, args, nargs));
     apr_pool_create(&scratch, ctx->pool);
-    /* By its number, the sqlite3 driver would look for each row from the first
-     * on. */
-    while (!apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row,
-                            ctx->db->dialect == NMDM_SQLITE3 ? -1 : n)) {
-        for (i = 0; i < ncols; i++) {
-            NMDM_TRY(read_column(ctx, scratch, &value, stmt, row, i));
-            /* The result goes with its last row. */
-            APR_ARRAY_PUSH(values, const char *) = apr_pstrdup(ctx->pool,
-                                                               value);
+    while (!(rv = apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row,
+                                  -1))) {
+        /* After an error too, to the last row: before that, MySQL's
+         * connection takes no other statement. */
+        if (!err) {
+            err = push_row(ctx, values, ncols, stmt, row, scratch);
             apr_pool_clear(scratch);
         }
         n++;
     }
     apr_pool_destroy(scratch);
-    tell(ctx, stmt, n - 1, started);
-    return NULL;
+    if (!is_random && rv > 0 && !err) {
+        err = nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
+    }
+    tell(ctx, stmt, n, started);
+    return err;
 }
 
 int nmdm_db_fill_ids(const char **places, const apr_array_header_t *ids,

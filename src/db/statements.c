@@ -1656,11 +1656,20 @@ ROW(STMT_DD_STATE_PUT, "dd_state_put",
 ROW(STMT_DD_STATE_DROP, "dd_state_drop",
     "DELETE FROM nanomdm_dd_states WHERE id = %s AND identifier IN (%IDS)"),
 
+/* Without order: the rows are as the primary key has them. A long value has a
+ * column of its own, since those are slow to read, and most values are short;
+ * the other column is then of no use. */
+#define DD_VALUES(value, long_value) \
+    "SELECT row_key, path, object, " value ", " long_value ", kind," \
+    "       status_id, DIGITS(reported_at)" \
+    "  FROM nanomdm_dd_values WHERE id = %s"
+
 ROW(STMT_DD_VALUES, "dd_values",
-    "SELECT row_key, path, object, value, kind, status_id,"
-    "       DIGITS(reported_at)"
-    "  FROM nanomdm_dd_values WHERE id = %s ORDER BY path, object, row_key",
-    LONG_COLUMNS 1 << 3),
+    DD_VALUES("value", "NULL"),
+    MYSQL
+    DD_VALUES("LEFT(value, 255)",
+              "CASE WHEN CHAR_LENGTH(value) > 255 THEN value END"),
+    LONG_COLUMNS 1 << 4),
 
 #define DD_VALUE_COLUMNS \
     "INSERT INTO nanomdm_dd_values" \
@@ -1696,7 +1705,15 @@ ROW(STMT_DD_VALUE_PUT, "dd_value_put",
     "   status_id = VALUES(status_id), reported_at = VALUES(reported_at)"),
 
 ROW(STMT_DD_VALUE_DROP, "dd_value_drop",
-    "DELETE FROM nanomdm_dd_values WHERE id = %s AND row_key IN (%IDS)"),
+    "DELETE FROM nanomdm_dd_values"
+    " WHERE id = %s AND row_key IN (SELECT j.value FROM " PGSQL_IDS ")",
+    SQLITE3
+    "DELETE FROM nanomdm_dd_values"
+    " WHERE id = %s AND row_key IN (SELECT j.value FROM " SQLITE_IDS ")",
+    MYSQL
+    "DELETE v FROM nanomdm_dd_values v"
+    " WHERE v.id = %s"
+    "   AND v.row_key IN (SELECT j.value FROM " MYSQL_IDS ")"),
 
 /* The newest, newest first; as many as are kept. */
 ROW(STMT_DD_ERRORS, "dd_errors",

@@ -5,6 +5,7 @@
 #include "storage/declarations_status.h"
 #include "codec/json_text.h"
 #include "db/db.h"
+#include "storage/declarations_tokens.h"
 
 #include <apr_strings.h>
 
@@ -142,7 +143,7 @@ nmdm_err_t *nmdm_declarations_status_drop_states(
 
 /* ---- Values ---- */
 
-#define VALUE_COLUMNS 7
+#define VALUE_COLUMNS 8
 
 nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
                                             apr_array_header_t **values,
@@ -159,8 +160,8 @@ nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
 
         APR_ARRAY_PUSH(*values, nmdm_declarations_value_t)
             = (nmdm_declarations_value_t){
-                row[0], row[1], row[2], row[3], row[4], row[5],
-                seconds(row[6])
+                row[0], row[1], row[2], row[4] ? row[4] : row[3], row[5],
+                row[6], seconds(row[7])
             };
     }
     return NULL;
@@ -191,7 +192,18 @@ nmdm_err_t *nmdm_declarations_status_put_values(
 nmdm_err_t *nmdm_declarations_status_drop_values(
     nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *row_keys)
 {
-    return drop(ctx, STMT_DD_VALUE_DROP, id, row_keys);
+    int done;
+
+    for (done = 0; done < row_keys->nelts; done += MOST_ROWS) {
+        apr_array_header_t part = *row_keys;
+
+        part.elts += (apr_size_t)done * sizeof(const char *);
+        part.nelts = row_keys->nelts - done < MOST_ROWS
+            ? row_keys->nelts - done : MOST_ROWS;
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DD_VALUE_DROP, NMDM_ARGS(
+            id, nmdm_declarations_tokens_list(ctx->pool, &part))));
+    }
+    return NULL;
 }
 
 /* ---- Errors ---- */

@@ -53,7 +53,7 @@ nmdm_err_t *nmdm_declarations_status_put_states(
 nmdm_err_t *nmdm_declarations_status_drop_states(
     nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *identifiers);
 
-/* In the order of paths. */
+/* In no order. */
 nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
                                             apr_array_header_t **values,
                                             const char *id);

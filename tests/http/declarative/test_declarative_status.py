@@ -2,6 +2,7 @@
 """Status reports: what is kept of them, and how it is read (DDM-S)."""
 
 import json
+import time
 import uuid
 
 import pytest
@@ -223,15 +224,42 @@ def test_S13_values_of_all_types(api, mac):
     assert ".StatusItems.unknown.b" not in dict(api.values(mac.id))
 
 
+def seconds(call, *args, **more):
+    began = time.monotonic()
+    call(*args, **more)
+    return time.monotonic() - began
+
+
 def test_S14_twenty_thousand_apps(api, mac, site):
+    """Ten times as many apps take ten times as long, not a hundred."""
     apps = [{"identifier": f"com.example.app.{i}", "name": "n" * 100,
              "external-version-id": i, "version": "1.0",
              "state": "managed"} for i in range(20000)]
-    answer = mac.status(StatusItems={"mdm": {"app": apps}})
-    assert answer.status == 200
-    assert int(site.database.query(
-        "SELECT COUNT(*) FROM nanomdm_dd_values WHERE id ="
-        f" '{mac.id}' AND path LIKE '%.identifier'")[0][0]) == 20000
+
+    def report(number):
+        assert mac.status(StatusItems={"mdm": {
+            "app": apps[:number]}}).status == 200
+
+    def full_report():
+        assert mac.status(FullReport=True, StatusItems={"mdm": {
+            "app": apps[:1]}}).status == 200
+
+    few = (seconds(report, 2000), seconds(api.values, mac.id),
+           seconds(full_report))
+    many = (seconds(report, 20000), seconds(api.values, mac.id))
+    assert sum(path.endswith(".identifier")
+               for path, _ in api.values(mac.id)) == 20000
+    many += (seconds(full_report),)
+    assert len(api.values(mac.id)) == 5
+    for one, other in zip(few, many):
+        assert other < 60 * max(one, 0.1), (few, many)
+
+
+def test_values_of_any_length(api, mac):
+    values = {f"k{n}": "\u00e4" * n for n in (254, 255, 256, 257, 4096)}
+    mac.status(StatusItems={"unknown": values})
+    assert dict(api.values(mac.id)) == {
+        f".StatusItems.unknown.{key}": value for key, value in values.items()}
 
 
 @pytest.mark.parametrize("raw", (
