@@ -11,19 +11,17 @@
 
 #include "api/enrollments.h"
 #include "api/answer.h"
-#include "api/names.h"
-#include "db/db.h"
-#include "codec/json.h"
+#include "api/enrollment_filter.h"
 #include "base/time.h"
-#include "storage/enrollment_queries.h"
+#include "codec/json.h"
 #include "crypto/x509.h"
+#include "db/db.h"
+#include "storage/enrollment_queries.h"
 
 #include <apr_hash.h>
-#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <stdlib.h>
-#include <string.h>
 
 /* How many keys are looked at for a page, and how many strides of a thousand
  * an offset may take at once. */
@@ -34,173 +32,6 @@
  * time. */
 #define UNLOCK_TOKEN_OF_MANY 65536
 #define UNLOCK_TOKEN_OF_ONE 0x40000000
-
-/* How many values of a kind a filter may name. */
-#define MOST_VALUES 1000
-
-/* ---- The filter ---- */
-
-typedef struct {
-    apr_array_header_t *list;   /* each value once; NULL: any */
-    apr_hash_t *set;
-} values_t;
-
-typedef struct {
-    values_t ids, serials, names, types;
-    int enabled;                /* 1, 0, or -1: either */
-    int with_cert, with_unlock_token;
-} filter_t;
-
-static nmdm_err_t *refuse(nmdm_ctx_t *ctx, const char *key, const char *why)
-{
-    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1750)
-                    "\"%.100s\" %s", key, why);
-}
-
-/* An empty list filters nothing, as NanoMDM's clients expect. */
-static nmdm_err_t *read_values(values_t *out, nmdm_ctx_t *ctx,
-                               const nmdm_json_t *filter, const char *key)
-{
-    apr_array_header_t *all;
-    nmdm_json_t *array;
-    int i;
-
-    NMDM_TRY(nmdm_json_typed(&array, filter, key, NMDM_JSON_ARRAY));
-    if (!array || !nmdm_json_length(array)) {
-        return NULL;
-    }
-    if (nmdm_json_length(array) > MOST_VALUES) {
-        return refuse(ctx, key, "has more than 1000 values");
-    }
-    NMDM_TRY(nmdm_json_strings(&all, ctx->pool, filter, key));
-    out->set = apr_hash_make(ctx->pool);
-    out->list = apr_array_make(ctx->pool, all->nelts, sizeof(const char *));
-    for (i = 0; i < all->nelts; i++) {
-        const char *value = APR_ARRAY_IDX(all, i, const char *);
-
-        if (!apr_hash_get(out->set, value, APR_HASH_KEY_STRING)) {
-            apr_hash_set(out->set, value, APR_HASH_KEY_STRING, value);
-            APR_ARRAY_PUSH(out->list, const char *) = value;
-        }
-    }
-    return NULL;
-}
-
-static nmdm_err_t *check_types(nmdm_ctx_t *ctx, const values_t *types)
-{
-    const char *const KNOWN[] = {
-        NMDM_DEVICE, NMDM_USER, NMDM_SHARED_IPAD,
-        NMDM_USER_ENROLLMENT_DEVICE, NMDM_USER_ENROLLMENT
-    };
-    int i, k;
-
-    for (i = 0; types->list && i < types->list->nelts; i++) {
-        const char *type = APR_ARRAY_IDX(types->list, i, const char *);
-
-        for (k = 0; k < 5 && strcmp(type, KNOWN[k]); k++) {
-            /* until it is found */
-        }
-        if (k == 5) {
-            return refuse(ctx, "types", "may hold Device, User, Shared iPad,"
-                          " User Enrollment (Device) and User Enrollment");
-        }
-    }
-    return NULL;
-}
-
-/* A misspelt filter would mean everybody. */
-static nmdm_err_t *check_keys(nmdm_ctx_t *ctx, const nmdm_json_t *filter)
-{
-    static const char *const KNOWN[] = {
-        "ids", "serials", "user_short_names", "types", "enabled", NULL
-    };
-    apr_array_header_t *keys = nmdm_json_keys(filter);
-    int i, k;
-
-    for (i = 0; i < keys->nelts; i++) {
-        const char *key = APR_ARRAY_IDX(keys, i, const char *);
-
-        for (k = 0; KNOWN[k] && strcmp(key, KNOWN[k]); k++) {
-            /* until it is found */
-        }
-        if (!KNOWN[k]) {
-            return refuse(ctx, key, "is no filter: these are ids, serials,"
-                          " user_short_names, types and enabled");
-        }
-    }
-    return NULL;
-}
-
-static nmdm_err_t *read_flag(int *out, const nmdm_json_t *object,
-                             const char *key)
-{
-    nmdm_json_t *value;
-
-    NMDM_TRY(nmdm_json_typed(&value, object, key, NMDM_JSON_TRUE));
-    if (value) {
-        *out = nmdm_json_type(value) == NMDM_JSON_TRUE;
-    }
-    return NULL;
-}
-
-static nmdm_err_t *read_filter(filter_t *out, nmdm_ctx_t *ctx,
-                               nmdm_bytes_t json)
-{
-    nmdm_json_t *request, *filter, *options;
-
-    memset(out, 0, sizeof(*out));
-    out->enabled = -1;
-    if (!json.len) {
-        return NULL;
-    }
-    NMDM_TRY(nmdm_json_read(&request, ctx->pool, json));
-    NMDM_TRY(nmdm_api_names_check_keys(ctx->pool, request,
-                                       "filter options"));
-    NMDM_TRY(nmdm_json_typed(&filter, request, "filter", NMDM_JSON_OBJECT));
-    NMDM_TRY(nmdm_json_typed(&options, request, "options",
-                             NMDM_JSON_OBJECT));
-    if (filter) {
-        NMDM_TRY(check_keys(ctx, filter));
-        NMDM_TRY(read_values(&out->ids, ctx, filter, "ids"));
-        NMDM_TRY(read_values(&out->serials, ctx, filter, "serials"));
-        NMDM_TRY(read_values(&out->names, ctx, filter, "user_short_names"));
-        NMDM_TRY(read_values(&out->types, ctx, filter, "types"));
-        NMDM_TRY(check_types(ctx, &out->types));
-        NMDM_TRY(read_flag(&out->enabled, filter, "enabled"));
-    }
-    if (options) {
-        NMDM_TRY(nmdm_api_names_check_keys(
-            ctx->pool, options, "include_device_cert include_unlock_token"));
-        NMDM_TRY(read_flag(&out->with_cert, options, "include_device_cert"));
-        NMDM_TRY(read_flag(&out->with_unlock_token, options,
-                           "include_unlock_token"));
-    }
-    return NULL;
-}
-
-static int is_among(const values_t *values, const char *value)
-{
-    return !values->set
-        || (value && apr_hash_get(values->set, value, APR_HASH_KEY_STRING));
-}
-
-static int key_passes(const filter_t *f, const nmdm_key_t *key)
-{
-    return is_among(&f->ids, key->id) && is_among(&f->types, key->type)
-        && (f->enabled < 0 || f->enabled == key->enabled);
-}
-
-static int row_passes(const filter_t *f, const nmdm_enrollment_t *e)
-{
-    return is_among(&f->serials, e->serial_number)
-        && is_among(&f->names, e->user_short_name);
-}
-
-/* Whether keys alone tell who passes. */
-static int keys_decide(const filter_t *f)
-{
-    return !f->serials.set && !f->names.set;
-}
 
 /* ---- One enrollment as JSON ---- */
 
@@ -244,7 +75,7 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
 /* ---- A page ---- */
 
 typedef struct {
-    const filter_t *filter;
+    const nmdm_api_enrollment_filter_t *filter;
     nmdm_api_paging_t page;
 
     nmdm_keys_e from;
@@ -268,7 +99,7 @@ typedef struct {
 
 static void choose_source(query_t *q)
 {
-    const filter_t *f = q->filter;
+    const nmdm_api_enrollment_filter_t *f = q->filter;
 
     q->per_unit = NMDM_QUERIES_PAGE;
     q->from = f->ids.list ? NMDM_KEYS_OF_IDS
@@ -332,7 +163,7 @@ static nmdm_err_t *have_keys(query_t *q, int *yes)
 /* Leaps over enrollments that nobody wants to see, when all pass. */
 static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
 {
-    const filter_t *f = q->filter;
+    const nmdm_api_enrollment_filter_t *f = q->filter;
     const char *id;
 
     if (q->from != NMDM_KEYS_ALL || f->enabled >= 0) {
@@ -362,10 +193,10 @@ static apr_array_header_t *take_keys(query_t *q, int most)
                                                nmdm_key_t);
 
         q->after = key->id;
-        if (!key_passes(q->filter, key)) {
+        if (!nmdm_api_enrollment_filter_passes_key(q->filter, key)) {
             continue;
         }
-        if (q->skip && keys_decide(q->filter)) {
+        if (q->skip && nmdm_api_enrollment_filter_by_key(q->filter)) {
             q->skip--;
             continue;
         }
@@ -376,7 +207,7 @@ static apr_array_header_t *take_keys(query_t *q, int most)
 
 static void add_entry(query_t *q, const nmdm_enrollment_t *e)
 {
-    if (!row_passes(q->filter, e)) {
+    if (!nmdm_api_enrollment_filter_passes(q->filter, e)) {
         return;
     }
     if (q->skip) {
@@ -423,7 +254,7 @@ static nmdm_err_t *fill_page(nmdm_ctx_t *ctx, query_t *q)
     NMDM_TRY(have_keys(q, &more));
     while (more && q->count < q->page.limit) {
         apr_int64_t most = q->page.limit - q->count
-            + (keys_decide(q->filter) ? 0 : q->skip);
+            + (nmdm_api_enrollment_filter_by_key(q->filter) ? 0 : q->skip);
         apr_array_header_t *ids = take_keys(
             q, most < NMDM_QUERIES_PAGE ? (int)most : NMDM_QUERIES_PAGE);
 
@@ -467,7 +298,8 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
     q->reply = nmdm_json_object(ctx->pool);
     q->entries = nmdm_json_add_array(q->reply, "enrollments");
     if (q->unit < 0 || q->skip < 0) {
-        return refuse(ctx, "cursor", "is not one that this call gave");
+        return nmdm_api_enrollment_filter_refuse(
+            ctx, "cursor", "is not one that this call gave");
     }
     NMDM_TRY(fill_page(ctx, q));
     set_next(ctx, q);
@@ -477,10 +309,11 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
 static nmdm_err_t *query(nmdm_ctx_t *ctx, query_t *q, nmdm_bytes_t json,
                          const nmdm_api_paging_query_t *page)
 {
-    filter_t *filter = apr_palloc(ctx->pool, sizeof(*filter));
+    nmdm_api_enrollment_filter_t *filter
+        = apr_palloc(ctx->pool, sizeof(*filter));
 
     NMDM_TRY(nmdm_api_paging_read(&q->page, ctx->pool, page, 'e', 3));
-    NMDM_TRY(read_filter(filter, ctx, json));
+    NMDM_TRY(nmdm_api_enrollment_filter_read(filter, ctx, json));
     q->filter = filter;
     choose_source(q);
     return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_query, q);

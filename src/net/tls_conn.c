@@ -3,11 +3,9 @@
  * only file that knows OpenSSL's TLS. */
 
 #include "net/tls_conn.h"
+#include "net/tcp_connect.h"
 
-#include <apr_network_io.h>
-#include <apr_portable.h>
 #include <apr_strings.h>
-#include <apr_uri.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -15,46 +13,6 @@
 #include <openssl/x509v3.h>
 
 #include <string.h>
-#include <sys/socket.h>
-
-/* For one address, when there are more. */
-#define ADDRESS_WITHIN apr_time_from_sec(3)
-#define MAX_HEAD 4096           /* of a proxy's answer */
-
-typedef enum {
-    CONNECTING,
-    ASKING_PROXY,
-    SHAKING_HANDS,
-    OPEN
-} step_e;
-
-struct nmdm_tls_conns_t {
-    apr_pollset_t *pollset;
-    SSL_CTX *tls;
-    const char *proxy;          /* host:port, or NULL */
-    const char *proxy_host, *proxy_login;
-    apr_port_t proxy_port;
-};
-
-struct nmdm_tls_conn_t {
-    nmdm_tls_conns_t *wires;
-    apr_pool_t *pool;
-    const nmdm_server_t *server;
-    step_e step;
-    apr_time_t connect_until;
-
-    apr_sockaddr_t *address;    /* being tried, or connected to */
-    apr_time_t address_until;
-    apr_socket_t *socket;
-    apr_pollfd_t watched;
-    int is_watched;
-
-    char *head;                 /* of the proxy's answer */
-    apr_size_t head_len;
-    SSL *ssl;
-    int is_hopeless;
-    char trouble[NMDM_FAILURE_MOST];    /* "" while there is none */
-};
 
 /* ---- Trouble ---- */
 
@@ -68,16 +26,6 @@ int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
         va_end(args);
     }
     return 0;
-}
-
-static int fail_with(nmdm_tls_conn_t *wire, const char *doing, apr_status_t rv)
-{
-    char text[100];
-
-    return nmdm_tls_conn_fail(wire, "%s %s: %s", doing,
-                   wire->step == CONNECTING && wire->wires->proxy
-                       ? wire->wires->proxy : wire->server->name,
-                   apr_strerror(rv, text, sizeof(text)));
 }
 
 static const char *openssl_says(void)
@@ -103,11 +51,12 @@ static int tls_failed(nmdm_tls_conn_t *wire, int ret, apr_int16_t *wait)
         *wait = APR_POLLIN | APR_POLLOUT;
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        nmdm_tls_conn_fail(wire, "connection closed by %s", wire->server->name);
+        nmdm_tls_conn_fail(wire, "connection closed by %s",
+                           wire->server->name);
         return 1;
     case SSL_ERROR_SYSCALL:
-        fail_with(wire, "connection lost to",
-                   rv ? rv : APR_FROM_OS_ERROR(ECONNRESET));
+        nmdm_tcp_connect_fail(wire, "connection lost to",
+                               rv ? rv : APR_FROM_OS_ERROR(ECONNRESET));
         return 1;
     default:
         verdict = SSL_get_verify_result(wire->ssl);
@@ -120,185 +69,6 @@ static int tls_failed(nmdm_tls_conn_t *wire, int ret, apr_int16_t *wait)
         }
         return 1;
     }
-}
-
-/* ---- What the pollset looks for ---- */
-
-static void unwatch(nmdm_tls_conn_t *wire)
-{
-    if (wire->is_watched) {
-        apr_pollset_remove(wire->wires->pollset, &wire->watched);
-        wire->is_watched = 0;
-    }
-}
-
-static void watch(nmdm_tls_conn_t *wire, apr_int16_t events)
-{
-    apr_status_t rv;
-
-    if (wire->is_watched && wire->watched.reqevents == events) {
-        return;
-    }
-    unwatch(wire);
-    wire->watched.reqevents = events;
-    rv = apr_pollset_add(wire->wires->pollset, &wire->watched);
-    if (rv != APR_SUCCESS) {
-        fail_with(wire, "watching", rv);
-        return;
-    }
-    wire->is_watched = 1;
-}
-
-/* ---- Step 1: TCP ---- */
-
-static void forget_address(nmdm_tls_conn_t *wire)
-{
-    unwatch(wire);
-    if (wire->socket) {
-        apr_socket_close(wire->socket);
-        wire->socket = NULL;
-    }
-}
-
-/* Begins to connect to wire->address. */
-static apr_status_t begin_connect(nmdm_tls_conn_t *wire, apr_time_t now)
-{
-    apr_status_t rv;
-
-    wire->address_until = now + ADDRESS_WITHIN;
-    rv = apr_socket_create(&wire->socket, wire->address->family, SOCK_STREAM,
-                           APR_PROTO_TCP, wire->pool);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    apr_socket_opt_set(wire->socket, APR_TCP_NODELAY, 1);
-    apr_socket_timeout_set(wire->socket, 0);
-    rv = apr_socket_connect(wire->socket, wire->address);
-    if (rv != APR_SUCCESS && !APR_STATUS_IS_EINPROGRESS(rv)) {
-        return rv;
-    }
-    wire->watched.desc.s = wire->socket;
-    watch(wire, APR_POLLOUT);
-    return APR_SUCCESS;
-}
-
-/* The address failed with rv: tries those behind it. */
-static void try_next(nmdm_tls_conn_t *wire, apr_status_t rv, apr_time_t now)
-{
-    while (rv != APR_SUCCESS && wire->address->next) {
-        forget_address(wire);
-        wire->address = wire->address->next;
-        rv = begin_connect(wire, now);
-    }
-    if (rv != APR_SUCCESS) {
-        fail_with(wire, wire->wires->proxy ? "connecting to proxy"
-                                            : "connecting to", rv);
-    }
-}
-
-static void look_up_and_connect(nmdm_tls_conn_t *wire, apr_time_t now)
-{
-    const char *proxy = wire->wires->proxy;
-    apr_status_t rv;
-
-    /* This blocks the thread for as long as the resolver takes, and thereby
-     * all other links; names of push servers are few and mostly cached. */
-    rv = apr_sockaddr_info_get(&wire->address,
-                               proxy ? wire->wires->proxy_host
-                                     : wire->server->host,
-                               APR_UNSPEC,
-                               proxy ? wire->wires->proxy_port
-                                     : wire->server->port,
-                               0, wire->pool);
-    if (rv != APR_SUCCESS) {
-        fail_with(wire, "looking up", rv);
-        return;
-    }
-    rv = begin_connect(wire, now);
-    if (rv != APR_SUCCESS) {
-        try_next(wire, rv, now);
-    }
-}
-
-static int fd_of(const nmdm_tls_conn_t *wire)
-{
-    int fd = -1;
-
-    apr_os_sock_get(&fd, wire->socket);
-    return fd;
-}
-
-/* Only to be asked after the pollset spoke. */
-static int is_connected(nmdm_tls_conn_t *wire, apr_time_t now)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-
-    getsockopt(fd_of(wire), SOL_SOCKET, SO_ERROR, &error, &len);
-    if (error) {
-        try_next(wire, APR_FROM_OS_ERROR(error), now);
-        return 0;
-    }
-    return 1;
-}
-
-/* ---- Step 2: the proxy ---- */
-
-/* A request this small goes out whole on a new connection, or never. Returns
- * 0: the answer comes later. */
-static int ask_proxy(nmdm_tls_conn_t *wire)
-{
-    const char *login = wire->wires->proxy_login;
-    const char *name = wire->server->name;
-    const char *text;
-    apr_size_t len;
-    apr_status_t rv;
-
-    text = apr_pstrcat(wire->pool, "CONNECT ", name, " HTTP/1.1\r\nHost: ",
-                       name, "\r\n",
-                       login ? "Proxy-Authorization: Basic " : "",
-                       login ? login : "", login ? "\r\n" : "",
-                       "\r\n", NULL);
-    len = strlen(text);
-    rv = apr_socket_send(wire->socket, text, &len);
-    if (rv != APR_SUCCESS || len != strlen(text)) {
-        return nmdm_tls_conn_fail(wire, "proxy %s took no request",
-                       wire->wires->proxy);
-    }
-    watch(wire, APR_POLLIN);
-    return 0;
-}
-
-/* Behind the head comes nothing: in TLS the client speaks first. */
-static int is_admitted(nmdm_tls_conn_t *wire)
-{
-    apr_size_t len = MAX_HEAD - wire->head_len;
-    apr_status_t rv;
-    char *head;
-
-    if (!wire->head) {
-        wire->head = apr_palloc(wire->pool, MAX_HEAD + 1);
-    }
-    head = wire->head;
-    rv = apr_socket_recv(wire->socket, head + wire->head_len, &len);
-    if (APR_STATUS_IS_EAGAIN(rv)) {
-        return 0;
-    }
-    wire->head_len += len;
-    head[wire->head_len] = '\0';
-    if (rv != APR_SUCCESS || wire->head_len == MAX_HEAD) {
-        return nmdm_tls_conn_fail(wire, "proxy %s gave no answer",
-                                  wire->wires->proxy);
-    }
-    if (!strstr(head, "\r\n\r\n")) {
-        return 0;
-    }
-    if (strncmp(head, "HTTP/1.", 7) || strncmp(head + 8, " 2", 2)) {
-        return nmdm_tls_conn_fail(wire, "proxy %s refused: %.*s",
-                                  wire->wires->proxy,
-                                  (int)strcspn(head, "\r\n"), head);
-    }
-    return 1;
 }
 
 /* ---- Step 3: TLS ---- */
@@ -378,7 +148,7 @@ static apr_status_t free_ssl(void *ssl)
 static int begin_tls(nmdm_tls_conn_t *wire)
 {
     wire->ssl = SSL_new(wire->wires->tls);
-    if (!wire->ssl || !SSL_set_fd(wire->ssl, fd_of(wire))) {
+    if (!wire->ssl || !SSL_set_fd(wire->ssl, nmdm_tcp_connect_fd(wire))) {
         SSL_free(wire->ssl);
         wire->ssl = NULL;
         return nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
@@ -400,7 +170,7 @@ static int shake_hands(nmdm_tls_conn_t *wire)
     ret = SSL_do_handshake(wire->ssl);
     if (ret != 1) {
         if (!tls_failed(wire, ret, &wait)) {
-            watch(wire, wait);
+            nmdm_tcp_connect_watch(wire, wait);
         }
         return 0;
     }
@@ -409,7 +179,7 @@ static int shake_hands(nmdm_tls_conn_t *wire)
         return nmdm_tls_conn_fail(wire, "TLS: %s does not offer HTTP/2",
                        wire->server->name);
     }
-    wire->step = OPEN;
+    wire->step = NMDM_TLS_CONN_OPEN;
     return 1;
 }
 
@@ -440,11 +210,11 @@ int nmdm_tls_conn_write(nmdm_tls_conn_t *wire, const char *buf, apr_size_t len)
         done = SSL_write(wire->ssl, buf, (int)len);
     }
     if (done > 0) {
-        watch(wire, APR_POLLIN);
+        nmdm_tcp_connect_watch(wire, APR_POLLIN);
         return 1;
     }
     if (!tls_failed(wire, done, &wait)) {
-        watch(wire, wait);
+        nmdm_tcp_connect_watch(wire, wait);
     }
     return 0;
 }
@@ -464,40 +234,40 @@ nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *wires, apr_pool_t *p,
     wire->watched.p = p;
     wire->watched.desc_type = APR_POLL_SOCKET;
     wire->watched.client_data = owner;
-    look_up_and_connect(wire, now);
+    nmdm_tcp_connect_begin(wire, now);
     return wire;
 }
 
 void nmdm_tls_conn_close(nmdm_tls_conn_t *wire)
 {
-    if (wire->step == OPEN && !*wire->trouble) {
+    if (wire->step == NMDM_TLS_CONN_OPEN && !*wire->trouble) {
         ERR_clear_error();
         SSL_shutdown(wire->ssl);
         ERR_clear_error();
     }
-    forget_address(wire);
+    nmdm_tcp_connect_forget(wire);
 }
 
 int nmdm_tls_conn_connect(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     switch (wire->step) {
-    case CONNECTING:
-        if (!is_connected(wire, now)) {
+    case NMDM_TLS_CONN_CONNECTING:
+        if (!nmdm_tcp_connect_is_done(wire, now)) {
             return 0;
         }
         if (wire->wires->proxy) {
-            wire->step = ASKING_PROXY;
-            return ask_proxy(wire);
+            wire->step = NMDM_TLS_CONN_ASKING_PROXY;
+            return nmdm_tcp_connect_ask_proxy(wire);
         }
-        wire->step = SHAKING_HANDS;
+        wire->step = NMDM_TLS_CONN_SHAKING_HANDS;
         return begin_tls(wire) && shake_hands(wire);
-    case ASKING_PROXY:
-        if (!is_admitted(wire)) {
+    case NMDM_TLS_CONN_ASKING_PROXY:
+        if (!nmdm_tcp_connect_is_admitted(wire)) {
             return 0;
         }
-        wire->step = SHAKING_HANDS;
+        wire->step = NMDM_TLS_CONN_SHAKING_HANDS;
         return begin_tls(wire) && shake_hands(wire);
-    case SHAKING_HANDS:
+    case NMDM_TLS_CONN_SHAKING_HANDS:
         return shake_hands(wire);
     default:
         return 1;
@@ -507,14 +277,14 @@ int nmdm_tls_conn_connect(nmdm_tls_conn_t *wire, apr_time_t now)
 apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *wire, apr_time_t now)
 {
     if (now >= wire->connect_until) {
-        fail_with(wire, "connecting to", APR_TIMEUP);
+        nmdm_tcp_connect_fail(wire, "connecting to", APR_TIMEUP);
         return NMDM_NEVER;
     }
-    if (wire->step != CONNECTING || !wire->address->next) {
+    if (wire->step != NMDM_TLS_CONN_CONNECTING || !wire->address->next) {
         return wire->connect_until;
     }
     if (now >= wire->address_until) {
-        try_next(wire, APR_TIMEUP, now);
+        nmdm_tcp_connect_try_next(wire, APR_TIMEUP, now);
     }
     return wire->address_until;
 }
@@ -530,7 +300,6 @@ int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *wire)
 }
 
 /* ---- What all wires share ---- */
-
 
 static apr_status_t free_tls(void *tls)
 {
@@ -585,33 +354,6 @@ static nmdm_err_t *make_tls(nmdm_tls_conns_t *wires, apr_pool_t *p,
     return NULL;
 }
 
-static nmdm_err_t *read_proxy(nmdm_tls_conns_t *wires, apr_pool_t *p,
-                              const char *url)
-{
-    apr_uri_t uri;
-    nmdm_bytes_t login;
-
-    if (!url) {
-        return NULL;
-    }
-    if (apr_uri_parse(p, url, &uri) != APR_SUCCESS || !uri.scheme
-        || strcmp(uri.scheme, "http") || !uri.hostname || !*uri.hostname) {
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(1606) "the push proxy is not http://host:port");
-    }
-    wires->proxy_host = uri.hostname;
-    wires->proxy_port = uri.port ? uri.port : 80;
-    wires->proxy = apr_psprintf(p, "%s:%hu", uri.hostname,
-                                wires->proxy_port);
-    if (uri.user) {
-        login.data = apr_pstrcat(p, uri.user, ":",
-                                 uri.password ? uri.password : "", NULL);
-        login.len = strlen(login.data);
-        wires->proxy_login = nmdm_base64_encode(p, login);
-    }
-    return NULL;
-}
-
 nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
                                   const char *ca_pem, const char *proxy,
                                   apr_pollset_t *pollset)
@@ -619,7 +361,7 @@ nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
     nmdm_tls_conns_t *wires = apr_pcalloc(p, sizeof(*wires));
 
     wires->pollset = pollset;
-    NMDM_TRY(read_proxy(wires, p, proxy));
+    NMDM_TRY(nmdm_tcp_connect_read_proxy(wires, p, proxy));
     NMDM_TRY(make_tls(wires, p, ca_pem));
     *out = wires;
     return NULL;
