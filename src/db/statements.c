@@ -669,6 +669,9 @@ ROW(STMT_PUSH_CERT_GET, "push_cert_get",
     "SELECT cert_pem, key_pem, topic FROM push_certs WHERE topic = %s",
     LONG_COLUMNS 1 << 0 | 1 << 1),
 
+ROW(STMT_PUSH_CERT_TOPICS, "push_cert_topics",
+    "SELECT topic FROM push_certs ORDER BY topic LIMIT 2"),
+
 /* ---- What operators see: enrollments ---- */
 
 #define KEYS "SELECT e.id, e.type, e.enabled"
@@ -1266,7 +1269,7 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
 /* As nmdm_issued_row_t has them. */
 #define ISSUED_COLUMNS \
     "sha256, serial, issuer_sha256, subject, not_after, purpose, udid," \
-    " serial_number, enrollment_id, user_name, revoked_at, pem"
+    " serial_number, enrollment_id, user_name, revoked_at, pem, profile"
 
 ROW(STMT_CHALLENGE_PUT, "challenge_put",
     "INSERT INTO nanomdm_scep_challenges"
@@ -1276,15 +1279,30 @@ ROW(STMT_CHALLENGE_PUT, "challenge_put",
     "         NULLIF(%s, ''), %lld, %lld)"),
 
 ROW(STMT_CHALLENGE_GET, "challenge_get",
-    "SELECT purpose, udid, serial_number, enrollment_id, user_name,"
-    "       expires_at, used_at, key_sha256, cert_sha256"
-    "  FROM nanomdm_scep_challenges WHERE hash = %s"),
+    "SELECT c.purpose, c.udid, c.serial_number, c.enrollment_id, c.user_name,"
+    "       c.expires_at, c.used_at, c.key_sha256, c.cert_sha256, t.data"
+    "  FROM nanomdm_scep_challenges c"
+    "  LEFT JOIN nanomdm_scep_tokens t"
+    "    ON t.hash = c.hash AND t.kind = 'profile'"
+    " WHERE c.hash = %s",
+    LONG_COLUMNS 1 << 9),
 
 /* Of many at once, one finds it unused. */
 ROW(STMT_CHALLENGE_USE, "challenge_use",
     "UPDATE nanomdm_scep_challenges"
     "   SET used_at = %lld, key_sha256 = %s, cert_sha256 = %s"
     " WHERE hash = %s AND used_at IS NULL AND expires_at > %lld"),
+
+ROW(STMT_CHALLENGE_EXTEND, "challenge_extend",
+    "UPDATE nanomdm_scep_challenges SET expires_at = %lld"
+    " WHERE hash = %s AND used_at IS NULL"),
+
+ROW(STMT_CHALLENGE_WITHDRAW, "challenge_withdraw",
+    "DELETE FROM nanomdm_scep_challenges WHERE hash = %s AND used_at IS NULL"),
+
+ROW(STMT_CHALLENGES_OPEN, "challenges_open",
+    "SELECT hash FROM nanomdm_scep_challenges"
+    " WHERE hash IN (%IDS) AND used_at IS NULL AND expires_at > %lld"),
 
 /* A page in the order of the index. */
 ROW(STMT_CHALLENGE_EXPIRED, "challenge_expired",
@@ -1293,6 +1311,36 @@ ROW(STMT_CHALLENGE_EXPIRED, "challenge_expired",
 
 ROW(STMT_CHALLENGE_FORGET, "challenge_forget",
     "DELETE FROM nanomdm_scep_challenges WHERE hash IN (%IDS)"),
+
+ROW(STMT_TOKEN_PUT, "token_put",
+    "INSERT INTO nanomdm_scep_tokens"
+    "       (hash, kind, data, user_name, created_at, expires_at)"
+    " VALUES (%s, %s, %s, NULLIF(%s, ''), %lld, %lld)"),
+
+/* Nothing changes, and of many at once each waits for the one before. */
+ROW(STMT_TOKEN_LOCK, "token_lock",
+    "UPDATE nanomdm_scep_tokens SET kind = kind"
+    " WHERE hash = %s AND kind = %s"),
+
+/* The same of one that may not be there yet. */
+ROW(STMT_TOKEN_LOCK_NEW, "token_lock_new",
+    "INSERT INTO nanomdm_scep_tokens (hash, kind, created_at, expires_at)"
+    " VALUES (%s, %s, %lld, %lld)"
+    " ON CONFLICT (hash) DO UPDATE SET kind = excluded.kind",
+    MYSQL
+    "INSERT INTO nanomdm_scep_tokens (hash, kind, created_at, expires_at)"
+    " VALUES (%s, %s, %lld, %lld)"
+    " ON DUPLICATE KEY UPDATE kind = VALUES(kind)"),
+
+ROW(STMT_TOKEN_GET, "token_get",
+    "SELECT data, user_name, expires_at, used_at FROM nanomdm_scep_tokens"
+    " WHERE hash = %s AND kind = %s",
+    LONG_COLUMNS 1 << 0),
+
+ROW(STMT_TOKEN_SET, "token_set",
+    "UPDATE nanomdm_scep_tokens"
+    "   SET data = %s, expires_at = %lld, used_at = NULLIF(%lld, 0)"
+    " WHERE hash = %s AND kind = %s"),
 
 ROW(STMT_TOKEN_EXPIRED, "token_expired",
     "SELECT hash FROM nanomdm_scep_tokens WHERE expires_at < %lld"
@@ -1305,20 +1353,20 @@ ROW(STMT_ISSUED_PUT, "issued_put",
     "INSERT INTO nanomdm_scep_certs"
     "       (sha256, serial, issuer_sha256, subject, pem, not_after, purpose,"
     "        udid, serial_number, enrollment_id, user_name, transaction_id,"
-    "        signer_sha256, created_at)"
+    "        signer_sha256, created_at, profile)"
     " VALUES (%s, %s, %s, %s, %s, %lld, %s, NULLIF(%s, ''), NULLIF(%s, ''),"
-    "         NULLIF(%s, ''), NULLIF(%s, ''), %s, %s, %lld)"),
+    "         NULLIF(%s, ''), NULLIF(%s, ''), %s, %s, %lld, NULLIF(%s, ''))"),
 
 ROW(STMT_ISSUED_GET, "issued_get",
     "SELECT " ISSUED_COLUMNS " FROM nanomdm_scep_certs WHERE sha256 = %s",
-    LONG_COLUMNS 1 << 3 | 1 << 11),
+    LONG_COLUMNS 1 << 3 | 1 << 11 | 1 << 12),
 
 ROW(STMT_ISSUED_OF_TRANSACTION, "issued_of_transaction",
     "SELECT " ISSUED_COLUMNS " FROM nanomdm_scep_certs"
     " WHERE transaction_id = %s AND signer_sha256 = %s AND created_at > %lld"
     "   AND revoked_at IS NULL"
     " ORDER BY created_at DESC, sha256 LIMIT 1",
-    LONG_COLUMNS 1 << 3 | 1 << 11),
+    LONG_COLUMNS 1 << 3 | 1 << 11 | 1 << 12),
 
 /* Locks the row, so that a revocation waits for the association or is seen. */
 ROW(STMT_ISSUED_BIND, "issued_bind",
@@ -1340,7 +1388,7 @@ ROW(STMT_ISSUED_PAGE, "issued_page",
     "   AND (%s = '' OR enrollment_id = %s)"
     "   AND (%s = '' OR issuer_sha256 = %s)"
     " ORDER BY not_after, sha256" PAGE,
-    LONG_COLUMNS 1 << 3 | 1 << 11),
+    LONG_COLUMNS 1 << 3 | 1 << 11 | 1 << 12),
 
 ROW(STMT_ISSUED_OLD, "issued_old",
     "SELECT sha256 FROM nanomdm_scep_certs WHERE not_after < %lld"

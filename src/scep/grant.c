@@ -24,6 +24,7 @@ typedef struct {
     const char *earlier;        /* PEM of what was issued for it before */
     const char *purpose;
     nmdm_binding_t binding;
+    const char *profile;        /* it is asked for with, or NULL */
     int uses_challenge;         /* takes a row of the table */
     int is_mine;                /* and got it */
     nmdm_issued_t issued;
@@ -105,6 +106,7 @@ static void grant_renewal(grant_t *in)
 {
     in->purpose = NMDM_PURPOSE_RENEWAL;
     in->binding = in->signer.binding;
+    in->profile = in->signer.profile;
     in->earlier = NULL;
 }
 
@@ -174,6 +176,7 @@ static void judge_once(nmdm_ctx_t *ctx, grant_t *in)
         in->uses_challenge = 1;
         in->purpose = challenge->purpose;
         in->binding = challenge->binding;
+        in->profile = challenge->profile;
         return;
     }
     refuse(in, why_not(ctx, in));
@@ -238,6 +241,7 @@ static nmdm_err_t *put_row(nmdm_ctx_t *ctx, const grant_t *in)
 {
     nmdm_issued_row_t row = {
         .sha256 = in->issued.cert.sha256, .serial = in->issued.serial,
+        .profile = in->profile,
         .issuer_sha256 = in->conf->issuer->cert.sha256,
         .subject = in->issued.subject, .pem = in->issued.pem,
         .not_after = in->issued.not_after, .purpose = in->purpose,

@@ -162,6 +162,19 @@ nmdm_err_t *nmdm_push_state_get_cert(nmdm_ctx_t *ctx,
     return NULL;
 }
 
+nmdm_err_t *nmdm_push_state_only_topic(nmdm_ctx_t *ctx, const char **topic,
+                                       int *are_several)
+{
+    apr_array_header_t *topics = apr_array_make(ctx->pool, 2,
+                                                sizeof(const char *));
+
+    NMDM_TRY(nmdm_db_rows(ctx, topics, 1, STMT_PUSH_CERT_TOPICS, NULL, 0));
+    *are_several = topics->nelts > 1;
+    *topic = topics->nelts == 1 ? APR_ARRAY_IDX(topics, 0, const char *)
+                                : NULL;
+    return NULL;
+}
+
 nmdm_err_t *nmdm_push_state_open_key(nmdm_ctx_t *ctx, const char **key_pem,
                                      const nmdm_stored_cert_t *cert)
 {

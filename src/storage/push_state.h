@@ -77,6 +77,9 @@ typedef struct {
 nmdm_err_t *nmdm_push_state_get_cert(nmdm_ctx_t *ctx,
                                      nmdm_stored_cert_t *out,
                                      const char *topic);
+/* The topic of the only one, or NULL; *are_several where there are more. */
+nmdm_err_t *nmdm_push_state_only_topic(nmdm_ctx_t *ctx, const char **topic,
+                                       int *are_several);
 /* Needs no database: a key that cannot be opened is no failure of it, and
  * none of other topics. */
 nmdm_err_t *nmdm_push_state_open_key(nmdm_ctx_t *ctx, const char **key_pem,

@@ -112,18 +112,30 @@ static const char *new_secret(nmdm_ctx_t *ctx)
     return text;
 }
 
+nmdm_err_t *nmdm_challenge_new(nmdm_ctx_t *ctx, const char **challenge)
+{
+    *challenge = new_secret(ctx);
+    return *challenge ? NULL
+        : nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0511)
+                   "-: no random numbers for a SCEP challenge");
+}
+
 nmdm_err_t *nmdm_challenge_make(nmdm_ctx_t *ctx, const char **challenge,
                                 const char *purpose,
                                 const nmdm_binding_t *binding,
                                 apr_time_t expires)
 {
-    *challenge = new_secret(ctx);
-    if (!*challenge) {
-        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0511)
-                        "-: no random numbers for a SCEP challenge");
-    }
+    NMDM_TRY(nmdm_challenge_new(ctx, challenge));
+    return nmdm_challenge_put(ctx, *challenge, purpose, binding, expires);
+}
+
+nmdm_err_t *nmdm_challenge_put(nmdm_ctx_t *ctx, const char *challenge,
+                               const char *purpose,
+                               const nmdm_binding_t *binding,
+                               apr_time_t expires)
+{
     return nmdm_db_exec(ctx, NULL, STMT_CHALLENGE_PUT,
-                        NMDM_ARGS(hash_of(ctx, *challenge), purpose,
+                        NMDM_ARGS(hash_of(ctx, challenge), purpose,
                                   or_empty(binding->udid),
                                   or_empty(binding->serial_number),
                                   or_empty(binding->enrollment_id),
@@ -132,11 +144,26 @@ nmdm_err_t *nmdm_challenge_make(nmdm_ctx_t *ctx, const char **challenge,
                                   millis(ctx, expires)));
 }
 
+nmdm_err_t *nmdm_challenge_extend(nmdm_ctx_t *ctx, const char *challenge,
+                                  apr_time_t expires)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_CHALLENGE_EXTEND,
+                        NMDM_ARGS(millis(ctx, expires),
+                                  hash_of(ctx, challenge)));
+}
+
+nmdm_err_t *nmdm_challenge_withdraw(nmdm_ctx_t *ctx, int *is_withdrawn,
+                                    const char *challenge)
+{
+    return nmdm_db_exec(ctx, is_withdrawn, STMT_CHALLENGE_WITHDRAW,
+                        NMDM_ARGS(hash_of(ctx, challenge)));
+}
+
 nmdm_err_t *nmdm_challenge_get(nmdm_ctx_t *ctx, nmdm_challenge_t *out,
                                const char *challenge)
 {
     enum { PURPOSE, UDID, SERIAL, ENROLLMENT, USER, EXPIRES, USED, KEY, CERT,
-           COLUMNS };
+           PROFILE, COLUMNS };
     const char *cols[COLUMNS] = { NULL };
 
     memset(out, 0, sizeof(*out));
@@ -149,6 +176,7 @@ nmdm_err_t *nmdm_challenge_get(nmdm_ctx_t *ctx, nmdm_challenge_t *out,
     out->used = time_of(cols[USED]);
     out->key_sha256 = cols[KEY];
     out->cert_sha256 = cols[CERT];
+    out->profile = cols[PROFILE];
     return NULL;
 }
 
@@ -166,7 +194,7 @@ nmdm_err_t *nmdm_challenge_use(nmdm_ctx_t *ctx, int *is_mine,
 /* ---- Issued certificates ---- */
 
 enum { SHA256, SERIAL, ISSUER, SUBJECT, NOT_AFTER, PURPOSE, UDID,
-       SERIAL_NUMBER, ENROLLMENT, USER, REVOKED, PEM, COLUMNS };
+       SERIAL_NUMBER, ENROLLMENT, USER, REVOKED, PEM, PROFILE, COLUMNS };
 
 static void read_row(nmdm_issued_row_t *out, const char **cols)
 {
@@ -182,6 +210,7 @@ static void read_row(nmdm_issued_row_t *out, const char **cols)
                                      cols[ENROLLMENT], cols[USER] };
     out->revoked = time_of(cols[REVOKED]);
     out->pem = cols[PEM];
+    out->profile = cols[PROFILE];
 }
 
 static nmdm_err_t *read_one(nmdm_ctx_t *ctx, nmdm_issued_row_t *out,
@@ -209,7 +238,8 @@ nmdm_err_t *nmdm_issued_put(nmdm_ctx_t *ctx, const nmdm_issued_row_t *row)
                   or_empty(row->binding.serial_number),
                   or_empty(row->binding.enrollment_id),
                   or_empty(row->binding.user_name), row->transaction,
-                  row->signer_key, millis(ctx, ctx->now)));
+                  row->signer_key, millis(ctx, ctx->now),
+                  or_empty(row->profile)));
 }
 
 nmdm_err_t *nmdm_issued_get(nmdm_ctx_t *ctx, nmdm_issued_row_t *out,

@@ -55,10 +55,25 @@ nmdm_err_t *nmdm_challenge_make(nmdm_ctx_t *ctx, const char **challenge,
                                 const nmdm_binding_t *binding,
                                 apr_time_t expires);
 
+/* The same in two steps: a text, which needs no unit; and its row. */
+nmdm_err_t *nmdm_challenge_new(nmdm_ctx_t *ctx, const char **challenge);
+nmdm_err_t *nmdm_challenge_put(nmdm_ctx_t *ctx, const char *challenge,
+                               const char *purpose,
+                               const nmdm_binding_t *binding,
+                               apr_time_t expires);
+/* Of one that is not used yet: lets it be good until `expires`; removes it,
+ * *is_withdrawn being 0 where it is used or not there. */
+nmdm_err_t *nmdm_challenge_extend(nmdm_ctx_t *ctx, const char *challenge,
+                                  apr_time_t expires);
+nmdm_err_t *nmdm_challenge_withdraw(nmdm_ctx_t *ctx, int *is_withdrawn,
+                                    const char *challenge);
+
 typedef struct {
     int found;
     const char *purpose;
     nmdm_binding_t binding;
+    const char *profile;        /* that it was put into, as in
+                                 * nmdm_issued_row_t; or NULL */
     apr_time_t expires;
     apr_time_t used;            /* 0: not yet */
     const char *key_sha256;     /* of whom it was used by */
@@ -82,6 +97,8 @@ typedef struct {
     const char *purpose;
     nmdm_binding_t binding;     /* enrollment_id: once known */
     apr_time_t revoked;         /* 0: it is not */
+    const char *profile;        /* "IDENTIFIER SERVERURL TOPIC" of the one that
+                                 * it was asked for with; NULL: not ours */
     /* For nmdm_issued_put alone. */
     const char *transaction;
     const char *signer_key;     /* SHA-256 of the request's signer's SPKI */
