@@ -48,6 +48,14 @@ static nmdm_err_t *set(nmdm_ctx_t *ctx, const char *hash, const char *kind,
                                   millis(ctx, used), hash, kind));
 }
 
+static nmdm_err_t *lock_new(nmdm_ctx_t *ctx, const char *hash,
+                            const char *kind, apr_time_t expires)
+{
+    return nmdm_db_exec(ctx, NULL, STMT_TOKEN_LOCK_NEW,
+                        NMDM_ARGS(hash, kind, millis(ctx, ctx->now),
+                                  millis(ctx, expires)));
+}
+
 typedef struct {
     int found;
     const char *data;
@@ -202,9 +210,7 @@ nmdm_err_t *nmdm_enroll_tokens_count(nmdm_ctx_t *ctx, int *is_full,
     apr_array_header_t *open;
     token_t row;
 
-    NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_TOKEN_LOCK_NEW,
-                          NMDM_ARGS(hash, LIMIT, millis(ctx, ctx->now),
-                                    millis(ctx, expires))));
+    NMDM_TRY(lock_new(ctx, hash, LIMIT, expires));
     NMDM_TRY(get(ctx, &row, hash, LIMIT));
     NMDM_TRY(find_open(ctx, &open, row.data));
     *is_full = open->nelts >= most;
@@ -223,5 +229,9 @@ nmdm_err_t *nmdm_enroll_tokens_put_profile(nmdm_ctx_t *ctx,
                                            const char *summary,
                                            apr_time_t expires)
 {
-    return put(ctx, hash_of(ctx, challenge), PROFILE, summary, NULL, expires);
+    const char *hash = hash_of(ctx, challenge);
+
+    /* The challenge of a link that was given back is made again. */
+    NMDM_TRY(lock_new(ctx, hash, PROFILE, expires));
+    return set(ctx, hash, PROFILE, summary, expires, 0);
 }
