@@ -13,6 +13,7 @@
 #include "httpd/child.h"
 #include "httpd/declarations.h"
 #include "httpd/device.h"
+#include "httpd/enroll.h"
 #include "httpd/health.h"
 #include "httpd/identity.h"
 #include "httpd/log.h"
@@ -52,6 +53,7 @@ static void register_hooks(apr_pool_t *p)
     /* content */
     ap_hook_handler(nanomdm_device_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_scep_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(nanomdm_enroll_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(nanomdm_declarations_handler, NULL, NULL,
                     APR_HOOK_MIDDLE);

@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "codec/json.h"
 #include "db/db.h"
-#include "storage/scep.h"
+#include "storage/enroll_tokens.h"
 #include "webhook/scep_event.h"
 
 #include <apr_strings.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MAX_LIFE 31536000
+#define LINK_LIFE apr_time_from_sec(86400)
 
 static nmdm_err_t *give_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                              const nmdm_json_t *object)
@@ -127,6 +128,44 @@ nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
              nmdm_time_rfc3339(ctx->pool, wish.expires), ctx->trace_id);
     json = nmdm_json_object(ctx->pool);
     nmdm_json_set_string(json, "challenge", wish.challenge);
+    nmdm_json_set_string(json, "expires",
+                         nmdm_time_rfc3339(ctx->pool, wish.expires));
+    return give_json(ctx, reply, json);
+}
+
+/* ---- POST enroll-links ---- */
+
+static nmdm_err_t *do_make_link(nmdm_ctx_t *ctx, void *baton)
+{
+    wish_t *wish = baton;
+
+    NMDM_TRY(nmdm_scep_tables_check(ctx));
+    return nmdm_enroll_tokens_put_link(ctx, wish->challenge, &wish->binding,
+                                       wish->expires);
+}
+
+nmdm_err_t *nmdm_api_scep_link(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               nmdm_bytes_t body, const char *location)
+{
+    wish_t wish = { NMDM_BINDING_NONE, ctx->now + LINK_LIFE, NULL };
+    nmdm_json_t *json;
+
+    if (!location) {
+        return nmdm_err(ctx->pool, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(1846)
+                        "no Location of this server makes enrollment profiles"
+                        " for links; write SetHandler nanomdm-enroll, and"
+                        " NanoMDMEnrollRequire with link in it");
+    }
+    NMDM_TRY(read_wish(ctx, &wish, body));
+    NMDM_TRY(nmdm_challenge_new(ctx, &wish.challenge));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make_link, &wish));
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1847)
+             "-: enrollment link made for %s, good until %s [trace %s]",
+             nmdm_binding_text(ctx->pool, &wish.binding),
+             nmdm_time_rfc3339(ctx->pool, wish.expires), ctx->trace_id);
+    json = nmdm_json_object(ctx->pool);
+    nmdm_json_set_string(json, "url", apr_pstrcat(ctx->pool, location, "/",
+                                                  wish.challenge, NULL));
     nmdm_json_set_string(json, "expires",
                          nmdm_time_rfc3339(ctx->pool, wish.expires));
     return give_json(ctx, reply, json);

@@ -12,6 +12,11 @@ nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                     nmdm_bytes_t body,
                                     apr_interval_time_t life);
 
+/* POST enroll-links: the same, for links that give an enrollment profile once;
+ * location is the URL that they begin with, or NULL where there is none. */
+nmdm_err_t *nmdm_api_scep_link(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
+                               nmdm_bytes_t body, const char *location);
+
 /* GET certs; each may be NULL. */
 typedef struct {
     const char *expires_before, *id, *issuer;

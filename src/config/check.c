@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/declarative.h"
 #include "config/durable_webhooks.h"
+#include "config/enroll.h"
 #include "config/scep.h"
 #include "crypto/seal.h"
 #include "db/dialect.h"
@@ -288,28 +289,6 @@ static void check_webhooks(check_t *check, const nanomdm_tree_site_t *site)
 
 /* ---- Judging: SCEP ---- */
 
-/* The settings of the section in which a handler is named. */
-static const nanomdm_conf_t *conf_of_section(check_t *check,
-                                             const nanomdm_tree_site_t *site,
-                                             const ap_directive_t *handler)
-{
-    const core_server_config *core
-        = ap_get_core_module_config(site->server->module_config);
-    const char *path = nanomdm_tree_location(check->pool, handler->parent);
-    int i;
-
-    for (i = 0; path && i < core->sec_url->nelts; i++) {
-        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i,
-                                                  ap_conf_vector_t *);
-        const core_dir_config *dir = ap_get_core_module_config(section);
-
-        if (dir->d && !strcmp(dir->d, path)) {
-            return nanomdm_section_conf(check->pool, site->server, section);
-        }
-    }
-    return nanomdm_server_defaults(site->server);
-}
-
 static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
 {
     nanomdm_server_t *server = nanomdm_server(site->server);
@@ -333,11 +312,40 @@ static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
 
         flaw = nanomdm_scep_check_location(
             server->scep_keys, check->pconf,
-            conf_of_section(check, site, use), nanomdm_tree_is_protected(use));
+            nanomdm_tree_section_conf(check->pool, check->pool, site->server,
+                                      use), nanomdm_tree_is_protected(use));
         if (flaw) {
             complain(check, use, site->server, NMDMNO(0021) "%s", flaw);
         }
     }
+}
+
+/* ---- Judging: enrollment ---- */
+
+typedef struct {
+    check_t *check;
+    server_rec *server;
+} enroll_say_t;
+
+static void say_of_enrollment(void *baton, const ap_directive_t *at,
+                              int is_wrong, const char *text)
+{
+    enroll_say_t *to = baton;
+
+    if (is_wrong) {
+        complain(to->check, at, to->server, NMDMNO(0034) "%s", text);
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, to->server,
+                 NMDMNO(0035) "%s (%s:%d)", text, at->filename, at->line_num);
+}
+
+static void check_enrollment(check_t *check, const nanomdm_tree_site_t *site)
+{
+    enroll_say_t to = { check, site->server };
+
+    nanomdm_enroll_check(check->pconf, check->pool, site, say_of_enrollment,
+                         &to);
 }
 
 /* ---- Judging: keys of the database ---- */
@@ -417,6 +425,7 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
     }
     check_webhooks(check, site);
     check_scep(check, site);
+    check_enrollment(check, site);
     make_trust(check, site);
 }
 

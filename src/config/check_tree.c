@@ -3,12 +3,14 @@
  * are, read from httpd's tree of directives. */
 
 #include "config/check_tree.h"
+#include "config/config.h"
 #include "config/handlers.h"
 
 #include <apr_cstr.h>
 #include <apr_strings.h>
 #include <httpd.h>
 #include <http_config.h>
+#include <http_core.h>
 
 #include <string.h>
 
@@ -48,6 +50,28 @@ const char *nanomdm_tree_location(apr_pool_t *p, const ap_directive_t *node)
     path = ap_getword_conf(p, &args);
     return *path == '/' && !path[strcspn(path, "*?[")]
         ? apr_pstrdup(p, path) : NULL;
+}
+
+const nanomdm_conf_t *nanomdm_tree_section_conf(apr_pool_t *p,
+                                                apr_pool_t *ptemp,
+                                                const server_rec *s,
+                                                const ap_directive_t *handler)
+{
+    const core_server_config *core
+        = ap_get_core_module_config(s->module_config);
+    const char *path = nanomdm_tree_location(ptemp, handler->parent);
+    int i;
+
+    for (i = 0; path && i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i,
+                                                  ap_conf_vector_t *);
+        const core_dir_config *dir = ap_get_core_module_config(section);
+
+        if (dir->d && !strcmp(dir->d, path)) {
+            return nanomdm_section_conf(p, s, section);
+        }
+    }
+    return nanomdm_server_defaults(s);
 }
 
 int nanomdm_tree_is_protected(const ap_directive_t *directive)
@@ -97,6 +121,7 @@ static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
         || !strcmp(handler, "nanomdm-declarative");
     if (nanomdm_is_device_handler(handler)) {
         site->identity_use = site->identity_use ? site->identity_use : node;
+        APR_ARRAY_PUSH(site->device_uses, const ap_directive_t *) = node;
         note_path(tree, site, node, "");
     }
     else if (!strcmp(handler, "nanomdm-scep")) {
@@ -104,6 +129,9 @@ static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
         APR_ARRAY_PUSH(site->scep_uses, const ap_directive_t *) = node;
         note_path(tree, site, node, "");
         note_path(tree, site, node, "/pkiclient.exe");
+    }
+    else if (!strcmp(handler, "nanomdm-enroll")) {
+        APR_ARRAY_PUSH(site->enroll_uses, const ap_directive_t *) = node;
     }
     else if (!strcmp(handler, "nanomdm-migration")) {
         note_path(tree, site, node, "");
@@ -286,6 +314,8 @@ void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
     };
     main_site.exact_paths = apr_array_make(ptemp, 4, sizeof(const char *));
     main_site.scep_uses = apr_array_make(ptemp, 1, sizeof(void *));
+    main_site.enroll_uses = apr_array_make(ptemp, 1, sizeof(void *));
+    main_site.device_uses = apr_array_make(ptemp, 1, sizeof(void *));
     walk(tree, &main_site, ap_conftree, 0);
     for (node = ap_conftree; node; node = node->next) {
         if (is(node, "<VirtualHost")) {
@@ -293,6 +323,8 @@ void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
 
             site->server = server_of(tree, node);
             site->scep_uses = apr_array_copy(ptemp, main_site.scep_uses);
+            site->enroll_uses = apr_array_copy(ptemp, main_site.enroll_uses);
+            site->device_uses = apr_array_copy(ptemp, main_site.device_uses);
             site->exact_paths = apr_array_copy(ptemp, main_site.exact_paths);
             walk(tree, site, node->first_child, 0);
         }

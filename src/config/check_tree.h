@@ -8,6 +8,8 @@
 #ifndef NANOMDM_CHECK_TREE_H
 #define NANOMDM_CHECK_TREE_H
 
+#include "config/config.h"
+
 #include <apr_tables.h>
 #include <httpd.h>
 #include <http_config.h>
@@ -24,6 +26,7 @@ typedef struct {
     const ap_directive_t *provider;     /* AuthBasicProvider nanomdm */
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     apr_array_header_t *scep_uses;      /* of ap_directive_t *: SetHandler */
+    apr_array_header_t *enroll_uses, *device_uses;      /* likewise */
     int serves_api;
     int has_declarations;       /* NanoMDMDeclarativeManagement builtin */
     int takes_other_identities;         /* any source but tls, anywhere? */
@@ -49,6 +52,11 @@ const char *nanomdm_tree_first_word(apr_pool_t *p, const ap_directive_t *node);
 
 /* The path of a Location that is no pattern, or NULL. */
 const char *nanomdm_tree_location(apr_pool_t *p, const ap_directive_t *node);
+/* The settings of the section in which a handler is named, in p; ptemp is for
+ * the work. */
+const nanomdm_conf_t *nanomdm_tree_section_conf(
+    apr_pool_t *p, apr_pool_t *ptemp, const server_rec *s,
+    const ap_directive_t *handler);
 /* Whether a Require that asks for something is in the section of a
  * directive. */
 int nanomdm_tree_is_protected(const ap_directive_t *node);

@@ -103,6 +103,20 @@ typedef struct {
     int scep_takes_des;
     int scep_renewal_days;              /* 0: renewals need a challenge */
     int scep_validity_days;
+    struct nanomdm_enroll_file_t *enroll_template;      /* NULL: none */
+    struct nanomdm_enroll_file_t *enroll_anchors;
+    struct nanomdm_enroll_file_t *enroll_signer;
+    const char *enroll_identifier;
+    const char *enroll_organization;
+    const char *enroll_server_url;
+    const char *enroll_topic;
+    int enroll_require;                 /* of nmdm_enroll_by_e */
+    int enroll_open;
+    nanomdm_hidden_t enroll_device_ca;  /* PEM text */
+    apr_hash_t *enroll_minimum;         /* nmdm_minimum_os_t by family */
+    struct nanomdm_enroll_if_t *enroll_if;
+    const struct nmdm_platform_sso_t *enroll_sso;
+    apr_int64_t enroll_limit;
     int guards_devices;                 /* has Require nanomdm-enrolled */
 } nanomdm_conf_t;
 
@@ -120,6 +134,7 @@ typedef struct {
      * one stands in any other section, whose URLs cannot be told. */
     apr_array_header_t *exact_paths;
     struct nanomdm_scep_keys_t *scep_keys;      /* NULL without the handler */
+    struct nanomdm_enroll_site_t *enroll;       /* likewise */
     struct nanomdm_site_t *site;        /* set in each child */
 } nanomdm_server_t;
 

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "config/declarative.h"
 #include "config/device_answers.h"
+#include "config/enroll.h"
 #include "config/kinds.h"
 #include "config/parse.h"
 #include "config/rate_limit.h"
@@ -441,5 +442,63 @@ const command_rec nanomdm_directives[] = {
                   ROW(scep_validity_days, NANOMDM_INT,
                       .show = nanomdm_show_number, .initial = 365), L,
                   "days for which issued certificates are valid"),
+    AP_INIT_TAKE1("NanoMDMEnrollTemplate", nanomdm_set_enroll_template,
+                  ROW(enroll_template, NANOMDM_POINTER,
+                      .show = nanomdm_show_enroll_file), L,
+                  "property list that enrollment profiles are made of"),
+    AP_INIT_TAKE1("NanoMDMEnrollIdentifier", nanomdm_set_enroll_identifier,
+                  ROW(enroll_identifier, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), L,
+                  "PayloadIdentifier of the profile, which must never change"),
+    AP_INIT_TAKE1("NanoMDMEnrollOrganization",
+                  nanomdm_set_enroll_organization,
+                  ROW(enroll_organization, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), L,
+                  "name of the organization in profiles and identities"),
+    AP_INIT_TAKE1("NanoMDMEnrollServerURL", nanomdm_set_enroll_url,
+                  ROW(enroll_server_url, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), L,
+                  "https URL at which devices check in"),
+    AP_INIT_TAKE1("NanoMDMEnrollTopic", nanomdm_set_enroll_topic,
+                  ROW(enroll_topic, NANOMDM_TEXT, .show = nanomdm_show_text),
+                  L, "topic of the push certificate of these devices"),
+    AP_INIT_TAKE1("NanoMDMEnrollAnchors", nanomdm_set_enroll_anchors,
+                  ROW(enroll_anchors, NANOMDM_POINTER,
+                      .show = nanomdm_show_enroll_file), L,
+                  "PEM file of CAs that the profile lets devices trust"),
+    AP_INIT_TAKE1("NanoMDMEnrollSigner", nanomdm_set_enroll_signer,
+                  ROW(enroll_signer, NANOMDM_POINTER,
+                      .show = nanomdm_show_enroll_file), L,
+                  "PEM file with certificate, chain and key that sign"
+                  " profiles"),
+    AP_INIT_TAKE_ARGV("NanoMDMEnrollRequire", nanomdm_set_enroll_require,
+                      ROW(enroll_require, NANOMDM_INT,
+                          .show = nanomdm_show_enroll_require,
+                          .initial = NANOMDM_ENROLL_REQUIRE), L,
+                      "user, link or machineinfo: any of them lets a device"
+                      " have a profile"),
+    FLAG("NanoMDMEnrollOpen", L, enroll_open, 0,
+         "On to give a profile to anybody"),
+    AP_INIT_TAKE1("NanoMDMEnrollDeviceCA", nanomdm_set_enroll_device_ca,
+                  ROW(enroll_device_ca, NANOMDM_HIDDEN,
+                      .show = nanomdm_show_hidden), S,
+                  "PEM file of Apple's CAs of devices"),
+    AP_INIT_TAKE_ARGV("NanoMDMEnrollMinimumOS", nanomdm_add_enroll_minimum,
+                      ROW(enroll_minimum, NANOMDM_TABLE,
+                          .show = nanomdm_show_enroll_minimum), L,
+                      "a family and the version, perhaps a build, that it has"
+                      " to have"),
+    AP_INIT_TAKE_ARGV("NanoMDMEnrollIf", nanomdm_set_enroll_if,
+                      ROW(enroll_if, NANOMDM_POINTER,
+                          .show = nanomdm_show_enroll_if), L,
+                      "an expression that has to be true"),
+    AP_INIT_TAKE_ARGV("NanoMDMEnrollPlatformSSO", nanomdm_set_enroll_sso,
+                      ROW(enroll_sso, NANOMDM_POINTER,
+                          .show = nanomdm_show_enroll_sso), L,
+                      "URLs of the profile, the manifest and the sign-in that"
+                      " come before the enrollment"),
+    SECONDS("NanoMDMEnrollLimit", L, enroll_limit, NANOMDM_NUMBER,
+            1, NMDM_ENROLL_TOKENS_MOST, 20,
+            "profiles of one user, link or address that may be open"),
     { .name = NULL }
 };

@@ -11,8 +11,12 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <http_config.h>
+#include <http_log.h>
 
 #include <string.h>
+
+APLOG_USE_MODULE(nanomdm);
 
 /* No template is nearly as large; nor are certificates. */
 #define MOST_FILE 1048576

@@ -75,6 +75,23 @@ static void warn_of_readers(cmd_parms *cmd, const char *path)
     }
 }
 
+const char *nanomdm_flaw_of_key_mode(apr_pool_t *p, const char *file)
+{
+    apr_finfo_t info;
+    apr_status_t rv = apr_stat(&info, file, APR_FINFO_PROT, p);
+    char why[120];
+
+    if (rv != APR_SUCCESS && rv != APR_INCOMPLETE) {
+        return apr_psprintf(p, "%s: %s; name a file that the user who starts"
+                            " httpd can read", file,
+                            apr_strerror(rv, why, sizeof(why)));
+    }
+    return info.protection & (APR_GREAD | APR_GWRITE | APR_WREAD | APR_WWRITE)
+        ? apr_psprintf(p, "%s: group or others may read or write the private"
+                       " key; write: chmod 600 %s", file, file)
+        : NULL;
+}
+
 void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key)
 {
     if (nanomdm_is_first_reading() && strlen(key) < NANOMDM_KEY_LENGTH) {

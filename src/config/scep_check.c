@@ -2,35 +2,18 @@
 /* scep_check.c -- the files of the issuers, and what contradicts itself. */
 
 #include "config/scep.h"
+#include "config/parse.h"
 #include "crypto/trust.h"
 
-#include <apr_file_info.h>
 #include <apr_strings.h>
 
 /* ---- The keys ---- */
-
-static const char *flaw_of_mode(apr_pool_t *p, const char *file)
-{
-    apr_finfo_t info;
-    apr_status_t rv = apr_stat(&info, file, APR_FINFO_PROT, p);
-    char why[120];
-
-    if (rv != APR_SUCCESS && rv != APR_INCOMPLETE) {
-        return apr_psprintf(p, "%s: %s; name a file that the user who starts"
-                            " httpd can read", file,
-                            apr_strerror(rv, why, sizeof(why)));
-    }
-    return info.protection & (APR_GREAD | APR_GWRITE | APR_WREAD | APR_WWRITE)
-        ? apr_psprintf(p, "%s: group or others may read or write the private"
-                       " key; write: chmod 600 %s", file, file)
-        : NULL;
-}
 
 static const char *read_pair(nmdm_key_pair_t **pair, apr_pool_t *pconf,
                              apr_pool_t *p, const char *file,
                              const char *key)
 {
-    const char *flaw = flaw_of_mode(p, key);
+    const char *flaw = nanomdm_flaw_of_key_mode(p, key);
     nmdm_err_t *err = flaw ? NULL : nmdm_issuer_read(pair, pconf, file, key);
 
     return err ? nmdm_err_text(err) : flaw;

@@ -6,7 +6,7 @@
 
 #include "enroll/enroll.h"
 #include "base/time.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 #include "storage/push_state.h"
 

@@ -20,7 +20,7 @@ typedef struct {
 } nmdm_minimum_os_t;
 
 /* NanoMDMEnrollPlatformSSO */
-typedef struct {
+typedef struct nmdm_platform_sso_t {
     const char *profile_url, *manifest_url, *auth_url;
     nmdm_gate_texts_t texts;
 } nmdm_platform_sso_t;

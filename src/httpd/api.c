@@ -15,11 +15,13 @@
 #include "api/results.h"
 #include "api/scep.h"
 #include "config/config.h"
+#include "config/enroll.h"
 #include "config/scep.h"
 #include "httpd/request.h"
 #include "webhook/event.h"
 
 #include <apr_atomic.h>
+#include <http_main.h>
 #include <http_protocol.h>
 #include <http_log.h>
 
@@ -318,6 +320,38 @@ static nmdm_err_t *call_challenge(nmdm_ctx_t *ctx, request_rec *r,
         ctx, reply, body, nanomdm_scep_challenge_life(nanomdm_conf(r)));
 }
 
+/* Of this server, or of the first one with the same database. */
+static const char *link_location(const request_rec *r)
+{
+    const nanomdm_server_t *own = nanomdm_server(r->server);
+    const server_rec *s;
+
+    if (own->enroll && own->enroll->link_url) {
+        return own->enroll->link_url;
+    }
+    for (s = ap_server_conf; s; s = s->next) {
+        const nanomdm_server_t *other = nanomdm_server(s);
+
+        if (other->enroll && other->enroll->link_url && other->database
+            && own->database && !strcmp(other->database, own->database)) {
+            return other->enroll->link_url;
+        }
+    }
+    return NULL;
+}
+
+static nmdm_err_t *call_link(nmdm_ctx_t *ctx, request_rec *r,
+                             nmdm_reply_t *reply, int *status,
+                             const char *rest)
+{
+    nmdm_bytes_t body;
+
+    (void)status;
+    (void)rest;
+    NMDM_TRY(nanomdm_body(&body, r));
+    return nmdm_api_scep_link(ctx, reply, body, link_location(r));
+}
+
 static nmdm_err_t *call_list_certs(nmdm_ctx_t *ctx, request_rec *r,
                                    nmdm_reply_t *reply, int *status,
                                    const char *rest)
@@ -408,6 +442,7 @@ const nanomdm_api_call_t nanomdm_api_calls[] = {
     { "events", M_POST, 1, call_replay_events, 1, "" },
     { "events", M_DELETE, 1, call_drop_event, 1, "" },
     { "scep-challenge", M_POST, 0, call_challenge, 1, "" },
+    { "enroll-links", M_POST, 0, call_link, 1, "" },
     { "certs", M_GET, 0, call_list_certs, 1,
       "expires_before id issuer limit cursor" },
     { "certs", M_DELETE, 1, call_revoke, 1, "" },

@@ -5,6 +5,7 @@
 #include "httpd/child.h"
 #include "config/config.h"
 #include "config/durable_webhooks.h"
+#include "config/enroll.h"
 #include "crypto/seal.h"
 #include "db/sqlite_wal.h"
 #include "httpd/background.h"
@@ -197,6 +198,8 @@ static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
     NMDM_TRY(nmdm_once_daily_create(&site->services.daily, pchild));
     NMDM_TRY(nmdm_circuit_breaker_create(&site->services.breaker, pchild));
     NMDM_TRY(nmdm_stats_cache_create(&site->services.totals, pchild));
+    site->services.profiles = nanomdm_server(site->server)->enroll
+        ? nanomdm_server(site->server)->enroll->profiles : NULL;
     NMDM_TRY(start_apns(site, pchild, conf));
     return start_peers(site, pchild, conf);
 }

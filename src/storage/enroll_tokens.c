@@ -3,7 +3,7 @@
  * profiles one user or address has, and what was in a profile. */
 
 #include "storage/enroll_tokens.h"
-#include "crypto/identity_cert.h"
+#include "crypto/digest.h"
 #include "db/db.h"
 
 #include <apr_strings.h>

@@ -121,6 +121,26 @@ CASES = {
     "NanoMDMSCEPCipher": Case("aes 3des des", "aes 3des des", "aes 3des"),
     "NanoMDMSCEPRenewal": Case("30", "30", "Off"),
     "NanoMDMSCEPValidity": Case("90", "90", "365"),
+    "NanoMDMEnrollTemplate": Case("{folder}/return.plist",
+                                  r"\S+/return\.plist"),
+    "NanoMDMEnrollIdentifier": Case("com.example.x", "com.example.x"),
+    "NanoMDMEnrollOrganization": Case('"Example Ltd"', "Example Ltd"),
+    "NanoMDMEnrollServerURL": Case("https://x.example.com/mdm",
+                                   "https://x.example.com/mdm"),
+    "NanoMDMEnrollTopic": Case("com.apple.mgmt.x", "com.apple.mgmt.x"),
+    "NanoMDMEnrollAnchors": Case("{folder}/ca.pem", r"\S+/ca\.pem"),
+    "NanoMDMEnrollSigner": Case("{folder}/signer.pem", r"\S+/signer\.pem"),
+    "NanoMDMEnrollRequire": Case("machineinfo user", "user machineinfo",
+                                 "user link"),
+    "NanoMDMEnrollOpen": Case("On", "On", "Off"),
+    "NanoMDMEnrollDeviceCA": Case("{folder}/ca.pem", r"\S+/ca\.pem"),
+    "NanoMDMEnrollMinimumOS": Case("iPhone 26.1\nmac 26.1 25B78",
+                                   "iPhone 26.1\nMac 26.1 25B78"),
+    "NanoMDMEnrollIf": Case("\"-n 'x'\" message=No", "-n 'x'"),
+    "NanoMDMEnrollPlatformSSO": Case(
+        "https://a.example/ https://b.example/ https://c.example/",
+        "https://a.example/ https://b.example/ https://c.example/"),
+    "NanoMDMEnrollLimit": Case("5", "5", "20"),
     "NanoMDMDump": Case("{folder}/dump.log secrets", r"\S+/dump\.log secrets"),
 }
 
@@ -171,14 +191,17 @@ def make(httpd, fresh_db, monkeypatch):
     monkeypatch.setenv("NANOMDM_TEST_KEY", "5b" * 32)
 
     def make(lines, **options):
-        return httpd(
+        made = httpd(
             fresh_db(), start=False, extra_server=lines,
             files={"secret": SECRET.encode(), "key": ("5a" * 32).encode(),
                    "return.plist": plistlib.dumps({"ReturnToService": {}}),
                    "ca.pem": certs.root("Settings").pem,
                    "issuer.pem": ISSUER.pem, "issuer.key": ISSUER.key_pem,
                    "recipient.pem": ISSUER.pem,
-                   "recipient.key": ISSUER.key_pem}, **options)
+                   "recipient.key": ISSUER.key_pem,
+                   "signer.pem": ISSUER.pem + ISSUER.key_pem}, **options)
+        (made.folder / "signer.pem").chmod(0o600)
+        return made
     return make
 
 
