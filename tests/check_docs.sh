@@ -81,7 +81,11 @@ for plist in return-to-service shared; do
         > "$tmp/$plist.plist"
 done
 for key in webhook dm-send dm-receive; do echo secret > "$tmp/$key.key"; done
-for ca in apns upstream; do cp "$tmp/device-ca.pem" "$tmp/$ca-ca.pem"; done
+for ca in apns upstream server apple-device; do
+    cp "$tmp/device-ca.pem" "$tmp/$ca-ca.pem"
+done
+echo '<plist><dict/></plist>' > "$tmp/enroll.plist"
+(umask 077; cat "$tmp/server.pem" > "$tmp/signer.pem")
 
 # try_configuration NAME: that file of $tmp, as part of a server that has
 # httpd's standard modules and no more.

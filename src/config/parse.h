@@ -24,8 +24,8 @@ const char *nanomdm_read_file(cmd_parms *cmd, char **text, apr_size_t *len,
  * in a message. */
 const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                const char *value);
-/* Why a file with a private key is not for httpd: it cannot be read, or group or
- * others can; with the remedy. NULL where nothing is wrong. */
+/* Why a file with a private key is not for httpd, with the remedy: it cannot be
+ * read, or group or others can. NULL where nothing is wrong. */
 const char *nanomdm_flaw_of_key_mode(apr_pool_t *p, const char *file);
 /* Fewer characters than these can be guessed. */
 #define NANOMDM_KEY_LENGTH 16
