@@ -27,6 +27,8 @@ REMEDIES = {
     503: "the database is away or has no tables: the error log has the cause;"
          " nanomdmctl doctor looks for it",
 }
+ELSE = ("something else than nanomdm-api answers at this URL: compare url and"
+        " api in ctl.conf")
 LARGEST = 256 << 20             # bytes of an answer
 
 
@@ -41,8 +43,7 @@ class Answer:
         except ValueError:
             raise Failed(
                 f"the answer is no JSON: {self.body[:60]!r}",
-                "something else than mod_nanomdm answers at this URL: compare"
-                " url and api in ctl.conf") from None
+                ELSE) from None
 
     def error(self):
         """What the server says is wrong."""
@@ -181,6 +182,8 @@ class Client:
         while True:
             page = self.api(method, call, body, limit=size, cursor=cursor,
                             **query).json()
+            if not isinstance(page, dict) or key not in page:
+                raise Failed(f"{call}: the answer has no {key!r}", ELSE)
             yield from page[key]
             cursor = page.get("next_cursor")
             if not cursor:
@@ -200,7 +203,7 @@ def failure(answer, what):
     said = answer.error()
     return Failed(f"{what}: {said or answer.reason} ({answer.status})",
                   REMEDIES.get(answer.status, "") if not said
-                  or answer.status in (500, 503) else "")
+                  or answer.status in (401, 403, 500, 503) else "")
 
 
 def path(*parts):

@@ -16,6 +16,19 @@ from .errors import Failed, Stopped
 
 # name: (module, what it does)
 SUBCOMMANDS = {
+    "init": ("init", "make folders, device CA, API key and site file"),
+    "doctor": ("doctor", "look for what is wrong, and name the remedy"),
+    "pushcert": ("pushcert", "request, upload or show the push certificate"),
+    "profile": ("profile", "write an enrollment profile"),
+    "devices": ("devices", "list enrollments"),
+    "send": ("send", "send a command to devices"),
+    "queue": ("queue", "list what waits for a device"),
+    "cancel": ("cancel", "take commands back"),
+    "results": ("results", "list what a device answered"),
+    "why": ("why", "find out why a device is stuck"),
+    "push": ("push", "ask devices to connect"),
+    "events": ("events", "list, replay or drop webhook events"),
+    "declarations": ("declarations", "list, upload and assign declarations"),
     "migrate": ("migrate", "move enrollments from another server"),
     "import": ("filekv_import", "import NanoMDM's file storage"),
     "command": ("mdm_command", "print a command as a property list"),
@@ -95,7 +108,13 @@ def say(line):
 def main():
     words = sys.argv[1:]
     parser = parser_of(words)
-    args = parser.parse_args(words)
+    args, rest = parser.parse_known_args(words)
+    # argparse ends a list of words at the first option.
+    if rest and (not hasattr(args, "rest")
+                 or any(word.startswith("-") for word in rest)):
+        args.parser.error("unrecognized arguments: " + " ".join(rest))
+    if rest:
+        setattr(args, args.rest, getattr(args, args.rest) + rest)
     return run_reported(lambda: args.run(args.parser,
                                          settings.resolve(args)))
 

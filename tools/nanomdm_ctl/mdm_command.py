@@ -27,6 +27,10 @@ HARMLESS = ("SecurityInfo", "CertificateList", "ProfileList",
             "ProvisioningProfileList")
 
 
+def new_uuid():
+    return str(uuid.uuid4())
+
+
 def request(request_type, **keys):
     """A Command; what was not given is left out."""
     return {"RequestType": request_type,
@@ -141,7 +145,7 @@ def content(path):
 
 def add_arguments(parser):
     parser.add_argument("-u", "--uuid", metavar="UUID", dest="command_uuid",
-                        default=str(uuid.uuid4()),
+                        default=new_uuid(),
                         help="CommandUUID; a random one by default")
     parser.add_argument("-r", "--random", action="store_true",
                         help="one of: " + ", ".join(HARMLESS))

@@ -26,6 +26,9 @@ NAMES = {
                          " unless given"),
     "httpd": (None, "program that runs httpd's configuration test; the"
                     " first of apache2ctl, apachectl and httpd unless given"),
+    "database": (None, "path of the database file of SQLite, whose"
+                       " permissions doctor looks at"),
+    "web-user": ("www-data", "httpd's User"),
     "log": ("/var/log/apache2/error.log", "httpd's error log"),
     "timeout": ("60", "seconds that an answer may take"),
 }
