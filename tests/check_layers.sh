@@ -25,10 +25,10 @@ printf '%s\n' "$includes" | awk '
         layer["mod_nanomdm.c"] = 8
         # Library header -> the files that may include it.
         only["jansson.h"] = "^src/codec/json\\.c$"
-        only["expat.h"] = "^src/codec/(plist|redact)\\.c$"
+        only["expat.h"] = "^src/codec/(plist_reader|redact)\\.c$"
         only["plist/plist.h"] = "^src/codec/plist_tree\\.c$"
         only["curl/curl.h"] = "^src/net/curl_transfer\\.c$"
-        only["nghttp2/nghttp2.h"] = "^src/net/h2_session\\.c$"
+        only["nghttp2/nghttp2.h"] = "^src/net/h2_(session|stream|session_parts)\\.[ch]$"
         only["apr_dbd.h"] = "^src/db/db\\.h$"
         only["mod_dbd.h"] = "^src/httpd/dbd\\.c$"
         openssl = "^src/(crypto/[a-z0-9_]+|net/tls_conn)\\.[ch]$"

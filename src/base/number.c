@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* number.c -- floating-point numbers as text, the same in every locale. */
+/* number.c -- numbers as text, the same in every locale. */
 
 #include "base/number.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
 
+#include <errno.h>
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -94,4 +95,39 @@ int nmdm_number_read_real(double *out, const char *text)
     }
     *out = value;
     return 1;
+}
+
+int nmdm_number_is_integer(const char *text, apr_size_t len)
+{
+    char copy[32], *digits = copy, *end;
+    int base = 10;
+
+    while (len && strchr(" \t\r\n", *text)) {
+        text++;
+        len--;
+    }
+    while (len && strchr(" \t\r\n", text[len - 1])) {
+        len--;
+    }
+    if (!len || len >= sizeof(copy)) {
+        return 0;
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    digits += *digits == '-' || *digits == '+';
+    if (!strncasecmp(digits, "0x", 2)) {
+        digits += 2;
+        base = 16;
+    }
+    if (!apr_isxdigit(*digits)) {
+        return 0;
+    }
+    errno = 0;
+    if (*copy == '-') {
+        (void)strtoll(copy, &end, base);
+    }
+    else {
+        (void)strtoull(copy, &end, base);
+    }
+    return !*end && !errno;
 }

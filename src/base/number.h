@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* number.h -- floating-point numbers as text, the same in every locale. */
+/* number.h -- numbers as text, the same in every locale. */
 
 #ifndef NMDM_NUMBER_H
 #define NMDM_NUMBER_H
@@ -15,5 +15,10 @@ const char *nmdm_number_write_real(apr_pool_t *p, double value);
  * C locale reads. Returns 0, with *out unchanged, unless all of text is one
  * number. */
 int nmdm_number_read_real(double *out, const char *text);
+
+/* Whether the len bytes of text are an integer as property lists know it:
+ * digits with a sign, or 0x and hexadecimal digits, of no more than 64 bits;
+ * with blanks around. */
+int nmdm_number_is_integer(const char *text, apr_size_t len);
 
 #endif /* NMDM_NUMBER_H */

@@ -1,457 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plist.c -- property lists, read.
- *
- * What the network sends is read by a streaming parser that keeps the few
- * values a message needs. No tree is built: what is not wanted costs nothing
- * once it is read, nesting costs nothing, and a shared reference cannot
- * multiply. */
+/* plist.c -- property lists, read: the wanted values of one, by path. */
 
 #include "codec/plist.h"
+#include "codec/plist_reader.h"
 #include "codec/plist_repair.h"
 
-#include <apr_cstr.h>
 #include <apr_hash.h>
-#include <apr_lib.h>
 #include <apr_strings.h>
 
-#include <errno.h>
-#include <expat.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "codec/expat_position.h"
-
-typedef enum {
-    PLIST, DICT, ARRAY, KEY, STRING, DATA, INTEGER, REAL, TRUE_, FALSE_, DATE
-} element_e;
-
-static const char *const ELEMENTS[] = {
-    "plist", "dict", "array", "key", "string", "data", "integer", "real",
-    "true", "false", "date"
-};
-
-typedef struct {
-    element_e element;
-    const char *text;           /* NULL for a dict */
-    apr_size_t len;
-} value_t;
-
-struct nmdm_plist_t {
-    apr_pool_t *pool;
-    apr_hash_t *values;         /* path -> value_t */
-};
-
-/* One open element. */
-typedef struct {
-    element_e element;
-    int has_key;                /* of a dict: a key waits for its value */
-    const char *path;           /* NULL: nothing below is wanted */
-} frame_t;
-
-typedef struct {
-    apr_pool_t *pool;
-    XML_Parser parser;
-    const char *const *wanted;
-    nmdm_plist_t *plist;
-    nmdm_err_t *err;            /* the first one; parsing has stopped */
-
-    frame_t frames[NMDM_PLIST_DEPTH];
-    int depth;
-    int had_root;
-    int finished;
-    int is_lenient;             /* are numbers nobody reads left unchecked? */
-    XML_Index end;              /* byte after the root element */
-
-    int collecting;             /* does the open leaf's text matter? */
-    char *text;
-    apr_size_t len, room;
-    const char *key_path;       /* path of the last key, if wanted */
-
-    const nmdm_plist_events_t *events;  /* who is told everything, or NULL */
-    void *baton;
-    const char *key;            /* the last key, for events */
-} reader_t;
-
-static void refuse(reader_t *rd, const char *why)
+/* A database holds text without one, and NanoMDM's begins with "<?xml". */
+static nmdm_bytes_t without_mark(nmdm_bytes_t body)
 {
-    if (!rd->err) {
-        rd->err = nmdm_err(rd->pool, NMDM_INVALID, APR_SUCCESS,
-                           NMDMNO(0201) "property list refused at byte %ld:"
-                           " %s", (long)NMDM_EXPAT_INDEX(rd->parser),
-                           why);
-        XML_StopParser(rd->parser, XML_FALSE);
+    if (body.len >= 3 && !memcmp(body.data, "\xEF\xBB\xBF", 3)) {
+        body.data += 3;
+        body.len -= 3;
     }
-}
-
-/* A stopped parser may still deliver what it had in hand. */
-static int has_stopped(const reader_t *rd)
-{
-    return rd->err || rd->finished;
-}
-
-static int is_container(element_e e)
-{
-    return e == PLIST || e == DICT || e == ARRAY;
-}
-
-static int find_element(const XML_Char *name)
-{
-    int i;
-
-    for (i = 0; i < (int)(sizeof(ELEMENTS) / sizeof(*ELEMENTS)); i++) {
-        if (!strcmp(name, ELEMENTS[i])) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Whether path is wanted itself or leads to something that is. */
-static int is_wanted(const reader_t *rd, const char *path)
-{
-    apr_size_t len = strlen(path);
-    int i;
-
-    for (i = 0; rd->wanted[i]; i++) {
-        if (!strncmp(rd->wanted[i], path, len)
-            && (rd->wanted[i][len] == '\0' || rd->wanted[i][len] == '/')) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static frame_t *top(reader_t *rd)
-{
-    return rd->depth ? &rd->frames[rd->depth - 1] : NULL;
-}
-
-/* Remembers a value; the last of equal keys wins, and takes what was known
- * below the earlier ones with it. */
-static void keep(reader_t *rd, const char *path, element_e element,
-                 const char *text, apr_size_t len)
-{
-    value_t *value = apr_palloc(rd->pool, sizeof(*value));
-    apr_size_t path_len = strlen(path);
-    int i;
-
-    for (i = 0; rd->wanted[i]; i++) {
-        if (!strncmp(rd->wanted[i], path, path_len)
-            && rd->wanted[i][path_len] == '/') {
-            apr_hash_set(rd->plist->values, rd->wanted[i],
-                         APR_HASH_KEY_STRING, NULL);
-        }
-    }
-    value->element = element;
-    value->text = text;
-    value->len = len;
-    apr_hash_set(rd->plist->values, path, APR_HASH_KEY_STRING, value);
-}
-
-/* Whether an element may open here; refuses when not. */
-static int fits(reader_t *rd, element_e element)
-{
-    frame_t *parent = top(rd);
-
-    if (!parent) {
-        if (element != PLIST && element != DICT) {
-            refuse(rd, "the root is not a dict");
-            return 0;
-        }
-        return 1;
-    }
-    if (rd->depth == NMDM_PLIST_DEPTH) {
-        refuse(rd, "nested too deeply");
-        return 0;
-    }
-    if (element == PLIST || !is_container(parent->element)) {
-        refuse(rd, "an element in the wrong place");
-        return 0;
-    }
-    if (parent->element == PLIST && (element != DICT || rd->had_root)) {
-        refuse(rd, "the root is not one dict");
-        return 0;
-    }
-    if (parent->element == DICT && (element == KEY) == parent->has_key) {
-        refuse(rd, "a dict is not a list of keys and values");
-        return 0;
-    }
-    if (parent->element == ARRAY && element == KEY) {
-        refuse(rd, "a key outside a dict");
-        return 0;
-    }
-    return 1;
-}
-
-/* ---- Telling everything ---- */
-
-static void tell_open(reader_t *rd, element_e element)
-{
-    if (rd->events && (element == DICT || element == ARRAY)) {
-        rd->events->open(rd->baton, rd->key, element == ARRAY);
-        rd->key = NULL;
-    }
-}
-
-static void tell_end(reader_t *rd, element_e element)
-{
-    static const nmdm_plist_type_e TYPES[] = {
-        [STRING] = NMDM_PLIST_STRING, [DATA] = NMDM_PLIST_DATA,
-        [INTEGER] = NMDM_PLIST_INTEGER, [REAL] = NMDM_PLIST_REAL,
-        [TRUE_] = NMDM_PLIST_TRUE, [FALSE_] = NMDM_PLIST_FALSE,
-        [DATE] = NMDM_PLIST_DATE
-    };
-    const char *text;
-
-    if (!rd->events || element == PLIST) {
-        return;
-    }
-    if (is_container(element)) {
-        rd->events->close(rd->baton);
-        return;
-    }
-    text = apr_pstrmemdup(rd->pool, rd->len ? rd->text : "", rd->len);
-    if (element == KEY) {
-        rd->key = text;
-        return;
-    }
-    rd->events->value(rd->baton, rd->key, TYPES[element], text);
-    rd->key = NULL;
-}
-
-/* ---- The parser's handlers ---- */
-
-static void XMLCALL on_start(void *baton, const XML_Char *name,
-                             const XML_Char **attributes)
-{
-    reader_t *rd = baton;
-    int element = find_element(name);
-    frame_t *parent = top(rd), *frame;
-
-    (void)attributes;
-    if (has_stopped(rd)) {
-        return;
-    }
-    if (element < 0) {
-        refuse(rd, "an unknown element");
-        return;
-    }
-    if (!fits(rd, element)) {
-        return;
-    }
-    frame = &rd->frames[rd->depth++];
-    frame->element = element;
-    frame->has_key = 0;
-    frame->path = NULL;
-
-    if (!parent || parent->element == PLIST) {
-        frame->path = "";
-        rd->had_root |= element == DICT;
-    }
-    else if (parent->element == DICT && element != KEY) {
-        frame->path = rd->key_path;
-        parent->has_key = 0;
-        rd->key_path = NULL;
-        if (frame->path && is_container(element)) {
-            keep(rd, frame->path, element, NULL, 0);
-        }
-    }
-    tell_open(rd, element);
-    rd->len = 0;
-    rd->collecting = (element == INTEGER && !rd->is_lenient)
-        || (!is_container(element)
-            && (rd->events || frame->path
-                || (element == KEY && parent && parent->path)));
-}
-
-/* A slash separates the parts of our paths: a key that has one is nobody's. */
-static void end_of_key(reader_t *rd, frame_t *dict)
-{
-    dict->has_key = 1;
-    rd->key_path = NULL;
-    if (dict->path && rd->len && !memchr(rd->text, '/', rd->len)) {
-        const char *path = *dict->path
-            ? apr_psprintf(rd->pool, "%s/%.*s", dict->path, (int)rd->len,
-                           rd->text)
-            : apr_pstrmemdup(rd->pool, rd->text, rd->len);
-
-        rd->key_path = is_wanted(rd, path) ? path : NULL;
-    }
-}
-
-/* Digits with a sign, or 0x and hexadecimal digits, of no more than 64 bits:
- * what property lists know. */
-static int is_integer(const char *text, apr_size_t len)
-{
-    char copy[32], *digits = copy, *end;
-    int base = 10;
-
-    while (len && strchr(" \t\r\n", *text)) {
-        text++;
-        len--;
-    }
-    while (len && strchr(" \t\r\n", text[len - 1])) {
-        len--;
-    }
-    if (!len || len >= sizeof(copy)) {
-        return 0;
-    }
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    digits += *digits == '-' || *digits == '+';
-    if (!strncasecmp(digits, "0x", 2)) {
-        digits += 2;
-        base = 16;
-    }
-    if (!apr_isxdigit(*digits)) {
-        return 0;
-    }
-    errno = 0;
-    if (*copy == '-') {
-        (void)strtoll(copy, &end, base);
-    }
-    else {
-        (void)strtoull(copy, &end, base);
-    }
-    return !*end && !errno;
-}
-
-static void XMLCALL on_end(void *baton, const XML_Char *name)
-{
-    reader_t *rd = baton;
-    frame_t frame;
-
-    (void)name;
-    if (has_stopped(rd)) {
-        return;
-    }
-    frame = *top(rd);
-    rd->depth--;
-    if (frame.element == DICT && frame.has_key) {
-        refuse(rd, "a key without a value");
-        return;
-    }
-    if (frame.element == PLIST && !rd->had_root) {
-        refuse(rd, "no root");
-        return;
-    }
-    if (frame.element == INTEGER && !rd->is_lenient
-        && !is_integer(rd->text, rd->len)) {
-        refuse(rd, "not an integer of 64 bits");
-        return;
-    }
-    if (frame.element == KEY) {
-        end_of_key(rd, top(rd));
-    }
-    else if (rd->collecting && frame.path) {
-        keep(rd, frame.path, frame.element,
-             apr_pstrmemdup(rd->pool, rd->text ? rd->text : "", rd->len),
-             rd->len);
-    }
-    tell_end(rd, frame.element);
-    rd->collecting = 0;
-    if (!rd->depth) {
-        rd->finished = 1;
-        rd->end = NMDM_EXPAT_INDEX(rd->parser)
-            + NMDM_EXPAT_COUNT(rd->parser);
-        XML_StopParser(rd->parser, XML_FALSE);
-    }
-}
-
-static void append(reader_t *rd, const char *s, apr_size_t len)
-{
-    if (rd->len + len > rd->room) {
-        apr_size_t room = rd->room ? rd->room * 2 : 256;
-        char *bigger;
-
-        while (room < rd->len + len) {
-            room *= 2;
-        }
-        bigger = apr_palloc(rd->pool, room);
-        if (rd->len) {
-            memcpy(bigger, rd->text, rd->len);
-        }
-        rd->text = bigger;
-        rd->room = room;
-    }
-    memcpy(rd->text + rd->len, s, len);
-    rd->len += len;
-}
-
-static void XMLCALL on_text(void *baton, const XML_Char *s, int len)
-{
-    reader_t *rd = baton;
-    frame_t *frame = top(rd);
-    int i;
-
-    if (has_stopped(rd)) {
-        return;
-    }
-    if (rd->collecting) {
-        append(rd, s, (apr_size_t)len);
-        return;
-    }
-    if (frame && !is_container(frame->element)) {
-        return;
-    }
-    for (i = 0; i < len; i++) {
-        if (!strchr(" \t\r\n", s[i])) {
-            refuse(rd, "text between elements");
-            return;
-        }
-    }
-}
-
-static void XMLCALL on_declaration(void *baton, const XML_Char *version,
-                                   const XML_Char *encoding, int standalone)
-{
-    (void)version;
-    (void)standalone;
-    if (encoding && apr_cstr_casecmp(encoding, "UTF-8")
-        && apr_cstr_casecmp(encoding, "UTF8")
-        && apr_cstr_casecmp(encoding, "US-ASCII")) {
-        refuse(baton, "an encoding other than UTF-8");
-    }
-}
-
-static void XMLCALL on_doctype(void *baton, const XML_Char *name,
-                               const XML_Char *sysid, const XML_Char *pubid,
-                               int has_internal_subset)
-{
-    (void)name;
-    (void)sysid;
-    (void)pubid;
-    if (has_internal_subset) {
-        refuse(baton, "a document type of its own");
-    }
-}
-
-/* With an external document type, expat skips entities it does not know. */
-static void XMLCALL on_skipped(void *baton, const XML_Char *name,
-                               int is_parameter)
-{
-    (void)name;
-    (void)is_parameter;
-    refuse(baton, "an unknown entity");
-}
-
-static apr_status_t free_parser(void *parser)
-{
-    XML_ParserFree(parser);
-    return APR_SUCCESS;
-}
-
-static void set_up(reader_t *rd)
-{
-    XML_SetUserData(rd->parser, rd);
-    XML_SetElementHandler(rd->parser, on_start, on_end);
-    XML_SetCharacterDataHandler(rd->parser, on_text);
-    XML_SetXmlDeclHandler(rd->parser, on_declaration);
-    XML_SetStartDoctypeDeclHandler(rd->parser, on_doctype);
-    XML_SetSkippedEntityHandler(rd->parser, on_skipped);
-    apr_pool_cleanup_register(rd->pool, rd->parser, free_parser,
-                              apr_pool_cleanup_null);
+    return body;
 }
 
 static int is_blank(const char *text, apr_size_t len)
@@ -480,67 +46,14 @@ static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end,
     return document;
 }
 
-static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
-                            const char *const *wanted)
-{
-    if (body.len > INT_MAX) {
-        return nmdm_err(p, NMDM_TOO_LARGE, APR_SUCCESS,
-                        NMDMNO(0202) "property list of 2 GiB or more");
-    }
-    if (body.len >= 6 && !memcmp(body.data, "bplist", 6)) {
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(0203)
-                        "binary property list where only XML is read");
-    }
-    rd->pool = p;
-    rd->wanted = wanted;
-    rd->plist = apr_palloc(p, sizeof(*rd->plist));
-    rd->plist->pool = p;
-    rd->plist->values = apr_hash_make(p);
-    rd->parser = XML_ParserCreate("UTF-8");
-    if (!rd->parser) {
-        return nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM,
-                        NMDMNO(0205) "no memory for an XML parser");
-    }
-    set_up(rd);
-
-    if (XML_Parse(rd->parser, body.data, (int)body.len, XML_TRUE)
-        != XML_STATUS_OK && !rd->finished) {
-        refuse(rd, XML_ErrorString(XML_GetErrorCode(rd->parser)));
-    }
-    /* Its copy of the body need not wait for the end of the request. */
-    apr_pool_cleanup_run(p, rd->parser, free_parser);
-    if (rd->err) {
-        return rd->err;
-    }
-    /* expat knows UTF-16 by its first bytes, whatever it was told. */
-    if (memchr(body.data, '\0', (apr_size_t)rd->end)
-        || !nmdm_utf8_valid(body.data, (apr_size_t)rd->end)) {
-        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(0208) "property list is not UTF-8");
-    }
-    return NULL;
-}
-
-/* A database holds text without one, and NanoMDM's begins with "<?xml". */
-static nmdm_bytes_t without_mark(nmdm_bytes_t body)
-{
-    if (body.len >= 3 && !memcmp(body.data, "\xEF\xBB\xBF", 3)) {
-        body.data += 3;
-        body.len -= 3;
-    }
-    return body;
-}
-
 static nmdm_err_t *read_document(nmdm_plist_t **out, nmdm_bytes_t *document,
                                  apr_pool_t *p, nmdm_bytes_t body,
                                  const char *const *wanted, int is_lenient)
 {
-    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
+    apr_size_t end;
 
-    rd->is_lenient = is_lenient;
-    NMDM_TRY(read_all(rd, p, body, wanted));
-    *document = cut(p, body, (apr_size_t)rd->end, is_lenient);
-    *out = rd->plist;
+    NMDM_TRY(nmdm_plist_reader_read(out, &end, p, body, wanted, is_lenient));
+    *document = cut(p, body, end, is_lenient);
     return NULL;
 }
 
@@ -574,33 +87,29 @@ nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
 nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
                             const nmdm_plist_events_t *events, void *baton)
 {
-    static const char *const NOTHING[] = { NULL };
-    reader_t *rd = apr_pcalloc(p, sizeof(*rd));
-
-    rd->events = events;
-    rd->baton = baton;
-    rd->is_lenient = 1;
-    return read_all(rd, p, without_mark(body), NOTHING);
+    return nmdm_plist_reader_walk(p, without_mark(body), events, baton);
 }
 
 static nmdm_err_t *wrong_type(nmdm_plist_t *plist, const char *path,
-                              const char *expected, const value_t *value)
+                              const char *expected,
+                              const nmdm_plist_value_t *value)
 {
     return nmdm_err(plist->pool, NMDM_INVALID, APR_SUCCESS,
                     NMDMNO(0206) "%s is a %s, not a %s", path,
-                    ELEMENTS[value->element], expected);
+                    nmdm_plist_reader_elements[value->element], expected);
 }
 
 nmdm_err_t *nmdm_plist_string(const char **out, nmdm_plist_t *plist,
                               const char *path)
 {
-    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+    nmdm_plist_value_t *value
+        = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
 
     *out = NULL;
     if (!value) {
         return NULL;
     }
-    if (value->element != STRING) {
+    if (value->element != NMDM_ELEMENT_STRING) {
         return wrong_type(plist, path, "string", value);
     }
     if (value->len) {
@@ -612,14 +121,15 @@ nmdm_err_t *nmdm_plist_string(const char **out, nmdm_plist_t *plist,
 nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
                             const char *path)
 {
-    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+    nmdm_plist_value_t *value
+        = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
 
     out->data = NULL;
     out->len = 0;
     if (!value) {
         return NULL;
     }
-    if (value->element != DATA) {
+    if (value->element != NMDM_ELEMENT_DATA) {
         return wrong_type(plist, path, "data", value);
     }
     if (!nmdm_base64_decode(out, plist->pool, value->text, value->len, 1)) {
@@ -632,17 +142,18 @@ nmdm_err_t *nmdm_plist_data(nmdm_bytes_t *out, nmdm_plist_t *plist,
 nmdm_err_t *nmdm_plist_dict(int *present, nmdm_plist_t *plist,
                             const char *path)
 {
-    value_t *value = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
+    nmdm_plist_value_t *value
+        = apr_hash_get(plist->values, path, APR_HASH_KEY_STRING);
 
     *present = value != NULL;
-    return value && value->element != DICT
+    return value && value->element != NMDM_ELEMENT_DICT
         ? wrong_type(plist, path, "dict", value) : NULL;
 }
 
 int nmdm_plist_is_true(nmdm_plist_t *plist, const char *path)
 {
-    const value_t *value = apr_hash_get(plist->values, path,
-                                        APR_HASH_KEY_STRING);
+    const nmdm_plist_value_t *value = apr_hash_get(plist->values, path,
+                                                   APR_HASH_KEY_STRING);
 
-    return value && value->element == TRUE_;
+    return value && value->element == NMDM_ELEMENT_TRUE;
 }
