@@ -9,8 +9,8 @@
 /* Never less than one while somebody waits, so nobody waits for nothing. */
 static int most_under_way(const nmdm_batch_queue_t *queue)
 {
-    return queue->inside <= NMDM_BATCH_FEW ? NMDM_BATCH_FEW
-        : queue->inside < NMDM_BATCH_MANY ? 1 : 2;
+    return queue->inside <= queue->few ? queue->few
+        : queue->inside < queue->many ? 1 : 2;
 }
 
 static int may_begin(const nmdm_batch_queue_t *queue)

@@ -2,7 +2,7 @@
 /* batch_queue.h -- which callers ask together: the state machine of
  * db/combiner.h, without threads.
  *
- * A caller who finds few others inside begins at once. Otherwise he waits while
+ * A caller that finds few others inside begins at once. Otherwise it waits while
  * a batch is under way; at its end the first of those who wait leads the next
  * one, with all the others as its members. No call waits and no timer runs: a
  * batch is what has piled up. All calls of one queue are made under a lock of
@@ -13,13 +13,6 @@
 
 /* The most callers of one batch. */
 #define NMDM_BATCH_MOST 64
-
-/* Up to so many callers inside, each begins by himself: as many statements
- * under way cost less time than waiting for one of them. */
-#define NMDM_BATCH_FEW 8
-
-/* From so many on, two batches are under way at once. */
-#define NMDM_BATCH_MANY 40
 
 typedef enum {
     NMDM_BATCH_WAITING,         /* until a batch ends */
@@ -39,8 +32,13 @@ struct nmdm_batch_entry_t {
     void *waiter;               /* the caller's own, untouched here */
 };
 
-/* All zero is an empty queue. */
+/* All zero but for the first two is an empty queue. */
 typedef struct {
+    int few;                    /* up to so many inside, none waits: as many
+                                 * statements under way take less time than
+                                 * waiting for one of them */
+    int many;                   /* from so many on, two batches are under way
+                                 * at once */
     nmdm_batch_entry_t *first;  /* of those who wait, in order of arrival */
     int inside;                 /* entered, and neither answered nor single */
     int under_way;              /* batches */

@@ -50,6 +50,7 @@ typedef struct nmdm_last_seen_t nmdm_last_seen_t;
 typedef struct nmdm_sqlite_wal_t nmdm_sqlite_wal_t;
 typedef struct nmdm_once_daily_t nmdm_once_daily_t;
 typedef struct nmdm_circuit_breaker_t nmdm_circuit_breaker_t;
+typedef struct nmdm_combiner_t nmdm_combiner_t;
 typedef struct nmdm_waiters_t nmdm_waiters_t;
 typedef struct nmdm_apns_client_t nmdm_apns_client_t;
 typedef struct nmdm_http_client_t nmdm_http_client_t;
@@ -112,6 +113,7 @@ typedef struct {
  * each is safe to use from many threads. NULL where there is none. */
 typedef struct {
     nmdm_db_source_t *db_source;        /* never NULL */
+    nmdm_combiner_t *polls;             /* NULL: each asks by itself */
     nmdm_last_seen_t *seen;
     nmdm_once_daily_t *daily;
     nmdm_circuit_breaker_t *breaker;    /* by topic */

@@ -42,7 +42,7 @@ static const char *const SCEP[] = {
     "badCertId", "unreadable"
 };
 static const char *const EVENTS[] = { "taken", "too_large", "failed" };
-static const char *const FAILURES[] = { "connection", "statement" };
+static const char *const FAILURES[] = { "connection", "statement", "batch" };
 static const char *const AFTERWARDS[] = { "repeated", "failed" };
 /* Upper bounds of durations, in seconds. */
 static const char *const BOUNDS[] = {

@@ -76,6 +76,7 @@ typedef struct {
     int schema_mode;                    /* nmdm_schema_mode_e */
     const char *table_prefix;           /* or NULL */
     int waits_on_galera;
+    int combines;
     apr_int64_t max_body;               /* bytes */
     struct nmdm_rate_limit_t *rate_limit;       /* NULL: none */
     nmdm_push_conf_t push;

@@ -290,6 +290,8 @@ const command_rec nanomdm_directives[] = {
                   S, "what table names begin with, such as nano_"),
     FLAG("NanoMDMGaleraSync", S, waits_on_galera, 1,
          "Off not to wait for what other nodes have committed"),
+    FLAG("NanoMDMCombine", S, combines, 1,
+         "Off for a statement of its own for each poll"),
     AP_INIT_TAKE1("NanoMDMMaxBody", nanomdm_set_bytes,
                   ROW(max_body, NANOMDM_NUMBER, .show = nanomdm_show_number,
                       .least = 1, .most = APR_INT32_MAX,

@@ -75,6 +75,10 @@ typedef nmdm_err_t *(*nmdm_unit_fn)(nmdm_ctx_t *ctx, void *baton);
 nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
                          void *baton);
 
+/* Does work once; after an error nothing has changed in the database. */
+nmdm_err_t *nmdm_db_unit_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                              nmdm_unit_fn work, void *baton);
+
 /* Statements, to be called from within a unit. Arguments are text that ends
  * with NUL and holds valid UTF-8; a %pDb mark takes four: the bytes, their
  * number as text, and two names that nobody reads. */

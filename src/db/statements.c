@@ -415,6 +415,22 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " WHERE a.id = %s AND a.sha256 = %s" whose \
     " LIMIT 1"
 
+/* The same for many devices, on their own channels: for each certificate of
+ * each. Of a device that has had more than are looked at, some are not found
+ * here, and it asks by itself. */
+#define POLL(ids) \
+    "SELECT a.id, a.sha256," \
+    "       (SELECT q.command_uuid FROM enrollment_queue q" \
+    "         WHERE q.id = a.id AND q.active = TRUE" UNANSWERED \
+    "         LIMIT 1)" \
+    "  FROM cert_auth_associations a" \
+    " WHERE a.id " ids \
+    " LIMIT 1000"
+
+#define MARKS_4 "%s, %s, %s, %s"
+#define MARKS_16 MARKS_4 ", " MARKS_4 ", " MARKS_4 ", " MARKS_4
+#define MARKS_64 MARKS_16 ", " MARKS_16 ", " MARKS_16 ", " MARKS_16
+
 /* Admission joins the write: nothing is stored for a stranger, nor for a
  * command or an enrollment that does not exist. */
 #define RESULT_FROM \
@@ -456,6 +472,18 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
 ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 
 ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
+
+ROW(STMT_QUEUE_POLL, "queue_poll", NULL,
+    PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))")),
+
+ROW(STMT_QUEUE_POLL_4, "queue_poll_4", NULL,
+    MYSQL POLL("IN (" MARKS_4 ")")),
+
+ROW(STMT_QUEUE_POLL_16, "queue_poll_16", NULL,
+    MYSQL POLL("IN (" MARKS_16 ")")),
+
+ROW(STMT_QUEUE_POLL_64, "queue_poll_64", NULL,
+    MYSQL POLL("IN (" MARKS_64 ")")),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
     NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),

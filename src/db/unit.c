@@ -158,6 +158,18 @@ nmdm_err_t *nmdm_db_unit(nmdm_ctx_t *ctx, nmdm_unit_e kind, nmdm_unit_fn work,
     return err;
 }
 
+nmdm_err_t *nmdm_db_unit_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
+                              nmdm_unit_fn work, void *baton)
+{
+    nmdm_err_t *err = try_once(ctx, kind, work, baton);
+
+    if (err && err->retry != NMDM_RETRY_NO) {
+        nmdm_session_distrust(ctx, err);
+        nmdm_db_release(ctx);
+    }
+    return err;
+}
+
 nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                              int most, nmdm_part_fn work, void *baton)
 {

@@ -7,6 +7,7 @@
 #include "config/durable_webhooks.h"
 #include "config/enroll.h"
 #include "crypto/seal.h"
+#include "db/combiner.h"
 #include "db/sqlite_wal.h"
 #include "httpd/background.h"
 #include "httpd/dbd.h"
@@ -193,6 +194,10 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
                          const nanomdm_conf_t *conf)
 {
+    if (conf->combines && strcmp(nanomdm_server(site->server)->driver,
+                                 "sqlite3")) {
+        NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild));
+    }
     NMDM_TRY(nmdm_last_seen_create(&site->services.seen, pchild));
     NMDM_TRY(nmdm_sqlite_wal_create(&site->services.db_source->wal, pchild));
     NMDM_TRY(nmdm_once_daily_create(&site->services.daily, pchild));
@@ -306,6 +311,9 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
 
+        if (site->services.polls) {
+            nmdm_combiner_stop(site->services.polls);
+        }
         nmdm_apns_client_stop(site->services.apns);
         nmdm_http_client_shorten_deadlines(site->services.http,
                                            CALLERS_TIMEOUT);

@@ -3,11 +3,14 @@
  * command is the answer. */
 
 #include "service/service.h"
+#include "db/combiner.h"
 #include "db/db.h"
+#include "db/schema.h"
 #include "mdm/message.h"
 #include "service/certauth.h"
 #include "service/declarative_enrollment.h"
 #include "storage/queue.h"
+#include "storage/queue_poll.h"
 #include "webhook/publish.h"
 
 #include <string.h>
@@ -21,6 +24,7 @@ typedef struct {
     const nmdm_msg_t *msg;
     int stored;
     nmdm_next_e next;
+    int waits;                  /* is a command known to wait? */
     nmdm_command_t command;
     nmdm_publication_t told;
 } report_t;
@@ -74,6 +78,7 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *in = baton;
 
+    in->next = in->waits ? NMDM_NEXT_COMMAND : NMDM_NEXT_UNKNOWN;
     NMDM_TRY(nmdm_queue_next(ctx, &in->next, &in->command, &in->msg->who,
                              in->msg->u.report.status));
     ctx->is_admitted |= in->next != NMDM_NEXT_STRANGER;
@@ -125,12 +130,68 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
     return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_remove_command, in);
 }
 
+/* A poll among others of the same time. */
+typedef struct {
+    nmdm_queue_poll_t poll;     /* first */
+    report_t *in;
+} poll_call_t;
+
+static nmdm_err_t *poll_single(nmdm_ctx_t *ctx, void *call)
+{
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next,
+                        ((poll_call_t *)call)->in);
+}
+
+static nmdm_err_t *do_poll(nmdm_ctx_t *ctx, void *first)
+{
+    return nmdm_queue_poll(ctx, first);
+}
+
+static nmdm_err_t *poll_together(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
+{
+    return nmdm_db_unit_once(ctx, NMDM_UNIT_READ, do_poll, first);
+}
+
+/* A batch tells of devices' own channels whether something waits, and nothing
+ * of NanoMDMAssociation latest. */
+static int may_combine(nmdm_ctx_t *ctx, const report_t *in)
+{
+    return ctx->services->polls && !in->msg->who.on_user_channel
+        && !strcmp(in->msg->u.report.status, "Idle")
+        && !ctx->policy->latest_only && nmdm_schema_is_complete(ctx);
+}
+
+/* Most often nothing waits, which a batch can say. */
+static nmdm_err_t *ask_next(nmdm_ctx_t *ctx, report_t *in)
+{
+    static const nmdm_combined_t POLL = { poll_single, poll_together };
+    poll_call_t call = { .in = in };
+
+    if (!may_combine(ctx, in)) {
+        return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in);
+    }
+    call.poll.entry.key = in->msg->who.id;
+    call.poll.sha256 = ctx->cert->sha256;
+    nmdm_db_release(ctx);
+    NMDM_TRY(nmdm_combiner_run(ctx->services->polls, ctx, &POLL, &call));
+    if (in->next != NMDM_NEXT_UNKNOWN) {
+        return NULL;
+    }
+    if (call.poll.next == NMDM_NEXT_NOTHING) {
+        in->next = NMDM_NEXT_NOTHING;
+        ctx->is_admitted = 1;
+        return NULL;
+    }
+    in->waits = call.poll.next == NMDM_NEXT_COMMAND;
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in);
+}
+
 static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
 {
     if (in->next != NMDM_NEXT_UNKNOWN) {
         return NULL;
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_next, in));
+    NMDM_TRY(ask_next(ctx, in));
     if (in->next != NMDM_NEXT_STRANGER) {
         return NULL;
     }

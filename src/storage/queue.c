@@ -73,7 +73,7 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             const char *status)
 {
     if (ctx->db->dialect == NMDM_MYSQL && nmdm_schema_is_complete(ctx)
-        && !strcmp(status, "Idle")) {
+        && !strcmp(status, "Idle") && *next != NMDM_NEXT_COMMAND) {
         NMDM_TRY(look(ctx, next, who));
         if (*next != NMDM_NEXT_COMMAND) {
             return NULL;

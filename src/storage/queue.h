@@ -17,7 +17,8 @@ typedef enum {
     NMDM_NEXT_COMMAND
 } nmdm_next_e;
 
-/* The first command that waits for an enrollment after a report of this
+/* *next is NMDM_NEXT_COMMAND where one is known to wait, which saves a question,
+ * else NMDM_NEXT_UNKNOWN. The first command that waits for an enrollment after a report of this
  * status, and whether the request's certificate may have it, in one statement
  * where something is likely to wait. */
 nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,

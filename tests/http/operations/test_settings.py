@@ -98,6 +98,7 @@ CASES = {
     "NanoMDMUpstreamTimeout": Case("11", "11", "30"),
     "NanoMDMAPIUser": Case("alice bob", "alice bob", "nanomdm"),
     "NanoMDMGaleraSync": Case("Off", "Off", "On"),
+    "NanoMDMCombine": Case("Off", "Off", "On"),
     "NanoMDMPushWait": Case("5", "5", "10"),
     # Contradicts a URL beside it; it has a test of its own.
     "NanoMDMDeclarativeManagement": Case("", ".*", "Off"),

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue_poll.c -- does anything wait for each of many devices?
+ *
+ * Certificates are compared here: to compare pairs of id and digest, MariaDB
+ * takes longer for a batch of 64 than for one of 16. */
+
+#include "storage/queue_poll.h"
+#include "db/db.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+/* Columns of a row: id, digest, the UUID of what waits. */
+enum { ID, SHA256, WAITS, COLUMNS };
+
+/* An array of PostgreSQL as text; an id may hold any character of XML. */
+static const char *array_text(apr_pool_t *p, const nmdm_batch_entry_t *first)
+{
+    const nmdm_batch_entry_t *entry;
+    apr_size_t len = sizeof("{}");
+    char *text, *at;
+
+    for (entry = first; entry; entry = entry->next) {
+        len += 2 * strlen(entry->key) + 3;
+    }
+    text = at = apr_palloc(p, len);
+    *at++ = '{';
+    for (entry = first; entry; entry = entry->next) {
+        const char *c;
+
+        *at++ = '"';
+        for (c = entry->key; *c; c++) {
+            if (*c == '"' || *c == '\\') {
+                *at++ = '\\';
+            }
+            *at++ = *c;
+        }
+        *at++ = '"';
+        *at++ = entry->next ? ',' : '}';
+    }
+    *at = '\0';
+    return text;
+}
+
+/* Marks beyond the last id repeat it, so that a few statements serve all
+ * sizes. */
+static nmdm_err_t *select_by_list(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                  const nmdm_batch_entry_t *first)
+{
+    static const struct {
+        nmdm_stmt_e stmt;
+        int places;
+    } SIZES[] = {
+        { STMT_QUEUE_POLL_4, 4 }, { STMT_QUEUE_POLL_16, 16 },
+        { STMT_QUEUE_POLL_64, NMDM_BATCH_MOST }
+    };
+    const nmdm_batch_entry_t *entry = first;
+    const char *ids[NMDM_BATCH_MOST];
+    int i, n = 0, size = 0;
+
+    for (; entry; entry = entry->next) {
+        ids[n++] = entry->key;
+    }
+    while (SIZES[size].places < n) {
+        size++;
+    }
+    for (i = n; i < SIZES[size].places; i++) {
+        ids[i] = ids[n - 1];
+    }
+    return nmdm_db_rows(ctx, rows, COLUMNS, SIZES[size].stmt, ids,
+                        SIZES[size].places);
+}
+
+static void answer(nmdm_queue_poll_t *poll, const apr_array_header_t *rows)
+{
+    const char *const *row = (const char *const *)rows->elts;
+    const char *const *end = row + rows->nelts;
+
+    for (; row < end; row += COLUMNS) {
+        if (!strcmp(row[ID], poll->entry.key)
+            && !strcmp(row[SHA256], poll->sha256)) {
+            poll->next = row[WAITS] ? NMDM_NEXT_COMMAND : NMDM_NEXT_NOTHING;
+            return;
+        }
+    }
+}
+
+nmdm_err_t *nmdm_queue_poll(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
+{
+    apr_array_header_t *rows
+        = apr_array_make(ctx->pool, NMDM_BATCH_MOST * COLUMNS,
+                         sizeof(const char *));
+    nmdm_batch_entry_t *entry;
+
+    NMDM_TRY(ctx->db->dialect == NMDM_PGSQL
+             ? nmdm_db_rows(ctx, rows, COLUMNS, STMT_QUEUE_POLL,
+                            NMDM_ARGS(array_text(ctx->pool, first)))
+             : select_by_list(ctx, rows, first));
+    for (entry = first; entry; entry = entry->next) {
+        answer((nmdm_queue_poll_t *)entry, rows);
+    }
+    return NULL;
+}
