@@ -160,6 +160,10 @@ SITE = """\
 <Location "/small">
     NanoMDMMaxBody 3
 </Location>
+<Location "/enroll">
+    SetHandler nanomdm-enroll
+    NanoMDMEnrollTemplate {folder}/enroll.plist
+</Location>
 <Location "/open/v1">
     SetHandler nanomdm-api
 </Location>
@@ -211,6 +215,11 @@ class Asking:
             check(answer.json, resolve(documented[kind]["schema"]))
 
 
+FILES = {"enroll.plist": plistlib.dumps({"PayloadContent": [
+    {"PayloadType": "com.apple.security.scep",
+     "PayloadContent": {"URL": "https://scep.example.com/"}}]})}
+
+
 @pytest.fixture
 def apns():
     with Apns() as apns:
@@ -227,7 +236,7 @@ def receiver():
 @pytest.fixture
 def serving(httpd, apns, receiver, fresh_db):
     return httpd(fresh_db(), extra_server=SERVER.format(apns=apns, receiver=receiver),
-                 extra_vhost=SITE)
+                 extra_vhost=SITE, files=FILES)
 
 
 def json_body(ids, plist=None):
@@ -257,6 +266,7 @@ def reading_and_taking_back(mac):
         ("POST", "/v1/events/replay"): ([b'{"ids": ["1"]}', JSON], {}),
         ("DELETE", "/v1/events/{id}"): ([], {"ids": "1"}),
         ("POST", "/v1/scep-challenge"): ([b'{"serial": "C02X"}', JSON], {}),
+        ("POST", "/v1/enroll-links"): ([b'{"serial": "C02X"}', JSON], {}),
         ("GET", "/v1/certs"): ([], {"query": "?limit=5"}),
         ("DELETE", "/v1/certs/{sha256}"): ([], {"ids": "a" * 64})}
 
@@ -372,6 +382,7 @@ def identities(ask, db):
         [("a" * 64, "01", "b" * 64, "CN=x", "", 4000000000000, "api", "T",
           1)])
     ask(400, "POST", "/v1/scep-challenge", b'{"serail": "C02X"}', JSON)
+    ask(400, "POST", "/v1/enroll-links", b'{"serail": "C02X"}', JSON)
     ask(400, "GET", "/v1/certs", query="?expires_before=x")
     ask(400, "DELETE", "/v1/certs/{sha256}", ids="x")
     ask(404, "DELETE", "/v1/certs/{sha256}", ids="0" * 64)
@@ -443,12 +454,14 @@ UNSEEN = {
            ("/v1/results/{id}", "GET"), ("/v1/commands/{uuid}", "GET"),
            ("/v1/commands/{uuid}", "DELETE"), ("/v1/events", "GET"),
            ("/v1/events/replay", "POST"), ("/v1/events/{id}", "DELETE"),
-           ("/v1/scep-challenge", "POST"), ("/v1/certs", "GET"),
+           ("/v1/scep-challenge", "POST"), ("/v1/enroll-links", "POST"),
+           ("/v1/certs", "GET"),
            ("/v1/certs/{sha256}", "DELETE"))},
     **{(path, method, "404"): "the table of events would have to be missing"
        for path, method in (("/v1/events", "GET"),
                             ("/v1/events/replay", "POST"))},
     ("/v1/pushcert", "PUT", "500"): "a statement would have to fail",
+    ("/v1/enroll-links", "POST", "404"): "the handler would have to be missing",
 }
 
 
@@ -485,7 +498,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     # As if the database were away.
     expect_log("NMDM1501")
     expect_log("dbd", optional=True)
-    lost = httpd(replace={"database": LOST}, extra_vhost=SITE)
+    lost = httpd(replace={"database": LOST}, extra_vhost=SITE, files=FILES)
     ask.operator = Operator(lost)
     everywhere(ask, Device(lost, mac.identity, udid=mac.udid, topic=topic),
                pem, 503)
