@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gates.h -- which devices are sent away before they enroll, and with what
- * Apple's Setup Assistant makes of it (Apple's device-management repository,
- * release iOS 26: other/errorcode...). src/enroll knows tables and no httpd. */
+ * Apple's Setup Assistant makes of it (Apple's device-management
+ * repository, release iOS 26: other/errorcode...). src/enroll knows tables
+ * and no httpd. */
 
 #ifndef NMDM_GATES_H
 #define NMDM_GATES_H

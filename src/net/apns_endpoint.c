@@ -8,18 +8,14 @@
 
 #include "net/apns_endpoint.h"
 #include "base/time.h"
+#include "net/apns_backoff.h"
 
-#include <apr_date.h>
-#include <apr_general.h>
-#include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
 
 #include <string.h>
 
 #define IDLE_LINK apr_time_from_sec(600)
-#define FIRST_PAUSE apr_time_from_msec(50)
-#define LONGEST_PAUSE apr_time_from_sec(2)
 /* Rounds through all pushes are not more frequent than this. */
 #define ROUND apr_time_from_msec(5)
 
@@ -88,39 +84,13 @@ static void finish_all(nmdm_apns_endpoints_t *dests, push_ring_t *ring,
 
 /* ---- Another try ---- */
 
-/* Doubling, and different for everybody: at least half of it. */
-static apr_interval_time_t pause_after(int failures)
-{
-    apr_interval_time_t pause = LONGEST_PAUSE;
-    apr_uint32_t dice = 0;
-
-    if (failures < 6) {
-        pause = FIRST_PAUSE << (failures > 1 ? failures - 1 : 0);
-    }
-    apr_generate_random_bytes((unsigned char *)&dice, sizeof(dice));
-    return pause / 2 + dice % (pause / 2 + 1);
-}
-
-/* What Retry-After says: seconds or a date. 0 if it says nothing. */
-static apr_interval_time_t asked_pause(const nmdm_apns_endpoint_push_t *push)
-{
-    const char *value = push->stream.kept[NMDM_KEPT_RETRY_AFTER];
-    apr_time_t now = apr_time_now(), date;
-
-    if (apr_isdigit(*value) && strlen(value) < 9) {
-        return apr_time_from_sec(apr_atoi64(value));
-    }
-    date = *value ? apr_date_parse_http(value) : APR_DATE_BAD;
-    return date != APR_DATE_BAD && date > now ? date - now : 0;
-}
-
 /* A push that is in no ring rests, or has its outcome if that would last
  * beyond its deadline. */
 static void try_later(nmdm_apns_endpoint_push_t *push,
                       apr_interval_time_t least)
 {
     nmdm_apns_endpoints_t *dests = push->dest->dests;
-    apr_interval_time_t pause = pause_after(++push->tries);
+    apr_interval_time_t pause = nmdm_apns_backoff_pause(++push->tries);
 
     push->rest_until = dests->now + (pause > least ? pause : least);
     if (push->rest_until >= push->stream.x->deadline) {
@@ -145,7 +115,8 @@ static void answered(nmdm_apns_endpoint_push_t *push)
     case 429:
     case 500:
     case 503:
-        try_later(push, asked_pause(push));
+        try_later(push, nmdm_apns_backoff_asked(
+            push->stream.kept[NMDM_KEPT_RETRY_AFTER]));
         break;
     default:
         finish(push->dest->dests, push, NULL);
@@ -180,7 +151,8 @@ static int is_same(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-static int is_for(const nmdm_apns_endpoint_t *dest, const nmdm_stream_t *stream)
+static int is_for(const nmdm_apns_endpoint_t *dest,
+                  const nmdm_stream_t *stream)
 {
     return dest->authority.len == stream->authority.len
            && !memcmp(dest->authority.data, stream->authority.data,
@@ -324,7 +296,8 @@ static void lose_link(nmdm_apns_endpoint_t *dest)
         dest->connect_at = dest->dests->now;
     }
     else {
-        dest->connect_at = dest->dests->now + pause_after(++dest->failures);
+        dest->connect_at
+            = dest->dests->now + nmdm_apns_backoff_pause(++dest->failures);
     }
     while (!APR_RING_EMPTY(&dest->sent, nmdm_apns_endpoint_push_t, link)) {
         nmdm_apns_endpoint_push_t *push = APR_RING_LAST(&dest->sent);
@@ -424,7 +397,8 @@ static void make_round(nmdm_apns_endpoints_t *dests)
 
     dests->round_at = dests->now;
     dests->alarm = NMDM_NEVER;
-    APR_RING_FOREACH_SAFE(dest, next, &dests->all, nmdm_apns_endpoint_t, link) {
+    APR_RING_FOREACH_SAFE(dest, next, &dests->all, nmdm_apns_endpoint_t, link)
+    {
         expire(dest, &dest->waiting);
         expire(dest, &dest->sent);
         expire(dest, &dest->resting);

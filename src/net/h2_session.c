@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* h2_session.c -- HTTP/2 over a wire; the only file that knows nghttp2. */
+/* h2_session.c -- one HTTP/2 connection: frames, SETTINGS, PING, GOAWAY, and
+ * how many streams there may be. */
 
 #include "net/h2_session.h"
+#include "net/h2_session_parts.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
-
-#include <nghttp2/nghttp2.h>
 
 #include <string.h>
 
@@ -19,51 +19,9 @@
 #define LEAVE_WITHIN apr_time_from_sec(2)
 
 #define MAX_STREAMS 1000
-#define MAX_HEADERS 32
-#define FIRST_REPLY 256         /* bytes; enough for every reason */
-#define MAX_REPLY 4096
 #define READS_A_TURN 16         /* then the other links have their turn */
 
-struct nmdm_h2_sessions_t {
-    nmdm_tls_conns_t *wires;
-    nmdm_stream_ended_fn ended;
-    nghttp2_session_callbacks *callbacks;
-    nghttp2_option *option;
-    char in[NMDM_TLS_CONN_RECORD];  /* what one read brings */
-};
-
-struct nmdm_h2_session_t {
-    nmdm_h2_sessions_t *links;
-    apr_pool_t *pool;
-    nmdm_tls_conn_t *wire;
-    const nmdm_server_t *server;
-    nghttp2_session *session;   /* NULL until the wire is usable */
-    int active;                 /* streams */
-    int is_ready, has_answered;
-    apr_time_t heard;           /* last, or since when it should be */
-    int is_asked;               /* whether it is there */
-    int is_leaving;
-    apr_time_t leave_until;
-    char goaway[NMDM_FAILURE_MOST];
-
-    /* Frames are gathered here, so that many go out in one record. */
-    char out[NMDM_TLS_CONN_RECORD];
-    apr_size_t out_len;
-    int is_held;                /* must `out` be written again as it is? */
-    const uint8_t *frame;       /* nghttp2's, not all of it in out yet */
-    apr_size_t frame_len;
-};
-
-const char *const NMDM_KEPT_NAMES[NMDM_KEPT_COUNT] = {
-    "apns-id", "apns-unique-id", "retry-after"
-};
-
 /* ---- Frames in and out ---- */
-
-static int http2_failed(nmdm_h2_session_t *link, int code)
-{
-    return nmdm_tls_conn_fail(link->wire, "HTTP/2: %s", nghttp2_strerror(code));
-}
 
 static apr_status_t free_session(void *session)
 {
@@ -88,7 +46,7 @@ static int begin_session(nmdm_h2_session_t *link, apr_time_t now)
                                      settings, 2);
     }
     link->heard = now;
-    return rv == 0 || http2_failed(link, rv);
+    return rv == 0 || nmdm_h2_stream_failed(link, rv);
 }
 
 static void receive(nmdm_h2_session_t *link, apr_time_t now)
@@ -108,7 +66,7 @@ static void receive(nmdm_h2_session_t *link, apr_time_t now)
         rv = nghttp2_session_mem_recv(link->session, (const uint8_t *)in,
                                       len);
         if (rv < 0) {
-            http2_failed(link, (int)rv);
+            nmdm_h2_stream_failed(link, (int)rv);
             return;
         }
     }
@@ -124,7 +82,7 @@ static void gather(nmdm_h2_session_t *link)
         if (!link->frame_len) {
             got = nghttp2_session_mem_send(link->session, &link->frame);
             if (got < 0) {
-                http2_failed(link, (int)got);
+                nmdm_h2_stream_failed(link, (int)got);
             }
             if (got <= 0) {
                 return;
@@ -177,104 +135,6 @@ void nmdm_h2_session_flush(nmdm_h2_session_t *link)
 
 /* ---- Streams: what nghttp2 calls ---- */
 
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
-                         size_t length, uint32_t *flags,
-                         nghttp2_data_source *source, void *data)
-{
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
-                                                                 id);
-    apr_size_t left;
-
-    (void)source, (void)data;
-    if (!stream) {              /* cancelled */
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    left = stream->x->body.len - stream->sent;
-    if (length >= left) {
-        length = left;
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    }
-    memcpy(buf, stream->x->body.data + stream->sent, length);
-    stream->sent += length;
-    return (ssize_t)length;
-}
-
-static int on_begin_headers(nghttp2_session *session,
-                            const nghttp2_frame *frame, void *data)
-{
-    nmdm_stream_t *stream
-        = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-
-    (void)data;
-    if (stream && frame->headers.cat == NGHTTP2_HCAT_RESPONSE) {
-        stream->status = stream->is_whole = 0;
-        stream->len = 0;
-        memset(stream->kept, 0, sizeof(stream->kept));
-    }
-    return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
-                     const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags,
-                     void *data)
-{
-    nmdm_stream_t *stream
-        = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    int i;
-
-    (void)name_len, (void)flags, (void)data;
-    if (!stream) {
-        return 0;
-    }
-    /* nghttp2 has seen to it that it is a number of three digits. */
-    if (!strcmp((const char *)name, ":status")) {
-        stream->status = (int)apr_atoi64((const char *)value);
-    }
-    for (i = 0; i < NMDM_KEPT_COUNT; i++) {
-        if (value_len < sizeof(stream->kept[i])
-            && !strcmp((const char *)name, NMDM_KEPT_NAMES[i])) {
-            memcpy(stream->kept[i], value, value_len + 1);
-        }
-    }
-    return 0;
-}
-
-/* Reasons take less than the first piece; nothing is kept beyond the second,
- * and both serve again when the request is repeated. */
-static void make_room(nmdm_stream_t *stream, apr_size_t len)
-{
-    apr_size_t room = len <= FIRST_REPLY ? FIRST_REPLY : MAX_REPLY;
-    char *reply;
-
-    if (stream->room < len && stream->room < room) {
-        reply = apr_palloc(stream->pool, room);
-        if (stream->len) {
-            memcpy(reply, stream->reply, stream->len);
-        }
-        stream->reply = reply;
-        stream->room = room;
-    }
-}
-
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
-                   const uint8_t *bytes, size_t len, void *data)
-{
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
-                                                                 id);
-
-    (void)flags, (void)data;
-    if (stream) {
-        make_room(stream, stream->len + len);
-        if (len > stream->room - stream->len) {
-            len = stream->room - stream->len;
-        }
-        memcpy(stream->reply + stream->len, bytes, len);
-        stream->len += len;
-    }
-    return 0;
-}
-
 /* Debug data are the server's: only what prints goes into a text. */
 static void note_goaway(nmdm_h2_session_t *link, const nghttp2_goaway *frame,
                         apr_time_t now)
@@ -326,33 +186,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t id,
-                           uint32_t code, void *data)
-{
-    nmdm_h2_session_t *link = data;
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
-                                                                 id);
-    char why[60];
-
-    if (!stream) {
-        return 0;
-    }
-    link->active--;
-    stream->id = 0;
-    if (stream->is_whole) {
-        link->has_answered = 1;
-        link->links->ended(stream, NMDM_STREAM_ANSWERED, NULL);
-    }
-    else if (link->is_leaving && code == NGHTTP2_REFUSED_STREAM) {
-        link->links->ended(stream, NMDM_STREAM_UNSEEN, link->goaway);
-    }
-    else {
-        apr_snprintf(why, sizeof(why), "stream reset (code %u)", code);
-        link->links->ended(stream, NMDM_STREAM_RESET, why);
-    }
-    return 0;
-}
-
 /* ---- Streams: what the owner calls ---- */
 
 /* Settings may say 0, or less than there are. */
@@ -360,7 +193,8 @@ int nmdm_h2_session_room(const nmdm_h2_session_t *link)
 {
     apr_uint32_t most;
 
-    if (!link->is_ready || link->is_leaving || nmdm_tls_conn_failure(link->wire)
+    if (!link->is_ready || link->is_leaving
+        || nmdm_tls_conn_failure(link->wire)
         || !nghttp2_session_check_request_allowed(link->session)) {
         return 0;
     }
@@ -369,76 +203,6 @@ int nmdm_h2_session_room(const nmdm_h2_session_t *link)
     most = most < MAX_STREAMS ? most : MAX_STREAMS;
     return most > (apr_uint32_t)link->active
            ? (int)most - link->active : 0;
-}
-
-static nghttp2_nv field(const char *name, const char *value, apr_size_t len)
-{
-    nghttp2_nv nv;
-
-    nv.name = (uint8_t *)name;
-    nv.namelen = strlen(name);
-    nv.value = (uint8_t *)value;
-    nv.valuelen = len;
-    nv.flags = NGHTTP2_NV_FLAG_NONE;
-    return nv;
-}
-
-/* Names come out in lower case: nghttp2 sees to it. */
-static size_t fields_of(nghttp2_nv *nv, const nmdm_stream_t *stream)
-{
-    const nmdm_exchange_t *x = stream->x;
-    const apr_array_header_t *headers;
-    const apr_table_entry_t *entry;
-    size_t n = 0;
-    int i;
-
-    nv[n++] = field(":method", x->method, strlen(x->method));
-    nv[n++] = field(":scheme", "https", 5);
-    nv[n++] = field(":authority", stream->authority.data,
-                    stream->authority.len);
-    nv[n++] = field(":path", stream->path, strlen(stream->path));
-    if (x->headers) {
-        headers = apr_table_elts(x->headers);
-        for (i = 0; i < headers->nelts && n < MAX_HEADERS; i++) {
-            entry = &APR_ARRAY_IDX(headers, i, apr_table_entry_t);
-            nv[n++] = field(entry->key, entry->val, strlen(entry->val));
-        }
-    }
-    return n;
-}
-
-void nmdm_h2_session_add(nmdm_h2_session_t *link, nmdm_stream_t *stream,
-                         apr_time_t now)
-{
-    nghttp2_data_provider body = { .read_callback = read_body };
-    nghttp2_nv nv[MAX_HEADERS];
-
-    if (!link->active) {
-        link->heard = now;      /* until now there was nothing to say */
-    }
-    stream->sent = 0;
-    stream->id = nghttp2_submit_request(link->session, NULL, nv,
-                                        fields_of(nv, stream),
-                                        stream->x->body.len ? &body : NULL,
-                                        stream);
-    if (stream->id < 0) {
-        http2_failed(link, stream->id);
-        stream->id = 0;
-        return;
-    }
-    link->active++;
-}
-
-void nmdm_h2_session_cancel(nmdm_h2_session_t *link, nmdm_stream_t *stream)
-{
-    if (stream->id && !nmdm_tls_conn_failure(link->wire)) {
-        nghttp2_session_set_stream_user_data(link->session, stream->id,
-                                             NULL);
-        nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE,
-                                  stream->id, NGHTTP2_CANCEL);
-        link->active--;
-    }
-    stream->id = 0;
 }
 
 /* ---- The course of a link ---- */
@@ -547,23 +311,14 @@ static apr_status_t free_shared(void *data)
 
 static nmdm_err_t *make_http2(nmdm_h2_sessions_t *links, apr_pool_t *p)
 {
-    nghttp2_session_callbacks *callbacks;
-
     if (nghttp2_session_callbacks_new(&links->callbacks)
         || nghttp2_option_new(&links->option)) {
         return nmdm_err(p, NMDM_INTERNAL, APR_ENOMEM,
                         NMDMNO(1605) "no memory for HTTP/2 of pushes");
     }
-    callbacks = links->callbacks;
-    nghttp2_session_callbacks_set_on_begin_headers_callback(
-        callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks,
-                                                              on_data);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks,
+    nmdm_h2_stream_set_callbacks(links->callbacks);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(links->callbacks,
                                                          on_frame);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks,
-                                                           on_stream_close);
     nghttp2_option_set_no_closed_streams(links->option, 1);
     return NULL;
 }

@@ -10,6 +10,7 @@
 #include "crypto/digest.h"
 #include "db/db.h"
 #include "base/time.h"
+#include "webhook/backlog.h"
 
 #include <apr_atomic.h>
 #include <apr_strings.h>
@@ -26,10 +27,7 @@
 #define AWAY 10
 #define PROBING apr_time_from_sec(5)
 
-/* A backlog from which on it is worth a warning; then at each doubling. */
-#define WORTH_A_WARNING 100
-
-/* But for is_full and kib it is the thread's own. */
+/* But for backlog it is the thread's own. */
 struct nmdm_delivery_t {
     apr_pool_t *pool;           /* the thread's */
     nmdm_relay_t *relay;
@@ -38,11 +36,9 @@ struct nmdm_delivery_t {
     const nmdm_webhook_conf_t *webhook;
     apr_hash_t *under_way;      /* seq -> nmdm_delivery_event_t */
     nmdm_delivery_events_t ended; /* with an outcome, not yet written down */
-    apr_uint32_t is_full;       /* atomic */
-    apr_uint32_t kib;           /* atomic: counted, and added since */
+    nmdm_backlog_t backlog;
     int failures;               /* since the last success */
     apr_time_t probe_at, renew_at, count_at;    /* on the steady clock */
-    apr_int64_t warn_at;        /* backlog */
     int is_database_away;
     int has_complained;
 };
@@ -365,34 +361,6 @@ static nmdm_err_t *do_backlog(nmdm_ctx_t *ctx, void *baton)
                                work->receiver->webhook->target);
 }
 
-static void judge_backlog(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
-                          apr_int64_t number, apr_int64_t bytes)
-{
-    int is_full = number >= NMDM_RELAY_BACKLOG
-        || bytes >= NMDM_RELAY_BACKLOG_BYTES;
-
-    if (is_full && !apr_atomic_read32(&receiver->is_full)) {
-        nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1815)
-                 "%" APR_INT64_T_FMT " events of %" APR_INT64_T_FMT " MiB wait"
-                 " for webhook %s: no more are written, and so lost, until"
-                 " there are fewer", number, bytes / 1048576,
-                 receiver->webhook->target);
-    }
-    else if (number >= receiver->warn_at) {
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1816)
-                 "%" APR_INT64_T_FMT " events wait for webhook %s", number,
-                 receiver->webhook->target);
-    }
-    apr_atomic_set32(&receiver->is_full, (apr_uint32_t)is_full);
-    apr_atomic_set32(&receiver->kib, (apr_uint32_t)(bytes / 1024));
-    if (number < WORTH_A_WARNING) {
-        receiver->warn_at = WORTH_A_WARNING;
-    }
-    else if (number >= receiver->warn_at) {
-        receiver->warn_at = 2 * number;
-    }
-}
-
 static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          apr_time_t now)
 {
@@ -405,7 +373,7 @@ static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
     if (work.waits_in_vain) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_hurry, &work));
     }
-    judge_backlog(receiver, ctx, work.number, work.bytes);
+    nmdm_backlog_counted(&receiver->backlog, ctx, work.number, work.bytes);
     receiver->count_at = now + COUNTING;
     return NULL;
 }
@@ -503,24 +471,13 @@ nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
     receiver->webhook = webhook;
     receiver->under_way = apr_hash_make(p);
     APR_RING_INIT(&receiver->ended, nmdm_delivery_event_t, link);
-    receiver->warn_at = WORTH_A_WARNING;
+    nmdm_backlog_init(&receiver->backlog, webhook->target);
     return receiver;
 }
 
-/* Between two counts by what this child adds: a minute is long. */
 int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target,
                           apr_size_t len)
 {
-    apr_uint32_t most = (apr_uint32_t)(NMDM_RELAY_BACKLOG_BYTES / 1024);
-    apr_uint32_t added = (apr_uint32_t)(len / 1024 + 1);
-
-    if (strcmp(receiver->webhook->target, target)) {
-        return 0;
-    }
-    if (apr_atomic_read32(&receiver->is_full)
-        || apr_atomic_read32(&receiver->kib) + added > most) {
-        return 1;
-    }
-    apr_atomic_add32(&receiver->kib, added);
-    return 0;
+    return !strcmp(receiver->webhook->target, target)
+        && nmdm_backlog_is_full(&receiver->backlog, len);
 }
