@@ -215,7 +215,7 @@ const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
 const char *nanomdm_read_certificates(cmd_parms *cmd, nanomdm_hidden_t *pem,
                                       const char *path, const char *problem)
 {
-    const char *file, *wrong_file;
+    const char *file = NULL, *wrong_file;
     apr_size_t len;
     char *text;
 

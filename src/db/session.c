@@ -48,11 +48,11 @@ static nmdm_err_t *ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
     const char *text = NULL;
     int rv;
 
+    *value = NULL;
     rv = apr_dbd_select(db->driver, ctx->pool, db->handle, &results, sql, 1);
     if (rv) {
         return nmdm_db_error_make(ctx, sql, rv);
     }
-    *value = NULL;
     if (!apr_dbd_get_row(db->driver, ctx->pool, results, &row, 1)) {
         text = apr_dbd_get_entry(db->driver, row, column);
         *value = apr_pstrdup(ctx->pool, text ? text : "");
