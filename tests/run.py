@@ -34,8 +34,8 @@ THREADED = ("net/test_apns_client", "base/test_cond", "net/test_http_client",
 PYTHON = "/usr/bin/python3"
 
 
-# They wait more than they work: three at a time, each with its own servers.
-TOGETHER = "-n", "3", "--dist", "loadgroup"
+# They wait more than they work: four at a time, each with its own servers.
+TOGETHER = "-n", "4", "--dist", "loadgroup"
 # What no second try forgives, and how many failures may have one.
 CRASHES = re.compile(r"Sanitizer|runtime error:|exit signal")
 SECOND_TRIES = 5
@@ -79,9 +79,11 @@ def scripts():
 
 
 def compilers():
-    """Warning-free with gcc and with clang; "make" alone forgives."""
+    """Warning-free with gcc and with clang; "make" alone forgives. With -O3 gcc
+    follows more calls, and sees a use without a value as newer ones do with
+    less; -O2 is what "make" has built."""
     result = Result()
-    for compiler, flags in ("gcc", "-O2 -g"), ("clang", "-O0"):
+    for compiler, flags in ("gcc", "-O3"), ("clang", "-O0"):
         status, output = call("make", "-j2", f"CC={compiler}",
                               f"CFLAGS={flags}", f"BUILD=build-{compiler}",
                               f"MODULE=build-{compiler}/mod_nanomdm.so")
@@ -207,7 +209,7 @@ def http():
 def worker():
     """Worker MPM, the main path on SQLite."""
     return pytest("-k", "smoke or checkin or certauth", "-m", "not slow",
-                  "--db", "sqlite3", NANOMDM_MPM="worker")
+                  "--db", "sqlite3", *TOGETHER, NANOMDM_MPM="worker")
 
 
 def sanitized():

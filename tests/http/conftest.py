@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import zlib
 
 import pytest
 
@@ -53,14 +54,15 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_itemcollected(item):
-    """For pytest-xdist: a database program runs in one process, so that it
-    is started once; SQLite's tests go, a file at a time, to whichever has
-    time."""
+    """For pytest-xdist: a database program runs in two processes, each with
+    half of the files, so that it is started only twice; SQLite's tests go, a
+    file at a time, to whichever has time."""
     parameters = getattr(item, "callspec", None)
     kind = parameters and parameters.params.get("db_server")
+    name = item.module.__name__
     item.add_marker(pytest.mark.xdist_group(
-        kind if kind in PROGRAMS and kind != "sqlite3"
-        else item.module.__name__))
+        f"{kind}_{zlib.crc32(name.encode()) % 2}"
+        if kind in PROGRAMS and kind != "sqlite3" else name))
 
 
 @pytest.hookimpl(trylast=True)
