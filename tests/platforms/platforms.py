@@ -139,16 +139,30 @@ def call(words, seconds):
                      + f"\nnot ended after {seconds:.0f} s\n")
 
 
-def compiled_by(compiler, flags):
-    return (f"make -s -j$(nproc) CC={compiler} CFLAGS='{flags}'"
-            f" WERROR=-Werror BUILD=build-{compiler}"
-            f" MODULE=build-{compiler}/mod_nanomdm.so")
+COMPILED = "make -s -j$(nproc) WERROR=-Werror"
+# The objects of the module, for the short form; in the long one the core is compiled
+# with sanitizers, too.
+CORE = ("$(ls build/src/*/*.o | grep -v -e src/httpd/ -e src/config/"
+        " | tr '\\n' ' ')")
+UNIT = {
+    True: f"{COMPILED} check-unit UNIT_CORE=\"{CORE}\"",
+    False: f"{COMPILED} check-unit",
+}
+CLANG = "CC=clang CFLAGS=-O0 BUILD=build-clang MODULE=build-clang/module.so"
 
 
-STEPS = [("warning-free with gcc", compiled_by("gcc", "-O2 -g")),
-         ("warning-free with clang", compiled_by("clang", "-O1")),
-         ("make demo", "make demo"),
-         ("unit tests", "make -s -j$(nproc) check-unit WERROR=-Werror")]
+def steps_of(suite, short):
+    steps = [("warning-free with gcc", COMPILED),
+             ("warning-free with clang", f"{COMPILED} {CLANG}"),
+             ("make demo", "make demo"),
+             ("unit tests", UNIT[short])]
+    if not short:
+        programs = ["sqlite3", "mysql", "pgsql"]
+        programs += ["mysqld"] if suite == "sid" else []
+        steps += [(f"tests/http, {name}", http(name)) for name in programs]
+    return steps
+
+
 INSTALL = {
     True: "tools/install-deps.sh demo"
           " && apt-get install -y libcmocka-dev clang libclang-rt-dev",
@@ -164,16 +178,8 @@ UNPACK_MYSQL = """\
 
 def http(program):
     return (f"NANOMDM_MYSQLD={MYSQL} " if program == "mysqld" else "") + (
-        "/usr/bin/python3 -m pytest -q --tb=short -n 2 --dist loadgroup"
+        "/usr/bin/python3 -m pytest -q --tb=short -n 3 --dist loadgroup"
         f" tests/http --db {program}")
-
-
-def steps_of(suite, short):
-    if short:
-        return STEPS
-    programs = ["sqlite3", "mysql", "pgsql"]
-    programs += ["mysqld"] if suite == "sid" else []
-    return STEPS + [(f"tests/http, {name}", http(name)) for name in programs]
 
 
 def check(suite, folder, short, count):
