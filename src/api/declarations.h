@@ -23,7 +23,7 @@ typedef struct {
 typedef nmdm_err_t *(*nmdm_api_declarations_fn)(
     nmdm_api_declarations_call_t *call);
 
-/* ---- For all calls ---- */
+/* ---- For all calls: api/declaration_call.c ---- */
 
 /* The first value of a parameter, or NULL. */
 const char *nmdm_api_declarations_param(

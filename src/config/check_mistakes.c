@@ -6,6 +6,7 @@
 #include "config/check_mistakes.h"
 #include "api/names.h"
 #include "config/handlers.h"
+#include "config/parse.h"
 
 #include <apr_cstr.h>
 #include <apr_file_info.h>
@@ -31,11 +32,6 @@ typedef struct {
     const ap_directive_t *driver, *params, *keep, *max, *verify, *ca;
     const ap_directive_t *device;       /* a device handler */
 } scope_t;
-
-int nanomdm_is_first_reading(void)
-{
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
-}
 
 static void say(int level, const ap_directive_t *at, const char *text)
 {

@@ -8,10 +8,6 @@
 #include <httpd.h>
 #include <http_config.h>
 
-/* Whether httpd reads its configuration for the first time. What is said then
- * reaches who starts the server, and configtest. */
-int nanomdm_is_first_reading(void);
-
 /* Looks through the tree of directives. Warns, or returns the number of
  * mistakes with which nothing would work; each is logged with the file, the
  * line and what to write. */

@@ -3,7 +3,6 @@
  * certificates, URLs. */
 
 #include "config/parse.h"
-#include "config/check_mistakes.h"
 #include "crypto/trust.h"
 
 #include <apr_file_io.h>
@@ -22,6 +21,11 @@
 
 /* The certificates that a system trusts take a quarter of this. */
 #define MAX_PEM 1048576
+
+int nanomdm_is_first_reading(void)
+{
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
+}
 
 const char *nanomdm_wrong(cmd_parms *cmd, const char *value,
                           const char *remedy)

@@ -12,6 +12,10 @@
 /* Each returns NULL, or what httpd is to say about the line; what it sets and
  * what it reads lives as long as the configuration. */
 
+/* Whether httpd reads its configuration for the first time. What is said then
+ * reaches who starts the server, and configtest. */
+int nanomdm_is_first_reading(void);
+
 /* What to say: the directive, the value and the remedy. */
 const char *nanomdm_wrong(cmd_parms *cmd, const char *value,
                           const char *remedy);

@@ -60,6 +60,19 @@ static int ends_with(const char *text, const char *end)
     return len >= n && !strcmp(text + len - n, end);
 }
 
+/* A block alone, without the header it may have had. */
+static const char *pem_of(apr_pool_t *p, const char *name,
+                          const unsigned char *data, long len)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    const char *pem;
+
+    PEM_write_bio(bio, name, "", data, len);
+    pem = nmdm_x509_text(p, bio);
+    BIO_free(bio);
+    return pem;
+}
+
 /* Sorts one block into certs (the last first) or *key. */
 static nmdm_err_t *sort_block(apr_array_header_t *certs, part_t *key,
                               apr_pool_t *p, const char *name,
@@ -69,7 +82,6 @@ static nmdm_err_t *sort_block(apr_array_header_t *certs, part_t *key,
     nmdm_bytes_t der = { (const char *)data, (apr_size_t)len };
     const unsigned char *at = data;
     part_t part = { 0 };
-    BIO *bio;
 
     if (!strcmp(name, PEM_STRING_X509)) {
         if (!nmdm_x509_parse(&part.x509, der)) {
@@ -96,10 +108,7 @@ static nmdm_err_t *sort_block(apr_array_header_t *certs, part_t *key,
         return bad_push_cert(p, apr_psprintf(
             p, "unrecognized PEM type: \"%s\"", name));
     }
-    bio = BIO_new(BIO_s_mem());
-    PEM_write_bio(bio, name, "", data, len);
-    part.pem = nmdm_x509_text(p, bio);
-    BIO_free(bio);
+    part.pem = pem_of(p, name, data, len);
     if (part.key) {
         *key = part;
     }

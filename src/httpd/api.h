@@ -38,6 +38,8 @@ nmdm_err_t *nanomdm_api_check_parameters(request_rec *r, const char *names,
                                          int is_ours);
 
 int nanomdm_api_handler(request_rec *r);
+/* Answers with a status and {"error": reason}; returns what a handler does. */
+int nanomdm_api_refuse(request_rec *r, int status, const char *reason);
 /* Whether the request is one that no operator may make; then *answer is what
  * its handler returns. */
 int nanomdm_api_is_refused(int *answer, request_rec *r);

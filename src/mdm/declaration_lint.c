@@ -9,13 +9,6 @@
 
 #include <string.h>
 
-void nmdm_declaration_lint_add(apr_array_header_t *warnings, const char *code,
-                               const char *path, const char *text)
-{
-    APR_ARRAY_PUSH(warnings, nmdm_declaration_lint_t)
-        = (nmdm_declaration_lint_t){ code, path, text };
-}
-
 int nmdm_declaration_lint_fits(const char *types, const char *type)
 {
     while (*types) {

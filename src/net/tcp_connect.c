@@ -17,6 +17,18 @@
 #define ADDRESS_WITHIN apr_time_from_sec(3)
 #define MAX_HEAD 4096           /* of a proxy's answer */
 
+int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!*wire->trouble) {
+        va_start(args, fmt);
+        apr_vsnprintf(wire->trouble, sizeof(wire->trouble), fmt, args);
+        va_end(args);
+    }
+    return 0;
+}
+
 int nmdm_tcp_connect_fail(nmdm_tls_conn_t *wire, const char *doing,
                           apr_status_t rv)
 {

@@ -16,18 +16,6 @@
 
 /* ---- Trouble ---- */
 
-int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
-{
-    va_list args;
-
-    if (!*wire->trouble) {
-        va_start(args, fmt);
-        apr_vsnprintf(wire->trouble, sizeof(wire->trouble), fmt, args);
-        va_end(args);
-    }
-    return 0;
-}
-
 static const char *openssl_says(void)
 {
     unsigned long code = ERR_peek_last_error();

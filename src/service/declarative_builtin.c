@@ -2,10 +2,10 @@
 /* declarative_builtin.c -- declarative management from the database. */
 
 #include "service/declarative_builtin.h"
-#include "base/time.h"
 #include "codec/json_text.h"
 #include "db/db.h"
 #include "db/schema.h"
+#include "service/declarative_enrollment.h"
 #include "service/declarative_status.h"
 #include "storage/declarations_given.h"
 
@@ -43,19 +43,6 @@ static void reply_json(nmdm_reply_t *reply, const nmdm_json_text_t *text)
 
 /* ---- tokens ---- */
 
-nmdm_json_text_t *nmdm_declarative_builtin_sync(nmdm_ctx_t *ctx,
-                                               const char *token)
-{
-    nmdm_json_text_t *text = nmdm_json_text_create(ctx->pool);
-
-    nmdm_json_text_raw(text, "{\"SyncTokens\":{");
-    nmdm_json_text_pair(text, "DeclarationsToken", token);
-    nmdm_json_text_pair(text, "Timestamp",
-                        nmdm_time_rfc3339(ctx->pool, apr_time_now()));
-    nmdm_json_text_raw(text, "}}");
-    return text;
-}
-
 static nmdm_err_t *do_token(nmdm_ctx_t *ctx, void *baton)
 {
     question_t *question = baton;
@@ -72,7 +59,7 @@ nmdm_err_t *nmdm_declarative_builtin_tokens(nmdm_ctx_t *ctx,
     question_t question = { .id = id };
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_token, &question));
-    reply_json(reply, nmdm_declarative_builtin_sync(ctx, question.token));
+    reply_json(reply, nmdm_declarative_enrollment_tokens(ctx, question.token));
     return NULL;
 }
 

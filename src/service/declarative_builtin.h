@@ -28,8 +28,4 @@ nmdm_err_t *nmdm_declarative_builtin_declaration(nmdm_ctx_t *ctx,
                                                  const char *id,
                                                  const char *path);
 
-/* What `tokens` answers, and what a command has as its Data. */
-nmdm_json_text_t *nmdm_declarative_builtin_sync(nmdm_ctx_t *ctx,
-                                               const char *token);
-
 #endif /* NMDM_DECLARATIVE_BUILTIN_H */

@@ -3,11 +3,10 @@
  * follows from the life of an enrollment. */
 
 #include "service/declarative_enrollment.h"
-#include "codec/json_text.h"
+#include "base/time.h"
 #include "codec/plist.h"
 #include "db/db.h"
 #include "db/schema.h"
-#include "service/declarative_builtin.h"
 #include "storage/declarations_changes.h"
 #include "storage/declarations_given.h"
 #include "storage/declarations_tokens.h"
@@ -16,6 +15,19 @@
 #include <apr_strings.h>
 
 #include <string.h>
+
+nmdm_json_text_t *nmdm_declarative_enrollment_tokens(nmdm_ctx_t *ctx,
+                                                     const char *token)
+{
+    nmdm_json_text_t *text = nmdm_json_text_create(ctx->pool);
+
+    nmdm_json_text_raw(text, "{\"SyncTokens\":{");
+    nmdm_json_text_pair(text, "DeclarationsToken", token);
+    nmdm_json_text_pair(text, "Timestamp",
+                        nmdm_time_rfc3339(ctx->pool, apr_time_now()));
+    nmdm_json_text_raw(text, "}}");
+    return text;
+}
 
 /* ---- The command ---- */
 
@@ -92,7 +104,7 @@ nmdm_err_t *nmdm_declarative_enrollment_deliver(nmdm_ctx_t *ctx,
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_deliver, &delivery));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_data, &delivery));
     filled = with_data(ctx->pool, command->text, nmdm_json_text_bytes(
-        nmdm_declarative_builtin_sync(ctx, delivery.token)));
+        nmdm_declarative_enrollment_tokens(ctx, delivery.token)));
     if (filled) {
         command->text = filled;
     }
@@ -205,8 +217,9 @@ nmdm_err_t *nmdm_declarative_enrollment_report(nmdm_ctx_t *ctx,
         : repair(ctx, &what);
 }
 
-nmdm_err_t *nmdm_declarative_enrollment_compare(nmdm_ctx_t *ctx, const char *id,
-                                             int is_mismatch)
+nmdm_err_t *nmdm_declarative_enrollment_compare(nmdm_ctx_t *ctx,
+                                                const char *id,
+                                                int is_mismatch)
 {
     repair_t what = { id, NULL, is_mismatch, 0 };
 

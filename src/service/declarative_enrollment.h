@@ -6,6 +6,7 @@
 #ifndef NMDM_DECLARATIVE_ENROLLMENT_H
 #define NMDM_DECLARATIVE_ENROLLMENT_H
 
+#include "codec/json_text.h"
 #include "mdm/message.h"
 
 /* Puts the present token into a DeclarativeManagement command without Data that
@@ -30,5 +31,9 @@ nmdm_err_t *nmdm_declarative_enrollment_end(nmdm_ctx_t *ctx,
                                           const nmdm_id_t *who);
 nmdm_err_t *nmdm_declarative_enrollment_reset(nmdm_ctx_t *ctx,
                                            const char *device_id);
+
+/* What `tokens` answers, and what a command has as its Data. */
+nmdm_json_text_t *nmdm_declarative_enrollment_tokens(nmdm_ctx_t *ctx,
+                                                     const char *token);
 
 #endif /* NMDM_DECLARATIVE_ENROLLMENT_H */
