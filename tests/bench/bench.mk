@@ -4,6 +4,7 @@
 #   make bench BENCH=quick         the same in about three minutes
 #   make bench BENCH=large         does history or size cost anything?
 #   make bench BENCH=large ROWS=200000    the same with smaller tables
+#   make bench BENCH=combine       polls together and alone, on the servers
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone
 #
@@ -36,11 +37,12 @@ $(BENCH_BUILD)/apns_server: tests/bench/apns_server.c
 
 # With the module's own statements.
 $(BENCH_BUILD)/client_library: tests/bench/client_library.c src/db/statements.c \
-                               src/db/dialect.c src/db/statements.h \
-                               src/db/dialect.h
+                               src/db/dialect.c src/crypto/digest.c src/base/text.c \
+                               src/db/statements.h src/db/dialect.h
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) $(BENCH_CFLAGS) \
 	    -isystem $(shell pg_config --includedir) \
 	    $(addprefix -isystem ,$(patsubst -I%,%,$(filter -I%, \
 	        $(shell mariadb_config --include)))) \
-	    -o $@ $(filter %.c,$^) -lapr-1 -lpq -lmariadb -lsqlite3 -lpthread
+	    -o $@ $(filter %.c,$^) -laprutil-1 -lapr-1 -lcrypto -lpq -lmariadb \
+	    -lsqlite3 -lpthread

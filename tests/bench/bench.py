@@ -25,6 +25,7 @@ import h2.config
 import h2.connection
 import h2.events
 
+import combining
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
                    PROXIED, STATUS, THREADS, TOPIC, apns, certs,
                    database_server, fresh, load, resident, timed, udid)
@@ -38,6 +39,7 @@ MODES = {
     "quick": dict(rounds=3, seconds=0.8, enrolments=64, each=40),
     "full": dict(rounds=5, seconds=2.0, enrolments=160, each=100),
     "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
+    "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
 }
 
 # Of the requests a second of the static file; microseconds of the database
@@ -698,8 +700,9 @@ def main():
     chosen = arguments.parse_args()
     mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)
-    kinds = chosen.db or (["pgsql", "sqlite3"] if chosen.mode == "large"
-                          else list(NAMES))
+    kinds = chosen.db or {"large": ["pgsql", "sqlite3"],
+                          "combine": ["pgsql", "mysql"]}.get(chosen.mode,
+                                                             list(NAMES))
     began = time.monotonic()
     for kind in kinds:
         with contextlib.ExitStack() as stack:
@@ -709,6 +712,10 @@ def main():
                                           * mode["enrolments"]))
             if chosen.mode == "large":
                 large(report, stack, mode, kind, folder, devices)
+            elif chosen.mode == "combine":
+                combining.measure(
+                    report, Bench(stack, mode, kind, folder, devices),
+                    take_turns, ratio)
             else:
                 measure(report, stack, mode, kind, folder, devices,
                         baseline)

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/http/harness"))
 
 import ca as certs                      # noqa: E402
-from databases import PROGRAMS, Postgres   # noqa: E402
+from databases import PROGRAMS as DATABASES, Postgres   # noqa: E402
 from server import Httpd, module_path   # noqa: E402
 from system import children             # noqa: E402
 
@@ -88,7 +88,7 @@ class CountingPostgres(Postgres):
 
 def database_server(kind):
     """One that writes through to the disk when it commits."""
-    server = CountingPostgres if kind == "pgsql" else PROGRAMS[kind]
+    server = CountingPostgres if kind == "pgsql" else DATABASES[kind]
     return server(durable=True)
 
 
