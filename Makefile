@@ -4,6 +4,7 @@
 #   make install    install it; on Debian with mods-available/nanomdm.*
 #   make dist       mod_nanomdm-VERSION.tar.gz, of what is committed
 #   make deb        libapache2-mod-nanomdm_VERSION-1_ARCH.deb, of the same
+#   make manual     build/manual: directives.html, mod_nanomdm.8, nanomdmctl.1
 #   make demo       watch the main job, on a private httpd
 #   make run        the same server, to try things on
 #   make check      every test; installs what it needs (Debian, root)
@@ -51,7 +52,7 @@ SCHEMA   := build/schema_text.h
 # What programs say is read by scripts and tests.
 export LC_ALL := C.UTF-8
 
-.PHONY: all install dist deb demo run check clean
+.PHONY: all install dist manual deb demo run check clean
 
 all: $(MODULE)
 
@@ -96,6 +97,11 @@ install: all
 
 dist:
 	@tools/dist.sh
+
+# The manual of docs/directives.md as a page of HTML and of man, and what
+# nanomdmctl says of itself.
+manual:
+	@tools/manual.py build/manual
 
 deb:
 	@tools/install-deps.sh deb

@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "declarations": ("declarations", "list, upload and assign declarations"),
     "migrate": ("migrate", "move enrollments from another server"),
     "import": ("filekv_import", "import NanoMDM's file storage"),
+    "texts": ("texts", "print the manual page or a shell's completion"),
     "command": ("mdm_command", "print a command as a property list"),
 }
 EPILOG = """\
