@@ -76,9 +76,9 @@ no-apxs:
 	    "APXS=PATH" >&2; exit 1
 endif
 
-$(SCHEMA): tools/embed-schema.sh $(wildcard schema/*.sql schema/upgrade/*.sql)
+$(SCHEMA): build-aux/embed-schema.sh $(wildcard schema/*.sql schema/upgrade/*.sql)
 	@mkdir -p $(@D)
-	tools/embed-schema.sh > $@
+	build-aux/embed-schema.sh > $@
 
 # ---- install ----
 
@@ -96,31 +96,31 @@ install: all
 # ---- hand on ----
 
 dist:
-	@tools/dist.sh
+	@build-aux/dist.sh
 
 # The manual of docs/directives.md as a page of HTML and of man, and what
 # nanomdmctl says of itself.
 manual:
-	@tools/manual.py build/manual
+	@build-aux/manual.py build/manual
 
 deb:
-	@tools/install-deps.sh deb
-	@tools/deb.sh
+	@build-aux/install-deps.sh deb
+	@build-aux/deb.sh
 
 # ---- try and test; these install what is missing (Debian, as root) ----
 
 demo:
-	@tools/install-deps.sh demo
+	@build-aux/install-deps.sh demo
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tools/demo.py
 
 run:
-	@tools/install-deps.sh demo
+	@build-aux/install-deps.sh demo
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tools/demo.py --stay
 
 check:
-	@tools/install-deps.sh check
+	@build-aux/install-deps.sh check
 	@$(MAKE) --no-print-directory -s all WERROR=-Werror
 	@/usr/bin/python3 tests/run.py
 
@@ -128,4 +128,4 @@ check:
          tests/faults/faults.mk tests/platforms/platforms.mk
 
 clean:
-	rm -rf build build-* *.so
+	rm -rf build $(filter-out build-aux,$(wildcard build-*)) *.so

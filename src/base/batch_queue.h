@@ -2,11 +2,11 @@
 /* batch_queue.h -- which callers ask together: the state machine of
  * db/combiner.h, without threads.
  *
- * A caller that finds few others inside begins at once. Otherwise it waits while
- * a batch is under way; at its end the first of those who wait leads the next
- * one, with all the others as its members. No call waits and no timer runs: a
- * batch is what has piled up. All calls of one queue are made under a lock of
- * the caller's. */
+ * A caller that finds few others inside begins at once. Otherwise it waits
+ * while a batch is under way; at its end the first of those who wait leads the
+ * next one, with all the others as its members. No call waits and no timer
+ * runs: a batch is what has piled up. All calls of one queue are made under a
+ * lock of the caller's. */
 
 #ifndef NMDM_BATCH_QUEUE_H
 #define NMDM_BATCH_QUEUE_H

@@ -17,10 +17,11 @@ typedef enum {
     NMDM_NEXT_COMMAND
 } nmdm_next_e;
 
-/* *next is NMDM_NEXT_COMMAND where one is known to wait, which saves a question,
- * else NMDM_NEXT_UNKNOWN. The first command that waits for an enrollment after a report of this
- * status, and whether the request's certificate may have it, in one statement
- * where something is likely to wait. */
+/* *next is NMDM_NEXT_COMMAND where one is known to wait, which saves a
+ * question, else NMDM_NEXT_UNKNOWN. The first command that waits for an
+ * enrollment after a report of this status, and whether the request's
+ * certificate may have it, in one statement where something is likely to
+ * wait. */
 nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             nmdm_command_t *command, const nmdm_id_t *who,
                             const char *status);

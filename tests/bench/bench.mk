@@ -18,7 +18,7 @@ BENCH_CFLAGS := -O2 -g -D_GNU_SOURCE
 .PHONY: bench bench-tools
 
 bench:
-	@tools/install-deps.sh bench
+	@build-aux/install-deps.sh bench
 	@$(MAKE) --no-print-directory -s all bench-tools
 	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
 	    $(if $(BASELINE),--baseline $(BASELINE)) \

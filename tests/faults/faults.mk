@@ -11,7 +11,7 @@ FAULTS ?= full
 .PHONY: check-faults
 
 check-faults:
-	@tools/install-deps.sh $(if $(filter short,$(FAULTS)),check,faults)
+	@build-aux/install-deps.sh $(if $(filter short,$(FAULTS)),check,faults)
 	@$(MAKE) --no-print-directory -s all
 	@/usr/bin/python3 tests/faults/faults.py $(if $(filter short,$(FAULTS)), \
 	    --short,$(filter-out full,$(FAULTS)))

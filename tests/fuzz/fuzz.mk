@@ -52,7 +52,7 @@ $(FUZZ_BUILD)/support.o: tests/unit/support.c $(FUZZ_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(FUZZ_BUILD)/pool_shim.o: tests/tools/pool_shim.c
+$(FUZZ_BUILD)/pool_shim.o: tests/support/pool_shim.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -c -o $@ $<
 

@@ -16,6 +16,6 @@ FORM      ?= long
 .PHONY: check-platforms
 
 check-platforms:
-	@tools/install-deps.sh platforms
+	@build-aux/install-deps.sh platforms
 	@/usr/bin/python3 tests/platforms/platforms.py \
 	    $(if $(filter short,$(FORM)),--short) $(PLATFORMS)

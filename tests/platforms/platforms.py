@@ -103,7 +103,7 @@ class System:
         self.tree.mkdir(parents=True)
         with tempfile.TemporaryDirectory() as folder:
             archive = subprocess.run(
-                [ROOT / "tools/dist.sh", folder], check=True,
+                [ROOT / "build-aux/dist.sh", folder], check=True,
                 stdout=subprocess.PIPE, text=True).stdout.strip()
             subprocess.run(["tar", "-xf", archive, "-C", self.tree,
                             "--strip-components=1", "--no-same-owner"],
@@ -164,9 +164,9 @@ def steps_of(suite, short):
 
 
 INSTALL = {
-    True: "tools/install-deps.sh demo"
+    True: "build-aux/install-deps.sh demo"
           " && apt-get install -y libcmocka-dev clang libclang-rt-dev",
-    False: "tools/install-deps.sh check",
+    False: "build-aux/install-deps.sh check",
 }
 # Its package and MariaDB's exclude each other.
 UNPACK_MYSQL = """\

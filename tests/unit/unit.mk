@@ -28,7 +28,7 @@ UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
 .SECONDARY: $(UNIT_PROGS:=.o) $(UNIT_SHARED) $(UNIT_CORE)
 
 check-unit: $(UNIT_PROGS)
-	tests/tools/count.sh $(UNIT_BUILD)/result $(UNIT_PROGS)
+	tests/support/count.sh $(UNIT_BUILD)/result $(UNIT_PROGS)
 
 $(UNIT_PROGS): %: %.o $(UNIT_SHARED) $(UNIT_CORE)
 	$(CC) $(UNIT_RUNTIME) -o $@ $^ $(UNIT_LIBS)
@@ -55,7 +55,7 @@ $(UNIT_BUILD)/%.o: tests/unit/%.c $(UNIT_RULES) | $(SCHEMA)
          $(UNIT_PROGS:=.d)
 
 # Not sanitized: it stands below malloc's other users.
-$(UNIT_BUILD)/pool_shim.o: tests/tools/pool_shim.c
+$(UNIT_BUILD)/pool_shim.o: tests/support/pool_shim.c
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -fPIC -c -o $@ $<
 
@@ -66,4 +66,4 @@ $(UNIT_BUILD)/pool_shim.so: $(UNIT_BUILD)/pool_shim.o
 	$(CC) -shared -o $@ $< -lapr-1 -ldl -lpthread
 
 check-valgrind: all pool-shim
-	@/usr/bin/python3 tests/tools/valgrind.py
+	@/usr/bin/python3 tests/support/valgrind.py

@@ -365,9 +365,9 @@ def test_stop_writes_last_seen(httpd, device, db, way):
 @pytest.fixture
 def unlucky(httpd, monkeypatch, tmp_path):
     """httpd(), whose children meet with what the environment says."""
-    library = tmp_path / "misfortune.so"
+    library = tmp_path / "fault_injection.so"
     run("gcc", "-shared", "-fPIC", "-o", library,
-        ROOT / "tests/tools/misfortune.c", "-ldl")
+        ROOT / "tests/support/fault_injection.c", "-ldl")
 
     def launch(name, value, **options):
         monkeypatch.setenv(name, str(value))

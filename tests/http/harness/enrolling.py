@@ -12,7 +12,7 @@ from device import Device, Operator
 from scep import ScepClient
 from system import ROOT
 
-sys.path.append(str(ROOT / "tests" / "tools"))
+sys.path.append(str(ROOT / "tests" / "support"))
 
 import check_profile  # noqa: E402
 

@@ -30,7 +30,7 @@ def folder():
 
 @pytest.fixture(scope="session")
 def archive(folder):
-    run(ROOT / "tools/dist.sh", folder)
+    run(ROOT / "build-aux/dist.sh", folder)
     archive, = folder.glob("mod_nanomdm-*.tar.gz")
     return archive
 
@@ -84,7 +84,7 @@ def test_archive_holds_the_source_and_is_reproducible(
     again = folder / "again"
     again.mkdir()
     for made_from in ROOT, source:
-        run(made_from / "tools/dist.sh", again)
+        run(made_from / "build-aux/dist.sh", again)
         assert (again / archive.name).read_bytes() == archive.read_bytes()
 
 

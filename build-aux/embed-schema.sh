@@ -9,7 +9,7 @@ embed() {
     printf '    "";\n\n'
 }
 
-echo '/* Made from schema/ by tools/embed-schema.sh. */'
+echo '/* Made from schema/ by build-aux/embed-schema.sh. */'
 embed SCHEMA_SQLITE3 schema/sqlite3.sql
 embed SCHEMA_PGSQL schema/pgsql.sql
 embed SCHEMA_MYSQL schema/mysql.sql

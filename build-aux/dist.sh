@@ -16,7 +16,10 @@ if [ -e .git ] && time=$(git log -1 --format=%ct 2>/dev/null); then
     rm -rf "$work/tree/.ci"
 else
     time=$(stat -c %Y src/base/version.h)
-    tar -c --exclude=./.git --exclude=./.ci --exclude='./build*' \
+    built=$(find . -maxdepth 1 -name 'build*' ! -name build-aux \
+        -printf ' --exclude=%p')
+    # shellcheck disable=SC2086 # several words
+    tar -c --exclude=./.git --exclude=./.ci $built \
         --exclude='*.so' --exclude='./*.tar.gz' --exclude='./*.deb' \
         --exclude=__pycache__ --exclude=.pytest_cache --exclude='*.pyc' . |
         tar -x -C "$work/tree"

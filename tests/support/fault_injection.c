@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* misfortune.c -- what seldom happens to a child of httpd, to be preloaded.
+/* fault_injection.c -- what seldom happens to a child of httpd, to be preloaded.
  *
  * EARLY_STOP names a file: while it is there the next child is stopped, as by
  * a httpd that stops, before it has made anything. The file is removed.

@@ -12,7 +12,7 @@ to=$(realpath -e "${1:-.}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-archive=$(tools/dist.sh "$work")
+archive=$(build-aux/dist.sh "$work")
 tar -xf "$archive" -C "$work"
 cd "$work/$(basename "$archive" .tar.gz)"
 if [ -n "${MAINTAINER:-}" ]; then
