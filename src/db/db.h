@@ -51,6 +51,8 @@ struct nmdm_db_source_t {
     void *baton;
     const char *prefix;         /* of table names, "" for none */
     int waits_on_galera;        /* for what other nodes have committed */
+    int names_options;          /* mysql: DBDParams names a group of an option
+                                 * file */
     nmdm_schema_state_t *schema;
     /* sqlite3: one writer at a time in this child, so that no writer sleeps
      * inside the driver while another waits to commit. Who has it takes a
@@ -133,6 +135,10 @@ nmdm_err_t *nmdm_db_run(nmdm_ctx_t *ctx, const char *sql);
 /* Asks with SQL text that is not in the table: the first column of the first
  * row, "" for NULL. Without a row it fails. */
 nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql);
+
+/* The same of another column, the first of which is 0. */
+nmdm_err_t *nmdm_db_ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+                               const char *sql);
 
 /* Has SQLite write ahead, which the file remembers: readers then do not wait
  * for a writer. */

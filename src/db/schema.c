@@ -202,6 +202,27 @@ static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
     return NULL;
 }
 
+/* A group of an option file is named for the sake of TLS, most often, where
+ * libmariadb takes "ssl" alone for no reason to ask for it. */
+static nmdm_err_t *learn_encryption(nmdm_ctx_t *ctx)
+{
+    const char *cipher;
+
+    if (ctx->db->dialect != NMDM_MYSQL
+        || !ctx->services->db_source->names_options) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_ask_column(ctx, &cipher, 1,
+                                "SHOW SESSION STATUS LIKE 'Ssl_cipher'"));
+    if (!*cipher) {
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0814)
+                 "-: the connection to the database is not encrypted, with the"
+                 " option file's group that DBDParams names; TLS wants"
+                 " \"ssl-ca = FILE\" there, \"ssl\" alone is not enough");
+    }
+    return NULL;
+}
+
 /* NanoMDM's tables have the character set of their database, which may know
  * less than devices say: a report that does not fit would come again and
  * again. */
@@ -246,6 +267,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
     NMDM_TRY(learn_limits(ctx));
+    NMDM_TRY(learn_encryption(ctx));
     NMDM_TRY(learn_characters(ctx));
     NMDM_TRY(nmdm_schema_upgrade_read_version(ctx, &version));
     if (version < NMDM_SCHEMA_VERSION

@@ -60,8 +60,8 @@ static nmdm_err_t *ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
     return NULL;
 }
 
-static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
-                              const char *sql)
+nmdm_err_t *nmdm_db_ask_column(nmdm_ctx_t *ctx, const char **value, int column,
+                               const char *sql)
 {
     NMDM_TRY(ask_if_any(ctx, value, column, sql));
     return *value ? NULL
@@ -71,7 +71,7 @@ static nmdm_err_t *ask_column(nmdm_ctx_t *ctx, const char **value, int column,
 
 nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql)
 {
-    return ask_column(ctx, value, 0, sql);
+    return nmdm_db_ask_column(ctx, value, 0, sql);
 }
 
 /* An answered report is on the disk, whatever happens next: either each commit
@@ -81,9 +81,9 @@ static nmdm_err_t *settle_durability(nmdm_ctx_t *ctx)
     nmdm_session_t *session = ctx->db->session;
     const char *mode, *file;
 
-    NMDM_TRY(ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
+    NMDM_TRY(nmdm_db_ask_column(ctx, &mode, 0, "PRAGMA journal_mode"));
     /* Number, name and file; "main" is the first. */
-    NMDM_TRY(ask_column(ctx, &file, 2, "PRAGMA database_list"));
+    NMDM_TRY(nmdm_db_ask_column(ctx, &file, 2, "PRAGMA database_list"));
     if (!ctx->services->db_source->wal || strcmp(mode, "wal")) {
         session->wal_path = NULL;
         return nmdm_db_run(ctx, "PRAGMA synchronous = FULL");

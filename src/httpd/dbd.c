@@ -310,6 +310,20 @@ static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
     return nmdm_schema_check(ctx, source->schema_mode);
 }
 
+/* Of DBDParams of MySQL, as its driver reads them: "group = NAME". */
+static int names_options(const char *params)
+{
+    const char *at = params;
+
+    while (at && (at = ap_strcasestr(at, "group")) != NULL) {
+        at += strlen("group");
+        if (at[strspn(at, " \t\r\n")] == '=') {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
                                      nanomdm_dbd_cache_t *shelf)
 {
@@ -329,6 +343,7 @@ nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
     source->db_source.baton = source;
     source->db_source.prefix = conf->table_prefix ? conf->table_prefix : "";
     source->db_source.waits_on_galera = conf->waits_on_galera;
+    source->db_source.names_options = names_options(nanomdm_server(s)->params);
     source->db_source.schema = &source->schema;
     return &source->db_source;
 }

@@ -8,9 +8,10 @@ import plistlib
 
 import pytest
 
+import ca as certs
 from conftest import Harness, new_database
-from device import Operator, command
-from system import ROOT, run
+from device import Device, Operator, command
+from system import ROOT, remove_folder, run, temp_folder
 from tables import result
 
 NAME = "Zoë 💻 日本"
@@ -154,3 +155,46 @@ def test_queues_are_read_page_by_page(owner, steward):
         created = datetime.datetime.fromisoformat(
             entry["created_at"].replace("Z", "+00:00"))
         assert abs(now - created) < datetime.timedelta(minutes=5)
+
+
+# -- TLS to the database ------------------------------------------------
+
+def with_tls(kind, ca, folder):
+    """That kind of server, with a certificate."""
+    identity = ca.issue("database", eku="server", dns="127.0.0.1")
+    pem = folder / "database.pem"
+    pem.write_bytes(identity.pem + identity.key_pem)
+
+    class WithTls(kind):
+        def options(self):
+            return [*super().options(), f"--ssl-ca={folder / 'db-ca.pem'}",
+                    f"--ssl-cert={pem}", f"--ssl-key={pem}"]
+    return WithTls()
+
+
+@pytest.mark.parametrize("option, is_plain", [
+    ("ssl", True), ("ssl-ca = {folder}/db-ca.pem", False)])
+def test_an_option_group_without_tls_is_noticed(
+        db_server, httpd, monkeypatch, option, is_plain):
+    """The driver takes TLS from an option file only."""
+    if db_server.kind != "mysql":
+        pytest.skip("libpq takes sslmode from DBDParams")
+    ca = certs.root("Database CA")
+    folder = temp_folder("options")
+    (folder / "db-ca.pem").write_bytes(ca.pem)
+    (folder / ".my.cnf").write_text(
+        "[mdm]\n" + option.format(folder=folder) + "\n")
+    monkeypatch.setenv("HOME", str(folder))
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove_folder, folder)
+        program = with_tls(type(db_server), ca, folder)
+        stack.callback(program.remove)
+        program.start()
+        database = new_database(program)
+        database.params += ",group=mdm"
+        server = httpd(database)
+        mac = Device(server, server.ca.issue())
+        assert mac.enroll().idle().status == 200
+        mac.close()
+        assert ("NMDM0814" in server.error_log()) == is_plain
+        server.stop()
