@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests/http/harness")
 import apns as stand_ins                                # noqa: E402
 import ca                                               # noqa: E402
 import databases                                        # noqa: E402
+import declarations                                     # noqa: E402
 import device as devices                                # noqa: E402
 import receiver as receivers                            # noqa: E402
 import server as servers                                # noqa: E402
@@ -50,6 +51,8 @@ CONFIGURATION = """\
 NanoMDMPushURL {apns.url}
 NanoMDMPushCACertificateFile {apns.ca_pem}
 NanoMDMWebhookURL {receiver.url}
+NanoMDMDeclarativeManagement builtin
+NanoMDMDeclarativeManagementNotify all window=1
 """
 
 GUARDED = """\
@@ -157,6 +160,57 @@ def show_status(httpd, operator):
          " password from this host")
 
 
+def states_of(operator, mac):
+    return [(one["identifier"], one["active"], one["current"])
+            for one in operator.get(f"declaration-status/{mac.id}").get(
+                mac.id, [])]
+
+
+def take_declarations(mac, seconds=20):
+    """The Mac polls until it has obeyed a DeclarativeManagement command."""
+    ends = time.monotonic() + seconds
+    while not mac.poll() and time.monotonic() < ends:
+        time.sleep(0.2)
+
+
+def declare(httpd, mac):
+    """A declaration: assigned, active on the device, changed, removed."""
+    operator = declarations.Declarations(httpd, key=API_KEY)
+    mac = declarations.DeclarativeDevice(httpd, mac.identity, udid=mac.udid)
+    hello = declarations.test_declaration("com.example.hello")
+    step("the operator uploads a declaration and an activation of it",
+         operator.put(hello) == 204 and operator.put(declarations.activation(
+             "com.example.activation", "com.example.hello")) == 204)
+    step("puts both into a set, and gives the Mac the set",
+         operator.add("everybody", "com.example.hello",
+                      "com.example.activation") == [204, 204]
+         and operator.assign(mac.id, "everybody") == 204)
+    take_declarations(mac)
+    step("the Mac gets a DeclarativeManagement command and fetches both;"
+         " declaration-status has them active",
+         states_of(operator, mac) == [("com.example.activation", True, True),
+                                      ("com.example.hello", True, True)],
+         states_of(operator, mac))
+    verdict = operator.why(mac.id, "com.example.hello")["verdict"]
+    step(f"declaration-why says: {verdict}", verdict == "active")
+    operator.put({**hello, "Payload": {"Echo": "changed"}})
+    step("the declaration is changed: what the Mac has is no longer current",
+         ("com.example.hello", True, False) in states_of(operator, mac))
+    mac.fetched.clear()
+    take_declarations(mac)
+    step("the Mac is notified and fetches that one alone",
+         mac.fetched == ["com.example.hello"]
+         and ("com.example.hello", True, True) in states_of(operator, mac),
+         f"{mac.fetched} {states_of(operator, mac)}")
+    operator.remove("everybody", "com.example.hello")
+    take_declarations(mac)
+    step("the declaration leaves the set, and the Mac",
+         list(mac.declarations) == ["com.example.activation"],
+         f"{list(mac.declarations)}")
+    mac.close()
+    operator.close()
+
+
 def leave(mac):
     expect("the Mac sends CheckOut", mac.checkout())
 
@@ -190,6 +244,7 @@ def show(httpd, database, authority, apns, receiver):
     expect("the Mac polls again: nothing waits", mac.idle(), body=b"")
     show_events(receiver)
     refuse_a_stranger(httpd, mac)
+    declare(httpd, mac)
     show_status(httpd, operator)
     return mac
 
