@@ -42,7 +42,8 @@ static const char *add_topic(cmd_parms *cmd, unsigned *topics,
                              " mdm.TokenUpdate, mdm.CheckOut,"
                              " mdm.UserAuthenticate, mdm.SetBootstrapToken,"
                              " mdm.GetBootstrapToken,"
-                             " mdm.DeclarativeManagement, mdm.GetToken,"
+                             " mdm.DeclarativeManagement,"
+                             " mdm.DeclarativeManagement:status, mdm.GetToken,"
                              " mdm.Connect or mdm.Connect:Idle, or one of them"
                              " with a minus in front");
     }
@@ -197,6 +198,25 @@ apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
 
 /* ---- Showing ---- */
 
+#define DECLARATIVE "mdm.DeclarativeManagement"
+
+/* Whether a name is to be said, 1; with a minus, -1; or follows from another
+ * one, 0. Status reports are part of a topic, and one by themselves. */
+static int sign_of(unsigned topics, const char *name)
+{
+    unsigned status = nmdm_event_topic(DECLARATIVE ":status");
+    int has_status = (topics & status) != 0;
+    int has_others = (topics & nmdm_event_topic(DECLARATIVE) & ~status) != 0;
+
+    if (!strcmp(name, DECLARATIVE)) {
+        return has_others ? 1 : -1;
+    }
+    if (!strcmp(name, DECLARATIVE ":status")) {
+        return has_status == has_others ? 0 : has_status ? 1 : -1;
+    }
+    return topics & nmdm_event_topic(name) ? 1 : -1;
+}
+
 /* The names of a set of topics, with `between` between them; most of all of
  * them as all without the rest. */
 static const char *topic_names(apr_pool_t *p, unsigned topics,
@@ -205,21 +225,25 @@ static const char *topic_names(apr_pool_t *p, unsigned topics,
     static const char *const NAMES[] = {
         "mdm.Authenticate", "mdm.TokenUpdate", "mdm.CheckOut",
         "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
-        "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken",
-        "mdm.Connect", "mdm.Connect:Idle", NULL
+        "mdm.GetBootstrapToken", DECLARATIVE, "mdm.GetToken",
+        "mdm.Connect", "mdm.Connect:Idle", DECLARATIVE ":status", NULL
     };
     const char *with = NULL, *without = "all";
     int i, n = 0;
 
     for (i = 0; NAMES[i]; i++) {
-        if (topics & nmdm_event_topic(NAMES[i])) {
+        int sign = sign_of(topics, NAMES[i]);
+        int is_part = !strcmp(NAMES[i], DECLARATIVE ":status");
+
+        if (sign > 0 || (sign < 0 && is_part)) {
             with = apr_pstrcat(p, with ? with : "", with ? between : "",
-                               NAMES[i], NULL);
-            n++;
+                               sign < 0 ? "-" : "", NAMES[i], NULL);
         }
-        else {
-            without = apr_pstrcat(p, without, between, "-", NAMES[i], NULL);
+        if (sign < 0 || (sign > 0 && is_part)) {
+            without = apr_pstrcat(p, without, between, sign < 0 ? "-" : "",
+                                  NAMES[i], NULL);
         }
+        n += sign > 0;
     }
     return n > i / 2 ? without : with;
 }

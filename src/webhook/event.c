@@ -22,19 +22,32 @@ static const char *const TOPICS[] = {
     "mdm.Connect:Idle", "mdm.Connect", "mdm.Authenticate", "mdm.TokenUpdate",
     "mdm.CheckOut", "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
     "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken",
-    "mdm.SCEP"
+    "mdm.SCEP", "mdm.DeclarativeManagement:status"
 };
+
+/* The index of a name, or -1. */
+static int topic_index(const char *name)
+{
+    int i;
+
+    for (i = 0; i < (int)(sizeof(TOPICS) / sizeof(*TOPICS)); i++) {
+        if (!strcmp(name, TOPICS[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
 
 unsigned nmdm_event_topic(const char *name)
 {
-    unsigned i;
+    int i = topic_index(name);
+    unsigned topic = i < 0 ? 0 : 1u << i;
 
-    for (i = 0; i < sizeof(TOPICS) / sizeof(*TOPICS); i++) {
-        if (!strcmp(name, TOPICS[i])) {
-            return 1u << i;
-        }
+    if (!strcmp(name, "all")) {
+        return NMDM_WEBHOOK_ALL;
     }
-    return strcmp(name, "all") ? 0 : NMDM_WEBHOOK_ALL;
+    return strcmp(name, "mdm.DeclarativeManagement") ? topic
+        : topic | nmdm_event_topic("mdm.DeclarativeManagement:status");
 }
 
 const char *nmdm_event_topic_of(apr_pool_t *p, const nmdm_msg_t *msg)
@@ -43,21 +56,29 @@ const char *nmdm_event_topic_of(apr_pool_t *p, const nmdm_msg_t *msg)
                      : "mdm.Connect";
 }
 
+/* The name of a message among the topics. */
+static const char *topic_name(char *buffer, apr_size_t size,
+                              const nmdm_msg_t *msg)
+{
+    if (!msg->type) {
+        return strcmp(msg->u.report.status, "Idle") ? "mdm.Connect"
+                                                    : "mdm.Connect:Idle";
+    }
+    if (!strcmp(msg->type, "DeclarativeManagement")
+        && msg->u.declarative.endpoint
+        && !strcmp(msg->u.declarative.endpoint, "status")) {
+        return "mdm.DeclarativeManagement:status";
+    }
+    apr_snprintf(buffer, size, "mdm.%s", msg->type);
+    return buffer;
+}
+
 int nmdm_event_wants(const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg)
 {
-    unsigned i;
+    char buffer[64];
+    int i = topic_index(topic_name(buffer, sizeof(buffer), msg));
 
-    if (!msg->type) {
-        return (conf->topics & nmdm_event_topic(
-            strcmp(msg->u.report.status, "Idle") ? "mdm.Connect"
-                                                 : "mdm.Connect:Idle")) != 0;
-    }
-    for (i = 0; i < sizeof(TOPICS) / sizeof(*TOPICS); i++) {
-        if (!strcmp(TOPICS[i] + strlen("mdm."), msg->type)) {
-            return (conf->topics >> i & 1u) != 0;
-        }
-    }
-    return 0;
+    return i >= 0 && (conf->topics >> i & 1u) != 0;
 }
 
 const char *nmdm_event_target(apr_pool_t *p, const char *url)

@@ -23,7 +23,8 @@ typedef struct nmdm_webhook_conf_t {
 
 /* What a name of NanoMDMWebhookTopics stands for, 0 when it is none: "all",
  * "mdm.Authenticate" and so on, "mdm.Connect" for reports on commands,
- * "mdm.Connect:Idle" for polls. */
+ * "mdm.Connect:Idle" for polls, "mdm.DeclarativeManagement:status" for the
+ * status reports that are part of "mdm.DeclarativeManagement". */
 unsigned nmdm_event_topic(const char *name);
 
 /* A name for a URL that is the same on every server and shows neither

@@ -68,6 +68,14 @@ class StubbornDevice(DeclarativeDevice):
             self.received = self.received[1:]
         return is_idle
 
+    def sync(self):
+        """What was interrupted is not taken for done."""
+        try:
+            super().sync()
+        except NoAnswer:
+            self.taken = None
+            raise
+
     def take(self, answer):
         assert answer.status == 200, answer
         if answer.body:

@@ -267,3 +267,18 @@ def test_section_shows_what_is_set_in_it_over_what_it_inherits(make):
 def test_topics_by_default_are_those_of_the_delivery(make):
     found = dump(make("NanoMDMWebhookDelivery durable"))
     assert found[""]["NanoMDMWebhookTopics"] == ["all -mdm.Connect:Idle"]
+
+
+@one_database
+@pytest.mark.parametrize("topics, shown", (
+    ("mdm.DeclarativeManagement:status", None),
+    ("mdm.DeclarativeManagement", None),
+    ("mdm.DeclarativeManagement mdm.DeclarativeManagement:status",
+     "mdm.DeclarativeManagement"),
+    ("mdm.DeclarativeManagement -mdm.DeclarativeManagement:status", None),
+    ("all -mdm.DeclarativeManagement:status", None),
+    ("all -mdm.DeclarativeManagement mdm.DeclarativeManagement:status",
+     None)))
+def test_status_reports_are_part_of_a_topic(make, topics, shown):
+    found = dump(make("NanoMDMWebhookTopics " + topics))
+    assert found[""]["NanoMDMWebhookTopics"] == [shown or topics]

@@ -395,6 +395,32 @@ def test_declarative_management_without_server_is_told(
 
 
 @one_database
+def test_D10_status_reports_are_a_topic_of_their_own(httpd, own_receiver,
+                                                     device):
+    url = own_receiver.url
+    site = httpd(extra_vhost=f"""
+NanoMDMDeclarativeManagement builtin
+NanoMDMWebhook {url}/all
+NanoMDMWebhook {url}/status topics=mdm.DeclarativeManagement:status
+NanoMDMWebhook {url}/rest topics=all,-mdm.DeclarativeManagement:status
+""")
+    mac = device(site).enroll()
+    assert mac.declarative_management("tokens").status == 200
+    assert mac.declarative_management("status", b"{}").status == 200
+    for path, endpoints in (("/all", ["tokens", "status"]),
+                            ("/status", ["status"]), ("/rest", ["tokens"])):
+        number = len(endpoints) + (0 if path == "/status" else 2)
+        events = [json.loads(one.body) for one in requests_of(
+            own_receiver, mac, number, path=path)]
+        payloads = [plistlib.loads(base64.b64decode(
+            event["checkin_event"]["raw_payload"])) for event in events]
+        assert [payload["Endpoint"] for payload in payloads
+                if "Endpoint" in payload] == endpoints
+        assert {event["topic"] for event, payload in zip(events, payloads)
+                if "Endpoint" in payload} == {"mdm.DeclarativeManagement"}
+
+
+@one_database
 def test_failed_declarative_management_is_told(hooked, receiver, mac,
                                                expect_log):
     mac.enroll()
