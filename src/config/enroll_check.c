@@ -30,11 +30,15 @@ static void say(const look_t *look, const ap_directive_t *at, int is_wrong,
 
 /* ---- The name of the server ---- */
 
-/* A port of 80 is that of a server whose TLS ends elsewhere. */
+/* A port of 80 is that of a server whose TLS ends elsewhere; so is that of one
+ * whose ServerName begins with https:// and has no port. */
 static int port_of(const server_rec *s)
 {
     if (s->port) {
         return s->port;
+    }
+    if (s->server_scheme && !strcmp(s->server_scheme, "https")) {
+        return 443;
     }
     return s->addrs && s->addrs->host_port ? s->addrs->host_port : 443;
 }

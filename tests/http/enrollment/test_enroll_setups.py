@@ -3,6 +3,7 @@
 what of the running configuration goes into a profile."""
 
 import plistlib
+import subprocess
 
 import pytest
 
@@ -155,6 +156,51 @@ def test_b4_signatures_tokens_and_check_ins(httpd, db_server, issuer, ca):
     assert "com.apple.mdm.token" in profile.mdm["ServerCapabilities"]
     device = enrolled(site, issuer, profile, transport="signature")
     device.close()
+
+
+@pytest.mark.parametrize("name, base", [
+    ("https://mdm.example.com", "https://mdm.example.com"),
+    ("mdm.example.com:443", "https://mdm.example.com"),
+    ("mdm.example.com:8443", "https://mdm.example.com:8443"),
+    ("https://mdm.example.com:444", "https://mdm.example.com:444"),
+    ("mdm.example.com", "https://mdm.example.com:{port}")])
+def test_b4_the_name_of_the_server(httpd, db_server, issuer, ca, name, base,
+                                   expect_log):
+    expect_log("ssl:warn", "AH019(09|16)", optional=True)
+    site = scep_server(lambda **more: httpd(new_database(db_server), **more),
+                       issuer, ca, f"ServerName {name}\n" + SITE % "")
+    store_push_certificate(site, certs.push_topic())
+    base = base.format(port=site.tls_port)
+    url = operator_call(site, "POST", "/v1/enroll-links").json["url"]
+    assert url.startswith(base + "/enroll/")
+    client = Client(site)
+    answer = client.raw("GET", "/enroll/" + url.rpartition("/")[2], None,
+                        {"Host": "mdm.example.com"})
+    client.close()
+    assert Profile(answer.body).problems(
+        ServerURL=base + "/mdm", SCEPURL=base + "/scep",
+        Identifier="com.example.mdm.mdm") == []
+
+
+def test_b6_a_graceful_restart_reads_the_signer_again(httpd, db_server,
+                                                      issuer, ca):
+    lines = SITE % "NanoMDMEnrollSigner {folder}/signer.key"
+    site, first = served(httpd, db_server, issuer, ca, lines,
+                         files={"signer.key": signer_pem()})
+    site.write("signer.key", signer_pem())
+    site.graceful()
+    client = Client(site)
+    again = client.raw("GET", link(site)).body
+    client.close()
+    assert Profile(again).problems() == []
+    assert certificates(again).isdisjoint(certificates(first.data))
+
+
+def certificates(signed):
+    text = subprocess.run(
+        ["openssl", "pkcs7", "-inform", "DER", "-print_certs"], input=signed,
+        check=True, stdout=subprocess.PIPE).stdout
+    return set(text.split(b"-----END CERTIFICATE-----")[:-1])
 
 
 def test_b4_two_locations_of_devices(httpd, db_server, issuer, ca):
