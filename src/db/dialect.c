@@ -166,13 +166,12 @@ static const char *replace_calls(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
-static const char *marks_of(apr_pool_t *p, const char *mark)
+static const char *marks_of(apr_pool_t *p, const char *mark, int n)
 {
-    apr_array_header_t *marks = apr_array_make(p, NMDM_SQL_IDS,
-                                               sizeof(const char *));
+    apr_array_header_t *marks = apr_array_make(p, n, sizeof(const char *));
     int i;
 
-    for (i = 0; i < NMDM_SQL_IDS; i++) {
+    for (i = 0; i < n; i++) {
         APR_ARRAY_PUSH(marks, const char *) = mark;
     }
     return apr_array_pstrcat(p, marks, ',');
@@ -204,6 +203,9 @@ const char *nmdm_dialect_text(apr_pool_t *p, const char *sql,
      * text in ASCII that is the same. */
     sql = replace_all(p, sql, "BYTE_LENGTH", dialect == NMDM_SQLITE3
                       ? "LENGTH" : "OCTET_LENGTH");
-    sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld"));
-    return replace_all(p, sql, "%IDS", marks_of(p, "%s"));
+    sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld", NMDM_SQL_IDS));
+    if (strstr(sql, "%MANY")) {
+        sql = replace_all(p, sql, "%MANY", marks_of(p, "%s", NMDM_SQL_MANY));
+    }
+    return replace_all(p, sql, "%IDS", marks_of(p, "%s", NMDM_SQL_IDS));
 }

@@ -7,8 +7,8 @@
  * parameter writes, and DIGITS(x) the way back. TIME_OF(%s) is the time of so
  * many seconds since 1970, and SECONDS(x) the way back. TEXT_OF_TIME(x) is a
  * time as the database writes it, to be given to TIME_OF_TEXT(%s) again. %IDS
- * stands for a list of NMDM_SQL_IDS marks for text, %SEQS for one of marks for
- * numbers. */
+ * stands for a list of NMDM_SQL_IDS marks for text, %MANY for one of
+ * NMDM_SQL_MANY, %SEQS for one of marks for numbers. */
 
 #ifndef NMDM_DIALECT_H
 #define NMDM_DIALECT_H
@@ -25,6 +25,9 @@ typedef enum {
 /* How many ids a statement with a list takes at once; fewer are padded by
  * repeating one. */
 #define NMDM_SQL_IDS 100
+
+/* And a statement for many: large ones cost databases less for each id. */
+#define NMDM_SQL_MANY 1000
 
 /* The dialect of an apr_dbd driver, or -1. */
 int nmdm_dialect_of(const char *driver);

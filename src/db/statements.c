@@ -448,6 +448,18 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " SELECT e.id, c.command_uuid, %s, %s, CURRENT_TIMESTAMP, 1" \
     RESULT_FROM whose
 
+#define QUEUE_PUT(ids) \
+    "INSERT INTO enrollment_queue (priority, id, command_uuid)" \
+    " SELECT INTEGER_OF(%s), e.id, c.command_uuid" \
+    "   FROM enrollments e, commands c" \
+    "  WHERE c.command_uuid = %s AND e.id IN (" ids ")"
+
+#define QUEUE_PUT_EXPIRING(ids) \
+    "INSERT INTO enrollment_queue (expires_at, priority, id, command_uuid)" \
+    " SELECT TIME_OF(%s), INTEGER_OF(%s), e.id, c.command_uuid" \
+    "   FROM enrollments e, commands c" \
+    "  WHERE c.command_uuid = %s AND e.id IN (" ids ")"
+
 #define ON_RESULT_PUT \
     " ON CONFLICT (id, command_uuid) DO UPDATE" \
     "   SET status = excluded.status, result = excluded.result"
@@ -509,17 +521,15 @@ ROW(STMT_QUEUE_CLEAR_SCAN, "queue_clear_scan",
     CLEAR(""),
     MYSQL CLEAR_JOINED("")),
 
-ROW(STMT_QUEUE_PUT, "queue_put",
-    "INSERT INTO enrollment_queue (priority, id, command_uuid)"
-    " SELECT INTEGER_OF(%s), e.id, c.command_uuid"
-    "   FROM enrollments e, commands c"
-    "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
+ROW(STMT_QUEUE_PUT, "queue_put", QUEUE_PUT("%IDS")),
+
+ROW(STMT_QUEUE_PUT_MANY, "queue_put_many", QUEUE_PUT("%MANY")),
 
 ROW(STMT_QUEUE_PUT_EXPIRING, "queue_put_expiring",
-    "INSERT INTO enrollment_queue (expires_at, priority, id, command_uuid)"
-    " SELECT TIME_OF(%s), INTEGER_OF(%s), e.id, c.command_uuid"
-    "   FROM enrollments e, commands c"
-    "  WHERE c.command_uuid = %s AND e.id IN (%IDS)"),
+    QUEUE_PUT_EXPIRING("%IDS")),
+
+ROW(STMT_QUEUE_PUT_EXPIRING_MANY, "queue_put_expiring_many",
+    QUEUE_PUT_EXPIRING("%MANY")),
 
 ROW(STMT_QUEUE_HAS, "queue_has",
     "SELECT id FROM enrollment_queue WHERE id = %s AND command_uuid = %s"),

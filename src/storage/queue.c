@@ -197,18 +197,6 @@ static nmdm_err_t *not_enrolled(nmdm_ctx_t *ctx, const char *id)
                       " " : "", other ? other : "");
 }
 
-/* Why fewer rows were written than there are ids. */
-static nmdm_err_t *explain_count(nmdm_ctx_t *ctx, const char **places, int n)
-{
-    const char *unknown;
-
-    NMDM_TRY(find_unknown(ctx, &unknown, places, n));
-    return unknown ? not_enrolled(ctx, unknown)
-        : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0602)
-                   "the ids differ only in ways that the database's"
-                   " collation ignores; nothing was queued");
-}
-
 nmdm_err_t *nmdm_queue_check_ids(nmdm_ctx_t *ctx,
                                  const apr_array_header_t *ids)
 {
@@ -223,6 +211,16 @@ nmdm_err_t *nmdm_queue_check_ids(nmdm_ctx_t *ctx,
         }
     }
     return NULL;
+}
+
+/* Why fewer rows were written than there are ids. */
+static nmdm_err_t *explain_count(nmdm_ctx_t *ctx,
+                                 const apr_array_header_t *ids)
+{
+    NMDM_TRY(nmdm_queue_check_ids(ctx, ids));
+    return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0602)
+                    "the ids differ only in ways that the database's"
+                    " collation ignores; nothing was queued");
 }
 
 /* Where there is no column for it, a command would be delivered for ever. */
@@ -251,12 +249,39 @@ nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
                                   command->text));
 }
 
+/* A statement's worth of ids from the one at `done` on; *n is how many. args
+ * begin with the time, the priority and the UUID, of which the first is only
+ * for commands that expire. */
+static nmdm_err_t *put_some(nmdm_ctx_t *ctx, int *n, int *rows,
+                            const char **args, const apr_array_header_t *ids,
+                            int done, int expires)
+{
+    const int is_many = ids->nelts - done >= NMDM_SQL_MANY;
+    int i;
+
+    if (is_many) {
+        for (i = 0; i < NMDM_SQL_MANY; i++) {
+            args[3 + i] = APR_ARRAY_IDX(ids, done + i, const char *);
+        }
+        *n = NMDM_SQL_MANY;
+    }
+    else {
+        *n = nmdm_db_fill_ids(args + 3, ids, done);
+    }
+    return nmdm_db_exec(ctx, rows,
+                        expires ? is_many ? STMT_QUEUE_PUT_EXPIRING_MANY
+                                          : STMT_QUEUE_PUT_EXPIRING
+                                : is_many ? STMT_QUEUE_PUT_MANY
+                                          : STMT_QUEUE_PUT,
+                        args + !expires, 2 + expires
+                        + (is_many ? NMDM_SQL_MANY : NMDM_SQL_IDS));
+}
+
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
                            const nmdm_enqueue_options_t *terms)
 {
-    /* The longer list of arguments, of which the shorter is the end. */
-    const char *args[3 + NMDM_SQL_IDS];
+    const char *args[3 + NMDM_SQL_MANY];
     int expires = terms->expires != 0, done, n, rows;
 
     if (expires && !nmdm_schema_is_complete(ctx)) {
@@ -267,13 +292,9 @@ nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
     args[1] = apr_itoa(ctx->pool, terms->priority);
     args[2] = uuid;
     for (done = 0; done < ids->nelts; done += n) {
-        n = nmdm_db_fill_ids(args + 3, ids, done);
-        NMDM_TRY(nmdm_db_exec(ctx, &rows,
-                              expires ? STMT_QUEUE_PUT_EXPIRING
-                                      : STMT_QUEUE_PUT,
-                              args + !expires, 2 + expires + NMDM_SQL_IDS));
+        NMDM_TRY(put_some(ctx, &n, &rows, args, ids, done, expires));
         if (rows != n) {
-            return explain_count(ctx, args + 3, n);
+            return explain_count(ctx, ids);
         }
     }
     return NULL;

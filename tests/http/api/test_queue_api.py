@@ -5,6 +5,7 @@ import base64
 import datetime
 import json
 import plistlib
+import random
 import urllib.parse
 from uuid import uuid4
 
@@ -318,13 +319,9 @@ def test_cancelling_for_everybody(operator, device):
     assert delete(operator, "commands", uuid).json["cancelled"] == 0
 
 
-def test_cancelling_for_thousands(httpd, fresh_db):
-    db = fresh_db()
-    operator = Operator(httpd(db))
-    get(operator, "queue", "x")               # SQLite: makes the tables
+def thousands(db):
+    """Enrollments that never spoke; their ids."""
     ids = [f"id-{n:04}" for n in range(2500)]
-    insert(db, "commands", ("command_uuid", "request_type", "command"),
-           [("C", "T", "<?xml")])
     for i in range(0, len(ids), 500):
         part = ids[i:i + 500]
         insert(db, "devices", ("id", "authenticate"),
@@ -332,8 +329,43 @@ def test_cancelling_for_thousands(httpd, fresh_db):
         insert(db, "enrollments", ("id", "device_id", "type", "topic",
                                    "push_magic", "token_hex"),
                [(id_, id_, "Device", "t", "m", "00") for id_ in part])
+    return ids
+
+
+@pytest.mark.parametrize("options", [{}, {"expires": SOON, "priority": 7}],
+                         ids=["plain", "expiring"])
+def test_queueing_for_thousands(httpd, fresh_db, options):
+    """In any order: each has the command once, or nobody has it."""
+    db = fresh_db()
+    operator = Operator(httpd(db))
+    get(operator, "queue", "x")               # SQLite: makes the tables
+    ids = thousands(db)
+    shuffled = random.Random(1).sample(ids, len(ids))
+    for body, expected in ((shuffled, 200), ([*shuffled, "id-2500"], 500),
+                           (["a", *shuffled], 500), (shuffled[:1001], 200)):
+        uuid, plist = command()
+        answer = operator.call("POST", "/v1/enqueue", json.dumps({
+            "ids": body, "nopush": True, **options,
+            "command": base64.b64encode(plist).decode()}).encode(),
+            {"Content-Type": "application/json"})
+        assert answer.status == expected, answer
+        queued = db.query("SELECT id FROM enrollment_queue WHERE"
+                          " command_uuid = %s ORDER BY id", uuid)
+        assert [row[0] for row in queued] == (
+            sorted(body) if expected == 200 else [])
+    operator.close()
+
+
+def test_cancelling_for_thousands(httpd, fresh_db):
+    db = fresh_db()
+    operator = Operator(httpd(db))
+    get(operator, "queue", "x")               # SQLite: makes the tables
+    ids = thousands(db)
+    insert(db, "commands", ("command_uuid", "request_type", "command"),
+           [("C", "T", "<?xml")])
+    for i in range(0, len(ids), 500):
         insert(db, "enrollment_queue", ("id", "command_uuid"),
-               [(id_, "C") for id_ in part])
+               [(id_, "C") for id_ in ids[i:i + 500]])
     entries = walk(operator, "enrollments", "commands", "C", limit=1000)
     assert [entry["id"] for entry in entries] == ids
     assert delete(operator, "commands", "C").json["cancelled"] == 2500
