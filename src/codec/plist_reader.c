@@ -173,7 +173,7 @@ static int fits(reader_t *rd, nmdm_plist_element_e element)
 
 /* ---- Telling everything ---- */
 
-static void tell_open(reader_t *rd, nmdm_plist_element_e element)
+static void report_open(reader_t *rd, nmdm_plist_element_e element)
 {
     if (rd->events
         && (element == NMDM_ELEMENT_DICT || element == NMDM_ELEMENT_ARRAY)) {
@@ -182,7 +182,7 @@ static void tell_open(reader_t *rd, nmdm_plist_element_e element)
     }
 }
 
-static void tell_end(reader_t *rd, nmdm_plist_element_e element)
+static void report_end(reader_t *rd, nmdm_plist_element_e element)
 {
     static const nmdm_plist_type_e TYPES[]
         = { [NMDM_ELEMENT_STRING] = NMDM_PLIST_STRING,
@@ -248,7 +248,7 @@ static void XMLCALL on_start(void *baton, const XML_Char *name,
             keep(rd, frame->path, element, NULL, 0);
         }
     }
-    tell_open(rd, element);
+    report_open(rd, element);
     rd->len = 0;
     rd->collecting = (element == NMDM_ELEMENT_INTEGER && !rd->is_lenient)
         || (!is_container(element)
@@ -303,7 +303,7 @@ static void XMLCALL on_end(void *baton, const XML_Char *name)
              apr_pstrmemdup(rd->pool, rd->text ? rd->text : "", rd->len),
              rd->len);
     }
-    tell_end(rd, frame.element);
+    report_end(rd, frame.element);
     rd->collecting = 0;
     if (!rd->depth) {
         rd->finished = 1;

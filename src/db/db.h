@@ -33,7 +33,7 @@ struct nmdm_db_t {
 typedef struct {
     apr_uint32_t checked;       /* atomic: are the tables known to be there? */
     apr_uint32_t version;       /* atomic: 0 without our additive part */
-    apr_uint32_t told;          /* atomic: was its absence logged? */
+    apr_uint32_t is_logged;          /* atomic: was its absence logged? */
     apr_uint32_t refused;       /* atomic: did the database refuse to have it
                                  * made? Then nobody tries again. */
     apr_uint32_t max_packet;    /* atomic: bytes of a statement, 0: any */

@@ -36,8 +36,8 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
     return NULL;
 }
 
-static void tell(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
-                 apr_time_t started)
+static void log_statement(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
+                          apr_time_t started)
 {
     if (ctx->wants_debug) {
         nmdm_log(ctx, NMDM_LOG_DEBUG,
@@ -94,7 +94,7 @@ nmdm_err_t *nmdm_db_exec(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
     if (affected) {
         *affected = rows;
     }
-    tell(ctx, stmt, rows, started);
+    log_statement(ctx, stmt, rows, started);
     return NULL;
 }
 
@@ -176,7 +176,7 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
     for (i = 0; *found && i < ncols; i++) {
         NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
     }
-    tell(ctx, stmt, *found, started);
+    log_statement(ctx, stmt, *found, started);
     return NULL;
 }
 
@@ -195,10 +195,10 @@ static nmdm_err_t *push_row(nmdm_ctx_t *ctx, apr_array_header_t *values,
     return NULL;
 }
 
-/* A row is asked for as the next one: given a number, the drivers of SQLite and
- * MySQL go through the result from its first row on, for each row. The mysql
- * driver has a next row only without random access; without that, the pgsql
- * driver takes an error for an empty result, and sleeps. */
+/* A row is asked for as the next one: given a number, the drivers of SQLite
+ * and MySQL go through the result from its first row on, for each row. The
+ * mysql driver has a next row only without random access; without that, the
+ * pgsql driver takes an error for an empty result, and sleeps. */
 nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
                          int ncols, nmdm_stmt_e stmt, const char **args,
                          int nargs)
@@ -227,7 +227,7 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
     if (!is_random && rv > 0 && !err) {
         err = nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
     }
-    tell(ctx, stmt, n, started);
+    log_statement(ctx, stmt, n, started);
     return err;
 }
 

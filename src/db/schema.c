@@ -42,7 +42,7 @@ static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why,
                           nmdm_schema_scripts_dialects[ctx->db->dialect]));
 }
 
-static void tell_statements(nmdm_ctx_t *ctx, const char *script)
+static void log_statements(nmdm_ctx_t *ctx, const char *script)
 {
     apr_array_header_t *statements
         = nmdm_schema_scripts_statements(ctx, script);
@@ -65,19 +65,19 @@ static void tell_statements(nmdm_ctx_t *ctx, const char *script)
 }
 
 /* The statements that are missing, once in a process. */
-static void tell_all(nmdm_ctx_t *ctx, int version)
+static void log_all(nmdm_ctx_t *ctx, int version)
 {
     nmdm_dialect_e dialect = ctx->db->dialect;
 
     if (!version && nmdm_schema_scripts_nanomdms[dialect]) {
-        tell_statements(ctx, nmdm_schema_scripts_nanomdms[dialect]);
+        log_statements(ctx, nmdm_schema_scripts_nanomdms[dialect]);
     }
     for (; version < NMDM_SCHEMA_VERSION; version++) {
-        tell_statements(ctx, nmdm_schema_scripts_upgrades[version][dialect]);
+        log_statements(ctx, nmdm_schema_scripts_upgrades[version][dialect]);
     }
 }
 
-static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
+static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
 {
     nmdm_dialect_e dialect = ctx->db->dialect;
 
@@ -94,19 +94,20 @@ static void tell_what_is_missing(nmdm_ctx_t *ctx, int version)
              nmdm_schema_scripts_dialects[dialect],
              !version && nmdm_schema_scripts_nanomdms[dialect] ? 0
                                                                : version + 1);
-    tell_all(ctx, version);
+    log_all(ctx, version);
 }
 
-static int is_first_to_tell(nmdm_ctx_t *ctx)
+static int is_first_to_log(nmdm_ctx_t *ctx)
 {
-    return !apr_atomic_cas32(&ctx->services->db_source->schema->told, 1, 0);
+    return !apr_atomic_cas32(&ctx->services->db_source->schema->is_logged, 1,
+                             0);
 }
 
 /* Its columns are missing, so nothing can be done without them. */
 static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
 {
-    if (is_first_to_tell(ctx)) {
-        tell_all(ctx, 0);
+    if (is_first_to_log(ctx)) {
+        log_all(ctx, 0);
     }
     return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0809)
                     "the tables are of an older NanoMDM (%s); run the scripts"
@@ -124,9 +125,10 @@ static int is_refusal(const nmdm_err_t *err)
 }
 
 /* "check" serves the same tables, and tells what they lack. */
-static void tell_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
+static void log_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
 {
-    /* MySQL and MariaDB: a trigger, the binary log, and a user without SUPER */
+    /* MySQL and MariaDB: a trigger, the binary log, and a user without
+     * SUPER */
     int is_binlog = strstr(err->msg, "(1419)") != NULL;
 
     nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0813)
@@ -136,8 +138,8 @@ static void tell_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
              ? "As its administrator run SET GLOBAL"
                " log_bin_trust_function_creators = 1"
              : "Give its user the right, or run these statements as another");
-    if (!is_binlog && is_first_to_tell(ctx)) {
-        tell_all(ctx, version);
+    if (!is_binlog && is_first_to_log(ctx)) {
+        log_all(ctx, version);
     }
 }
 
@@ -156,7 +158,7 @@ static nmdm_err_t *upgrade_if_allowed(nmdm_ctx_t *ctx, int *version)
     }
     NMDM_TRY(nmdm_schema_upgrade_read_version(ctx, version));
     if (err && !apr_atomic_cas32(&state->refused, 1, 0)) {
-        tell_refusal(ctx, err, *version);
+        log_refusal(ctx, err, *version);
     }
     return NULL;
 }
@@ -282,16 +284,16 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
         NMDM_TRY(upgrade_if_allowed(ctx, &version));
     }
     if (version < NMDM_SCHEMA_VERSION && !apr_atomic_read32(&state->refused)
-        && is_first_to_tell(ctx)) {
-        tell_what_is_missing(ctx, version);
+        && is_first_to_log(ctx)) {
+        log_what_is_missing(ctx, version);
     }
     apr_atomic_set32(&state->version, (apr_uint32_t)version);
     apr_atomic_set32(&state->checked, 1);
     return NULL;
 }
 
-/* Whoever writes to SQLite takes a connection during its turn, so whoever waits
- * for one keeps none: the last of them would wait for ever. */
+/* Whoever writes to SQLite takes a connection during its turn, so whoever
+ * waits for one keeps none: the last of them would wait for ever. */
 static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
 {
     int is_sqlite = ctx->db->dialect == NMDM_SQLITE3;

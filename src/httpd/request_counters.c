@@ -153,7 +153,7 @@ static const struct {
     { "Limited", "Requests beyond the rate limit", NMDM_COUNT_LIMITED },
 };
 
-static int tell_status(request_rec *r, int flags)
+static int show_on_status_page(request_rec *r, int flags)
 {
     apr_uint64_t seen;
     apr_size_t i;
@@ -183,6 +183,6 @@ void nanomdm_counters_hooks(void)
 {
     ap_hook_post_config(find_memory, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(count_request, NULL, NULL, APR_HOOK_MIDDLE);
-    APR_OPTIONAL_HOOK(ap, status_hook, tell_status, NULL, NULL,
+    APR_OPTIONAL_HOOK(ap, status_hook, show_on_status_page, NULL, NULL,
                       APR_HOOK_MIDDLE);
 }

@@ -3,12 +3,12 @@
  *
  * A pass goes through the push certificates and then through the devices, in
  * the order of their ids. The row 'seal' of nanomdm_chores says whose pass it
- * is: "KEYS CHILD", or "KEYS" after the last one, where KEYS is the fingerprint
- * of all keys: with other keys a pass is due at once, to seal anew, or to see
- * that no key is missing. Where in the pass a child is, it alone knows;
- * whoever takes over begins anew, which costs little because what is settled
- * is only looked at. Each value is replaced if it is still what was read, so
- * nothing that a device sends meanwhile is lost. */
+ * is: "KEYS CHILD", or "KEYS" after the last one, where KEYS is the
+ * fingerprint of all keys: with other keys a pass is due at once, to seal
+ * anew, or to see that no key is missing. Where in the pass a child is, it
+ * alone knows; whoever takes over begins anew, which costs little because what
+ * is settled is only looked at. Each value is replaced if it is still what was
+ * read, so nothing that a device sends meanwhile is lost. */
 
 #include "jobs/rekey.h"
 #include "crypto/digest.h"
@@ -69,8 +69,8 @@ nmdm_rekey_t *nmdm_rekey_create(apr_pool_t *p)
 /* ---- One value ---- */
 
 /* Whether a value is to become another, in *value. It stays when it is settled
- * and when it cannot be opened, or is such that it can only be kept sealed: one
- * device must not keep the others from their turn. */
+ * and when it cannot be opened, or is such that it can only be kept sealed:
+ * one device must not keep the others from their turn. */
 static int is_resealed(nmdm_ctx_t *ctx, counts_t *counts,
                        nmdm_bytes_t *value, const char *column,
                        const char *row)
@@ -378,7 +378,7 @@ static nmdm_err_t *do_finish(nmdm_ctx_t *ctx, void *baton)
                                   turn->keys, CHORE));
 }
 
-static void tell(nmdm_ctx_t *ctx, const counts_t *counts)
+static void log_progress(nmdm_ctx_t *ctx, const counts_t *counts)
 {
     const nmdm_seal_t *keys = ctx->policy->seal;
 
@@ -407,7 +407,7 @@ static void tell(nmdm_ctx_t *ctx, const counts_t *counts)
     }
 }
 
-static void tell_that_nothing_is_sealed(nmdm_ctx_t *ctx)
+static void log_that_nothing_is_sealed(nmdm_ctx_t *ctx)
 {
     if (!ctx->services->daily
         || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMStorageKey",
@@ -429,7 +429,7 @@ nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
         if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
-            tell_that_nothing_is_sealed(ctx);
+            log_that_nothing_is_sealed(ctx);
         }
         return NULL;
     }
@@ -440,7 +440,7 @@ nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
     NMDM_TRY(seal_some(ctx, sealer));
     if (sealer->phase == DONE) {
         sealer->is_running = 0;
-        tell(ctx, &sealer->counts);
+        log_progress(ctx, &sealer->counts);
         return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_finish, &turn);
     }
     return NULL;

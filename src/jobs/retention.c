@@ -190,7 +190,7 @@ static void log_dry_run(nmdm_ctx_t *ctx, const nmdm_retention_run_t *run)
              run->is_complete ? nmdm_time_rfc3339(ctx->pool, next) : "");
 }
 
-static void tell(nmdm_ctx_t *ctx, const nmdm_retention_run_t *run)
+static void log_run(nmdm_ctx_t *ctx, const nmdm_retention_run_t *run)
 {
     if (apr_hash_count(run->tally[0])) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0940)
@@ -208,7 +208,7 @@ static void tell(nmdm_ctx_t *ctx, const nmdm_retention_run_t *run)
     }
 }
 
-static void tell_that_nothing_is_removed(nmdm_ctx_t *ctx)
+static void log_that_nothing_is_removed(nmdm_ctx_t *ctx)
 {
     if (!ctx->services->daily
         || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMRetention",
@@ -229,7 +229,7 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
     if (!nmdm_schema_is_complete(ctx)) {
         /* Not before somebody has looked. */
         if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
-            tell_that_nothing_is_removed(ctx);
+            log_that_nothing_is_removed(ctx);
         }
         return NULL;
     }
@@ -247,6 +247,6 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
         NMDM_TRY(forget_events(ctx, &run));
     }
     NMDM_TRY(walk_some(ctx, &run));
-    tell(ctx, &run);
+    log_run(ctx, &run);
     return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_finish, &run);
 }

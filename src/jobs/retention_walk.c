@@ -78,8 +78,8 @@ static int is_old(const nmdm_retention_run_t *run, apr_time_t then, int days)
                   >= (apr_int64_t)days * NMDM_RETENTION_DAY;
 }
 
-static void doom(walk_t *walk, const nmdm_retention_rule_t *rule,
-                 const char *request_type, const char *uuid)
+static void mark_for_deletion(walk_t *walk, const nmdm_retention_rule_t *rule,
+                              const char *request_type, const char *uuid)
 {
     nmdm_retention_run_t *run = walk->run;
 
@@ -170,7 +170,7 @@ static nmdm_err_t *judge_results(nmdm_ctx_t *ctx, walk_t *walk,
             && count_one(walk->seen, run->ctx->pool, row->request_type)
                 > rule->keep
             && is_old(run, row->updated, rule->days)) {
-            doom(walk, rule, row->request_type, row->uuid);
+            mark_for_deletion(walk, rule, row->request_type, row->uuid);
         }
     }
     return NULL;
@@ -204,7 +204,7 @@ static nmdm_err_t *judge_spent(nmdm_ctx_t *ctx, walk_t *walk, page_t *page)
 
         if (rule && is_old(run, nmdm_time_of_seconds(row[2]),
                            rule->days ? rule->days : 1)) {
-            doom(walk, rule, row[1], row[0]);
+            mark_for_deletion(walk, rule, row[1], row[0]);
         }
     }
     return NULL;

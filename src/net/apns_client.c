@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apns_client.c -- outbound HTTP/2 to APNs: the thread, its mailbox, and who
+/* apns_client.c -- outbound HTTP/2 to APNs: the thread, its inbox, and who
  * waits for it.
  *
- * A caller makes a run of its exchanges, puts it into the mailbox and sleeps.
- * The thread takes it out and gives its pushes to their destinations, until
+ * A caller makes a run of its exchanges, puts it into the inbox and sleeps.
+ * The thread takes it out and gives its pushes to their endpoints, until
  * each has an outcome. */
 
 #include "net/apns_client.h"
@@ -23,8 +23,8 @@
 
 typedef struct run_t run_t;
 
-/* What one call of nmdm_apns_client_run wants. The caller's before it is in the
- * mailbox and once it is done, the thread's between. */
+/* What one call of nmdm_apns_client_run wants. The caller's before it is in
+ * the inbox and once it is done, the thread's between. */
 struct run_t {
     nmdm_apns_client_t *apns;
     run_t *next;
@@ -35,7 +35,7 @@ struct run_t {
     int left;                   /* without an outcome; +1 until all are
                                  * admitted */
 
-    /* guarded by the mailbox's lock */
+    /* guarded by the inbox's lock */
     int is_done;
     int is_abandoned;           /* the thread frees it */
 };
@@ -46,12 +46,12 @@ struct nmdm_apns_client_t {
 
     /* guarded by lock, which also signals the end of a run */
     nmdm_cond_t *lock;
-    run_t *mail, **mail_end;
+    run_t *inbox, **mail_end;
     int is_stopping;
 
     /* the thread's own */
     apr_pool_t *pool;
-    nmdm_apns_endpoints_t *dests;
+    nmdm_apns_endpoints_t *endpoints;
 };
 
 /* ---- The thread ---- */
@@ -90,21 +90,21 @@ static void admit(nmdm_apns_client_t *apns, run_t *run)
             count_down(run);
             continue;
         }
-        nmdm_apns_endpoints_enqueue(apns->dests, &run->pushes[i]);
+        nmdm_apns_endpoints_enqueue(apns->endpoints, &run->pushes[i]);
     }
     count_down(run);
 }
 
 /* Returns 0 when it is time to stop. */
-static int take_mail(nmdm_apns_client_t *apns)
+static int drain_inbox(nmdm_apns_client_t *apns)
 {
     run_t *run, *next;
     int is_stopping;
 
     nmdm_cond_lock(apns->lock);
-    run = apns->mail;
-    apns->mail = NULL;
-    apns->mail_end = &apns->mail;
+    run = apns->inbox;
+    apns->inbox = NULL;
+    apns->mail_end = &apns->inbox;
     is_stopping = apns->is_stopping;
     nmdm_cond_unlock(apns->lock);
 
@@ -122,11 +122,11 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
     (void)thread;
     /* A lost connection is an error of write, here; not a signal. */
     apr_signal_block(SIGPIPE);
-    while (take_mail(apns)) {
-        nmdm_apns_endpoints_serve(apns->dests);
-        nmdm_apns_endpoints_wait(apns->dests);
+    while (drain_inbox(apns)) {
+        nmdm_apns_endpoints_serve(apns->endpoints);
+        nmdm_apns_endpoints_wait(apns->endpoints);
     }
-    nmdm_apns_endpoints_end(apns->dests);
+    nmdm_apns_endpoints_end(apns->endpoints);
     return NULL;
 }
 
@@ -281,8 +281,8 @@ static void fail(nmdm_exchange_t *x, apr_pool_t *p, const char *why)
     x->failure = apr_pstrdup(p, why);
 }
 
-static void tell(nmdm_exchange_t *x, apr_pool_t *p,
-                 const nmdm_stream_t *stream)
+static void log_outcome(nmdm_exchange_t *x, apr_pool_t *p,
+                        const nmdm_stream_t *stream)
 {
     int i;
 
@@ -316,7 +316,7 @@ void nmdm_apns_client_run(nmdm_apns_client_t *apns,
     for (i = 0; i < n; i++) {
         push = why ? NULL : &run->pushes[i];
         if (push && push->stream.is_whole) {
-            tell(exchanges[i], p, &push->stream);
+            log_outcome(exchanges[i], p, &push->stream);
         }
         else {
             fail(exchanges[i], p, push ? push->failure : why);
@@ -346,7 +346,8 @@ static apr_status_t make_pool(nmdm_apns_client_t *apns, apr_pool_t *p)
     return APR_SUCCESS;
 }
 
-nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
+nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out,
+                                   apr_pool_t *pchild,
                                    const nmdm_apns_client_conf_t *conf)
 {
     nmdm_apns_client_t *apns = apr_pcalloc(pchild, sizeof(*apns));
@@ -354,7 +355,7 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
                                      push_ended };
     apr_status_t rv;
 
-    apns->mail_end = &apns->mail;
+    apns->mail_end = &apns->inbox;
     rv = make_pool(apns, pchild);
     if (rv == APR_SUCCESS) {
         rv = nmdm_cond_create(&apns->lock, apns->pool);
@@ -368,7 +369,8 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
                         NMDMNO(1601) "cannot prepare the thread for pushes");
     }
     dests_conf.pollset = apns->pollset;
-    NMDM_TRY(nmdm_apns_endpoints_create(&apns->dests, apns->pool, &dests_conf));
+    NMDM_TRY(
+        nmdm_apns_endpoints_create(&apns->endpoints, apns->pool, &dests_conf));
     rv = apr_thread_create(&apns->thread, NULL, carry, apns, apns->pool);
     if (rv != APR_SUCCESS) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* apns_endpoint.h -- destinations of pushes: a server, and the identity that
- * is shown to it. The upper part of nmdm_apns, below its mailbox: all is for
+/* apns_endpoint.h -- endpoints of pushes: a server, and the identity that
+ * is shown to it. The upper part of nmdm_apns, below its inbox: all is for
  * its thread alone. */
 
 #ifndef NMDM_APNS_ENDPOINT_H
@@ -11,7 +11,7 @@
 #include <apr_poll.h>
 #include <apr_ring.h>
 
-/* So many connections at once, of all destinations. */
+/* So many connections at once, of all endpoints. */
 #define NMDM_APNS_ENDPOINT_LINKS 64
 
 typedef struct nmdm_apns_endpoints_t nmdm_apns_endpoints_t;
@@ -19,14 +19,14 @@ typedef struct nmdm_apns_endpoint_t nmdm_apns_endpoint_t;
 
 /* A stream that is tried until it has an outcome or its deadline is over. */
 typedef struct nmdm_apns_endpoint_push_t {
-    nmdm_stream_t stream;       /* first: the link hands it back; is_whole:
+    nmdm_stream_t stream;       /* first: the session hands it back; is_whole:
                                  * the outcome is an answer */
     char failure[NMDM_FAILURE_MOST];    /* "" or of the last try */
     void *owner;                /* the caller's */
 
-    /* the destination's own */
+    /* the endpoint's own */
     APR_RING_ENTRY(nmdm_apns_endpoint_push_t) link;
-    nmdm_apns_endpoint_t *dest;
+    nmdm_apns_endpoint_t *endpoint;
     int tries;                  /* that the server answered or reset */
     apr_time_t rest_until;
 } nmdm_apns_endpoint_push_t;
@@ -43,23 +43,23 @@ typedef struct {
     nmdm_apns_endpoint_ended_fn ended;
 } nmdm_apns_endpoints_conf_t;
 
-/* In p, the thread's own pool, as are the destinations and their links. */
+/* In p, the thread's own pool, as are the endpoints and their sessions. */
 nmdm_err_t *nmdm_apns_endpoints_create(nmdm_apns_endpoints_t **out,
                                        apr_pool_t *p,
                                        const nmdm_apns_endpoints_conf_t *conf);
 
 /* Takes a push with its stream filled in by the owner, and gives it to its
- * destination, which is made if need be. */
-void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *dests,
+ * endpoint, which is made if need be. */
+void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *endpoints,
                                  nmdm_apns_endpoint_push_t *push);
 
 /* Does all that can be done now: connects, sends, repeats, gives up. */
-void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *dests);
+void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *endpoints);
 
 /* Waits until there is something to do, and reads what came. */
-void nmdm_apns_endpoints_wait(nmdm_apns_endpoints_t *dests);
+void nmdm_apns_endpoints_wait(nmdm_apns_endpoints_t *endpoints);
 
-/* Closes all links; every push that has no outcome fails. */
-void nmdm_apns_endpoints_end(nmdm_apns_endpoints_t *dests);
+/* Closes all sessions; every push that has no outcome fails. */
+void nmdm_apns_endpoints_end(nmdm_apns_endpoints_t *endpoints);
 
 #endif /* NMDM_APNS_ENDPOINT_H */

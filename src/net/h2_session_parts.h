@@ -10,7 +10,7 @@
 #include <nghttp2/nghttp2.h>
 
 struct nmdm_h2_sessions_t {
-    nmdm_tls_conns_t *wires;
+    nmdm_tls_conns_t *conns;
     nmdm_stream_ended_fn ended;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
@@ -18,11 +18,11 @@ struct nmdm_h2_sessions_t {
 };
 
 struct nmdm_h2_session_t {
-    nmdm_h2_sessions_t *links;
+    nmdm_h2_sessions_t *sessions;
     apr_pool_t *pool;
-    nmdm_tls_conn_t *wire;
+    nmdm_tls_conn_t *conn;
     const nmdm_server_t *server;
-    nghttp2_session *session;   /* NULL until the wire is usable */
+    nghttp2_session *nghttp2;   /* NULL until the connection is usable */
     int active;                 /* streams */
     int is_ready, has_answered;
     apr_time_t heard;           /* last, or since when it should be */
@@ -43,6 +43,6 @@ struct nmdm_h2_session_t {
 void nmdm_h2_stream_set_callbacks(nghttp2_session_callbacks *callbacks);
 
 /* Notes an error of nghttp2; returns 0. */
-int nmdm_h2_stream_failed(nmdm_h2_session_t *link, int code);
+int nmdm_h2_stream_failed(nmdm_h2_session_t *session, int code);
 
 #endif /* NMDM_H2_SESSION_PARTS_H */

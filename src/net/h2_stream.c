@@ -17,17 +17,17 @@ const char *const NMDM_KEPT_NAMES[NMDM_KEPT_COUNT] = {
     "apns-id", "apns-unique-id", "retry-after"
 };
 
-int nmdm_h2_stream_failed(nmdm_h2_session_t *link, int code)
+int nmdm_h2_stream_failed(nmdm_h2_session_t *session, int code)
 {
-    return nmdm_tls_conn_fail(link->wire, "HTTP/2: %s",
+    return nmdm_tls_conn_fail(session->conn, "HTTP/2: %s",
                               nghttp2_strerror(code));
 }
 
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
+static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *buf,
                          size_t length, uint32_t *flags,
                          nghttp2_data_source *source, void *data)
 {
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
+    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(nghttp2,
                                                                  id);
     apr_size_t left;
 
@@ -45,11 +45,11 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)length;
 }
 
-static int on_begin_headers(nghttp2_session *session,
+static int on_begin_headers(nghttp2_session *nghttp2,
                             const nghttp2_frame *frame, void *data)
 {
     nmdm_stream_t *stream
-        = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
 
     (void)data;
     if (stream && frame->headers.cat == NGHTTP2_HCAT_RESPONSE) {
@@ -60,13 +60,13 @@ static int on_begin_headers(nghttp2_session *session,
     return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame,
                      const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len, uint8_t flags,
                      void *data)
 {
     nmdm_stream_t *stream
-        = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
     int i;
 
     (void)name_len, (void)flags, (void)data;
@@ -103,10 +103,10 @@ static void make_room(nmdm_stream_t *stream, apr_size_t len)
     }
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
+static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t id,
                    const uint8_t *bytes, size_t len, void *data)
 {
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
+    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(nghttp2,
                                                                  id);
 
     (void)flags, (void)data;
@@ -121,29 +121,29 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t id,
+static int on_stream_close(nghttp2_session *nghttp2, int32_t id,
                            uint32_t code, void *data)
 {
-    nmdm_h2_session_t *link = data;
-    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(session,
+    nmdm_h2_session_t *session = data;
+    nmdm_stream_t *stream = nghttp2_session_get_stream_user_data(nghttp2,
                                                                  id);
     char why[60];
 
     if (!stream) {
         return 0;
     }
-    link->active--;
+    session->active--;
     stream->id = 0;
     if (stream->is_whole) {
-        link->has_answered = 1;
-        link->links->ended(stream, NMDM_STREAM_ANSWERED, NULL);
+        session->has_answered = 1;
+        session->sessions->ended(stream, NMDM_STREAM_ANSWERED, NULL);
     }
-    else if (link->is_leaving && code == NGHTTP2_REFUSED_STREAM) {
-        link->links->ended(stream, NMDM_STREAM_UNSEEN, link->goaway);
+    else if (session->is_leaving && code == NGHTTP2_REFUSED_STREAM) {
+        session->sessions->ended(stream, NMDM_STREAM_UNSEEN, session->goaway);
     }
     else {
         apr_snprintf(why, sizeof(why), "stream reset (code %u)", code);
-        link->links->ended(stream, NMDM_STREAM_RESET, why);
+        session->sessions->ended(stream, NMDM_STREAM_RESET, why);
     }
     return 0;
 }
@@ -184,36 +184,36 @@ static size_t fields_of(nghttp2_nv *nv, const nmdm_stream_t *stream)
     return n;
 }
 
-void nmdm_h2_session_add(nmdm_h2_session_t *link, nmdm_stream_t *stream,
+void nmdm_h2_session_add(nmdm_h2_session_t *session, nmdm_stream_t *stream,
                          apr_time_t now)
 {
     nghttp2_data_provider body = { .read_callback = read_body };
     nghttp2_nv nv[MAX_HEADERS];
 
-    if (!link->active) {
-        link->heard = now;      /* until now there was nothing to say */
+    if (!session->active) {
+        session->heard = now;      /* until now there was nothing to say */
     }
     stream->sent = 0;
-    stream->id = nghttp2_submit_request(link->session, NULL, nv,
+    stream->id = nghttp2_submit_request(session->nghttp2, NULL, nv,
                                         fields_of(nv, stream),
                                         stream->x->body.len ? &body : NULL,
                                         stream);
     if (stream->id < 0) {
-        nmdm_h2_stream_failed(link, stream->id);
+        nmdm_h2_stream_failed(session, stream->id);
         stream->id = 0;
         return;
     }
-    link->active++;
+    session->active++;
 }
 
-void nmdm_h2_session_cancel(nmdm_h2_session_t *link, nmdm_stream_t *stream)
+void nmdm_h2_session_cancel(nmdm_h2_session_t *session, nmdm_stream_t *stream)
 {
-    if (stream->id && !nmdm_tls_conn_failure(link->wire)) {
-        nghttp2_session_set_stream_user_data(link->session, stream->id,
+    if (stream->id && !nmdm_tls_conn_failure(session->conn)) {
+        nghttp2_session_set_stream_user_data(session->nghttp2, stream->id,
                                              NULL);
-        nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE,
+        nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE,
                                   stream->id, NGHTTP2_CANCEL);
-        link->active--;
+        session->active--;
     }
     stream->id = 0;
 }

@@ -81,7 +81,7 @@ void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
 {
     apr_thread_mutex_lock(client->lock);
     if (!client->is_stopping) {
-        client->hurry_at = nmdm_time_steady() + patience;
+        client->shorten_to = nmdm_time_steady() + patience;
         nmdm_curl_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
@@ -126,8 +126,8 @@ static nmdm_http_job_t *make_job(nmdm_http_client_t *client,
 }
 
 /* With the lock held: as long as nobody has begun to stop, the thread is
- * there. It is awake already when there was mail for it. */
-static void send_mail(nmdm_http_client_t *client, nmdm_http_job_t *job)
+ * there. It is awake already when there was work for it. */
+static void put_in_inbox(nmdm_http_client_t *client, nmdm_http_job_t *job)
 {
     int was_empty = APR_RING_EMPTY(&client->inbox, nmdm_http_job_t, link);
 
@@ -168,7 +168,7 @@ void nmdm_http_client_run(nmdm_http_client_t *client,
         job = make_job(client, exchanges[i], sub);
         job->caller = &caller;
         caller.left++;
-        send_mail(client, job);
+        put_in_inbox(client, job);
     }
     while (caller.left) {
         apr_thread_cond_wait(caller.done, client->lock);
@@ -235,7 +235,7 @@ nmdm_err_t *nmdm_http_client_post(nmdm_http_client_t *client,
     apr_thread_mutex_lock(client->lock);
     err = enter_queue(client, job, p);
     if (!err) {
-        send_mail(client, job);
+        put_in_inbox(client, job);
     }
     apr_thread_mutex_unlock(client->lock);
     if (err) {

@@ -58,7 +58,7 @@ struct nmdm_http_client_t {
     apr_size_t waiting_bytes;
     int is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
-    apr_time_t hurry_at;        /* likewise, for callers; 0: no hurry */
+    apr_time_t shorten_to;        /* likewise, for callers; 0: no limit */
 
     /* the thread's own */
     apr_pool_t *pool;

@@ -212,7 +212,7 @@ static nmdm_http_host_t *host_of(nmdm_http_client_t *client, const char *url)
     return host;
 }
 
-static void stand_in_line(nmdm_http_client_t *client, nmdm_http_job_t *job)
+static void line_up(nmdm_http_client_t *client, nmdm_http_job_t *job)
 {
     nmdm_http_job_t *first = apr_hash_get(client->orders, job->order,
                                           APR_HASH_KEY_STRING);
@@ -228,43 +228,43 @@ static void stand_in_line(nmdm_http_client_t *client, nmdm_http_job_t *job)
     APR_RING_INSERT_TAIL(&job->host->ready, job, nmdm_http_job_t, link);
 }
 
-static void cut_short(nmdm_http_client_t *client, apr_time_t hurry_at)
+static void shorten_callers(nmdm_http_client_t *client, apr_time_t shorten_to)
 {
     nmdm_http_job_t *job;
 
     APR_RING_FOREACH(job, &client->in_flight, nmdm_http_job_t, link) {
-        if (job->caller && job->until > hurry_at) {
-            job->until = hurry_at;
+        if (job->caller && job->until > shorten_to) {
+            job->until = shorten_to;
         }
     }
 }
 
 /* Returns when to stop, or 0 while nobody asked for it. */
-static apr_time_t take_mail(nmdm_http_client_t *client, apr_time_t now)
+static apr_time_t drain_inbox(nmdm_http_client_t *client, apr_time_t now)
 {
-    apr_time_t stop_at, hurry_at;
-    nmdm_http_jobs_t mail;
+    apr_time_t stop_at, shorten_to;
+    nmdm_http_jobs_t arrived;
 
-    APR_RING_INIT(&mail, nmdm_http_job_t, link);
+    APR_RING_INIT(&arrived, nmdm_http_job_t, link);
     apr_thread_mutex_lock(client->lock);
-    APR_RING_CONCAT(&mail, &client->inbox, nmdm_http_job_t, link);
+    APR_RING_CONCAT(&arrived, &client->inbox, nmdm_http_job_t, link);
     stop_at = client->is_stopping ? client->stop_at : 0;
-    hurry_at = client->hurry_at;
+    shorten_to = client->shorten_to;
     apr_thread_mutex_unlock(client->lock);
 
-    while (!APR_RING_EMPTY(&mail, nmdm_http_job_t, link)) {
-        nmdm_http_job_t *job = APR_RING_FIRST(&mail);
+    while (!APR_RING_EMPTY(&arrived, nmdm_http_job_t, link)) {
+        nmdm_http_job_t *job = APR_RING_FIRST(&arrived);
 
         APR_RING_REMOVE(job, link);
         if (job->caller) {
             launch(job, now);
         }
         else {
-            stand_in_line(client, job);
+            line_up(client, job);
         }
     }
-    if (hurry_at) {
-        cut_short(client, hurry_at);
+    if (shorten_to) {
+        shorten_callers(client, shorten_to);
     }
     return stop_at;
 }
@@ -334,7 +334,7 @@ void *APR_THREAD_FUNC nmdm_http_client_thread(apr_thread_t *thread,
         nmdm_curl_transfers_work(client->transfers);
         take_outcomes(client);
         now = nmdm_time_steady();
-        stop_at = take_mail(client, now);
+        stop_at = drain_inbox(client, now);
         end_late_ones(client, now);
         launch_posted(client, now);
         if (is_over(client, now, stop_at)) {

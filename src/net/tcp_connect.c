@@ -17,145 +17,146 @@
 #define ADDRESS_WITHIN apr_time_from_sec(3)
 #define MAX_HEAD 4096           /* of a proxy's answer */
 
-int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
+int nmdm_tls_conn_fail(nmdm_tls_conn_t *conn, const char *fmt, ...)
 {
     va_list args;
 
-    if (!*wire->trouble) {
+    if (!*conn->failure) {
         va_start(args, fmt);
-        apr_vsnprintf(wire->trouble, sizeof(wire->trouble), fmt, args);
+        apr_vsnprintf(conn->failure, sizeof(conn->failure), fmt, args);
         va_end(args);
     }
     return 0;
 }
 
-int nmdm_tcp_connect_fail(nmdm_tls_conn_t *wire, const char *doing,
+int nmdm_tcp_connect_fail(nmdm_tls_conn_t *conn, const char *doing,
                           apr_status_t rv)
 {
     char text[100];
 
-    return nmdm_tls_conn_fail(wire, "%s %s: %s", doing,
-                   wire->step == NMDM_TLS_CONN_CONNECTING && wire->wires->proxy
-                       ? wire->wires->proxy : wire->server->name,
+    return nmdm_tls_conn_fail(conn, "%s %s: %s", doing,
+                   conn->step == NMDM_TLS_CONN_CONNECTING && conn->conns->proxy
+                       ? conn->conns->proxy : conn->server->name,
                    apr_strerror(rv, text, sizeof(text)));
 }
 
 /* ---- What the pollset looks for ---- */
 
-void nmdm_tcp_connect_unwatch(nmdm_tls_conn_t *wire)
+void nmdm_tcp_connect_unwatch(nmdm_tls_conn_t *conn)
 {
-    if (wire->is_watched) {
-        apr_pollset_remove(wire->wires->pollset, &wire->watched);
-        wire->is_watched = 0;
+    if (conn->is_watched) {
+        apr_pollset_remove(conn->conns->pollset, &conn->watched);
+        conn->is_watched = 0;
     }
 }
 
-void nmdm_tcp_connect_watch(nmdm_tls_conn_t *wire, apr_int16_t events)
+void nmdm_tcp_connect_watch(nmdm_tls_conn_t *conn, apr_int16_t events)
 {
     apr_status_t rv;
 
-    if (wire->is_watched && wire->watched.reqevents == events) {
+    if (conn->is_watched && conn->watched.reqevents == events) {
         return;
     }
-    nmdm_tcp_connect_unwatch(wire);
-    wire->watched.reqevents = events;
-    rv = apr_pollset_add(wire->wires->pollset, &wire->watched);
+    nmdm_tcp_connect_unwatch(conn);
+    conn->watched.reqevents = events;
+    rv = apr_pollset_add(conn->conns->pollset, &conn->watched);
     if (rv != APR_SUCCESS) {
-        nmdm_tcp_connect_fail(wire, "watching", rv);
+        nmdm_tcp_connect_fail(conn, "watching", rv);
         return;
     }
-    wire->is_watched = 1;
+    conn->is_watched = 1;
 }
 
 /* ---- Step 1: TCP ---- */
 
-void nmdm_tcp_connect_forget(nmdm_tls_conn_t *wire)
+void nmdm_tcp_connect_forget(nmdm_tls_conn_t *conn)
 {
-    nmdm_tcp_connect_unwatch(wire);
-    if (wire->socket) {
-        apr_socket_close(wire->socket);
-        wire->socket = NULL;
+    nmdm_tcp_connect_unwatch(conn);
+    if (conn->socket) {
+        apr_socket_close(conn->socket);
+        conn->socket = NULL;
     }
 }
 
-/* Begins to connect to wire->address. */
-static apr_status_t begin_connect(nmdm_tls_conn_t *wire, apr_time_t now)
+/* Begins to connect to connection->address. */
+static apr_status_t begin_connect(nmdm_tls_conn_t *conn, apr_time_t now)
 {
     apr_status_t rv;
 
-    wire->address_until = now + ADDRESS_WITHIN;
-    rv = apr_socket_create(&wire->socket, wire->address->family, SOCK_STREAM,
-                           APR_PROTO_TCP, wire->pool);
+    conn->address_until = now + ADDRESS_WITHIN;
+    rv = apr_socket_create(&conn->socket, conn->address->family, SOCK_STREAM,
+                           APR_PROTO_TCP, conn->pool);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    apr_socket_opt_set(wire->socket, APR_TCP_NODELAY, 1);
-    apr_socket_timeout_set(wire->socket, 0);
-    rv = apr_socket_connect(wire->socket, wire->address);
+    apr_socket_opt_set(conn->socket, APR_TCP_NODELAY, 1);
+    apr_socket_timeout_set(conn->socket, 0);
+    rv = apr_socket_connect(conn->socket, conn->address);
     if (rv != APR_SUCCESS && !APR_STATUS_IS_EINPROGRESS(rv)) {
         return rv;
     }
-    wire->watched.desc.s = wire->socket;
-    nmdm_tcp_connect_watch(wire, APR_POLLOUT);
+    conn->watched.desc.s = conn->socket;
+    nmdm_tcp_connect_watch(conn, APR_POLLOUT);
     return APR_SUCCESS;
 }
 
 /* The address failed with rv: tries those behind it. */
-void nmdm_tcp_connect_try_next(nmdm_tls_conn_t *wire, apr_status_t rv,
+void nmdm_tcp_connect_try_next(nmdm_tls_conn_t *conn, apr_status_t rv,
                                apr_time_t now)
 {
-    while (rv != APR_SUCCESS && wire->address->next) {
-        nmdm_tcp_connect_forget(wire);
-        wire->address = wire->address->next;
-        rv = begin_connect(wire, now);
+    while (rv != APR_SUCCESS && conn->address->next) {
+        nmdm_tcp_connect_forget(conn);
+        conn->address = conn->address->next;
+        rv = begin_connect(conn, now);
     }
     if (rv != APR_SUCCESS) {
-        nmdm_tcp_connect_fail(wire, wire->wires->proxy ? "connecting to proxy"
+        nmdm_tcp_connect_fail(conn, conn->conns->proxy ? "connecting to proxy"
                                                         : "connecting to", rv);
     }
 }
 
-void nmdm_tcp_connect_begin(nmdm_tls_conn_t *wire, apr_time_t now)
+void nmdm_tcp_connect_begin(nmdm_tls_conn_t *conn, apr_time_t now)
 {
-    const char *proxy = wire->wires->proxy;
+    const char *proxy = conn->conns->proxy;
     apr_status_t rv;
 
     /* This blocks the thread for as long as the resolver takes, and thereby
-     * all other links; names of push servers are few and mostly cached. */
-    rv = apr_sockaddr_info_get(&wire->address,
-                               proxy ? wire->wires->proxy_host
-                                     : wire->server->host,
+     * all other connections; names of push servers are few and mostly cached.
+     */
+    rv = apr_sockaddr_info_get(&conn->address,
+                               proxy ? conn->conns->proxy_host
+                                     : conn->server->host,
                                APR_UNSPEC,
-                               proxy ? wire->wires->proxy_port
-                                     : wire->server->port,
-                               0, wire->pool);
+                               proxy ? conn->conns->proxy_port
+                                     : conn->server->port,
+                               0, conn->pool);
     if (rv != APR_SUCCESS) {
-        nmdm_tcp_connect_fail(wire, "looking up", rv);
+        nmdm_tcp_connect_fail(conn, "looking up", rv);
         return;
     }
-    rv = begin_connect(wire, now);
+    rv = begin_connect(conn, now);
     if (rv != APR_SUCCESS) {
-        nmdm_tcp_connect_try_next(wire, rv, now);
+        nmdm_tcp_connect_try_next(conn, rv, now);
     }
 }
 
-int nmdm_tcp_connect_fd(const nmdm_tls_conn_t *wire)
+int nmdm_tcp_connect_fd(const nmdm_tls_conn_t *conn)
 {
     int fd = -1;
 
-    apr_os_sock_get(&fd, wire->socket);
+    apr_os_sock_get(&fd, conn->socket);
     return fd;
 }
 
 /* Only to be asked after the pollset spoke. */
-int nmdm_tcp_connect_is_done(nmdm_tls_conn_t *wire, apr_time_t now)
+int nmdm_tcp_connect_is_done(nmdm_tls_conn_t *conn, apr_time_t now)
 {
     int error = 0;
     socklen_t len = sizeof(error);
 
-    getsockopt(nmdm_tcp_connect_fd(wire), SOL_SOCKET, SO_ERROR, &error, &len);
+    getsockopt(nmdm_tcp_connect_fd(conn), SOL_SOCKET, SO_ERROR, &error, &len);
     if (error) {
-        nmdm_tcp_connect_try_next(wire, APR_FROM_OS_ERROR(error), now);
+        nmdm_tcp_connect_try_next(conn, APR_FROM_OS_ERROR(error), now);
         return 0;
     }
     return 1;
@@ -165,62 +166,62 @@ int nmdm_tcp_connect_is_done(nmdm_tls_conn_t *wire, apr_time_t now)
 
 /* A request this small goes out whole on a new connection, or never. Returns
  * 0: the answer comes later. */
-int nmdm_tcp_connect_ask_proxy(nmdm_tls_conn_t *wire)
+int nmdm_tcp_connect_ask_proxy(nmdm_tls_conn_t *conn)
 {
-    const char *login = wire->wires->proxy_login;
-    const char *name = wire->server->name;
+    const char *login = conn->conns->proxy_login;
+    const char *name = conn->server->name;
     const char *text;
     apr_size_t len;
     apr_status_t rv;
 
-    text = apr_pstrcat(wire->pool, "CONNECT ", name, " HTTP/1.1\r\nHost: ",
+    text = apr_pstrcat(conn->pool, "CONNECT ", name, " HTTP/1.1\r\nHost: ",
                        name, "\r\n",
                        login ? "Proxy-Authorization: Basic " : "",
                        login ? login : "", login ? "\r\n" : "",
                        "\r\n", NULL);
     len = strlen(text);
-    rv = apr_socket_send(wire->socket, text, &len);
+    rv = apr_socket_send(conn->socket, text, &len);
     if (rv != APR_SUCCESS || len != strlen(text)) {
-        return nmdm_tls_conn_fail(wire, "proxy %s took no request",
-                       wire->wires->proxy);
+        return nmdm_tls_conn_fail(conn, "proxy %s took no request",
+                       conn->conns->proxy);
     }
-    nmdm_tcp_connect_watch(wire, APR_POLLIN);
+    nmdm_tcp_connect_watch(conn, APR_POLLIN);
     return 0;
 }
 
 /* Behind the head comes nothing: in TLS the client speaks first. */
-int nmdm_tcp_connect_is_admitted(nmdm_tls_conn_t *wire)
+int nmdm_tcp_connect_is_admitted(nmdm_tls_conn_t *conn)
 {
-    apr_size_t len = MAX_HEAD - wire->head_len;
+    apr_size_t len = MAX_HEAD - conn->head_len;
     apr_status_t rv;
     char *head;
 
-    if (!wire->head) {
-        wire->head = apr_palloc(wire->pool, MAX_HEAD + 1);
+    if (!conn->head) {
+        conn->head = apr_palloc(conn->pool, MAX_HEAD + 1);
     }
-    head = wire->head;
-    rv = apr_socket_recv(wire->socket, head + wire->head_len, &len);
+    head = conn->head;
+    rv = apr_socket_recv(conn->socket, head + conn->head_len, &len);
     if (APR_STATUS_IS_EAGAIN(rv)) {
         return 0;
     }
-    wire->head_len += len;
-    head[wire->head_len] = '\0';
-    if (rv != APR_SUCCESS || wire->head_len == MAX_HEAD) {
-        return nmdm_tls_conn_fail(wire, "proxy %s gave no answer",
-                                  wire->wires->proxy);
+    conn->head_len += len;
+    head[conn->head_len] = '\0';
+    if (rv != APR_SUCCESS || conn->head_len == MAX_HEAD) {
+        return nmdm_tls_conn_fail(conn, "proxy %s gave no answer",
+                                  conn->conns->proxy);
     }
     if (!strstr(head, "\r\n\r\n")) {
         return 0;
     }
     if (strncmp(head, "HTTP/1.", 7) || strncmp(head + 8, " 2", 2)) {
-        return nmdm_tls_conn_fail(wire, "proxy %s refused: %.*s",
-                                  wire->wires->proxy,
+        return nmdm_tls_conn_fail(conn, "proxy %s refused: %.*s",
+                                  conn->conns->proxy,
                                   (int)strcspn(head, "\r\n"), head);
     }
     return 1;
 }
 
-nmdm_err_t *nmdm_tcp_connect_read_proxy(nmdm_tls_conns_t *wires, apr_pool_t *p,
+nmdm_err_t *nmdm_tcp_connect_read_proxy(nmdm_tls_conns_t *conns, apr_pool_t *p,
                                         const char *url)
 {
     apr_uri_t uri;
@@ -234,15 +235,15 @@ nmdm_err_t *nmdm_tcp_connect_read_proxy(nmdm_tls_conns_t *wires, apr_pool_t *p,
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                         NMDMNO(1606) "the push proxy is not http://host:port");
     }
-    wires->proxy_host = uri.hostname;
-    wires->proxy_port = uri.port ? uri.port : 80;
-    wires->proxy = apr_psprintf(p, "%s:%hu", uri.hostname,
-                                wires->proxy_port);
+    conns->proxy_host = uri.hostname;
+    conns->proxy_port = uri.port ? uri.port : 80;
+    conns->proxy = apr_psprintf(p, "%s:%hu", uri.hostname,
+                                conns->proxy_port);
     if (uri.user) {
         login.data = apr_pstrcat(p, uri.user, ":",
                                  uri.password ? uri.password : "", NULL);
         login.len = strlen(login.data);
-        wires->proxy_login = nmdm_base64_encode(p, login);
+        conns->proxy_login = nmdm_base64_encode(p, login);
     }
     return NULL;
 }

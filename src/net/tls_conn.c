@@ -26,12 +26,12 @@ static const char *openssl_says(void)
 }
 
 /* Why OpenSSL could not go on; 0 if it only has to wait, and for what. */
-static int tls_failed(nmdm_tls_conn_t *wire, int ret, apr_int16_t *wait)
+static int tls_failed(nmdm_tls_conn_t *conn, int ret, apr_int16_t *wait)
 {
     apr_status_t rv = apr_get_netos_error();
     long verdict;
 
-    switch (SSL_get_error(wire->ssl, ret)) {
+    switch (SSL_get_error(conn->ssl, ret)) {
     case SSL_ERROR_WANT_READ:
         *wait = APR_POLLIN;
         return 0;
@@ -39,21 +39,21 @@ static int tls_failed(nmdm_tls_conn_t *wire, int ret, apr_int16_t *wait)
         *wait = APR_POLLIN | APR_POLLOUT;
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        nmdm_tls_conn_fail(wire, "connection closed by %s",
-                           wire->server->name);
+        nmdm_tls_conn_fail(conn, "connection closed by %s",
+                           conn->server->name);
         return 1;
     case SSL_ERROR_SYSCALL:
-        nmdm_tcp_connect_fail(wire, "connection lost to",
+        nmdm_tcp_connect_fail(conn, "connection lost to",
                                rv ? rv : APR_FROM_OS_ERROR(ECONNRESET));
         return 1;
     default:
-        verdict = SSL_get_verify_result(wire->ssl);
+        verdict = SSL_get_verify_result(conn->ssl);
         if (verdict != X509_V_OK) {
-            nmdm_tls_conn_fail(wire, "TLS: certificate verify failed: %s",
+            nmdm_tls_conn_fail(conn, "TLS: certificate verify failed: %s",
                     X509_verify_cert_error_string(verdict));
         }
         else {
-            nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
+            nmdm_tls_conn_fail(conn, "TLS: %s", openssl_says());
         }
         return 1;
     }
@@ -94,17 +94,17 @@ static int use_key(SSL *ssl, const char *pem)
     return ok;
 }
 
-static int present_identity(nmdm_tls_conn_t *wire)
+static int present_identity(nmdm_tls_conn_t *conn)
 {
-    const nmdm_server_t *to = wire->server;
+    const nmdm_server_t *to = conn->server;
 
     if (!to->cert_pem) {
         return 1;
     }
-    if (!use_certificates(wire->ssl, to->cert_pem)
-        || !use_key(wire->ssl, to->key_pem ? to->key_pem : to->cert_pem)) {
-        wire->is_hopeless = 1;
-        return nmdm_tls_conn_fail(wire, "certificate or key is of no use: %s",
+    if (!use_certificates(conn->ssl, to->cert_pem)
+        || !use_key(conn->ssl, to->key_pem ? to->key_pem : to->cert_pem)) {
+        conn->is_final = 1;
+        return nmdm_tls_conn_fail(conn, "certificate or key is of no use: %s",
                        openssl_says());
     }
     ERR_clear_error();
@@ -113,18 +113,18 @@ static int present_identity(nmdm_tls_conn_t *wire)
 
 /* The certificate must be the server's; literal addresses are not sent as
  * names (RFC 6066). */
-static int expect_server(nmdm_tls_conn_t *wire)
+static int expect_server(nmdm_tls_conn_t *conn)
 {
-    const char *host = wire->server->host;
-    X509_VERIFY_PARAM *rules = SSL_get0_param(wire->ssl);
+    const char *host = conn->server->host;
+    X509_VERIFY_PARAM *rules = SSL_get0_param(conn->ssl);
 
     if (X509_VERIFY_PARAM_set1_ip_asc(rules, host)) {
         return 1;
     }
     ERR_clear_error();
     return (X509_VERIFY_PARAM_set1_host(rules, host, 0)
-            && SSL_set_tlsext_host_name(wire->ssl, host))
-           || nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
+            && SSL_set_tlsext_host_name(conn->ssl, host))
+           || nmdm_tls_conn_fail(conn, "TLS: %s", openssl_says());
 }
 
 static apr_status_t free_ssl(void *ssl)
@@ -133,21 +133,21 @@ static apr_status_t free_ssl(void *ssl)
     return APR_SUCCESS;
 }
 
-static int begin_tls(nmdm_tls_conn_t *wire)
+static int begin_tls(nmdm_tls_conn_t *conn)
 {
-    wire->ssl = SSL_new(wire->wires->tls);
-    if (!wire->ssl || !SSL_set_fd(wire->ssl, nmdm_tcp_connect_fd(wire))) {
-        SSL_free(wire->ssl);
-        wire->ssl = NULL;
-        return nmdm_tls_conn_fail(wire, "TLS: %s", openssl_says());
+    conn->ssl = SSL_new(conn->conns->tls);
+    if (!conn->ssl || !SSL_set_fd(conn->ssl, nmdm_tcp_connect_fd(conn))) {
+        SSL_free(conn->ssl);
+        conn->ssl = NULL;
+        return nmdm_tls_conn_fail(conn, "TLS: %s", openssl_says());
     }
-    apr_pool_cleanup_register(wire->pool, wire->ssl, free_ssl,
+    apr_pool_cleanup_register(conn->pool, conn->ssl, free_ssl,
                               apr_pool_cleanup_null);
-    SSL_set_connect_state(wire->ssl);
-    return expect_server(wire) && present_identity(wire);
+    SSL_set_connect_state(conn->ssl);
+    return expect_server(conn) && present_identity(conn);
 }
 
-static int shake_hands(nmdm_tls_conn_t *wire)
+static int shake_hands(nmdm_tls_conn_t *conn)
 {
     apr_int16_t wait = 0;
     const unsigned char *protocol = NULL;
@@ -155,39 +155,39 @@ static int shake_hands(nmdm_tls_conn_t *wire)
     int ret;
 
     ERR_clear_error();
-    ret = SSL_do_handshake(wire->ssl);
+    ret = SSL_do_handshake(conn->ssl);
     if (ret != 1) {
-        if (!tls_failed(wire, ret, &wait)) {
-            nmdm_tcp_connect_watch(wire, wait);
+        if (!tls_failed(conn, ret, &wait)) {
+            nmdm_tcp_connect_watch(conn, wait);
         }
         return 0;
     }
-    SSL_get0_alpn_selected(wire->ssl, &protocol, &len);
+    SSL_get0_alpn_selected(conn->ssl, &protocol, &len);
     if (len != 2 || memcmp(protocol, "h2", 2)) {
-        return nmdm_tls_conn_fail(wire, "TLS: %s does not offer HTTP/2",
-                       wire->server->name);
+        return nmdm_tls_conn_fail(conn, "TLS: %s does not offer HTTP/2",
+                       conn->server->name);
     }
-    wire->step = NMDM_TLS_CONN_OPEN;
+    conn->step = NMDM_TLS_CONN_OPEN;
     return 1;
 }
 
 /* ---- Bytes ---- */
 
-apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *wire, char *buf)
+apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *conn, char *buf)
 {
     apr_int16_t wait = 0;
     int len;
 
     ERR_clear_error();
-    len = SSL_read(wire->ssl, buf, NMDM_TLS_CONN_RECORD);
+    len = SSL_read(conn->ssl, buf, NMDM_TLS_CONN_RECORD);
     if (len > 0) {
         return (apr_size_t)len;
     }
-    tls_failed(wire, len, &wait);
+    tls_failed(conn, len, &wait);
     return 0;
 }
 
-int nmdm_tls_conn_write(nmdm_tls_conn_t *wire, const char *buf, apr_size_t len)
+int nmdm_tls_conn_write(nmdm_tls_conn_t *conn, const char *buf, apr_size_t len)
 {
     apr_int16_t wait = 0;
     int done = 1;
@@ -195,99 +195,99 @@ int nmdm_tls_conn_write(nmdm_tls_conn_t *wire, const char *buf, apr_size_t len)
     /* Without SSL_MODE_ENABLE_PARTIAL_WRITE it is all or nothing. */
     if (len) {
         ERR_clear_error();
-        done = SSL_write(wire->ssl, buf, (int)len);
+        done = SSL_write(conn->ssl, buf, (int)len);
     }
     if (done > 0) {
-        nmdm_tcp_connect_watch(wire, APR_POLLIN);
+        nmdm_tcp_connect_watch(conn, APR_POLLIN);
         return 1;
     }
-    if (!tls_failed(wire, done, &wait)) {
-        nmdm_tcp_connect_watch(wire, wait);
+    if (!tls_failed(conn, done, &wait)) {
+        nmdm_tcp_connect_watch(conn, wait);
     }
     return 0;
 }
 
-/* ---- The course of a wire ---- */
+/* ---- The course of a connection ---- */
 
-nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *wires, apr_pool_t *p,
+nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *conns, apr_pool_t *p,
                                     const nmdm_server_t *server, void *owner,
                                     apr_time_t connect_until, apr_time_t now)
 {
-    nmdm_tls_conn_t *wire = apr_pcalloc(p, sizeof(*wire));
+    nmdm_tls_conn_t *conn = apr_pcalloc(p, sizeof(*conn));
 
-    wire->wires = wires;
-    wire->pool = p;
-    wire->server = server;
-    wire->connect_until = connect_until;
-    wire->watched.p = p;
-    wire->watched.desc_type = APR_POLL_SOCKET;
-    wire->watched.client_data = owner;
-    nmdm_tcp_connect_begin(wire, now);
-    return wire;
+    conn->conns = conns;
+    conn->pool = p;
+    conn->server = server;
+    conn->connect_until = connect_until;
+    conn->watched.p = p;
+    conn->watched.desc_type = APR_POLL_SOCKET;
+    conn->watched.client_data = owner;
+    nmdm_tcp_connect_begin(conn, now);
+    return conn;
 }
 
-void nmdm_tls_conn_close(nmdm_tls_conn_t *wire)
+void nmdm_tls_conn_close(nmdm_tls_conn_t *conn)
 {
-    if (wire->step == NMDM_TLS_CONN_OPEN && !*wire->trouble) {
+    if (conn->step == NMDM_TLS_CONN_OPEN && !*conn->failure) {
         ERR_clear_error();
-        SSL_shutdown(wire->ssl);
+        SSL_shutdown(conn->ssl);
         ERR_clear_error();
     }
-    nmdm_tcp_connect_forget(wire);
+    nmdm_tcp_connect_forget(conn);
 }
 
-int nmdm_tls_conn_connect(nmdm_tls_conn_t *wire, apr_time_t now)
+int nmdm_tls_conn_connect(nmdm_tls_conn_t *conn, apr_time_t now)
 {
-    switch (wire->step) {
+    switch (conn->step) {
     case NMDM_TLS_CONN_CONNECTING:
-        if (!nmdm_tcp_connect_is_done(wire, now)) {
+        if (!nmdm_tcp_connect_is_done(conn, now)) {
             return 0;
         }
-        if (wire->wires->proxy) {
-            wire->step = NMDM_TLS_CONN_ASKING_PROXY;
-            return nmdm_tcp_connect_ask_proxy(wire);
+        if (conn->conns->proxy) {
+            conn->step = NMDM_TLS_CONN_ASKING_PROXY;
+            return nmdm_tcp_connect_ask_proxy(conn);
         }
-        wire->step = NMDM_TLS_CONN_SHAKING_HANDS;
-        return begin_tls(wire) && shake_hands(wire);
+        conn->step = NMDM_TLS_CONN_SHAKING_HANDS;
+        return begin_tls(conn) && shake_hands(conn);
     case NMDM_TLS_CONN_ASKING_PROXY:
-        if (!nmdm_tcp_connect_is_admitted(wire)) {
+        if (!nmdm_tcp_connect_is_admitted(conn)) {
             return 0;
         }
-        wire->step = NMDM_TLS_CONN_SHAKING_HANDS;
-        return begin_tls(wire) && shake_hands(wire);
+        conn->step = NMDM_TLS_CONN_SHAKING_HANDS;
+        return begin_tls(conn) && shake_hands(conn);
     case NMDM_TLS_CONN_SHAKING_HANDS:
-        return shake_hands(wire);
+        return shake_hands(conn);
     default:
         return 1;
     }
 }
 
-apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *wire, apr_time_t now)
+apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *conn, apr_time_t now)
 {
-    if (now >= wire->connect_until) {
-        nmdm_tcp_connect_fail(wire, "connecting to", APR_TIMEUP);
+    if (now >= conn->connect_until) {
+        nmdm_tcp_connect_fail(conn, "connecting to", APR_TIMEUP);
         return NMDM_NEVER;
     }
-    if (wire->step != NMDM_TLS_CONN_CONNECTING || !wire->address->next) {
-        return wire->connect_until;
+    if (conn->step != NMDM_TLS_CONN_CONNECTING || !conn->address->next) {
+        return conn->connect_until;
     }
-    if (now >= wire->address_until) {
-        nmdm_tcp_connect_try_next(wire, APR_TIMEUP, now);
+    if (now >= conn->address_until) {
+        nmdm_tcp_connect_try_next(conn, APR_TIMEUP, now);
     }
-    return wire->address_until;
+    return conn->address_until;
 }
 
-const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *wire)
+const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *conn)
 {
-    return *wire->trouble ? wire->trouble : NULL;
+    return *conn->failure ? conn->failure : NULL;
 }
 
-int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *wire)
+int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *conn)
 {
-    return wire->is_hopeless;
+    return conn->is_final;
 }
 
-/* ---- What all wires share ---- */
+/* ---- What all connections share ---- */
 
 static apr_status_t free_tls(void *tls)
 {
@@ -313,11 +313,11 @@ static int trust(SSL_CTX *tls, const char *pem)
     return n;
 }
 
-static nmdm_err_t *make_tls(nmdm_tls_conns_t *wires, apr_pool_t *p,
+static nmdm_err_t *make_tls(nmdm_tls_conns_t *conns, apr_pool_t *p,
                             const char *ca_pem)
 {
     static const unsigned char h2[] = { 2, 'h', '2' };
-    SSL_CTX *tls = wires->tls = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *tls = conns->tls = SSL_CTX_new(TLS_client_method());
 
     if (!tls) {
         return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS,
@@ -346,11 +346,11 @@ nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
                                   const char *ca_pem, const char *proxy,
                                   apr_pollset_t *pollset)
 {
-    nmdm_tls_conns_t *wires = apr_pcalloc(p, sizeof(*wires));
+    nmdm_tls_conns_t *conns = apr_pcalloc(p, sizeof(*conns));
 
-    wires->pollset = pollset;
-    NMDM_TRY(nmdm_tcp_connect_read_proxy(wires, p, proxy));
-    NMDM_TRY(make_tls(wires, p, ca_pem));
-    *out = wires;
+    conns->pollset = pollset;
+    NMDM_TRY(nmdm_tcp_connect_read_proxy(conns, p, proxy));
+    NMDM_TRY(make_tls(conns, p, ca_pem));
+    *out = conns;
     return NULL;
 }

@@ -2,8 +2,8 @@
 /* tls_conn.h -- bytes to and from a server: TCP, perhaps through a proxy, and
  * TLS with ALPN "h2". The lowest part of nmdm_apns.
  *
- * A wire belongs to one thread and waits for nothing but the lookup of a
- * name. Once it has trouble it is of no use any more. */
+ * A connection belongs to one thread and waits for nothing but the lookup of a
+ * name. Once it has failure it is of no use any more. */
 
 #ifndef NMDM_TLS_CONN_H
 #define NMDM_TLS_CONN_H
@@ -19,7 +19,7 @@ typedef struct nmdm_tls_conns_t nmdm_tls_conns_t;
 #define NMDM_FAILURE_MOST 192   /* room for a text */
 #define NMDM_NEVER APR_INT64_MAX
 
-/* Where a wire goes, and as whom. */
+/* Where a connection goes, and as whom. */
 typedef struct {
     const char *name;           /* host:port, for texts and CONNECT */
     const char *host;
@@ -27,46 +27,47 @@ typedef struct {
     const char *cert_pem, *key_pem;     /* or NULL */
 } nmdm_server_t;
 
-/* What all wires share. ca_pem: PEM, NULL for the system's; proxy:
+/* What all connections share. ca_pem: PEM, NULL for the system's; proxy:
  * http://[user:password@]host:port or NULL. */
 nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
                                   const char *ca_pem, const char *proxy,
                                   apr_pollset_t *pollset);
 
 /* Begins to connect; it must be usable by connect_until. owner comes back as
- * the pollset's client_data. server and p outlive the wire. */
-nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *wires, apr_pool_t *p,
+ * the pollset's client_data. server and p outlive the connection. */
+nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *conns, apr_pool_t *p,
                                     const nmdm_server_t *server, void *owner,
                                     apr_time_t connect_until, apr_time_t now);
 
 /* Before p ends. */
-void nmdm_tls_conn_close(nmdm_tls_conn_t *wire);
+void nmdm_tls_conn_close(nmdm_tls_conn_t *conn);
 
 /* To be called when the pollset says so, until it returns 1: there may be
  * read and written. */
-int nmdm_tls_conn_connect(nmdm_tls_conn_t *wire, apr_time_t now);
+int nmdm_tls_conn_connect(nmdm_tls_conn_t *conn, apr_time_t now);
 
 /* Time-outs, while it is not usable. Returns when to call again. */
-apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *wire, apr_time_t now);
+apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *conn, apr_time_t now);
 
 /* Returns how many bytes were read, 0 when none are there now or ever. A
  * buffer of NMDM_TLS_CONN_RECORD bytes is always enough to leave none behind
  * that the pollset would not tell of. */
 #define NMDM_TLS_CONN_RECORD 16384
-apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *wire, char *buf);
+apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *conn, char *buf);
 
 /* Writes all and returns 1, or returns 0: the same bytes are to be written
  * again when the pollset says so. */
-int nmdm_tls_conn_write(nmdm_tls_conn_t *wire, const char *buf, apr_size_t len);
+int nmdm_tls_conn_write(nmdm_tls_conn_t *conn, const char *buf,
+                        apr_size_t len);
 
 /* Notes what went wrong, unless something did before: what follows follows
  * from that. Returns 0. */
-int nmdm_tls_conn_fail(nmdm_tls_conn_t *wire, const char *fmt, ...)
+int nmdm_tls_conn_fail(nmdm_tls_conn_t *conn, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What went wrong, one line; NULL while the wire is of use. */
-const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *wire);
-/* Would every other wire to this server fail in the same way? */
-int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *wire);
+/* What went wrong, one line; NULL while the connection is of use. */
+const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *conn);
+/* Would every other connection to this server fail in the same way? */
+int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *conn);
 
 #endif /* NMDM_TLS_CONN_H */

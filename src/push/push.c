@@ -50,15 +50,15 @@ typedef struct {
     nmdm_exchange_t **exchanges;        /* ... each of these goes */
     int n;
     apr_array_header_t *refusals;       /* of nmdm_refusal_t */
-    apr_array_header_t *pardoned;       /* ids: refused before, not now */
+    apr_array_header_t *cleared;        /* ids: refused before, not now */
     nmdm_push_mode_e when;
     apr_time_t deadline;                /* of the caller */
-    nmdm_push_done_fn told;
+    nmdm_push_done_fn on_result;
     void *baton;
     int successes, failures;
     int unanswered;                     /* failures that APNs had no part in */
     const char *first_id, *first_error; /* of these */
-} slice_t;
+} batch_t;
 
 /* ---- Looking up ---- */
 
@@ -66,56 +66,56 @@ typedef struct {
  * while APNs is waited for. */
 static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
 {
-    slice_t *slice = baton;
+    batch_t *batch = baton;
     int i;
 
-    slice->infos = apr_array_make(ctx->pool, slice->ids->nelts,
+    batch->infos = apr_array_make(ctx->pool, batch->ids->nelts,
                                   sizeof(nmdm_push_info_t));
-    slice->certs = apr_hash_make(ctx->pool);
-    NMDM_TRY(nmdm_push_state_info(ctx, slice->infos, slice->ids));
-    for (i = 0; i < slice->infos->nelts; i++) {
-        const char *topic = APR_ARRAY_IDX(slice->infos, i,
+    batch->certs = apr_hash_make(ctx->pool);
+    NMDM_TRY(nmdm_push_state_info(ctx, batch->infos, batch->ids));
+    for (i = 0; i < batch->infos->nelts; i++) {
+        const char *topic = APR_ARRAY_IDX(batch->infos, i,
                                           nmdm_push_info_t).topic;
         cert_t *cert;
 
-        if (apr_hash_get(slice->certs, topic, APR_HASH_KEY_STRING)) {
+        if (apr_hash_get(batch->certs, topic, APR_HASH_KEY_STRING)) {
             continue;
         }
         cert = apr_pcalloc(ctx->pool, sizeof(*cert));
         cert->topic = topic;
         NMDM_TRY(nmdm_push_state_get_cert(ctx, &cert->stored, topic));
-        apr_hash_set(slice->certs, topic, APR_HASH_KEY_STRING, cert);
+        apr_hash_set(batch->certs, topic, APR_HASH_KEY_STRING, cert);
     }
     return NULL;
 }
 
-static void tell(slice_t *slice, const char *id, const char *apns_id,
-                 const char *error, int is_refused)
+static void report(batch_t *batch, const char *id, const char *apns_id,
+                        const char *error, int is_refused)
 {
     nmdm_push_result_t result = { id, apns_id, error, is_refused };
 
     if (id) {
-        slice->successes += !error;
-        slice->failures += error != NULL;
+        batch->successes += !error;
+        batch->failures += error != NULL;
     }
-    slice->told(slice->baton, &result);
+    batch->on_result(batch->baton, &result);
 }
 
-static void tell_missing(nmdm_ctx_t *ctx, slice_t *slice)
+static void report_missing(nmdm_ctx_t *ctx, batch_t *batch)
 {
     apr_hash_t *known = apr_hash_make(ctx->pool);
     int i;
 
-    for (i = 0; i < slice->infos->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(slice->infos, i, nmdm_push_info_t).id;
+    for (i = 0; i < batch->infos->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(batch->infos, i, nmdm_push_info_t).id;
 
         apr_hash_set(known, id, APR_HASH_KEY_STRING, id);
     }
-    for (i = 0; i < slice->ids->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(slice->ids, i, const char *);
+    for (i = 0; i < batch->ids->nelts; i++) {
+        const char *id = APR_ARRAY_IDX(batch->ids, i, const char *);
 
         if (!apr_hash_get(known, id, APR_HASH_KEY_STRING)) {
-            tell(slice, id, NULL, "push data missing for id", 1);
+            report(batch, id, NULL, "push data missing for id", 1);
         }
     }
 }
@@ -150,45 +150,45 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
     }
 }
 
-static void tell_no_cert(nmdm_ctx_t *ctx, slice_t *slice, const cert_t *cert)
+static void report_no_cert(nmdm_ctx_t *ctx, batch_t *batch, const cert_t *cert)
 {
     const char *error = apr_psprintf(ctx->pool, "retrieving push cert for"
                                      " topic \"%s\": none is stored; PUT it"
                                      " to pushcert", cert->topic);
 
     nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0916) "-: not pushed: %s", error);
-    tell(slice, NULL, NULL, error, 0);
+    report(batch, NULL, NULL, error, 0);
 }
 
 /* NULL stands for a certificate that cannot be used. */
-static const char *open_key(nmdm_ctx_t *ctx, slice_t *slice,
+static const char *open_key(nmdm_ctx_t *ctx, batch_t *batch,
                             const cert_t *cert)
 {
     const char *key_pem = NULL;
     nmdm_err_t *err;
 
     if (!cert->stored.found) {
-        tell_no_cert(ctx, slice, cert);
+        report_no_cert(ctx, batch, cert);
         return NULL;
     }
     err = nmdm_push_state_open_key(ctx, &key_pem, &cert->stored);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0924) "-: not pushed: %s",
                  nmdm_err_text(err));
-        tell(slice, NULL, NULL, nmdm_err_text(err), 0);
+        report(batch, NULL, NULL, nmdm_err_text(err), 0);
     }
     return key_pem;
 }
 
-static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
+static void look_at_certs(nmdm_ctx_t *ctx, batch_t *batch)
 {
     apr_hash_index_t *hi;
 
-    for (hi = apr_hash_first(ctx->pool, slice->certs); hi;
+    for (hi = apr_hash_first(ctx->pool, batch->certs); hi;
          hi = apr_hash_next(hi)) {
         cert_t *cert = apr_hash_this_val(hi);
 
-        cert->key_pem = open_key(ctx, slice, cert);
+        cert->key_pem = open_key(ctx, batch, cert);
         if (cert->key_pem) {
             nmdm_apns_message_topic(&cert->requests, ctx->pool,
                                     ctx->policy->push, ctx->now, cert->topic,
@@ -204,93 +204,94 @@ static void look_at_certs(nmdm_ctx_t *ctx, slice_t *slice)
 
 /* ---- Sending ---- */
 
-static void tell_not_tried(nmdm_ctx_t *ctx, slice_t *slice,
-                           const nmdm_push_info_t *info, const char *why)
+static void report_not_tried(nmdm_ctx_t *ctx, batch_t *batch,
+                          const nmdm_push_info_t *info, const char *why)
 {
     nmdm_count(ctx->services->counters, NMDM_COUNT_PUSHES, "not tried", NULL,
                1);
-    tell(slice, info->id, NULL,
-         apr_pstrcat(ctx->pool, why, "; not tried",
-                     slice->when == NMDM_PUSH_NOW ? LATER : "", NULL), 0);
+    report(batch, info->id, NULL,
+                apr_pstrcat(ctx->pool, why, "; not tried",
+                            batch->when == NMDM_PUSH_NOW ? LATER : "", NULL),
+                0);
 }
 
 /* The sweep has a thread of its own. */
-static int may_wait(nmdm_ctx_t *ctx, const slice_t *slice)
+static int may_wait(nmdm_ctx_t *ctx, const batch_t *batch)
 {
-    return slice->when == NMDM_PUSH_AGAIN || !ctx->services->waiters
-        || (nmdm_time_steady() < slice->deadline
+    return batch->when == NMDM_PUSH_AGAIN || !ctx->services->waiters
+        || (nmdm_time_steady() < batch->deadline
             && nmdm_waiters_enter(ctx->services->waiters, ROOM_WITHIN));
 }
 
-static void stop_waiting(nmdm_ctx_t *ctx, const slice_t *slice)
+static void stop_waiting(nmdm_ctx_t *ctx, const batch_t *batch)
 {
-    if (slice->when == NMDM_PUSH_NOW && ctx->services->waiters) {
+    if (batch->when == NMDM_PUSH_NOW && ctx->services->waiters) {
         nmdm_waiters_leave(ctx->services->waiters);
     }
 }
 
 /* Threads are for devices. */
-static void give_up(nmdm_ctx_t *ctx, slice_t *slice)
+static void give_up(nmdm_ctx_t *ctx, batch_t *batch)
 {
     int i;
 
-    for (i = 0; i < slice->n; i++) {
-        tell_not_tried(ctx, slice, slice->pushed[i],
-                       "too many calls wait for APNs");
+    for (i = 0; i < batch->n; i++) {
+        report_not_tried(ctx, batch, batch->pushed[i],
+                      "too many calls wait for APNs");
     }
-    if (slice->n) {
+    if (batch->n) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0926)
                  "%s: %d pushes not tried: too many calls wait for APNs",
-                 slice->pushed[0]->id, slice->n);
+                 batch->pushed[0]->id, batch->n);
     }
-    slice->n = 0;
+    batch->n = 0;
 }
 
-static void send_all(nmdm_ctx_t *ctx, slice_t *slice)
+static void send_all(nmdm_ctx_t *ctx, batch_t *batch)
 {
-    apr_size_t most = (apr_size_t)slice->infos->nelts + 1;
+    apr_size_t most = (apr_size_t)batch->infos->nelts + 1;
     apr_time_t deadline = nmdm_time_steady() + ctx->policy->push->timeout;
     int i;
 
-    if (slice->when == NMDM_PUSH_NOW && slice->deadline < deadline) {
-        deadline = slice->deadline;
+    if (batch->when == NMDM_PUSH_NOW && batch->deadline < deadline) {
+        deadline = batch->deadline;
     }
 
-    slice->exchanges = apr_palloc(ctx->pool,
-                                  most * sizeof(*slice->exchanges));
-    slice->pushed = apr_palloc(ctx->pool, most * sizeof(*slice->pushed));
-    for (i = 0; i < slice->infos->nelts; i++) {
-        const nmdm_push_info_t *info = &APR_ARRAY_IDX(slice->infos, i,
+    batch->exchanges = apr_palloc(ctx->pool,
+                                  most * sizeof(*batch->exchanges));
+    batch->pushed = apr_palloc(ctx->pool, most * sizeof(*batch->pushed));
+    for (i = 0; i < batch->infos->nelts; i++) {
+        const nmdm_push_info_t *info = &APR_ARRAY_IDX(batch->infos, i,
                                                       nmdm_push_info_t);
-        const cert_t *cert = apr_hash_get(slice->certs, info->topic,
+        const cert_t *cert = apr_hash_get(batch->certs, info->topic,
                                           APR_HASH_KEY_STRING);
         nmdm_exchange_t *x;
 
         if (cert->is_open) {
-            tell_not_tried(ctx, slice, info, "APNs does not answer");
+            report_not_tried(ctx, batch, info, "APNs does not answer");
         }
         else if (cert->key_pem) {
             x = apr_palloc(ctx->pool, sizeof(*x));
             nmdm_apns_message_request(x, ctx->pool, ctx->policy->push,
                                       &cert->requests, info);
             x->deadline = deadline;
-            slice->pushed[slice->n] = info;
-            slice->exchanges[slice->n++] = x;
+            batch->pushed[batch->n] = info;
+            batch->exchanges[batch->n++] = x;
         }
     }
-    if (slice->n && may_wait(ctx, slice)) {
-        nmdm_apns_client_run(ctx->services->apns, slice->exchanges, slice->n,
+    if (batch->n && may_wait(ctx, batch)) {
+        nmdm_apns_client_run(ctx->services->apns, batch->exchanges, batch->n,
                              ctx->pool);
-        stop_waiting(ctx, slice);
+        stop_waiting(ctx, batch);
     }
     else {
-        give_up(ctx, slice);
+        give_up(ctx, batch);
     }
 }
 
 /* ---- Outcomes ---- */
 
-static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
+static void note_outcome(nmdm_ctx_t *ctx, batch_t *batch,
                          const nmdm_push_info_t *info,
                          const nmdm_exchange_t *x)
 {
@@ -301,7 +302,7 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
                !outcome.error ? "ok" : !x->status ? "no answer"
                : outcome.reason, NULL, 1);
     if (outcome.is_refusal) {
-        nmdm_refusal_t *refusal = &APR_ARRAY_PUSH(slice->refusals,
+        nmdm_refusal_t *refusal = &APR_ARRAY_PUSH(batch->refusals,
                                                   nmdm_refusal_t);
 
         refusal->id = info->id;
@@ -311,12 +312,12 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0909)
                  "%s: push failed: %s", info->id, outcome.error);
     }
-    else if (outcome.error && !slice->unanswered++) {
-        slice->first_id = info->id;
-        slice->first_error = outcome.error;
+    else if (outcome.error && !batch->unanswered++) {
+        batch->first_id = info->id;
+        batch->first_error = outcome.error;
     }
     else if (!outcome.error && info->was_refused) {
-        APR_ARRAY_PUSH(slice->pardoned, const char *) = info->id;
+        APR_ARRAY_PUSH(batch->cleared, const char *) = info->id;
     }
     if (ctx->services->breaker) {
         nmdm_circuit_breaker_note(ctx->services->breaker, info->topic,
@@ -324,49 +325,49 @@ static void note_outcome(nmdm_ctx_t *ctx, slice_t *slice,
                                       x->status != 429,
                                   nmdm_time_steady());
     }
-    if (outcome.error && !x->status && slice->when == NMDM_PUSH_NOW) {
+    if (outcome.error && !x->status && batch->when == NMDM_PUSH_NOW) {
         outcome.error = apr_pstrcat(ctx->pool, outcome.error, LATER, NULL);
     }
-    tell(slice, info->id, outcome.apns_id, outcome.error,
-         outcome.is_refusal);
+    report(batch, info->id, outcome.apns_id, outcome.error,
+                outcome.is_refusal);
 }
 
 /* One line for all that failed, such as when APNs is out of reach. */
-static void warn_of_failures(nmdm_ctx_t *ctx, const slice_t *slice)
+static void warn_of_failures(nmdm_ctx_t *ctx, const batch_t *batch)
 {
-    if (slice->unanswered) {
+    if (batch->unanswered) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0918)
                  "%s: %d of %d pushes failed, this one: %s",
-                 slice->first_id, slice->unanswered, slice->n,
-                 slice->first_error);
+                 batch->first_id, batch->unanswered, batch->n,
+                 batch->first_error);
     }
 }
 
 static nmdm_err_t *do_record(nmdm_ctx_t *ctx, void *baton)
 {
-    const slice_t *slice = baton;
+    const batch_t *batch = baton;
     int i;
 
-    for (i = 0; i < slice->refusals->nelts; i++) {
+    for (i = 0; i < batch->refusals->nelts; i++) {
         NMDM_TRY(nmdm_push_state_refused(ctx, &APR_ARRAY_IDX(
-            slice->refusals, i, nmdm_refusal_t)));
+            batch->refusals, i, nmdm_refusal_t)));
     }
-    return nmdm_push_state_forget(ctx, slice->pardoned);
+    return nmdm_push_state_forget(ctx, batch->cleared);
 }
 
 /* What cannot be recorded now is refused again at the next push. */
-static void record(nmdm_ctx_t *ctx, slice_t *slice)
+static void record(nmdm_ctx_t *ctx, batch_t *batch)
 {
     nmdm_err_t *err = NULL;
 
-    if (slice->refusals->nelts + slice->pardoned->nelts) {
-        err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_record, slice);
+    if (batch->refusals->nelts + batch->cleared->nelts) {
+        err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_record, batch);
         nmdm_db_release(ctx);
     }
     if (err) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0919)
                  "-: %d refusals of pushes are not recorded: %s",
-                 slice->refusals->nelts, nmdm_err_text(err));
+                 batch->refusals->nelts, nmdm_err_text(err));
     }
 }
 
@@ -375,7 +376,7 @@ static void record(nmdm_ctx_t *ctx, slice_t *slice)
 typedef struct {
     nmdm_push_mode_e when;
     apr_time_t deadline;
-    nmdm_push_done_fn told;
+    nmdm_push_done_fn on_result;
     void *baton;
     int all, successes, failures;
     const char *first_id;
@@ -385,25 +386,25 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                               int done, void *baton)
 {
     wake_t *wake = baton;
-    slice_t slice = { .ids = ids, .when = wake->when,
-                      .deadline = wake->deadline, .told = wake->told,
+    batch_t batch = { .ids = ids, .when = wake->when,
+                      .deadline = wake->deadline, .on_result = wake->on_result,
                       .baton = wake->baton };
     int i;
 
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &slice));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look_up, &batch));
     nmdm_db_release(ctx);
-    slice.refusals = apr_array_make(ctx->pool, 4, sizeof(nmdm_refusal_t));
-    slice.pardoned = apr_array_make(ctx->pool, 4, sizeof(const char *));
-    tell_missing(ctx, &slice);
-    look_at_certs(ctx, &slice);
-    send_all(ctx, &slice);
-    for (i = 0; i < slice.n; i++) {
-        note_outcome(ctx, &slice, slice.pushed[i], slice.exchanges[i]);
+    batch.refusals = apr_array_make(ctx->pool, 4, sizeof(nmdm_refusal_t));
+    batch.cleared = apr_array_make(ctx->pool, 4, sizeof(const char *));
+    report_missing(ctx, &batch);
+    look_at_certs(ctx, &batch);
+    send_all(ctx, &batch);
+    for (i = 0; i < batch.n; i++) {
+        note_outcome(ctx, &batch, batch.pushed[i], batch.exchanges[i]);
     }
-    warn_of_failures(ctx, &slice);
-    record(ctx, &slice);
-    wake->successes += slice.successes;
-    wake->failures += slice.failures;
+    warn_of_failures(ctx, &batch);
+    record(ctx, &batch);
+    wake->successes += batch.successes;
+    wake->failures += batch.failures;
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
              "%s: %d of %d enrollments done: %d pushed, %d failed"
              " [trace %s]", wake->first_id, done + ids->nelts, wake->all,
@@ -412,10 +413,10 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
 }
 
 nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
-                           nmdm_push_mode_e when, nmdm_push_done_fn told,
+                           nmdm_push_mode_e when, nmdm_push_done_fn on_result,
                            void *baton)
 {
-    wake_t wake = { .when = when, .told = told, .baton = baton,
+    wake_t wake = { .when = when, .on_result = on_result, .baton = baton,
                     .deadline = nmdm_time_steady() + ctx->policy->push->wait,
                     .all = ids->nelts,
                     .first_id = APR_ARRAY_IDX(ids, 0, const char *) };

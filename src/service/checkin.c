@@ -21,7 +21,7 @@ typedef struct {
     const nmdm_msg_t *msg;
     nmdm_reply_t *reply;
     nmdm_unit_fn handle;
-    nmdm_publication_t told;           /* with the tally of a TokenUpdate */
+    nmdm_publication_t publication;     /* with the tally of a TokenUpdate */
 } checkin_t;
 
 static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
@@ -66,8 +66,9 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     if (ctx->policy->declarations) {
         NMDM_TRY(nmdm_declarative_enrollment_begin(ctx, &msg->who));
     }
-    return ctx->policy->webhooks
-        ? nmdm_enrollments_tally(ctx, &in->told.tally, msg->who.id) : NULL;
+    return ctx->policy->webhooks ? nmdm_enrollments_tally(
+               ctx, &in->publication.tally, msg->who.id)
+                                 : NULL;
 }
 
 static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
@@ -260,7 +261,7 @@ static nmdm_err_t *do_checkin(nmdm_ctx_t *ctx, void *baton)
     checkin_t *in = baton;
 
     NMDM_TRY(in->handle(ctx, in));
-    return ctx->is_admitted ? nmdm_publish_write(ctx, &in->told) : NULL;
+    return ctx->is_admitted ? nmdm_publish_write(ctx, &in->publication) : NULL;
 }
 
 nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -279,11 +280,11 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     }
     in.handle = MESSAGES[i].handle;
     err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_checkin, &in);
-    in.told.is_written &= !err;
+    in.publication.is_written &= !err;
     if (!err && MESSAGES[i].then) {
         err = MESSAGES[i].then(ctx, &in);
     }
-    NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
+    NMDM_TRY(nmdm_publish_send(ctx, &in.publication, err));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0705) "%s: %s (%s) [trace %s]",
              msg.who.id, msg.type, msg.who.type, ctx->trace_id);
     nmdm_certauth_log_expiry(ctx, msg.who.id);

@@ -26,7 +26,7 @@ typedef struct {
     nmdm_next_e next;
     int waits;                  /* is a command known to wait? */
     nmdm_command_t command;
-    nmdm_publication_t told;
+    nmdm_publication_t publication;
 } report_t;
 
 static nmdm_err_t *do_admit(nmdm_ctx_t *ctx, void *baton)
@@ -41,7 +41,7 @@ static nmdm_err_t *do_store(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_queue_report(ctx, &in->stored, &in->next, &in->command,
                                in->msg));
     ctx->is_admitted |= in->stored > 0;
-    return in->stored ? nmdm_publish_write(ctx, &in->told) : NULL;
+    return in->stored ? nmdm_publish_write(ctx, &in->publication) : NULL;
 }
 
 /* One statement, unless an event is to be committed with it. */
@@ -51,7 +51,7 @@ static nmdm_err_t *store(nmdm_ctx_t *ctx, report_t *in)
         ctx, (nmdm_unit_e)nmdm_publish_unit(ctx, in->msg, NMDM_UNIT_WRITE),
         do_store, in);
 
-    in->told.is_written &= !err;
+    in->publication.is_written &= !err;
     return err;
 }
 
@@ -62,8 +62,8 @@ static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
 
     NMDM_TRY(nmdm_certauth_admit(ctx, &in->msg->who));
     NMDM_TRY(nmdm_queue_remove(ctx, &was_queued, in->msg));
-    in->told.is_unfounded = !was_queued;
-    return nmdm_publish_write(ctx, &in->told);
+    in->publication.is_unfounded = !was_queued;
+    return nmdm_publish_write(ctx, &in->publication);
 }
 
 static nmdm_err_t *do_remove_command(nmdm_ctx_t *ctx, void *baton)
@@ -96,7 +96,7 @@ static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_admit, in));
     NMDM_TRY(store(ctx, in));
-    in->told.is_unfounded = !in->stored;
+    in->publication.is_unfounded = !in->stored;
     if (!in->stored) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0706)
                  "%s: report on a command that is not known or was not"
@@ -115,7 +115,7 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
         return NULL;
     }
     if (!report->command_uuid) {
-        in->told.is_unfounded = 1;
+        in->publication.is_unfounded = 1;
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0707)
                  "%s: report %s without a command's UUID is not stored",
                  in->msg->who.id, report->status);
@@ -125,7 +125,7 @@ static nmdm_err_t *take_report(nmdm_ctx_t *ctx, report_t *in)
         return store_report(ctx, in);
     }
     err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_remove, in);
-    in->told.is_written &= !err;
+    in->publication.is_written &= !err;
     NMDM_TRY(err);
     return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_remove_command, in);
 }
@@ -203,7 +203,7 @@ static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
                                " gone again");
 }
 
-static void tell(nmdm_ctx_t *ctx, const report_t *in)
+static void log_report(nmdm_ctx_t *ctx, const report_t *in)
 {
     int idle = !strcmp(in->msg->u.report.status, "Idle");
 
@@ -222,7 +222,8 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 nmdm_bytes_t body)
 {
     nmdm_msg_t msg;
-    report_t in = { .msg = &msg, .told = { &msg, NMDM_NO_TALLY, 0, 0, 0 } };
+    report_t in
+        = { .msg = &msg, .publication = { &msg, NMDM_NO_TALLY, 0, 0, 0 } };
     nmdm_err_t *err;
 
     NMDM_TRY(nmdm_message_report(&msg, ctx->pool, body));
@@ -233,7 +234,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (!err) {
         err = find_next(ctx, &in);
     }
-    NMDM_TRY(nmdm_publish_send(ctx, &in.told, err));
+    NMDM_TRY(nmdm_publish_send(ctx, &in.publication, err));
     if (ctx->policy->declarations) {
         NMDM_TRY(nmdm_declarative_enrollment_report(ctx, &msg));
     }
@@ -251,7 +252,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         reply->body.data = in.command.text;
         reply->body.len = strlen(in.command.text);
     }
-    tell(ctx, &in);
+    log_report(ctx, &in);
     nmdm_certauth_log_expiry(ctx, msg.who.id);
     return NULL;
 }

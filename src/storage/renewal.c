@@ -17,7 +17,7 @@ static const char *pem_of(nmdm_ctx_t *ctx)
     return ctx->cert ? nmdm_x509_pem(ctx->pool, ctx->cert->der) : "";
 }
 
-static void tell_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)
+static void log_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)
 {
     if (!ctx->services->daily
         || nmdm_once_daily_is_due(ctx->services->daily, "NanoMDMReenroll",
@@ -44,7 +44,7 @@ nmdm_err_t *nmdm_renewal_stage(nmdm_ctx_t *ctx, int *is_staged,
 
     *is_staged = 0;
     if (!nmdm_schema_is_complete(ctx)) {
-        tell_that_nothing_is_kept(ctx, id);
+        log_that_nothing_is_kept(ctx, id);
         return NULL;
     }
     NMDM_TRY(nmdm_db_row(ctx, is_staged, NULL, 0, STMT_RENEWAL_SUITS,

@@ -31,7 +31,7 @@
 struct nmdm_delivery_t {
     apr_pool_t *pool;           /* the thread's */
     nmdm_relay_t *relay;
-    const char *lease;          /* names the courier in the outbox */
+    const char *lease;          /* names the relay in the outbox */
     nmdm_route_t route;
     const nmdm_webhook_conf_t *webhook;
     apr_hash_t *under_way;      /* seq -> nmdm_delivery_event_t */
@@ -45,16 +45,16 @@ struct nmdm_delivery_t {
 
 /* ---- Writing outcomes down ---- */
 
-static int was_taken(const nmdm_delivery_event_t *parcel)
+static int was_taken(const nmdm_delivery_event_t *attempt)
 {
-    return parcel->status >= 200 && parcel->status <= 299;
+    return attempt->status >= 200 && attempt->status <= 299;
 }
 
 typedef struct {
     nmdm_delivery_t *receiver;
     const apr_array_header_t *taken, *seqs;
     apr_array_header_t *events;
-    const nmdm_delivery_event_t *parcel;
+    const nmdm_delivery_event_t *attempt;
     const char *why;
     int delay, most;
     apr_int64_t number, bytes;
@@ -65,43 +65,43 @@ static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
 {
     const work_t *work = baton;
 
-    return nmdm_outbox_failed(ctx, &work->parcel->event, work->why,
+    return nmdm_outbox_failed(ctx, &work->attempt->event, work->why,
                               work->delay, work->receiver->lease);
 }
 
-static nmdm_err_t *do_hurry(nmdm_ctx_t *ctx, void *baton)
+static nmdm_err_t *do_shorten_pauses(nmdm_ctx_t *ctx, void *baton)
 {
     const work_t *work = baton;
 
     return nmdm_outbox_hurry(ctx, work->receiver->webhook->target);
 }
 
-static void forget(nmdm_delivery_event_t *parcel)
+static void forget(nmdm_delivery_event_t *attempt)
 {
-    APR_RING_REMOVE(parcel, link);
-    apr_hash_set(parcel->receiver->under_way, parcel->event.seq,
+    APR_RING_REMOVE(attempt, link);
+    apr_hash_set(attempt->receiver->under_way, attempt->event.seq,
                  APR_HASH_KEY_STRING, NULL);
-    apr_pool_destroy(parcel->pool);
+    apr_pool_destroy(attempt->pool);
 }
 
-static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *parcel)
+static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *attempt)
 {
-    if (parcel->status == 413) {
+    if (attempt->status == 413) {
         return apr_psprintf(p, "the receiver answered 413: its limit for"
                             " bodies is below this event; raise it, or skip"
                             " the event by DELETE .../events/%s",
-                            parcel->event.seq);
+                            attempt->event.seq);
     }
-    return parcel->status
-        ? apr_psprintf(p, "the receiver answered %d", parcel->status)
-        : apr_pstrdup(p, parcel->failure);
+    return attempt->status
+        ? apr_psprintf(p, "the receiver answered %d", attempt->status)
+        : apr_pstrdup(p, attempt->failure);
 }
 
 /* A receiver that fails is told of at each doubling of its failures. */
-static void tell_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
-                         const work_t *work)
+static void log_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
+                        const work_t *work)
 {
-    const nmdm_event_t *event = &work->parcel->event;
+    const nmdm_event_t *event = &work->attempt->event;
     int is_power_of_two = !(receiver->failures & (receiver->failures - 1));
 
     if (event->is_last_try) {
@@ -120,19 +120,19 @@ static void tell_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
 }
 
 static nmdm_err_t *settle_failure(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
-                                  nmdm_delivery_event_t *parcel)
+                                  nmdm_delivery_event_t *attempt)
 {
-    work_t work = { .receiver = receiver, .parcel = parcel };
+    work_t work = { .receiver = receiver, .attempt = attempt };
     unsigned char chance = 128;
 
     (void)nmdm_digest_random((char *)&chance, 1);
-    work.delay = nmdm_outbox_delay(parcel->event.tries, chance);
-    work.why = reason(ctx->pool, parcel);
+    work.delay = nmdm_outbox_delay(attempt->event.tries, chance);
+    work.why = reason(ctx->pool, attempt);
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_failed, &work));
     receiver->failures++;
     receiver->probe_at = nmdm_time_steady() + PROBING;
-    tell_failure(ctx, receiver, &work);
-    forget(parcel);
+    log_failure(ctx, receiver, &work);
+    forget(attempt);
     return NULL;
 }
 
@@ -142,7 +142,7 @@ static nmdm_err_t *note_success(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
     work_t work = { .receiver = receiver };
 
     if (receiver->failures >= AWAY) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_hurry, &work));
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_shorten_pauses, &work));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(1813)
                  "webhook %s takes events again after %d failures",
                  receiver->webhook->target, receiver->failures);
@@ -153,13 +153,13 @@ static nmdm_err_t *note_success(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
 
 static nmdm_err_t *settle_failures(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
 {
-    nmdm_delivery_event_t *parcel, *next;
+    nmdm_delivery_event_t *attempt, *next;
 
-    APR_RING_FOREACH_SAFE(parcel, next, &receiver->ended,
+    APR_RING_FOREACH_SAFE(attempt, next, &receiver->ended,
                           nmdm_delivery_event_t, link)
     {
-        if (!was_taken(parcel)) {
-            NMDM_TRY(settle_failure(receiver, ctx, parcel));
+        if (!was_taken(attempt)) {
+            NMDM_TRY(settle_failure(receiver, ctx, attempt));
         }
     }
     return NULL;
@@ -213,25 +213,25 @@ static nmdm_err_t *do_exchange(nmdm_ctx_t *ctx, void *baton)
                             work->receiver->webhook->target, lease);
 }
 
-static nmdm_delivery_event_t *make_parcel(nmdm_delivery_t *receiver,
-                                          const nmdm_event_t *event)
+static nmdm_delivery_event_t *make_attempt(nmdm_delivery_t *receiver,
+                                           const nmdm_event_t *event)
 {
     apr_pool_t *p = NULL;
-    nmdm_delivery_event_t *parcel;
+    nmdm_delivery_event_t *attempt;
 
     apr_pool_create_unmanaged_ex(&p, NULL, NULL);
-    parcel = apr_pcalloc(p, sizeof(*parcel));
-    APR_RING_ELEM_INIT(parcel, link);
-    parcel->pool = p;
-    parcel->relay = receiver->relay;
-    parcel->receiver = receiver;
-    parcel->event = *event;
-    parcel->event.seq = apr_pstrdup(p, event->seq);
-    parcel->event.device_id = apr_pstrdup(p, event->device_id);
-    parcel->event.event_id = apr_pstrdup(p, event->event_id);
-    parcel->event.topic = apr_pstrdup(p, event->topic);
-    parcel->event.body = NULL;
-    return parcel;
+    attempt = apr_pcalloc(p, sizeof(*attempt));
+    APR_RING_ELEM_INIT(attempt, link);
+    attempt->pool = p;
+    attempt->relay = receiver->relay;
+    attempt->receiver = receiver;
+    attempt->event = *event;
+    attempt->event.seq = apr_pstrdup(p, event->seq);
+    attempt->event.device_id = apr_pstrdup(p, event->device_id);
+    attempt->event.event_id = apr_pstrdup(p, event->event_id);
+    attempt->event.topic = apr_pstrdup(p, event->topic);
+    attempt->event.body = NULL;
+    return attempt;
 }
 
 /* A client that takes no more has made no try of it: once its lease is over
@@ -240,17 +240,17 @@ static void post(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                  const nmdm_event_t *event)
 {
     nmdm_bytes_t body = { event->body, strlen(event->body) };
-    nmdm_delivery_event_t *parcel = make_parcel(receiver, event);
+    nmdm_delivery_event_t *attempt = make_attempt(receiver, event);
     nmdm_exchange_t x;
     nmdm_err_t *err;
 
     nmdm_event_request(&x, ctx->pool, receiver->webhook, body,
                        event->traceparent,
                        nmdm_time_steady() + receiver->route.timeout);
-    x.baton = parcel;
+    x.baton = attempt;
     x.about = event->event_id;
-    apr_hash_set(receiver->under_way, parcel->event.seq, APR_HASH_KEY_STRING,
-                 parcel);
+    apr_hash_set(receiver->under_way, attempt->event.seq, APR_HASH_KEY_STRING,
+                 attempt);
     err = nmdm_http_client_post(receiver->route.http,
                                 apr_pstrcat(ctx->pool, event->target, " ",
                                             event->device_id, NULL),
@@ -259,7 +259,7 @@ static void post(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
         nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(1814)
                  "%s: event %s is not sent yet: %s", event->device_id,
                  event->event_id, nmdm_err_text(err));
-        forget(parcel);
+        forget(attempt);
     }
 }
 
@@ -277,11 +277,11 @@ static apr_array_header_t *taken_ones(const nmdm_delivery_t *receiver,
 {
     apr_array_header_t *seqs = apr_array_make(p, NMDM_OUTBOX_MOST,
                                               sizeof(const char *));
-    const nmdm_delivery_event_t *parcel;
+    const nmdm_delivery_event_t *attempt;
 
-    APR_RING_FOREACH(parcel, &receiver->ended, nmdm_delivery_event_t, link) {
-        if (was_taken(parcel)) {
-            APR_ARRAY_PUSH(seqs, const char *) = parcel->event.seq;
+    APR_RING_FOREACH(attempt, &receiver->ended, nmdm_delivery_event_t, link) {
+        if (was_taken(attempt)) {
+            APR_ARRAY_PUSH(seqs, const char *) = attempt->event.seq;
         }
     }
     return seqs;
@@ -371,7 +371,7 @@ static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_backlog, &work));
     if (work.waits_in_vain) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_hurry, &work));
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_shorten_pauses, &work));
     }
     nmdm_backlog_counted(&receiver->backlog, ctx, work.number, work.bytes);
     receiver->count_at = now + COUNTING;
@@ -407,7 +407,7 @@ static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
     return NULL;
 }
 
-/* A stopping courier takes in what comes back and sends no more. */
+/* A stopping relay takes in what comes back and sends no more. */
 static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                             int is_stopping)
 {
@@ -427,7 +427,7 @@ static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
 }
 
 /* That the database is away is told once. */
-static void tell_trouble(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
+static void log_database(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          const nmdm_err_t *err)
 {
     if (err && !receiver->is_database_away) {
@@ -445,19 +445,19 @@ int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping)
 
     apr_pool_create(&p, receiver->pool);
     ctx = receiver->route.context(receiver->route.baton, p);
-    tell_trouble(receiver, ctx, go_round(receiver, ctx, is_stopping));
+    log_database(receiver, ctx, go_round(receiver, ctx, is_stopping));
     nmdm_db_release(ctx);
     apr_pool_destroy(p);
     return (int)apr_hash_count(receiver->under_way);
 }
 
-void nmdm_delivery_take(nmdm_delivery_event_t *parcel)
+void nmdm_delivery_take(nmdm_delivery_event_t *attempt)
 {
-    APR_RING_INSERT_TAIL(&parcel->receiver->ended, parcel,
+    APR_RING_INSERT_TAIL(&attempt->receiver->ended, attempt,
                          nmdm_delivery_event_t, link);
 }
 
-nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
+nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
                                       const char *lease,
                                       const nmdm_route_t *route,
                                       const nmdm_webhook_conf_t *webhook)
@@ -465,7 +465,7 @@ nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
     nmdm_delivery_t *receiver = apr_pcalloc(p, sizeof(*receiver));
 
     receiver->pool = p;
-    receiver->relay = courier;
+    receiver->relay = relay;
     receiver->lease = lease;
     receiver->route = *route;
     receiver->webhook = webhook;

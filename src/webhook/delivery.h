@@ -18,7 +18,7 @@ APR_RING_HEAD(nmdm_delivery_events_t, nmdm_delivery_event_t);
 
 /* One event under way: the baton of its exchange. While that lasts it is the
  * client's, whose thread fills in status and failure and puts it into the
- * courier's mail; then it is the receiver's, which frees it. */
+ * relay's inbox; then it is the receiver's, which frees it. */
 struct nmdm_delivery_event_t {
     APR_RING_ENTRY(nmdm_delivery_event_t) link;
     apr_pool_t *pool;
@@ -30,17 +30,17 @@ struct nmdm_delivery_event_t {
 };
 
 /* Of one webhook of a route, in p, which must be the thread's own. `lease`
- * names the courier in the outbox; it lives as long as p. */
-nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *courier,
+ * names the relay in the outbox; it lives as long as p. */
+nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
                                       const char *lease,
                                       const nmdm_route_t *route,
                                       const nmdm_webhook_conf_t *webhook);
 
-/* Hands back a parcel that has an outcome; the next turn writes that down. */
-void nmdm_delivery_take(nmdm_delivery_event_t *parcel);
+/* Hands back a attempt that has an outcome; the next turn writes that down. */
+void nmdm_delivery_take(nmdm_delivery_event_t *attempt);
 
 /* Writes outcomes down, leases what is due and posts it; renews leases and
- * counts the backlog when it is time. A stopping courier takes in what comes
+ * counts the backlog when it is time. A stopping relay takes in what comes
  * back and posts no more. What goes wrong is logged, and tried again in a
  * later turn. Holds no connection when it returns how many are under way. */
 int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);

@@ -52,13 +52,13 @@ static int is_durable(const nmdm_ctx_t *ctx)
 }
 
 static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
-                                     const nmdm_publication_t *told)
+                                     const nmdm_publication_t *publication)
 {
     nmdm_webhook_facts_t facts = {
         .event_id = ctx->trace_id,
         .created_at = apr_time_now(),
         .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
-        .tally = told->tally,
+        .tally = publication->tally,
         .params = nmdm_event_params(ctx->pool, ctx->query),
         .traceparent = ctx->traceparent,
     };
@@ -69,15 +69,15 @@ static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
 /* ---- At once ---- */
 
 static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
-                 const nmdm_publication_t *told)
+                 const nmdm_publication_t *publication)
 {
-    const nmdm_id_t *who = &told->msg->who;
-    nmdm_webhook_facts_t facts = facts_of(ctx, told);
+    const nmdm_id_t *who = &publication->msg->who;
+    nmdm_webhook_facts_t facts = facts_of(ctx, publication);
     nmdm_exchange_t x;
     nmdm_err_t *err;
 
-    nmdm_event_make(&x, ctx->pool, conf, told->msg, &facts);
-    if (told->is_too_long && nmdm_outbox_takes(ctx, x.body.len)) {
+    nmdm_event_make(&x, ctx->pool, conf, publication->msg, &facts);
+    if (publication->is_too_long && nmdm_outbox_takes(ctx, x.body.len)) {
         return;
     }
     x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s", who->id,
@@ -92,13 +92,13 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
 }
 
 /* Everything, or what was too long to be kept: better told once than not. */
-static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *told)
+static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *publication)
 {
     int i;
 
     for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_event_wants(webhook(ctx, i), told->msg)) {
-            post(ctx, webhook(ctx, i), told);
+        if (nmdm_event_wants(webhook(ctx, i), publication->msg)) {
+            post(ctx, webhook(ctx, i), publication);
         }
     }
 }
@@ -108,14 +108,14 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *told)
 /* A device that has used up its budget leaves events without what it sent. */
 static nmdm_err_t *make_body(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                              const nmdm_webhook_conf_t *conf,
-                             const nmdm_publication_t *told)
+                             const nmdm_publication_t *publication)
 {
-    nmdm_webhook_facts_t facts = facts_of(ctx, told);
-    const nmdm_id_t *who = &told->msg->who;
+    nmdm_webhook_facts_t facts = facts_of(ctx, publication);
+    const nmdm_id_t *who = &publication->msg->who;
     apr_int64_t bytes;
 
-    facts.has_no_payload = told->is_unfounded;
-    *body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
+    facts.has_no_payload = publication->is_unfounded;
+    *body = nmdm_event_body(ctx->pool, conf, publication->msg, &facts);
     if (body->len < LARGE) {
         return NULL;
     }
@@ -128,25 +128,25 @@ static nmdm_err_t *make_body(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
              " event %s is kept without its payload", who->id,
              bytes / 1048576, conf->target, ctx->trace_id);
     facts.has_no_payload = 1;
-    *body = nmdm_event_body(ctx->pool, conf, told->msg, &facts);
+    *body = nmdm_event_body(ctx->pool, conf, publication->msg, &facts);
     return NULL;
 }
 
 static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
-                       nmdm_publication_t *told)
+                       nmdm_publication_t *publication)
 {
     nmdm_bytes_t body;
     nmdm_event_t event = {
-        .device_id = told->msg->who.device_id,
+        .device_id = publication->msg->who.device_id,
         .target = conf->target,
         .event_id = ctx->trace_id,
-        .topic = nmdm_event_topic_of(ctx->pool, told->msg),
+        .topic = nmdm_event_topic_of(ctx->pool, publication->msg),
         .traceparent = ctx->traceparent,
     };
 
-    NMDM_TRY(make_body(&body, ctx, conf, told));
+    NMDM_TRY(make_body(&body, ctx, conf, publication));
     if (!nmdm_outbox_takes(ctx, body.len)) {
-        told->is_too_long = 1;
+        publication->is_too_long = 1;
         return NULL;
     }
     if (nmdm_relay_is_full(ctx->services->relay, conf->target, body.len)) {
@@ -163,20 +163,21 @@ int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone)
         ? (int)NMDM_UNIT_TRANSACTION : alone;
 }
 
-nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx, nmdm_publication_t *told)
+nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx,
+                               nmdm_publication_t *publication)
 {
     int i;
 
     if (!is_durable(ctx)) {
         return NULL;
     }
-    told->is_too_long = 0;
+    publication->is_too_long = 0;
     for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_event_wants(webhook(ctx, i), told->msg)) {
-            NMDM_TRY(put(ctx, webhook(ctx, i), told));
+        if (nmdm_event_wants(webhook(ctx, i), publication->msg)) {
+            NMDM_TRY(put(ctx, webhook(ctx, i), publication));
         }
     }
-    told->is_written = 1;
+    publication->is_written = 1;
     return NULL;
 }
 
@@ -187,38 +188,38 @@ static nmdm_err_t *do_write(nmdm_ctx_t *ctx, void *baton)
 
 /* Nothing was changed, or the change was rolled back and its event with it.
  * While the database is away the device gets 503 and says it again. */
-static nmdm_err_t *write_alone(nmdm_ctx_t *ctx, nmdm_publication_t *told,
-                               nmdm_err_t *err)
+static nmdm_err_t *
+write_alone(nmdm_ctx_t *ctx, nmdm_publication_t *publication, nmdm_err_t *err)
 {
     nmdm_err_t *failed;
 
     if (err && err->kind == NMDM_UNAVAILABLE) {
         return err;
     }
-    failed = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_write, told);
-    told->is_written &= !failed;
+    failed = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_write, publication);
+    publication->is_written &= !failed;
     if (failed && err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0712)
-                 "%s: event %s is lost: %s", told->msg->who.id,
+                 "%s: event %s is lost: %s", publication->msg->who.id,
                  ctx->trace_id, nmdm_err_text(failed));
     }
     return err ? err : failed;
 }
 
-nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *told,
+nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *publication,
                               nmdm_err_t *err)
 {
-    if (!ctx->is_admitted || !is_wanted(ctx, told->msg)) {
+    if (!ctx->is_admitted || !is_wanted(ctx, publication->msg)) {
         return err;
     }
-    if (!told->is_written && is_durable(ctx)) {
-        err = write_alone(ctx, told, err);
+    if (!publication->is_written && is_durable(ctx)) {
+        err = write_alone(ctx, publication, err);
     }
-    if (told->is_written) {
+    if (publication->is_written) {
         nmdm_relay_wake(ctx->services->relay);
     }
-    if (!is_durable(ctx) || told->is_too_long) {
-        post_all(ctx, told);
+    if (!is_durable(ctx) || publication->is_too_long) {
+        post_all(ctx, publication);
     }
     return err;
 }

@@ -26,12 +26,13 @@ int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
 
 /* Within the unit that changes something because of a message: writes its
  * events, if they are to be kept. Rolled back, they were never there. */
-nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx, nmdm_publication_t *told);
+nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx,
+                               nmdm_publication_t *publication);
 
 /* Afterwards, whatever came of the message: tells what was not yet told of it,
  * if its device was admitted. `err` is what came of it, and comes back, unless
  * there is none and an event that must be kept could not be. */
-nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *told,
+nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *publication,
                               nmdm_err_t *err);
 
 #endif /* NMDM_PUBLISH_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* relay.c -- brings the events of the outbox to their receivers: the
- * thread and its mailbox.
+ * thread and its inbox.
  *
- * The thread takes outcomes out of the mailbox, hands each to its receiver,
+ * The thread takes outcomes out of the inbox, hands each to its receiver,
  * and gives every receiver its turn. It holds no connection while it waits. */
 
 #include "webhook/relay.h"
@@ -25,53 +25,53 @@
 struct nmdm_relay_t {
     apr_pool_t *pool;           /* the thread's */
     apr_array_header_t *receivers;      /* of nmdm_delivery_t * */
-    const char *lease;          /* names this courier in the outbox */
+    const char *lease;          /* names this relay in the outbox */
     apr_thread_t *thread;
 
     nmdm_cond_t *bell;          /* guards the rest; rings for the thread */
-    nmdm_delivery_events_t mail;        /* with outcomes */
+    nmdm_delivery_events_t inbox;        /* with outcomes */
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
 };
 
 /* ---- The thread ---- */
 
-static void take_mail(nmdm_relay_t *courier)
+static void drain_inbox(nmdm_relay_t *relay)
 {
-    nmdm_delivery_events_t mail;
+    nmdm_delivery_events_t inbox;
 
-    APR_RING_INIT(&mail, nmdm_delivery_event_t, link);
-    nmdm_cond_lock(courier->bell);
-    APR_RING_CONCAT(&mail, &courier->mail, nmdm_delivery_event_t, link);
-    nmdm_cond_unlock(courier->bell);
-    while (!APR_RING_EMPTY(&mail, nmdm_delivery_event_t, link)) {
-        nmdm_delivery_event_t *parcel = APR_RING_FIRST(&mail);
+    APR_RING_INIT(&inbox, nmdm_delivery_event_t, link);
+    nmdm_cond_lock(relay->bell);
+    APR_RING_CONCAT(&inbox, &relay->inbox, nmdm_delivery_event_t, link);
+    nmdm_cond_unlock(relay->bell);
+    while (!APR_RING_EMPTY(&inbox, nmdm_delivery_event_t, link)) {
+        nmdm_delivery_event_t *attempt = APR_RING_FIRST(&inbox);
 
-        APR_RING_REMOVE(parcel, link);
-        nmdm_delivery_take(parcel);
+        APR_RING_REMOVE(attempt, link);
+        nmdm_delivery_take(attempt);
     }
 }
 
-static int turn(nmdm_relay_t *courier, int is_stopping)
+static int turn(nmdm_relay_t *relay, int is_stopping)
 {
     int under_way = 0, i;
 
-    take_mail(courier);
-    for (i = 0; i < courier->receivers->nelts; i++) {
+    drain_inbox(relay);
+    for (i = 0; i < relay->receivers->nelts; i++) {
         under_way += nmdm_delivery_step(
-            APR_ARRAY_IDX(courier->receivers, i, nmdm_delivery_t *),
+            APR_ARRAY_IDX(relay->receivers, i, nmdm_delivery_t *),
             is_stopping);
     }
     return under_way;
 }
 
-int nmdm_relay_step(nmdm_relay_t *courier)
+int nmdm_relay_step(nmdm_relay_t *relay)
 {
-    return turn(courier, 0);
+    return turn(relay, 0);
 }
 
 /* Returns whether it is to stop. */
-static int wait_for_news(nmdm_relay_t *courier, apr_time_t last_turn)
+static int wait_for_news(nmdm_relay_t *relay, apr_time_t last_turn)
 {
     apr_time_t since = nmdm_time_steady() - last_turn;
     int is_stopping;
@@ -79,29 +79,29 @@ static int wait_for_news(nmdm_relay_t *courier, apr_time_t last_turn)
     if (since < BREATH) {
         apr_sleep(BREATH - since);
     }
-    nmdm_cond_lock(courier->bell);
-    if (!courier->is_woken) {
-        nmdm_cond_wait(courier->bell,
-                       courier->is_stopping ? POLL / 10 : POLL);
+    nmdm_cond_lock(relay->bell);
+    if (!relay->is_woken) {
+        nmdm_cond_wait(relay->bell,
+                       relay->is_stopping ? POLL / 10 : POLL);
     }
-    courier->is_woken = 0;
-    is_stopping = courier->is_stopping;
-    nmdm_cond_unlock(courier->bell);
+    relay->is_woken = 0;
+    is_stopping = relay->is_stopping;
+    nmdm_cond_unlock(relay->bell);
     return is_stopping;
 }
 
 static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 {
-    nmdm_relay_t *courier = data;
+    nmdm_relay_t *relay = data;
     int is_stopping, under_way;
     apr_time_t last_turn = 0;
 
     do {
-        is_stopping = wait_for_news(courier, last_turn);
+        is_stopping = wait_for_news(relay, last_turn);
         last_turn = nmdm_time_steady();
-        under_way = turn(courier, is_stopping);
+        under_way = turn(relay, is_stopping);
     } while (!is_stopping
-             || (under_way && nmdm_time_steady() < courier->stop_at));
+             || (under_way && nmdm_time_steady() < relay->stop_at));
     (void)thread;
     return NULL;
 }
@@ -110,35 +110,35 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 
 nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild)
 {
-    nmdm_relay_t *courier = apr_pcalloc(pchild, sizeof(*courier));
+    nmdm_relay_t *relay = apr_pcalloc(pchild, sizeof(*relay));
     apr_allocator_t *allocator = NULL;
     char random[8];
     nmdm_bytes_t name = { random, sizeof(random) };
     apr_status_t rv;
 
-    APR_RING_INIT(&courier->mail, nmdm_delivery_event_t, link);
-    rv = nmdm_cond_create(&courier->bell, pchild);
+    APR_RING_INIT(&relay->inbox, nmdm_delivery_event_t, link);
+    rv = nmdm_cond_create(&relay->bell, pchild);
     if (rv == APR_SUCCESS) {
         rv = apr_allocator_create(&allocator);
     }
     if (rv == APR_SUCCESS) {
         /* Of its own, because the thread allocates from it. */
-        rv = apr_pool_create_ex(&courier->pool, pchild, NULL, allocator);
-        apr_allocator_owner_set(allocator, courier->pool);
+        rv = apr_pool_create_ex(&relay->pool, pchild, NULL, allocator);
+        apr_allocator_owner_set(allocator, relay->pool);
     }
     if (rv != APR_SUCCESS || !nmdm_digest_random(random, sizeof(random))) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1818) "cannot prepare the thread for webhook"
                         " events");
     }
-    courier->receivers = apr_array_make(courier->pool, 4,
-                                        sizeof(nmdm_delivery_t *));
-    courier->lease = nmdm_hex(courier->pool, name);
-    *out = courier;
+    relay->receivers = apr_array_make(relay->pool, 4,
+                                      sizeof(nmdm_delivery_t *));
+    relay->lease = nmdm_hex(relay->pool, name);
+    *out = relay;
     return NULL;
 }
 
-void nmdm_relay_add(nmdm_relay_t *courier, const nmdm_route_t *route)
+void nmdm_relay_add(nmdm_relay_t *relay, const nmdm_route_t *route)
 {
     const nmdm_webhook_conf_t *webhook;
     int i;
@@ -146,57 +146,57 @@ void nmdm_relay_add(nmdm_relay_t *courier, const nmdm_route_t *route)
     for (i = 0; i < route->webhooks->nelts; i++) {
         webhook = APR_ARRAY_IDX(route->webhooks, i,
                                 const nmdm_webhook_conf_t *);
-        APR_ARRAY_PUSH(courier->receivers, nmdm_delivery_t *)
-            = nmdm_delivery_create(courier->pool, courier, courier->lease,
+        APR_ARRAY_PUSH(relay->receivers, nmdm_delivery_t *)
+            = nmdm_delivery_create(relay->pool, relay, relay->lease,
                                    route, webhook);
     }
 }
 
-nmdm_err_t *nmdm_relay_start(nmdm_relay_t *courier, apr_pool_t *pchild)
+nmdm_err_t *nmdm_relay_start(nmdm_relay_t *relay, apr_pool_t *pchild)
 {
-    apr_status_t rv = apr_thread_create(&courier->thread, NULL, carry,
-                                        courier, pchild);
+    apr_status_t rv = apr_thread_create(&relay->thread, NULL, carry,
+                                        relay, pchild);
 
     if (rv != APR_SUCCESS) {
-        courier->thread = NULL; /* APR leaves what cannot be joined */
+        relay->thread = NULL; /* APR leaves what cannot be joined */
         return nmdm_err(pchild, NMDM_INTERNAL, rv, NMDMNO(1819)
                         "cannot start the thread for webhook events");
     }
     return NULL;
 }
 
-void nmdm_relay_stop(nmdm_relay_t *courier, apr_interval_time_t patience)
+void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t patience)
 {
     apr_status_t ended;
 
-    nmdm_cond_lock(courier->bell);
-    courier->is_stopping = 1;
-    courier->stop_at = nmdm_time_steady() + patience;
-    nmdm_cond_signal(courier->bell);
-    nmdm_cond_unlock(courier->bell);
-    if (courier->thread) {
-        apr_thread_join(&ended, courier->thread);
+    nmdm_cond_lock(relay->bell);
+    relay->is_stopping = 1;
+    relay->stop_at = nmdm_time_steady() + patience;
+    nmdm_cond_signal(relay->bell);
+    nmdm_cond_unlock(relay->bell);
+    if (relay->thread) {
+        apr_thread_join(&ended, relay->thread);
     }
 }
 
 /* ---- From other threads ---- */
 
-void nmdm_relay_wake(nmdm_relay_t *courier)
+void nmdm_relay_wake(nmdm_relay_t *relay)
 {
-    nmdm_cond_lock(courier->bell);
-    courier->is_woken = 1;
-    nmdm_cond_signal(courier->bell);
-    nmdm_cond_unlock(courier->bell);
+    nmdm_cond_lock(relay->bell);
+    relay->is_woken = 1;
+    nmdm_cond_signal(relay->bell);
+    nmdm_cond_unlock(relay->bell);
 }
 
-int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target,
+int nmdm_relay_is_full(nmdm_relay_t *relay, const char *target,
                        apr_size_t len)
 {
     nmdm_delivery_t *receiver;
     int i;
 
-    for (i = 0; i < courier->receivers->nelts; i++) {
-        receiver = APR_ARRAY_IDX(courier->receivers, i, nmdm_delivery_t *);
+    for (i = 0; i < relay->receivers->nelts; i++) {
+        receiver = APR_ARRAY_IDX(relay->receivers, i, nmdm_delivery_t *);
         if (nmdm_delivery_is_full(receiver, target, len)) {
             return 1;
         }
@@ -207,15 +207,15 @@ int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target,
 /* The URL may hold a password, so failures do not repeat it. */
 void nmdm_relay_ended(const nmdm_exchange_t *x)
 {
-    nmdm_delivery_event_t *parcel = x->baton;
-    nmdm_relay_t *courier = parcel->relay;
+    nmdm_delivery_event_t *attempt = x->baton;
+    nmdm_relay_t *relay = attempt->relay;
 
-    parcel->status = x->status;
-    apr_cpystrn(parcel->failure, x->failure ? x->failure : "no answer",
-                sizeof(parcel->failure));
-    nmdm_cond_lock(courier->bell);
-    APR_RING_INSERT_TAIL(&courier->mail, parcel, nmdm_delivery_event_t, link);
-    courier->is_woken = 1;
-    nmdm_cond_signal(courier->bell);
-    nmdm_cond_unlock(courier->bell);
+    attempt->status = x->status;
+    apr_cpystrn(attempt->failure, x->failure ? x->failure : "no answer",
+                sizeof(attempt->failure));
+    nmdm_cond_lock(relay->bell);
+    APR_RING_INSERT_TAIL(&relay->inbox, attempt, nmdm_delivery_event_t, link);
+    relay->is_woken = 1;
+    nmdm_cond_signal(relay->bell);
+    nmdm_cond_unlock(relay->bell);
 }

@@ -25,28 +25,28 @@ typedef struct {
 
 /* Add its routes before it starts. It lives as long as pchild. */
 nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild);
-void nmdm_relay_add(nmdm_relay_t *courier, const nmdm_route_t *route);
-nmdm_err_t *nmdm_relay_start(nmdm_relay_t *courier, apr_pool_t *pchild);
+void nmdm_relay_add(nmdm_relay_t *relay, const nmdm_route_t *route);
+nmdm_err_t *nmdm_relay_start(nmdm_relay_t *relay, apr_pool_t *pchild);
 
 /* Ends the thread. What is under way is given until `patience`; what then has
  * no outcome is tried again by others once its lease is over. Stop it before
  * the clients of its routes. */
-void nmdm_relay_stop(nmdm_relay_t *courier, apr_interval_time_t patience);
+void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t patience);
 
 /* An event was committed: it is looked for at once. */
-void nmdm_relay_wake(nmdm_relay_t *courier);
+void nmdm_relay_wake(nmdm_relay_t *relay);
 
 /* Does so much wait for this receiver already that no more may be added? An
  * event of `len` bytes is counted as added if not. */
-int nmdm_relay_is_full(nmdm_relay_t *courier, const char *target,
+int nmdm_relay_is_full(nmdm_relay_t *relay, const char *target,
                        apr_size_t len);
 
-/* The outcome of an exchange that a courier posted, whose baton then is not
+/* The outcome of an exchange that a relay posted, whose baton then is not
  * NULL. */
 void nmdm_relay_ended(const nmdm_exchange_t *x);
 
 /* One round of the thread's work, for tests: takes in outcomes and sends what
  * is due. Returns how many events are under way. */
-int nmdm_relay_step(nmdm_relay_t *courier);
+int nmdm_relay_step(nmdm_relay_t *relay);
 
 #endif /* NMDM_RELAY_H */
