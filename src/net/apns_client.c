@@ -30,7 +30,7 @@ struct run_t {
     run_t *next;
     apr_pool_t *pool;           /* of nobody else: it may outlive the caller */
     nmdm_exchange_t *exchanges; /* copies */
-    nmdm_apns_endpoint_push_t *pushes;
+    nmdm_apns_push_t *pushes;
     int n;
     int left;                   /* without an outcome; +1 until all are
                                  * admitted */
@@ -76,7 +76,7 @@ static void count_down(run_t *run)
     }
 }
 
-static void push_ended(nmdm_apns_endpoint_push_t *push)
+static void push_ended(nmdm_apns_push_t *push)
 {
     count_down(push->owner);
 }
@@ -133,7 +133,7 @@ static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
 /* ---- The caller's side ---- */
 
 /* Takes the URL apart, or notes what is wrong with it. */
-static void read_url(nmdm_apns_endpoint_push_t *push)
+static void read_url(nmdm_apns_push_t *push)
 {
     const char *url = push->stream.x->url;
     const char *path, *c;
@@ -305,7 +305,7 @@ void nmdm_apns_client_run(nmdm_apns_client_t *apns,
 {
     run_t *run = NULL;
     const char *why;
-    const nmdm_apns_endpoint_push_t *push;
+    const nmdm_apns_push_t *push;
     int i;
 
     if (n <= 0) {

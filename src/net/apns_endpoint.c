@@ -19,7 +19,7 @@
 /* Rounds through all pushes are not more frequent than this. */
 #define ROUND apr_time_from_msec(5)
 
-typedef APR_RING_HEAD(push_ring_t, nmdm_apns_endpoint_push_t) push_ring_t;
+typedef APR_RING_HEAD(push_ring_t, nmdm_apns_push_t) push_ring_t;
 
 struct nmdm_apns_endpoint_t {
     APR_RING_ENTRY(nmdm_apns_endpoint_t) link;
@@ -62,7 +62,7 @@ static void alarm_at(nmdm_apns_endpoints_t *endpoints, apr_time_t at)
 /* Gives a push its outcome; why: unless it has a status, and if nothing is
  * known that says more. */
 static void finish(nmdm_apns_endpoints_t *endpoints,
-                   nmdm_apns_endpoint_push_t *push, const char *why)
+                   nmdm_apns_push_t *push, const char *why)
 {
     if (!push->stream.is_whole && !*push->failure) {
         apr_cpystrn(push->failure, why, sizeof(push->failure));
@@ -73,9 +73,9 @@ static void finish(nmdm_apns_endpoints_t *endpoints,
 static void finish_all(nmdm_apns_endpoints_t *endpoints, push_ring_t *ring,
                        const char *why)
 {
-    nmdm_apns_endpoint_push_t *push;
+    nmdm_apns_push_t *push;
 
-    while (!APR_RING_EMPTY(ring, nmdm_apns_endpoint_push_t, link)) {
+    while (!APR_RING_EMPTY(ring, nmdm_apns_push_t, link)) {
         push = APR_RING_FIRST(ring);
         APR_RING_REMOVE(push, link);
         finish(endpoints, push, why);
@@ -86,8 +86,7 @@ static void finish_all(nmdm_apns_endpoints_t *endpoints, push_ring_t *ring,
 
 /* A push that is in no ring rests, or has its outcome if that would last
  * beyond its deadline. */
-static void try_later(nmdm_apns_endpoint_push_t *push,
-                      apr_interval_time_t least)
+static void try_later(nmdm_apns_push_t *push, apr_interval_time_t least)
 {
     nmdm_apns_endpoints_t *endpoints = push->endpoint->endpoints;
     apr_interval_time_t pause = nmdm_apns_backoff_pause(++push->tries);
@@ -98,17 +97,17 @@ static void try_later(nmdm_apns_endpoint_push_t *push,
         return;
     }
     APR_RING_INSERT_TAIL(&push->endpoint->resting, push,
-                         nmdm_apns_endpoint_push_t, link);
+                         nmdm_apns_push_t, link);
     alarm_at(endpoints, push->rest_until);
 }
 
-static void note_failure(nmdm_apns_endpoint_push_t *push, const char *why)
+static void note_failure(nmdm_apns_push_t *push, const char *why)
 {
     push->stream.is_whole = 0;
     apr_cpystrn(push->failure, why, sizeof(push->failure));
 }
 
-static void answered(nmdm_apns_endpoint_push_t *push)
+static void answered(nmdm_apns_push_t *push)
 {
     *push->failure = '\0';
     switch (push->stream.status) {
@@ -127,7 +126,7 @@ static void answered(nmdm_apns_endpoint_push_t *push)
 static void stream_ended(nmdm_stream_t *stream, nmdm_stream_end_e how,
                          const char *why)
 {
-    nmdm_apns_endpoint_push_t *push = (nmdm_apns_endpoint_push_t *)stream;
+    nmdm_apns_push_t *push = (nmdm_apns_push_t *)stream;
 
     APR_RING_REMOVE(push, link);
     push->endpoint->used_at = push->endpoint->endpoints->now;
@@ -141,7 +140,7 @@ static void stream_ended(nmdm_stream_t *stream, nmdm_stream_end_e how,
         return;
     }
     APR_RING_INSERT_HEAD(&push->endpoint->waiting, push,
-                         nmdm_apns_endpoint_push_t, link);
+                         nmdm_apns_push_t, link);
 }
 
 /* ---- Destinations ---- */
@@ -191,9 +190,9 @@ static nmdm_apns_endpoint_t *make_endpoint(nmdm_apns_endpoints_t *endpoints,
                        endpoint->server.port);
     endpoint->server.cert_pem = apr_pstrdup(pool, stream->x->cert_pem);
     endpoint->server.key_pem = apr_pstrdup(pool, stream->x->key_pem);
-    APR_RING_INIT(&endpoint->waiting, nmdm_apns_endpoint_push_t, link);
-    APR_RING_INIT(&endpoint->sent, nmdm_apns_endpoint_push_t, link);
-    APR_RING_INIT(&endpoint->resting, nmdm_apns_endpoint_push_t, link);
+    APR_RING_INIT(&endpoint->waiting, nmdm_apns_push_t, link);
+    APR_RING_INIT(&endpoint->sent, nmdm_apns_push_t, link);
+    APR_RING_INIT(&endpoint->resting, nmdm_apns_push_t, link);
     APR_RING_INSERT_HEAD(&endpoints->all, endpoint, nmdm_apns_endpoint_t,
                          link);
     return endpoint;
@@ -214,10 +213,9 @@ static nmdm_apns_endpoint_t *find_endpoint(nmdm_apns_endpoints_t *endpoints,
 
 static int has_work(const nmdm_apns_endpoint_t *endpoint)
 {
-    return !APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_endpoint_push_t, link)
-           || !APR_RING_EMPTY(&endpoint->sent, nmdm_apns_endpoint_push_t, link)
-           || !APR_RING_EMPTY(&endpoint->resting, nmdm_apns_endpoint_push_t,
-                              link);
+    return !APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_push_t, link)
+           || !APR_RING_EMPTY(&endpoint->sent, nmdm_apns_push_t, link)
+           || !APR_RING_EMPTY(&endpoint->resting, nmdm_apns_push_t, link);
 }
 
 static void disconnect(nmdm_apns_endpoint_t *endpoint)
@@ -254,7 +252,7 @@ static void connect_if_due(nmdm_apns_endpoint_t *endpoint)
     nmdm_apns_endpoints_t *endpoints = endpoint->endpoints;
 
     if (endpoint->session ||
-        APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_endpoint_push_t, link)) {
+        APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_push_t, link)) {
         return;
     }
     if (endpoints->now < endpoint->connect_at) {
@@ -272,18 +270,16 @@ static void connect_if_due(nmdm_apns_endpoint_t *endpoint)
 static void fill_session(nmdm_apns_endpoint_t *endpoint)
 {
     int room = nmdm_h2_session_room(endpoint->session);
-    nmdm_apns_endpoint_push_t *push;
+    nmdm_apns_push_t *push;
 
     if (nmdm_h2_session_is_ready(endpoint->session)) {
         *endpoint->failure = '\0';
     }
     while (room-- > 0
-           && !APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_endpoint_push_t,
-                              link)) {
+           && !APR_RING_EMPTY(&endpoint->waiting, nmdm_apns_push_t, link)) {
         push = APR_RING_FIRST(&endpoint->waiting);
         APR_RING_REMOVE(push, link);
-        APR_RING_INSERT_TAIL(&endpoint->sent, push, nmdm_apns_endpoint_push_t,
-                             link);
+        APR_RING_INSERT_TAIL(&endpoint->sent, push, nmdm_apns_push_t, link);
         nmdm_h2_session_add(endpoint->session, &push->stream,
                             endpoint->endpoints->now);
         endpoint->used_at = endpoint->endpoints->now;
@@ -305,13 +301,12 @@ static void lose_session(nmdm_apns_endpoint_t *endpoint)
         endpoint->connect_at = endpoint->endpoints->now
                                + nmdm_apns_backoff_pause(++endpoint->failures);
     }
-    while (!APR_RING_EMPTY(&endpoint->sent, nmdm_apns_endpoint_push_t, link)) {
-        nmdm_apns_endpoint_push_t *push = APR_RING_LAST(&endpoint->sent);
+    while (!APR_RING_EMPTY(&endpoint->sent, nmdm_apns_push_t, link)) {
+        nmdm_apns_push_t *push = APR_RING_LAST(&endpoint->sent);
 
         APR_RING_REMOVE(push, link);
         note_failure(push, endpoint->failure);
-        APR_RING_INSERT_HEAD(&endpoint->waiting, push,
-                             nmdm_apns_endpoint_push_t, link);
+        APR_RING_INSERT_HEAD(&endpoint->waiting, push, nmdm_apns_push_t, link);
     }
     if (nmdm_h2_session_has_failed(endpoint->session)) {
         finish_all(endpoint->endpoints, &endpoint->waiting, endpoint->failure);
@@ -365,9 +360,9 @@ static void retire(nmdm_apns_endpoint_t *endpoint)
 static void expire(nmdm_apns_endpoint_t *endpoint, push_ring_t *ring)
 {
     nmdm_apns_endpoints_t *endpoints = endpoint->endpoints;
-    nmdm_apns_endpoint_push_t *push, *next;
+    nmdm_apns_push_t *push, *next;
 
-    APR_RING_FOREACH_SAFE(push, next, ring, nmdm_apns_endpoint_push_t, link) {
+    APR_RING_FOREACH_SAFE(push, next, ring, nmdm_apns_push_t, link) {
         if (push->stream.x->deadline > endpoints->now) {
             alarm_at(endpoints, push->stream.x->deadline);
             continue;
@@ -383,18 +378,16 @@ static void expire(nmdm_apns_endpoint_t *endpoint, push_ring_t *ring)
 
 static void wake_rested(nmdm_apns_endpoint_t *endpoint)
 {
-    nmdm_apns_endpoint_push_t *push, *next;
+    nmdm_apns_push_t *push, *next;
 
     APR_RING_FOREACH_SAFE(push, next, &endpoint->resting,
-                          nmdm_apns_endpoint_push_t, link)
-    {
+                          nmdm_apns_push_t, link) {
         if (push->rest_until > endpoint->endpoints->now) {
             alarm_at(endpoint->endpoints, push->rest_until);
             continue;
         }
         APR_RING_REMOVE(push, link);
-        APR_RING_INSERT_TAIL(&endpoint->waiting, push,
-                             nmdm_apns_endpoint_push_t, link);
+        APR_RING_INSERT_TAIL(&endpoint->waiting, push, nmdm_apns_push_t, link);
     }
 }
 
@@ -418,7 +411,7 @@ static void make_round(nmdm_apns_endpoints_t *endpoints)
 /* ---- Turns of the thread ---- */
 
 void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *endpoints,
-                                 nmdm_apns_endpoint_push_t *push)
+                                 nmdm_apns_push_t *push)
 {
     push->endpoint = find_endpoint(endpoints, &push->stream);
     if (!push->endpoint) {
@@ -426,7 +419,7 @@ void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *endpoints,
         return;
     }
     APR_RING_INSERT_TAIL(&push->endpoint->waiting, push,
-                         nmdm_apns_endpoint_push_t, link);
+                         nmdm_apns_push_t, link);
     alarm_at(endpoints, push->stream.x->deadline);
 }
 

@@ -18,22 +18,22 @@ typedef struct nmdm_apns_endpoints_t nmdm_apns_endpoints_t;
 typedef struct nmdm_apns_endpoint_t nmdm_apns_endpoint_t;
 
 /* A stream that is tried until it has an outcome or its deadline is over. */
-typedef struct nmdm_apns_endpoint_push_t {
+typedef struct nmdm_apns_push_t {
     nmdm_stream_t stream;       /* first: the session hands it back; is_whole:
                                  * the outcome is an answer */
     char failure[NMDM_FAILURE_MOST];    /* "" or of the last try */
     void *owner;                /* the caller's */
 
     /* the endpoint's own */
-    APR_RING_ENTRY(nmdm_apns_endpoint_push_t) link;
+    APR_RING_ENTRY(nmdm_apns_push_t) link;
     nmdm_apns_endpoint_t *endpoint;
     int tries;                  /* that the server answered or reset */
     apr_time_t rest_until;
-} nmdm_apns_endpoint_push_t;
+} nmdm_apns_push_t;
 
 /* Told once of each push that was admitted, when it has its outcome; the push
  * is not looked at again. */
-typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_endpoint_push_t *push);
+typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_push_t *push);
 
 typedef struct {
     const char *ca_pem;         /* as nmdm_h2_session_conf_t has them */
@@ -51,7 +51,7 @@ nmdm_err_t *nmdm_apns_endpoints_create(nmdm_apns_endpoints_t **out,
 /* Takes a push with its stream filled in by the owner, and gives it to its
  * endpoint, which is made if need be. */
 void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *endpoints,
-                                 nmdm_apns_endpoint_push_t *push);
+                                 nmdm_apns_push_t *push);
 
 /* Does all that can be done now: connects, sends, repeats, gives up. */
 void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *endpoints);

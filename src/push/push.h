@@ -24,10 +24,10 @@ typedef enum {
 } nmdm_push_mode_e;
 
 /* Pushes to all ids, a thousand at a time, and tells about each of them; what
- * it is given lives until on_result returns. Holds no connection to the database while
- * it waits. Nothing is tried while APNs does not answer for a topic. A refusal
- * by APNs is kept in nanomdm_pushes until the device sends a new token or is
- * pushed to with success. Errors are the database's. */
+ * it is given lives until on_result returns. Holds no connection to the
+ * database while it waits. Nothing is tried while APNs does not answer for a
+ * topic. A refusal by APNs is kept in nanomdm_pushes until the device sends a
+ * new token or is pushed to with success. Errors are the database's. */
 nmdm_err_t *nmdm_push_send(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                            nmdm_push_mode_e when, nmdm_push_done_fn on_result,
                            void *baton);
