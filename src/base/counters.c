@@ -129,6 +129,8 @@ struct nmdm_counters_t {
         apr_uint64_t cells[CELLS];
     } copies[COPIES];
     sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS], ending[HOURS];
+    apr_uint32_t deaths;        /* since the last line about them */
+    apr_uint32_t deaths_at;     /* of that line, seconds since 1970 */
 };
 
 static const struct {
@@ -389,4 +391,29 @@ apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
         estimate = m * log(m / zeros);
     }
     return (apr_uint64_t)(estimate + 0.5);
+}
+
+/* ---- Events that died ---- */
+
+apr_uint32_t nmdm_counters_due_deaths(nmdm_counters_t *counters,
+                                      apr_uint32_t number, apr_time_t now)
+{
+    apr_uint32_t second = (apr_uint32_t)apr_time_sec(now), before;
+
+    if (!counters) {
+        return number;
+    }
+    if (number) {
+        apr_atomic_add32(&counters->deaths, number);
+    }
+    if (!apr_atomic_read32(&counters->deaths)) {
+        return 0;
+    }
+    before = apr_atomic_read32(&counters->deaths_at);
+    /* A clock that was set back is a new minute, too. */
+    if ((second < before + 60 && second + 60 >= before)
+        || apr_atomic_cas32(&counters->deaths_at, second, before) != before) {
+        return 0;
+    }
+    return apr_atomic_xchg32(&counters->deaths, 0);
 }

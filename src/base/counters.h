@@ -69,6 +69,14 @@ apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
  * measured by. */
 void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now);
 
+/* ---- Events that died ---- */
+
+/* Adds a number of events that died, which may be 0, and returns how many the
+ * line is about that is due now: once a minute, of all children together; 0
+ * when none is. Without counters each call's number is due. */
+apr_uint32_t nmdm_counters_due_deaths(nmdm_counters_t *counters,
+                                      apr_uint32_t number, apr_time_t now);
+
 /* ---- How many different devices ---- */
 
 /* An enrollment was heard of. */

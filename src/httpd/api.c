@@ -17,10 +17,10 @@
 #include "config/config.h"
 #include "config/enroll.h"
 #include "config/scep.h"
+#include "httpd/log.h"
 #include "httpd/request.h"
 #include "webhook/event.h"
 
-#include <apr_atomic.h>
 #include <http_main.h>
 #include <http_protocol.h>
 #include <http_log.h>
@@ -47,15 +47,12 @@ static int is_without_push(request_rec *r)
     return is_set(r, "nopush") || is_set(r, "no_push");
 }
 
-/* Once a minute in each child: it may be asked a thousand times an hour. */
+/* Once a minute: it may be asked a thousand times an hour. */
 static void remark_on_nothing_to_queue(request_rec *r)
 {
-    static apr_uint32_t last;   /* atomic: the minute of the last line */
     const char *agent = apr_table_get(r->headers_in, "User-Agent");
-    apr_uint32_t now = (apr_uint32_t)(apr_time_sec(r->request_time) / 60);
-    apr_uint32_t before = apr_atomic_read32(&last);
 
-    if (now != before && apr_atomic_cas32(&last, now, before) == before) {
+    if (nanomdm_log_is_first_of_a_minute(1203, r->request_time)) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, NMDMNO(1203)
                       "enqueue without a command: the devices were pushed to"
                       " and nothing was queued, for %s at %s (%.200s); said"

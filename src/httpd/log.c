@@ -60,10 +60,9 @@ void nanomdm_log_hooks(void)
     ap_hook_post_config(find_memory, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-static int is_first_of_a_minute(const request_rec *r, const nmdm_err_t *err)
+int nanomdm_log_is_first_of_a_minute(int tag, apr_time_t when)
 {
-    apr_uint32_t now = (apr_uint32_t)apr_time_sec(r->request_time);
-    int tag = atoi(err->msg + strlen("NMDM"));
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(when);
     apr_uint32_t *last, before;
 
     if (!noticed || tag <= 0 || tag >= MAX_TAGS) {
@@ -88,8 +87,9 @@ static int level_of(const request_rec *r, const nmdm_err_t *err)
         return APLOG_DEBUG;
     }
     return is_refusal && nanomdm_is_device_handler(r->handler)
-        && is_first_of_a_minute(r, err) ? APLOG_NOTICE
-                                        : KINDS[err->kind].level;
+        && nanomdm_log_is_first_of_a_minute(atoi(err->msg + strlen("NMDM")),
+                                            r->request_time)
+        ? APLOG_NOTICE : KINDS[err->kind].level;
 }
 
 void nanomdm_log_error(request_rec *r, const nmdm_ctx_t *ctx,

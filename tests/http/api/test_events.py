@@ -546,10 +546,13 @@ def test_list_replay_and_drop(httpd, fresh_db, device, receiver,
     expect_log(DEAD, server=server)
     operator = Operator(server)
     macs = [device(server) for _ in range(5)]
+    start = time.monotonic()
     for mac in macs:
         assert mac.authenticate().status == 200
         make_due(server.database, mac, age=True)
         assert wait_until(lambda: rows(server.database, mac)[0][1], LONG)
+    lines = server.error_log().count("NMDM1811")
+    assert 1 <= lines <= 1 + (time.monotonic() - start) // 60
 
     def page(query):
         answer = operator.call("GET", f"/v1/events?state=dead{query}")

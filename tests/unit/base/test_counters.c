@@ -209,6 +209,23 @@ static void hours_and_days_end(void **state)
                                         NOW + 110 * MINUTE), 3);
 }
 
+static void deaths_are_due_once_a_minute(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+
+    assert_int_equal(nmdm_counters_due_deaths(counters, 0, NOW), 0);
+    assert_int_equal(nmdm_counters_due_deaths(counters, 1, NOW), 1);
+    assert_int_equal(nmdm_counters_due_deaths(counters, 2, NOW), 0);
+    assert_int_equal(nmdm_counters_due_deaths(counters, 1,
+                                              NOW + MINUTE - 1000000), 0);
+    assert_int_equal(nmdm_counters_due_deaths(counters, 0, NOW + MINUTE), 3);
+    assert_int_equal(nmdm_counters_due_deaths(counters, 0, NOW + 2 * MINUTE),
+                     0);
+    /* The clock was set back. */
+    assert_int_equal(nmdm_counters_due_deaths(counters, 1, NOW - MINUTE), 1);
+    assert_int_equal(nmdm_counters_due_deaths(NULL, 7, NOW), 7);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -225,6 +242,7 @@ int main(void)
         TEST(few_devices_are_counted_exactly),
         TEST(many_devices_are_counted_nearly),
         TEST(hours_and_days_end),
+        TEST(deaths_are_due_once_a_minute),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
