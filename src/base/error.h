@@ -27,7 +27,8 @@ typedef enum {
 typedef enum {
     NMDM_RETRY_NO,
     NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
-    NMDM_RETRY_LATER,   /* no room on a disk: by the client, not by us */
+    NMDM_RETRY_LATER,   /* no room on a disk, no right to write: by the
+                         * client, not by us */
     NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */
 } nmdm_retry_e;
 

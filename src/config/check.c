@@ -11,6 +11,7 @@
 #include "config/declarative.h"
 #include "config/durable_webhooks.h"
 #include "config/enroll.h"
+#include "config/findings.h"
 #include "config/scep.h"
 #include "crypto/seal.h"
 #include "db/dialect.h"
@@ -36,27 +37,22 @@ typedef struct {
     apr_pool_t *pool;                   /* gone after the check */
     apr_pool_t *pconf;
     server_rec *main_server;
-    int failed;
+    nanomdm_findings_t *findings;
 } check_t;
 
 static void complain(check_t *check, const ap_directive_t *at,
-                     server_rec *s, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+                     const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void complain(check_t *check, const ap_directive_t *at,
-                     server_rec *s, const char *fmt, ...)
+                     const char *fmt, ...)
 {
     va_list args;
-    const char *text;
 
     va_start(args, fmt);
-    text = apr_pvsprintf(check->pool, fmt, args);
+    nanomdm_findings_add(check->findings, APLOG_ERR, at,
+                         apr_pvsprintf(check->pool, fmt, args));
     va_end(args);
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
-                 "%s%s%s%s", text, at ? " (" : "",
-                 at ? apr_psprintf(check->pool, "%s:%d", at->filename,
-                                   at->line_num) : "", at ? ")" : "");
-    check->failed = 1;
 }
 
 /* ---- Judging: the database ---- */
@@ -89,7 +85,7 @@ static void check_params(check_t *check, const nanomdm_tree_site_t *site,
     for (i = 0; i < sizeof(NEEDS) / sizeof(*NEEDS); i++) {
         if (!strcmp(driver, NEEDS[i].driver)
             && !strstr(params, NEEDS[i].needs)) {
-            complain(check, site->params, site->server, NMDMNO(0001)
+            complain(check, site->params, NMDMNO(0001)
                      "DBDParams lacks %s, %s; write: DBDParams \"...%s%s%s\"",
                      NEEDS[i].needs, NEEDS[i].why,
                      *driver == 'm' ? "," : " ", NEEDS[i].needs,
@@ -109,17 +105,18 @@ static void check_pool(check_t *check, const nanomdm_tree_site_t *site)
         return;
     }
     if (site->max) {
-        complain(check, site->max, site->server, NMDMNO(0002)
+        complain(check, site->max, NMDMNO(0002)
                  "DBDMax %d is less than the threads of a child plus %d, so"
                  " requests could wait for a connection without end; write:"
                  " DBDMin %d, DBDKeep %d, DBDMax %d", max, OWN_THREADS,
                  needed, needed, needed);
         return;
     }
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_NOTICE, 0, site->server,
-                 NMDMNO(0003) "DBDMax is not set, so %d connections serve %d"
-                 " threads; better write: DBDMin %d, DBDKeep %d, DBDMax %d",
-                 max, needed, needed, needed, needed);
+    nanomdm_findings_add(
+        check->findings, APLOG_NOTICE, NULL, apr_psprintf(
+            check->pool, NMDMNO(0003) "DBDMax is not set, so %d connections"
+            " serve %d threads; better write: DBDMin %d, DBDKeep %d, DBDMax"
+            " %d", max, needed, needed, needed, needed));
 }
 
 static void check_database(check_t *check, const nanomdm_tree_site_t *site)
@@ -127,7 +124,7 @@ static void check_database(check_t *check, const nanomdm_tree_site_t *site)
     const char *driver;
 
     if (!site->driver) {
-        complain(check, site->any_use, site->server, NMDMNO(0004)
+        complain(check, site->any_use, NMDMNO(0004)
                  "DBDriver is missing for %s %s; write: DBDriver sqlite3,"
                  " and DBDParams with the path of a database file, or take"
                  " pgsql or mysql", site->any_use->directive,
@@ -136,13 +133,13 @@ static void check_database(check_t *check, const nanomdm_tree_site_t *site)
     }
     driver = nanomdm_tree_first_word(check->pool, site->driver);
     if (nmdm_dialect_of(driver) < 0) {
-        complain(check, site->driver, site->server, NMDMNO(0005)
+        complain(check, site->driver, NMDMNO(0005)
                  "DBDriver \"%s\" is not supported; write: DBDriver sqlite3,"
                  " pgsql or mysql", driver);
         return;
     }
     if (!site->params) {
-        complain(check, site->driver, site->server, NMDMNO(0006)
+        complain(check, site->driver, NMDMNO(0006)
                  "DBDParams is missing; name the database");
         return;
     }
@@ -150,7 +147,7 @@ static void check_database(check_t *check, const nanomdm_tree_site_t *site)
     if (site->persist
         && !strcasecmp(nanomdm_tree_first_word(check->pool, site->persist),
                        "off")) {
-        complain(check, site->persist, site->server, NMDMNO(0007)
+        complain(check, site->persist, NMDMNO(0007)
                  "DBDPersist Off makes a connection for each request; write:"
                  " DBDPersist On");
     }
@@ -202,7 +199,7 @@ static void check_trusted_proxies(check_t *check,
 
         header = header_source(conf);
         if (header && !conf->trusted_proxies) {
-            complain(check, site->any_use, site->server, NMDMNO(0008)
+            complain(check, site->any_use, NMDMNO(0008)
                      "NanoMDMIdentity header:%s is believed from nobody"
                      " without NanoMDMTrustedProxy; write:"
                      " NanoMDMTrustedProxy and the proxy's address", header);
@@ -230,14 +227,14 @@ static void check_identities(check_t *check, const nanomdm_tree_site_t *site)
         : "none";
 
     if (!nanomdm_server_defaults(site->server)->ca_file) {
-        complain(check, site->identity_use, site->server, NMDMNO(0009)
+        complain(check, site->identity_use, NMDMNO(0009)
                  "NanoMDMCACertificateFile is missing for %s %s;"
                  " write: NanoMDMCACertificateFile and the path of the PEM"
                  " file with the CA of the devices",
                  site->identity_use->directive, site->identity_use->args);
     }
     if (site->bad_verify) {
-        complain(check, site->bad_verify, site->server, NMDMNO(0010)
+        complain(check, site->bad_verify, NMDMNO(0010)
                  "SSLVerifyClient %s in the section of a device handler asks"
                  " for the certificate too late for most devices; write in"
                  " the virtual host: SSLVerifyClient optional_no_ca",
@@ -247,10 +244,26 @@ static void check_identities(check_t *check, const nanomdm_tree_site_t *site)
                                                       site->ssl_engine),
                               "on")
                && !strcasecmp(verify, "none")) {
-        complain(check, site->identity_use, site->server, NMDMNO(0011)
+        complain(check, site->identity_use, NMDMNO(0011)
                  "SSLVerifyClient %s never asks for a certificate, and"
                  " NanoMDMIdentity takes it from tls only; write in the"
                  " virtual host: SSLVerifyClient optional_no_ca", verify);
+    }
+}
+
+/* A leaf that is listed is trusted itself, which may be meant. */
+static void warn_of_leaves(check_t *check, const char *directive,
+                           const char *file)
+{
+    int count;
+
+    if (!nmdm_trust_count_cas(&count, check->pool, file) && !count) {
+        nanomdm_findings_add(
+            check->findings, APLOG_WARNING, NULL, apr_psprintf(
+                check->pool, NMDMNO(0046) "%s \"%s\" holds no CA certificate:"
+                " what a CA issued to devices is not trusted; write: %s and"
+                " the path of the PEM file with the certificate of the CA"
+                " (basicConstraints CA:TRUE)", directive, file, directive));
     }
 }
 
@@ -267,9 +280,15 @@ static void make_trust(check_t *check, const nanomdm_tree_site_t *site)
     err = nmdm_trust_read(&server->trust, check->pconf, conf->ca_file,
                           conf->intermediate_file);
     if (err) {
-        complain(check, NULL, site->server, NMDMNO(0012)
+        complain(check, NULL, NMDMNO(0012)
                  "NanoMDMCACertificateFile \"%s\": %s", conf->ca_file,
                  nmdm_err_text(err));
+        return;
+    }
+    warn_of_leaves(check, "NanoMDMCACertificateFile", conf->ca_file);
+    if (conf->intermediate_file) {
+        warn_of_leaves(check, "NanoMDMIntermediateCertificateFile",
+                       conf->intermediate_file);
     }
 }
 
@@ -282,7 +301,7 @@ static void check_webhooks(check_t *check, const nanomdm_tree_site_t *site)
                                                site->server);
 
     if (problem) {
-        complain(check, site->any_use, site->server, NMDMNO(0015)
+        complain(check, site->any_use, NMDMNO(0015)
                  "NanoMDMWebhookDelivery durable: %s", problem);
     }
 }
@@ -303,8 +322,7 @@ static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
                                   nanomdm_server_defaults(site->server));
     if (flaw) {
         complain(check, APR_ARRAY_IDX(site->scep_uses, 0,
-                                      const ap_directive_t *),
-                 site->server, NMDMNO(0020) "%s", flaw);
+                                      const ap_directive_t *), NMDMNO(0020) "%s", flaw);
     }
     for (i = 0; i < site->scep_uses->nelts; i++) {
         const ap_directive_t *use = APR_ARRAY_IDX(site->scep_uses, i,
@@ -315,37 +333,30 @@ static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
             nanomdm_tree_section_conf(check->pool, check->pool, site->server,
                                       use), nanomdm_tree_is_protected(use));
         if (flaw) {
-            complain(check, use, site->server, NMDMNO(0021) "%s", flaw);
+            complain(check, use, NMDMNO(0021) "%s", flaw);
         }
     }
 }
 
 /* ---- Judging: enrollment ---- */
 
-typedef struct {
-    check_t *check;
-    server_rec *server;
-} enroll_say_t;
-
 static void say_of_enrollment(void *baton, const ap_directive_t *at,
                               int is_wrong, const char *text)
 {
-    enroll_say_t *to = baton;
+    check_t *check = baton;
 
     if (is_wrong) {
-        complain(to->check, at, to->server, NMDMNO(0034) "%s", text);
+        complain(check, at, NMDMNO(0034) "%s", text);
         return;
     }
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, to->server,
-                 NMDMNO(0035) "%s (%s:%d)", text, at->filename, at->line_num);
+    nanomdm_findings_add(check->findings, APLOG_WARNING, at, apr_pstrcat(
+        check->pool, NMDMNO(0035), text, NULL));
 }
 
 static void check_enrollment(check_t *check, const nanomdm_tree_site_t *site)
 {
-    enroll_say_t to = { check, site->server };
-
     nanomdm_enroll_check(check->pconf, check->pool, site, say_of_enrollment,
-                         &to);
+                         check);
 }
 
 /* ---- Judging: keys of the database ---- */
@@ -388,7 +399,7 @@ static void check_storage_keys(check_t *check)
     for (s = check->main_server; s; s = s->next) {
         other = conflict_of(check->pool, s);
         if (other) {
-            complain(check, NULL, s, NMDMNO(0016)
+            complain(check, NULL, NMDMNO(0016)
                      "NanoMDMStorageKey differs from that of %s:%u, which has"
                      " the same database; write it once, outside of the"
                      " virtual hosts", other->server_hostname
@@ -419,7 +430,7 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
     }
     if (site->provider
         && !nanomdm_server_defaults(site->server)->api_key.value) {
-        complain(check, site->provider, site->server, NMDMNO(0013)
+        complain(check, site->provider, NMDMNO(0013)
                  "AuthBasicProvider nanomdm knows no password without"
                  " NanoMDMAPIKey; write: NanoMDMAPIKey file:PATH");
     }
@@ -435,7 +446,7 @@ static void check_mpm(check_t *check, const nanomdm_tree_t *tree)
 
     ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
     if (threaded == AP_MPMQ_NOT_SUPPORTED && tree->found_any) {
-        complain(check, NULL, check->main_server, NMDMNO(0014)
+        complain(check, NULL, NMDMNO(0014)
                  "%s does not fit mod_nanomdm: stopping it would interrupt"
                  " requests within the database, and nothing could work"
                  " beside them. Every NanoMDM directive needs a threaded"
@@ -447,11 +458,14 @@ static void check_mpm(check_t *check, const nanomdm_tree_t *tree)
 int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
                          apr_pool_t *ptemp, server_rec *s)
 {
-    check_t check = { .pool = ptemp, .pconf = pconf, .main_server = s };
+    nanomdm_findings_t findings;
+    check_t check = { .pool = ptemp, .pconf = pconf, .main_server = s,
+                      .findings = &findings };
     nanomdm_tree_t tree;
     int i;
 
     (void)plog;
+    nanomdm_findings_init(&findings, ptemp);
     nanomdm_config_read(pconf, s);
     nanomdm_tree_read(&tree, pconf, ptemp, s);
     for (i = 0; i < tree.sites->nelts; i++) {
@@ -459,8 +473,7 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
     check_storage_keys(&check);
     check_mpm(&check, &tree);
-    if (nanomdm_check_mistakes(ptemp, ap_conftree)) {
-        check.failed = 1;
-    }
-    return check.failed ? HTTP_INTERNAL_SERVER_ERROR : OK;
+    nanomdm_check_mistakes(&findings, ap_conftree);
+    nanomdm_findings_log(&findings, s);
+    return findings.errors ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

@@ -5,11 +5,11 @@
 
 #include "config/check_mistakes.h"
 #include "api/names.h"
+#include "config/check_sqlite.h"
 #include "config/handlers.h"
 #include "config/parse.h"
 
 #include <apr_cstr.h>
-#include <apr_file_info.h>
 #include <apr_strings.h>
 #include <apr_uri.h>
 #include <http_core.h>
@@ -27,30 +27,21 @@ APLOG_USE_MODULE(nanomdm);
 
 typedef struct {
     apr_pool_t *pool;
-    int mistakes;
+    nanomdm_findings_t *findings;
     /* of the virtual host that is looked at, or what it takes of the server */
-    const ap_directive_t *driver, *params, *keep, *max, *verify, *ca;
+    const ap_directive_t *driver, *params, *min, *keep, *max, *verify, *ca;
     const ap_directive_t *device;       /* a device handler */
 } scope_t;
-
-static void say(int level, const ap_directive_t *at, const char *text)
-{
-    ap_log_error(APLOG_MARK, APLOG_STARTUP | level, 0, NULL, "%s (%s:%d)",
-                 text, at->filename, at->line_num);
-}
 
 static void mistake(scope_t *scope, const ap_directive_t *at,
                     const char *text)
 {
-    say(APLOG_ERR, at, text);
-    scope->mistakes++;
+    nanomdm_findings_add(scope->findings, APLOG_ERR, at, text);
 }
 
-static void warn(const ap_directive_t *at, const char *text)
+static void warn(scope_t *scope, const ap_directive_t *at, const char *text)
 {
-    if (nanomdm_is_first_reading()) {
-        say(APLOG_WARNING, at, text);
-    }
+    nanomdm_findings_add(scope->findings, APLOG_WARNING, at, text);
 }
 
 static int is(const ap_directive_t *node, const char *name)
@@ -100,8 +91,8 @@ static void check_handler(scope_t *scope, const ap_directive_t *node)
                                                   handler);
 
         mistake(scope, node, apr_psprintf(
-            scope->pool, NMDMNO(0019) "SetHandler \"%s\" is no handler; write:"
-            " SetHandler %s, or another of %s", handler,
+            scope->pool, NMDMNO(0019) "%s \"%s\" is no handler; write: %s %s,"
+            " or another of %s", node->directive, handler, node->directive,
             near ? near : "nanomdm",
             nmdm_api_names_list(scope->pool, HANDLERS)));
     }
@@ -147,7 +138,7 @@ static void check_api(scope_t *scope, const ap_directive_t *tree,
          || !strcmp(handler, "nanomdm-migration"))
         && section && is(section, "<Location")
         && !is_protected(scope->pool, tree, path_of(scope->pool, section))) {
-        warn(section, apr_psprintf(
+        warn(scope, section, apr_psprintf(
             scope->pool, NMDMNO(0026) "<Location \"%s\"> with %s has no"
             " Require, so that it refuses everybody; write in it: AuthType"
             " Basic, AuthName nanomdm, AuthBasicProvider nanomdm, Require"
@@ -173,60 +164,121 @@ static const char *pgsql_line(apr_pool_t *p, const char *url)
                         uri.user ? uri.user : "...");
 }
 
+/* The names that libpq does not know and apr_dbd_mysql does, and the other way
+ * round: it passes over a name that it does not know. */
+static const char *foreign_name(apr_pool_t *p, const char *driver,
+                                const char *params)
+{
+    static const char *const OF_MYSQL = "pass sock flags reconnect fldsz";
+    static const char *const OURS = "host user pass dbname port sock flags"
+                                    " fldsz group reconnect charset";
+    int is_mysql = !strcmp(driver, "mysql");
+    char *rest = NULL, *word;
+
+    word = apr_strtok(apr_pstrdup(p, params), is_mysql ? " \t;|," : " \t",
+                      &rest);
+    for (; word; word = apr_strtok(NULL, is_mysql ? " \t;|," : " \t", &rest)) {
+        char *equals = strchr(word, '=');
+
+        if (!equals) {
+            continue;
+        }
+        *equals = '\0';
+        if (nmdm_api_names_has(is_mysql ? OURS : OF_MYSQL, word)
+            != is_mysql) {
+            return word;
+        }
+    }
+    return NULL;
+}
+
+static void check_names(scope_t *scope, const char *driver,
+                        const char *params)
+{
+    int is_mysql = !strcmp(driver, "mysql");
+    const char *name = foreign_name(scope->pool, driver, params);
+
+    if (name) {
+        warn(scope, scope->params, apr_psprintf(
+            scope->pool, NMDMNO(0045) "DBDParams: the driver %s knows no"
+            " \"%s\"; write: DBDParams \"%s\"", driver, name, is_mysql
+            ? "host=...,dbname=...,user=...,pass=...,reconnect=0,"
+              "flags=CLIENT_FOUND_ROWS"
+            : "host=... dbname=... user=... password=... connect_timeout=2"));
+    }
+}
+
 static void check_params(scope_t *scope, const char *driver)
 {
     const char *params = word_of(scope->pool, scope->params);
+    int is_pgsql = !strcmp(driver, "pgsql"), is_mysql
+        = !strcmp(driver, "mysql");
 
-    if (!strcmp(driver, "pgsql") && strstr(params, "://")) {
+    if (is_pgsql && strstr(params, "://")) {
         mistake(scope, scope->params, apr_psprintf(
             scope->pool, NMDMNO(0024) "DBDParams is a URL, as NanoMDM takes"
             " it; write: DBDParams \"%s\"", pgsql_line(scope->pool, params)));
     }
-    if (!strcmp(driver, "mysql") && strstr(params, "@tcp(")) {
+    else if (is_mysql && strstr(params, "@tcp(")) {
         mistake(scope, scope->params, NMDMNO(0028) "DBDParams is a DSN, as"
                 " NanoMDM takes it; write: DBDParams \"host=...,dbname=...,"
                 "user=...,pass=...,reconnect=0,flags=CLIENT_FOUND_ROWS\"");
     }
+    else if (is_pgsql && strpbrk(params, ",;")
+             && strchr(strpbrk(params, ",;"), '=') && !strchr(params, ' ')) {
+        mistake(scope, scope->params, NMDMNO(0044) "DBDParams has commas"
+                " between its parts; PostgreSQL takes spaces; write:"
+                " DBDParams \"host=... dbname=... user=... password=..."
+                " connect_timeout=2\"");
+    }
+    else if (is_pgsql || is_mysql) {
+        check_names(scope, driver, params);
+    }
 }
 
-static void check_folder(scope_t *scope)
+/* Whom DBDKeep is for, and DBDMin, both as DBDMax allows. */
+static void check_numbers(scope_t *scope)
 {
-    const char *path = word_of(scope->pool, scope->params);
-    const char *slash = strrchr(path, '/');
-    const char *folder = slash && slash > path
-        ? apr_pstrmemdup(scope->pool, path, (apr_size_t)(slash - path)) : "/";
-    apr_finfo_t info;
+    const struct {
+        const ap_directive_t *low, *high;
+    } PAIRS[] = {
+        { scope->keep, scope->max }, { scope->min, scope->keep },
+        { scope->min, scope->max },
+    };
+    apr_size_t i;
 
-    if (*path == '/'
-        && apr_stat(&info, folder, APR_FINFO_TYPE, scope->pool)
-               != APR_SUCCESS) {
-        warn(scope->params, apr_psprintf(
-            scope->pool, NMDMNO(0027) "DBDParams \"%s\": there is no folder %s;"
-            " write: install -d -o www-data -g www-data -m 750 %s (with"
-            " httpd's User and Group)", path, folder, folder));
+    for (i = 0; i < sizeof(PAIRS) / sizeof(*PAIRS); i++) {
+        const ap_directive_t *low = PAIRS[i].low, *high = PAIRS[i].high;
+
+        if (low && high && atoi(word_of(scope->pool, low))
+                               > atoi(word_of(scope->pool, high))) {
+            const char *most = word_of(scope->pool, high);
+
+            mistake(scope, low, apr_psprintf(
+                scope->pool, NMDMNO(0023) "%s %s is above %s %s; write: %s %s",
+                low->directive, word_of(scope->pool, low), high->directive,
+                most, low->directive, most));
+            return;
+        }
     }
 }
 
 static void check_database(scope_t *scope)
 {
-    const char *driver;
+    const char *driver, *flaw;
 
-    if (scope->keep && scope->max
-        && atoi(word_of(scope->pool, scope->keep))
-               > atoi(word_of(scope->pool, scope->max))) {
-        const char *max = word_of(scope->pool, scope->max);
-
-        mistake(scope, scope->keep, apr_psprintf(
-            scope->pool, NMDMNO(0023) "DBDKeep %s is above DBDMax %s; write:"
-            " DBDKeep %s", word_of(scope->pool, scope->keep), max, max));
-    }
+    check_numbers(scope);
     if (!scope->driver || !scope->params) {
         return;
     }
     driver = word_of(scope->pool, scope->driver);
     check_params(scope, driver);
     if (!strcmp(driver, "sqlite3")) {
-        check_folder(scope);
+        flaw = nanomdm_check_sqlite(scope->pool,
+                                    word_of(scope->pool, scope->params));
+        if (flaw) {
+            warn(scope, scope->params, flaw);
+        }
     }
 }
 
@@ -239,7 +291,7 @@ static void check_verify(scope_t *scope)
 
     if (scope->device && !scope->ca
         && (!strcasecmp(word, "require") || !strcasecmp(word, "optional"))) {
-        warn(scope->verify, apr_psprintf(
+        warn(scope, scope->verify, apr_psprintf(
             scope->pool, NMDMNO(0030) "SSLVerifyClient %s without"
             " SSLCACertificateFile: mod_ssl trusts no device and ends its"
             " connection; write: SSLVerifyClient optional_no_ca (this module"
@@ -253,7 +305,7 @@ static void check_dm_url(scope_t *scope, const ap_directive_t *node)
     apr_size_t len = strcspn(url, "?");
 
     if (len && url[len - 1] != '/') {
-        warn(node, apr_psprintf(
+        warn(scope, node, apr_psprintf(
             scope->pool, NMDMNO(0025) "%s %s has no slash at its end, so that"
             " endpoints replace its last segment; write: %s %.*s/%s",
             node->directive, url, node->directive, (int)len, url, url + len));
@@ -269,7 +321,8 @@ static void note(scope_t *scope, const ap_directive_t *node)
         const ap_directive_t **slot;
     } SINGLES[] = {
         { "DBDriver", &scope->driver }, { "DBDParams", &scope->params },
-        { "DBDKeep", &scope->keep }, { "DBDMax", &scope->max },
+        { "DBDMin", &scope->min }, { "DBDKeep", &scope->keep },
+        { "DBDMax", &scope->max },
         { "SSLVerifyClient", &scope->verify },
         { "SSLCACertificateFile", &scope->ca },
         { "SSLCACertificatePath", &scope->ca },
@@ -294,7 +347,7 @@ static void walk(scope_t *scope, const ap_directive_t *tree,
             continue;
         }
         note(scope, node);
-        if (is(node, "SetHandler")) {
+        if (is(node, "SetHandler") || is(node, "AddHandler")) {
             check_handler(scope, node);
             check_api(scope, tree, node);
             if (nanomdm_is_device_handler(word_of(scope->pool, node))) {
@@ -307,9 +360,10 @@ static void walk(scope_t *scope, const ap_directive_t *tree,
     }
 }
 
-int nanomdm_check_mistakes(apr_pool_t *p, const ap_directive_t *tree)
+void nanomdm_check_mistakes(nanomdm_findings_t *findings,
+                            const ap_directive_t *tree)
 {
-    scope_t of_server = { .pool = p };
+    scope_t of_server = { .pool = findings->pool, .findings = findings };
     const ap_directive_t *node;
 
     walk(&of_server, tree, tree);
@@ -323,18 +377,16 @@ int nanomdm_check_mistakes(apr_pool_t *p, const ap_directive_t *tree)
         if (!is(node, "<VirtualHost")) {
             continue;
         }
-        scope.mistakes = 0;
         walk(&scope, tree, node->first_child);
         if (scope.driver != of_server.driver
             || scope.params != of_server.params
-            || scope.keep != of_server.keep || scope.max != of_server.max) {
+            || scope.min != of_server.min || scope.keep != of_server.keep
+            || scope.max != of_server.max) {
             check_database(&scope);
         }
         if (scope.verify != of_server.verify
             || scope.device != of_server.device) {
             check_verify(&scope);
         }
-        of_server.mistakes += scope.mistakes;
     }
-    return of_server.mistakes;
 }

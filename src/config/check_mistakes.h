@@ -5,12 +5,11 @@
 #ifndef NANOMDM_CHECK_MISTAKES_H
 #define NANOMDM_CHECK_MISTAKES_H
 
-#include <httpd.h>
-#include <http_config.h>
+#include "config/findings.h"
 
-/* Looks through the tree of directives. Warns, or returns the number of
- * mistakes with which nothing would work; each is logged with the file, the
- * line and what to write. */
-int nanomdm_check_mistakes(apr_pool_t *p, const ap_directive_t *tree);
+/* Looks through the tree of directives. Adds warnings, and as errors what
+ * would keep everything from working; each says what to write. */
+void nanomdm_check_mistakes(nanomdm_findings_t *findings,
+                            const ap_directive_t *tree);
 
 #endif /* NANOMDM_CHECK_MISTAKES_H */

@@ -74,8 +74,9 @@ static void warn_of_readers(cmd_parms *cmd, const char *path)
         && info.protection & APR_FPROT_WREAD) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
                      NMDMNO(0017) "%s \"file:%s\": everybody on this host can"
-                     " read the secret; write: chmod o= %s", cmd->cmd->name,
-                     path, path);
+                     " read the secret; write: chmod o= %s (%s:%d)",
+                     cmd->cmd->name, path, path, cmd->directive->filename,
+                     cmd->directive->line_num);
     }
 }
 
@@ -102,7 +103,8 @@ void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key)
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
                      NMDMNO(0018) "%s: the key has fewer than %d characters"
                      " and can be guessed; write one made by: openssl rand"
-                     " -hex 32", cmd->cmd->name, NANOMDM_KEY_LENGTH);
+                     " -hex 32 (%s:%d)", cmd->cmd->name, NANOMDM_KEY_LENGTH,
+                     cmd->directive->filename, cmd->directive->line_num);
     }
 }
 
@@ -185,9 +187,15 @@ const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                              "empty; write file:PATH, env:NAME, exec:PROGRAM"
                              " or the secret");
     }
-    if (*value == '/') {
+    if (*value == '/' || !strncmp(value, "./", 2) || !strncmp(value, "../", 3)
+        || !strncmp(value, "~/", 2)) {
         return nanomdm_wrong(cmd, value, apr_pstrcat(
             cmd->pool, "a path is no secret; write file:", value, NULL));
+    }
+    if (!strncasecmp(value, "file:", 5) || !strncasecmp(value, "env:", 4)
+        || !strncasecmp(value, "exec:", 5)) {
+        return nanomdm_wrong(cmd, value, "write file:, env: or exec: in small"
+                                         " letters");
     }
     slot->value = value;
     slot->shown = NANOMDM_NOT_SHOWN;

@@ -7,12 +7,14 @@
 #include "crypto/chain.h"
 #include "crypto/x509.h"
 
+#include <apr_file_io.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 /* Verdicts remembered in each of two generations, about 200 bytes each. */
 #define MAX_VERDICTS 16384
@@ -49,6 +51,34 @@ static apr_status_t free_trust(void *data)
     return APR_SUCCESS;
 }
 
+/* What a file without a certificate in PEM seems to be. */
+static const char *content_of(apr_pool_t *p, const char *file)
+{
+    char start[4096];
+    apr_finfo_t info;
+    apr_size_t len = 0;
+    apr_file_t *f;
+
+    if (apr_stat(&info, file, APR_FINFO_TYPE, p) == APR_SUCCESS
+        && info.filetype == APR_DIR) {
+        return ": it is a folder";
+    }
+    if (apr_file_open(&f, file, APR_READ, APR_OS_DEFAULT, p) != APR_SUCCESS) {
+        return "";
+    }
+    apr_file_read_full(f, start, sizeof(start) - 1, &len);
+    apr_file_close(f);
+    start[len] = '\0';
+    return !len ? ": it is empty"
+        : *start == 0x30
+        ? apr_psprintf(p, " as PEM, but DER; write: openssl x509 -inform DER"
+                       " -in %s -out %s.pem", file, file)
+        : strstr(start, "PRIVATE KEY-----") ? ", but a private key"
+        : strstr(start, "-----BEGIN PKCS7") ? " as PEM, but PKCS #7; write:"
+                                              " openssl pkcs7 -print_certs"
+        : "";
+}
+
 /* Reads every certificate of a PEM file; the stack is the caller's. */
 static nmdm_err_t *read_certs(STACK_OF(X509) **out, apr_pool_t *p,
                               const char *file)
@@ -77,7 +107,8 @@ static nmdm_err_t *read_certs(STACK_OF(X509) **out, apr_pool_t *p,
     if (ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
         ERR_clear_error();
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(0302) "%s: no certificate in it", file);
+                        NMDMNO(0302) "%s: no certificate in it%s", file,
+                        content_of(p, file));
     }
     return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
                     NMDMNO(0303) "%s: a certificate in it is damaged (%s)",
@@ -107,6 +138,20 @@ nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
 
     NMDM_TRY(read_certs(&certs, p, file));
     *count = sk_X509_num(certs);
+    sk_X509_pop_free(certs, X509_free);
+    return NULL;
+}
+
+nmdm_err_t *nmdm_trust_count_cas(int *count, apr_pool_t *p, const char *file)
+{
+    STACK_OF(X509) *certs;
+    int i;
+
+    *count = 0;
+    NMDM_TRY(read_certs(&certs, p, file));
+    for (i = 0; i < sk_X509_num(certs); i++) {
+        *count += X509_check_ca(sk_X509_value(certs, i)) > 0;
+    }
     sk_X509_pop_free(certs, X509_free);
     return NULL;
 }

@@ -17,6 +17,9 @@ nmdm_err_t *nmdm_trust_read(nmdm_trust_t **out, apr_pool_t *p,
                             const char *intermediates_file);
 
 /* The number of certificates in a PEM file, or an error that names it. */
+/* How many certificates of a PEM file may sign others. */
+nmdm_err_t *nmdm_trust_count_cas(int *count, apr_pool_t *p, const char *file);
+
 nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
                                  const char *file);
 

@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+#define TAKE_OVER \
+    "; the file of DBDParams and its folder must belong to httpd's User:" \
+    " chown -R both to it, then restart httpd gracefully"
+
 static int contains(const char *text, const char *const *parts)
 {
     for (; *parts && !strstr(text, *parts); parts++) {
@@ -22,6 +26,18 @@ static int lacks_room(const char *text)
     static const char *const SAID[] = {
         "disk is full", "disk I/O error", "No space left on device",
         "could not extend file", "Disk quota exceeded", NULL
+    };
+
+    return contains(text, SAID);
+}
+
+/* SQLite's file, or the folder in which it makes others, is not httpd's: until
+ * somebody changes the owner. */
+static int lacks_rights(const char *text)
+{
+    static const char *const SAID[] = {
+        "attempt to write a readonly database",
+        "unable to open database file", NULL
     };
 
     return contains(text, SAID);
@@ -122,8 +138,6 @@ static nmdm_retry_e classify_text(const char *text)
         "terminating connection", "connection to server", "no connection",
         "SSL connection", "prepared statement", "cached plan",
         "shutting down", "starting up", "read-only transaction",
-        /* SQLite's file or folder, until somebody changes its owner. */
-        "attempt to write a readonly database",
         /* A lock or a time limit (lock_timeout, statement_timeout), an
          * administrator (pg_cancel_backend), a standby's conflict. */
         "could not obtain lock", "canceling statement",
@@ -154,7 +168,9 @@ static const char *one_line(apr_pool_t *p, const char *text)
 nmdm_retry_e nmdm_db_error_retry(nmdm_dialect_e dialect, int rv,
                                  const char *text)
 {
-    return lacks_room(text) ? NMDM_RETRY_LATER
+    return lacks_room(text)
+            || (dialect == NMDM_SQLITE3 && lacks_rights(text))
+        ? NMDM_RETRY_LATER
         : dialect == NMDM_MYSQL ? classify_mysql(rv, text)
                                 : classify_text(text);
 }
@@ -165,9 +181,11 @@ nmdm_err_t *nmdm_db_error_make(nmdm_ctx_t *ctx, const char *what, int rv)
     const char *text = one_line(ctx->pool, apr_dbd_error(db->driver,
                                                          db->handle, rv));
     nmdm_err_t *err = nmdm_err(ctx->pool, NMDM_INTERNAL, APR_EGENERAL,
-                               NMDMNO(0101) "%s: database: %s (%d): %s",
+                               NMDMNO(0101) "%s: database: %s (%d): %s%s",
                                *ctx->access_log.id ? ctx->access_log.id : "-",
-                               what, rv, text);
+                               what, rv, text,
+                               db->dialect == NMDM_SQLITE3
+                               && lacks_rights(text) ? TAKE_OVER : "");
 
     err->retry = nmdm_db_error_retry(db->dialect, rv, text);
     return err;

@@ -4,12 +4,14 @@
 import base64
 import contextlib
 import os
+import pathlib
+import time
 
 import pytest
 
 from databases import MariaDB, MySQL, Postgres
 from device import Operator, command
-from system import NotHere, SmallDisk
+from system import NotHere, SmallDisk, wait_until
 from tables import result
 
 
@@ -115,4 +117,52 @@ def test_a_full_disk_is_503(small, httpd, device, expect_log):
     for uuid in refused:
         assert mac.acknowledge(uuid).status == 200
         assert result(db, mac, uuid).status == "Acknowledged"
+    operator.close()
+
+
+# -- A file that httpd may not write ----------------------------------
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_sqlite_file_of_somebody_else(httpd, fresh_db, device, expect_log,
+                                        what):
+    """503 with the remedy, at once, for what is to be written."""
+    if os.geteuid():
+        pytest.skip("only root takes files away from httpd")
+    database = fresh_db()
+    if database.kind != "sqlite3":
+        pytest.skip("another server owns the files of the others")
+    server = httpd(database)
+    mac = device(server).enroll()
+    operator = Operator(server)
+    uuid, plist = command()
+    server.stop()
+    path = pathlib.Path(database.params)
+    owner = path.parent.stat(), path.stat()
+    for beside in path.parent.glob(path.name + "-*"):
+        beside.unlink()
+    os.chown(path, 0, 0)
+    path.chmod(0o644)
+    if what == "folder":
+        os.chown(path.parent, 0, 0)
+        path.parent.chmod(0o755)
+    expect_log("NMDM0101", "must belong to httpd's User", optional=True)
+    for pattern in "NMDM1501", "dbd:error", "NMDM", "AH00":
+        expect_log(pattern, optional=True)
+    server.start()
+    start = time.monotonic()
+    assert operator.enqueue(mac.id, plist).status == 503
+    mac.close()
+    assert mac.authenticate().status == 503
+    assert time.monotonic() - start < 10
+    log = server.error_log()
+    assert "must belong to httpd's User" in log or "NMDM1501" in log
+    for one, path_ in zip(owner, (path.parent, path)):
+        os.chown(path_, one.st_uid, one.st_gid)
+        path_.chmod(one.st_mode & 0o777)
+    mac.close()
+    operator.close()
+    server.graceful()
+    assert operator.enqueue(mac.id, plist).status == 200
+    assert mac.idle().plist["CommandUUID"] == uuid
     operator.close()

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What configtest says to a configuration that was likely meant otherwise."""
 
+import os
+
 import pytest
+
+import ca as certs
 
 pytestmark = pytest.mark.one_database
 
@@ -93,3 +97,100 @@ def test_a_folder_that_is_not_there(httpd):
         "database": "DBDriver sqlite3\nDBDParams /no/such/folder/n.db\n"
                     "DBDMin 10\nDBDKeep 10\nDBDMax 10\n"})
     assert good and "NMDM0027" in said and "install -d" in said
+
+
+SQLITE = ("DBDriver sqlite3\nDBDParams \"{path}\"\nDBDMin 10\nDBDKeep 10\n"
+          "DBDMax 10\n")
+
+
+@pytest.mark.parametrize("path, mode, tag, said", [
+    ("{folder}/mine/n.db", 0o755, "NMDM0041", "may not write to the folder"),
+    ("{folder}/mine/n.db", 0o700, "NMDM0041", "install -d -o www-data"),
+    ("{folder}/mine/in/n.db", 0o700, "NMDM0040", "may not go through"),
+    ("{folder}/mine/n.db-wal", 0o777, "NMDM0042", "write: chown www-data:"),
+    ("{folder}/none/n.db", 0o777, "NMDM0027", "write: install -d -o www-data"),
+    ("n.db", 0o777, "NMDM0043", "no absolute path"),
+    (":memory:", 0o777, "NMDM0043", "no absolute path"),
+    ("{folder}/mine/n.db", 0o777, None, "Syntax OK"),
+])
+def test_a_database_file_that_httpd_cannot_keep(httpd, path, mode, tag, said):
+    server = httpd(start=False, replace={
+        "database": SQLITE.format(path=path.replace(".db-wal", ".db"))})
+    folder = server.folder / "mine"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in").chmod(0o777)
+    if "-wal" in path:
+        (folder / "n.db-wal").touch(0o600)
+    folder.chmod(mode)
+    if os.geteuid():
+        pytest.skip("only root hands its files to httpd's user")
+    status, text = server.configtest()
+    assert status == 0 and said in text, text
+    assert tag in text if tag else "NMDM004" not in text, text
+
+
+@pytest.mark.parametrize("directive", ["NanoMDMCACertificateFile",
+                                       "NanoMDMIntermediateCertificateFile"])
+def test_a_ca_file_without_a_ca(httpd, ca, directive):
+    files = {"leaf.pem": ca.issue().pem, "both.pem": ca.issue().pem + ca.pem}
+    ours = {} if "Inter" in directive else {"without": ["ca"]}
+    for name in files:
+        good, said = configtest(
+            httpd, extra_vhost=f"{directive} {{folder}}/{name}", files=files,
+            **ours)
+        assert good
+        assert ("NMDM0046" in said) == (name == "leaf.pem"), said
+    assert f"{directive} and the path" in said or name == "both.pem"
+
+
+@pytest.mark.parametrize("pem, said", [
+    (lambda one: one.key_pem, "no certificate in it, but a private key"),
+    (lambda one: one.cert.public_bytes(certs.serialization.Encoding.DER),
+     "openssl x509 -inform DER -in"),
+    (lambda one: b"", "it is empty"),
+    (None, "it is a folder"),
+])
+def test_a_ca_file_of_another_kind(httpd, ca, pem, said):
+    good, text = configtest(
+        httpd, without=["ca"], files={"x": pem(ca.issue()) if pem else b""},
+        extra_vhost="NanoMDMCACertificateFile {folder}/"
+                    + ("x" if pem else "htdocs"))
+    assert not good and said in text, text
+
+
+def test_what_several_hosts_lack_is_said_once(httpd):
+    """With the places of all."""
+    good, said = configtest(httpd, without=["ca"])
+    assert not good and said.count("NMDM0009") == 1
+    line, = [line for line in said.splitlines() if "NMDM0009" in line]
+    assert line.count("httpd.conf:") == 2
+    good, said = configtest(httpd, extra_server="DBDPersist Off")
+    assert not good and said.count("NMDM0007") == 1
+
+
+@pytest.mark.parametrize("lines, said", [
+    ("DBDMin 20\nDBDKeep 10\nDBDMax 10\n", "DBDMin 20 is above DBDKeep 10"),
+    ("DBDMin 20\nDBDKeep 20\nDBDMax 10\n", "DBDKeep 20 is above DBDMax 10"),
+])
+def test_numbers_of_connections_that_contradict(httpd, lines, said):
+    good, text = configtest(httpd, extra_server=lines)
+    assert not good and "NMDM0023" in text and said in text
+
+
+@pytest.mark.parametrize("driver, params, tag", [
+    ("pgsql", "host=x,dbname=y,connect_timeout=2", "NMDM0044"),
+    ("pgsql", "host=x;dbname=y;connect_timeout=2", "NMDM0044"),
+    ("pgsql", "host=x dbname=y pass=z connect_timeout=2", "NMDM0045"),
+    ("mysql", "host=x,database=y,user=z,reconnect=0,flags=CLIENT_FOUND_ROWS",
+     "NMDM0045"),
+    ("mysql", "host=x,dbname=y,password=z,reconnect=0,"
+     "flags=CLIENT_FOUND_ROWS", "NMDM0045"),
+    ("pgsql", "host=/run/a,/run/b dbname=y connect_timeout=2", None),
+    ("pgsql", "host=a,b dbname=y connect_timeout=2 sslmode=require", None),
+    ("mysql", "host=x,dbname=y,user=z,pass=a,reconnect=0,"
+     "flags=CLIENT_FOUND_ROWS", None),
+])
+def test_parts_of_dbdparams(httpd, driver, params, tag):
+    _, said = configtest(httpd, replace={"database": PGSQL.replace(
+        "pgsql", driver).format(params=params)})
+    assert tag in said if tag else "NMDM004" not in said, said

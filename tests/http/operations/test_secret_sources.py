@@ -35,6 +35,15 @@ def test_a_path_is_no_secret(configtest, directive):
     assert directive in said and "write file:/etc/nanomdm/api.key" in said
 
 
+@pytest.mark.parametrize("value", [
+    "./api.key", "../api.key", "~/api.key", "File:/etc/nanomdm/api.key",
+    "FILE:k", "Env:KEY", "EXEC:/bin/true"])
+def test_what_looks_like_a_source_is_no_secret(configtest, value):
+    good, said = configtest(f"NanoMDMAPIKey {value}\n")
+    assert not good and "NanoMDMAPIKey" in said
+    assert f"write file:{value}" in said or "in small letters" in said
+
+
 @pytest.mark.parametrize("text", [b"one\ntwo\n", b"one\r\ntwo", b"a\n\nb",
                                   b"\nkey-in-the-second-line\n"])
 def test_a_file_has_one_line(configtest, text):
@@ -47,6 +56,7 @@ def test_a_file_has_one_line(configtest, text):
 def test_a_short_key_is_warned_of(configtest):
     good, said = configtest("NanoMDMAPIKey fifteen-letters\n")
     assert good and "NMDM0018" in said and "fifteen-letters" not in said
+    assert "httpd.conf:" in said.split("NMDM0018")[1].splitlines()[0]
     good, said = configtest("NanoMDMAPIKey sixteen-letters!\n")
     assert good and "NMDM0018" not in said
 
