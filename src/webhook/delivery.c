@@ -6,7 +6,7 @@
  * that its child is gone, and any other child or server goes on. */
 
 #include "webhook/delivery.h"
-#include "base/counters.h"
+#include "webhook/dead_events.h"
 #include "net/http_client.h"
 #include "crypto/digest.h"
 #include "db/db.h"
@@ -98,39 +98,6 @@ static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *attempt)
         : apr_pstrdup(p, attempt->failure);
 }
 
-/* Once a minute, however many events die then. */
-static void log_death(nmdm_ctx_t *ctx, const work_t *work)
-{
-    const nmdm_event_t *event = &work->parcel->event;
-    apr_uint32_t deaths = nmdm_counters_due_deaths(ctx->services->counters,
-                                                   1, ctx->now);
-
-    if (deaths) {
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1811)
-                 "%s: event %s (%s) for webhook %s is dead after %d %s: %s;"
-                 " %u %s died since the last such line, which is written once"
-                 " a minute; see GET .../events?state=dead",
-                 event->device_id, event->event_id, event->topic,
-                 event->target, event->tries + 1,
-                 event->tries ? "tries" : "try", work->why, deaths,
-                 deaths > 1 ? "events" : "event");
-    }
-}
-
-/* Those that died in the minute after such a line. */
-static void log_further_deaths(nmdm_ctx_t *ctx)
-{
-    apr_uint32_t deaths = nmdm_counters_due_deaths(ctx->services->counters,
-                                                   0, ctx->now);
-
-    if (deaths) {
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(1821)
-                 "-: %u further %s for webhooks died in a minute; see GET"
-                 " .../events?state=dead", deaths,
-                 deaths > 1 ? "events" : "event");
-    }
-}
-
 /* A receiver that fails is told of at each doubling of its failures. */
 static void log_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
                         const work_t *work)
@@ -139,7 +106,7 @@ static void log_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
     int is_power_of_two = !(receiver->failures & (receiver->failures - 1));
 
     if (event->is_last_try) {
-        log_death(ctx, work);
+        nmdm_dead_events_log(ctx, event, work->why);
         return;
     }
     nmdm_log(ctx, is_power_of_two ? NMDM_LOG_WARNING : NMDM_LOG_DEBUG,
@@ -449,7 +416,7 @@ static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
         return NULL;
     }
     NMDM_TRY(settle_failures(receiver, ctx));
-    log_further_deaths(ctx);
+    nmdm_dead_events_log_rest(ctx);
     if (!is_stopping) {
         NMDM_TRY(renew(receiver, ctx, now));
         NMDM_TRY(count(receiver, ctx, now));
