@@ -15,7 +15,7 @@ DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
 CHECK="$DEMO $DEB lintian
        libaprutil1-dbd-pgsql libaprutil1-dbd-mysql libcmocka-dev
        clang libclang-rt-dev curl postgresql pgbouncer mariadb-server python3-pytest
-      python3-pytest-xdist
+       python3-pytest-xdist
        sqlite3 procps strongswan-pki libstrongswan-standard-plugins
        libstrongswan-extra-plugins scep certmonger
        valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
