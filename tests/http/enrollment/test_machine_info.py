@@ -3,6 +3,7 @@
 sent away: cases B9 to B18 of the enrollment specification."""
 
 import base64
+import concurrent.futures
 import json
 import plistlib
 import re
@@ -261,6 +262,25 @@ def test_b14_where_links_are_taken_it_still_has_to_verify(client, phone):
     damaged = bytearray(body)
     damaged[-20] ^= 1
     assert is_unknown(client.raw("POST", "/links", bytes(damaged)))
+
+
+def test_b10_many_devices_at_once(site, makers):
+    """Each has a challenge of its own, bound to itself."""
+    signers = [makers.device("rsa"), makers.device("ec")]
+    bodies = [machine_info({**PHONE, "SERIAL": f"MANY{number}"},
+                           signers[number % 2]) for number in range(12)]
+
+    def post(body):
+        own = Client(site)
+        answer = own.raw("POST", "/ade", body)
+        own.close()
+        return answer
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        profiles = [Profile(answer.body) for answer in pool.map(post, bodies)]
+    assert ([profile.subject["CN"] for profile in profiles]
+            == [f"MANY{number}" for number in range(12)])
+    assert len({profile.challenge for profile in profiles}) == 12
 
 
 # -- B15, B17 Gates -------------------------------------------------------
