@@ -20,6 +20,7 @@ typedef enum {
     NMDM_COUNT_DATABASE,        /* failures */
     NMDM_COUNT_LIMITED,         /* requests beyond NanoMDMRateLimit */
     NMDM_COUNT_SCEP,            /* answers to PKIOperation */
+    NMDM_COUNT_PROFILES,        /* for enrollment, given and refused */
     NMDM_COUNT_DURATION,        /* requests by handler and upper bound */
     NMDM_COUNT_MICROSECONDS,    /* that these took */
     NMDM_COUNT_FAMILIES

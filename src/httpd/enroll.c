@@ -4,6 +4,7 @@
 
 #include "httpd/enroll.h"
 #include "api/answer.h"
+#include "base/counters.h"
 #include "config/enroll.h"
 #include "config/handlers.h"
 #include "httpd/access.h"
@@ -71,8 +72,15 @@ static int refuse_device(visit_t *visit)
                : nanomdm_reply(visit->r, visit->ctx, &reply, HTTP_FORBIDDEN);
 }
 
+static void count(const visit_t *visit, const char *result)
+{
+    nmdm_count(visit->ctx->services->counters, NMDM_COUNT_PROFILES, result,
+               NULL, 1);
+}
+
 static void log_refusal(const visit_t *visit, const char *why)
 {
+    count(visit, "refused");
     nmdm_log(visit->ctx, NMDM_LOG_INFO, NMDMNO(2320)
              "-: %s gets no enrollment profile: %s [trace %s]",
              visit->r->useragent_ip, why, visit->ctx->trace_id);
@@ -255,6 +263,7 @@ static int stops_at_gate(visit_t *visit, int *status)
         *status = nanomdm_fail_json(visit->r, visit->ctx, err);
         return 1;
     }
+    count(visit, "gate");
     nmdm_log(visit->ctx, NMDM_LOG_INFO, NMDMNO(2323)
              "-: %s (%s, %s %s) is not enrolled: %s [trace %s]",
              visit->r->useragent_ip, visit->has_info ? visit->info.serial : "",
@@ -334,6 +343,10 @@ static int send_profile(visit_t *visit, const nmdm_enroll_t *given)
     request_rec *r = visit->r;
     int status;
 
+    if (!visit->request.is_head) {
+        count(visit, nmdm_enroll_by_name(visit->request.by));
+    }
+
     apr_table_setn(r->headers_out, "Content-Disposition",
                    "attachment; filename=\"enroll.mobileconfig\"");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
@@ -360,7 +373,10 @@ static int answer_outcome(visit_t *visit, const nmdm_enroll_t *given)
             : refuse(visit, HTTP_FORBIDDEN, "this link is not known, has"
                      " expired or was used; ask for another");
     case NMDM_ENROLL_LIMITED:
-        log_refusal(visit, given->why);
+        count(visit, "limited");
+        nmdm_log(visit->ctx, NMDM_LOG_WARNING, NMDMNO(2327)
+                 "-: %s gets no enrollment profile: %s [trace %s]",
+                 visit->r->useragent_ip, given->why, visit->ctx->trace_id);
         return refuse(visit, HTTP_TOO_MANY_REQUESTS, given->why);
     case NMDM_ENROLL_NO_TOPIC:
         break;

@@ -101,6 +101,7 @@ def site(module_httpd, harness, db_server, issuer, ca, topic):
 @pytest.fixture(autouse=True)
 def open_is_warned_of(expect_log):
     expect_log("NMDM0035", optional=True)
+    expect_log("NMDM2327", optional=True)
 
 
 @pytest.fixture
@@ -412,6 +413,29 @@ def test_b4_topics(httpd, db_server, issuer, ca, topic, expect_log):
     assert answer.status == 503
     assert "NanoMDMEnrollTopic" in answer.json["error"]
     client.close()
+
+
+# -- What is counted -------------------------------------------------------
+
+def test_profiles_are_counted(httpd, db_server, issuer, ca, topic):
+    site = enroll_server(httpd, db_server, issuer, ca, LINES + """\
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
+""")
+    store_push_certificate(site, topic)
+    client = Client(site)
+    for path, headers in (("/enroll", []), (link(site), []),
+                          ("/staff", [STAFF]), ("/open", [])):
+        client.raw("GET", path, None, headers)
+    client.raw("HEAD", "/open")
+    text = client.raw("GET", "/status?prometheus").body.decode()
+    client.close()
+    for result, number in (("refused", 1), ("link", 1), ("user", 1),
+                           ("open", 1), ("limited", 0), ("gate", 0)):
+        assert ("nanomdm_enrollment_profiles_total"
+                f'{{result="{result}"}} {number}\n') in text
+    assert 'nanomdm_requests_total{handler="enroll",code="2xx"} 4' in text
 
 
 # -- From nothing to an enrolled device -----------------------------------
