@@ -9,6 +9,7 @@ demo.py --stay  the same, and the server stays until Ctrl-C
 """
 
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -215,19 +216,57 @@ def leave(mac):
     expect("the Mac sends CheckOut", mac.checkout())
 
 
+ANSWERS = {"OSVersion": "15.1", "DeviceName": "Demo Mac",
+           "SerialNumber": "DEMO0001", "ModelName": "MacBook Air"}
+
+
+def carry_out(mac, command):
+    """Reports on one command as a Mac does; returns the next one's bytes."""
+    request = command["Command"]
+    keys = {}
+    if request["RequestType"] == "DeviceInformation":
+        keys["QueryResponses"] = {
+            name: ANSWERS[name] for name in request.get("Queries", ANSWERS)
+            if name in ANSWERS}
+    print(f"the Mac carries out {request['RequestType']}"
+          f" {command['CommandUUID']}", flush=True)
+    return mac.acknowledge(command["CommandUUID"], **keys)
+
+
+def poll(mac):
+    """One conversation, as after a push."""
+    answer = mac.idle()
+    while answer.status == 200 and answer.body:
+        answer = carry_out(mac, answer.plist)
+    mac.close()
+
+
 def stay(httpd, mac):
-    base = f"https://127.0.0.1:{httpd.tls_port}"
-    key = f"--cacert {httpd.folder}/server-ca.pem -u nanomdm:{API_KEY}"
+    base = f"https://localhost:{httpd.tls_port}"
+    curl = f"curl -sS --cacert {httpd.folder}/server-ca.pem"
+    key = f"-u nanomdm:{API_KEY}"
+    tool = f"{servers.ROOT}/tools/nanomdmctl"
     print(f"\nServerURL   {base}/mdm\nAPI         {base}/v1"
           f"\nstatus      {base}/status"
           f"\nfiles, log  {httpd.folder}\nthe Mac     {mac.id}"
-          f"\n\ncurl {key} '{base}/version'"
-          f"\ncurl {key} -T command.plist"
-          f" '{base}/v1/enqueue/{mac.id}?nopush=1'"
+          "\n\nIn another terminal: the version, a command, which the Mac"
+          " carries out within\na second, its results, what is known of the"
+          " Mac, and the status.\n"
+          f"\n{curl} '{base}/version'"
+          f"\n{tool} command DeviceInformation OSVersion DeviceName |"
+          f" {curl} {key} -T - '{base}/v1/enqueue/{mac.id}'"
+          f"\n{curl} {key} '{base}/v1/results/{mac.id}'"
+          f"\n{curl} {key} '{base}/v1/enrollments/{mac.id}'"
+          f"\n{curl} '{base}/status?json'"
           "\n\nCtrl-C stops it.", flush=True)
     try:
         while True:
-            time.sleep(3600)
+            try:
+                poll(mac)
+            except (OSError, http.client.HTTPException) as failure:
+                print(f"the Mac cannot poll: {failure}", flush=True)
+                mac.close()
+            time.sleep(1)
     except KeyboardInterrupt:
         print("\nstopping")
 
