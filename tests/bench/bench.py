@@ -26,6 +26,7 @@ import h2.connection
 import h2.events
 
 import combining
+import handshakes
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
                    PROXIED, STATUS, THREADS, TOPIC, apns, certs,
                    database_server, fresh, load, resident, timed, udid)
@@ -40,7 +41,11 @@ MODES = {
     "full": dict(rounds=5, seconds=2.0, enrolments=160, each=100),
     "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
+    "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
 }
+
+# Modes with a file of their own.
+COMPARISONS = {"combine": combining, "handshakes": handshakes}
 
 # Of the requests a second of the static file; microseconds of the database
 # for each poll where the static file costs 100.
@@ -701,7 +706,8 @@ def main():
     mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)
     kinds = chosen.db or {"large": ["pgsql", "sqlite3"],
-                          "combine": ["pgsql", "mysql"]}.get(chosen.mode,
+                          "combine": ["pgsql", "mysql"],
+                          "handshakes": ["sqlite3"]}.get(chosen.mode,
                                                              list(NAMES))
     began = time.monotonic()
     for kind in kinds:
@@ -712,8 +718,8 @@ def main():
                                           * mode["enrolments"]))
             if chosen.mode == "large":
                 large(report, stack, mode, kind, folder, devices)
-            elif chosen.mode == "combine":
-                combining.measure(
+            elif chosen.mode in COMPARISONS:
+                COMPARISONS[chosen.mode].measure(
                     report, Bench(stack, mode, kind, folder, devices),
                     take_turns, ratio)
             else:
