@@ -39,7 +39,7 @@ nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
 typedef enum {
     AS_IS,                      /* whatever type it has */
     DATA,                       /* base64; an array of it as well */
-    VERBATIM                    /* what stands below keeps its keys */
+    VERBATIM                    /* what is below keeps its keys */
 } form_e;
 
 /* By the request types of MicroMDM's mdm/mdm/command.go; NULL: of any other.
@@ -235,8 +235,8 @@ static nmdm_err_t *check_text(builder_t *b, const char *key, const char *text)
         : bad(b, key, "has a character that no property list can hold");
 }
 
-/* key: as the order has it, for errors; apple: in the property list, NULL in an
- * array. */
+/* key: as the order has it, for errors; apple: in the property list, NULL in
+ * an array. */
 static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
                              const char *apple, const char *key,
                              const nmdm_json_t *value, form_e form);

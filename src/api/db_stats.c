@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-/* Bounds, as they stand in db/statements.c; of enrollments so many strides of a
+/* Bounds, as in db/statements.c; of enrollments so many strides of a
  * thousand are taken for each type. */
 #define STRIDE 1000
 #define STRIDES 10
@@ -61,7 +61,7 @@ nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p)
     return NULL;
 }
 
-/* Whether they have to be counted now, and by the caller. While somebody
+/* Whether they have to be counted now, and by the caller. While another thread
  * counts, others are content with what is there. */
 static int is_old(nmdm_stats_cache_t *totals, nmdm_counted_t *out)
 {
@@ -101,8 +101,8 @@ static apr_int64_t number(const char *digits)
     return digits ? apr_atoi64(digits) : 0;
 }
 
-/* In strides, so that nobody waits long for SQLite, which serves one thread
- * at a time. */
+/* In strides, so that no other thread waits long for SQLite, which serves one
+ * thread at a time. */
 static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
                               const char *type)
 {

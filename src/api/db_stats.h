@@ -52,7 +52,7 @@ typedef struct {
 
 typedef struct {
     nmdm_counted_t counted;
-    nmdm_amount_t refused;      /* pushes, until a new token comes */
+    nmdm_amount_t refused;      /* pushes, until a new token arrives */
     apr_array_header_t *refusals;       /* nmdm_refused_push_t, 20 at most */
     apr_array_header_t *silent, *put_off;       /* nmdm_slow_t, the slowest,
                                                  * 10 at most */
@@ -87,7 +87,7 @@ typedef struct {
     apr_array_header_t *moments;        /* the newest first */
 } nmdm_timeline_t;
 
-/* NMDM_NOT_FOUND for an id that nobody has. */
+/* NMDM_NOT_FOUND for an id without an enrollment. */
 nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
                               const char *id);
 

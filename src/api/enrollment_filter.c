@@ -75,7 +75,7 @@ static nmdm_err_t *check_types(nmdm_ctx_t *ctx,
     return NULL;
 }
 
-/* A misspelt filter would mean everybody. */
+/* A misspelt filter would select every enrollment. */
 static nmdm_err_t *check_keys(nmdm_ctx_t *ctx, const nmdm_json_t *filter)
 {
     static const char *const KNOWN[] = {

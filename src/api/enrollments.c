@@ -41,7 +41,7 @@ static void set_number(nmdm_json_t *object, const char *key,
     nmdm_json_add_integer(object, key, digits ? apr_atoi64(digits) : 0);
 }
 
-/* A user channel has no device of its own: whoever reads a serial number
+/* A user channel has no device of its own: a client that reads a serial number
  * there might take it for one. */
 static void describe(nmdm_json_t *out, apr_pool_t *p,
                      const nmdm_enrollment_t *e)
@@ -160,7 +160,7 @@ static nmdm_err_t *have_keys(query_t *q, int *yes)
     return NULL;
 }
 
-/* Leaps over enrollments that nobody wants to see, when all pass. */
+/* Skips enrollments before the offset, when all pass the filter. */
 static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
 {
     const nmdm_api_enrollment_filter_t *f = q->filter;

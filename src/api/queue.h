@@ -22,7 +22,7 @@ nmdm_err_t *nmdm_api_queue_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  int *status, const apr_array_header_t *ids,
                                  const char *uuid);
 
-/* Takes a command back from everybody who has not answered it. */
+/* Cancels a command for every enrollment that has not answered it. */
 nmdm_err_t *nmdm_api_queue_cancel(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                   int *status, const char *uuid);
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Never less than one while somebody waits, so nobody waits for nothing. */
+/* Never less than one while a caller waits, so none waits in vain. */
 static int most_under_way(const nmdm_batch_queue_t *queue)
 {
     return queue->inside <= queue->few ? queue->few

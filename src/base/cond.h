@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cond.h -- a lock, and a condition of what it guards whose patience is
  * measured on the steady clock. APR's is measured on that of the machine: once
- * somebody sets it back by an hour, who waits for a second waits an hour. */
+ * it is set back by an hour, a wait of one second lasts an hour. */
 
 #ifndef NMDM_COND_H
 #define NMDM_COND_H

@@ -88,7 +88,7 @@ typedef struct {
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
                                          * who is told */
     int durable;                /* are events kept until they are taken? */
-    const struct nmdm_declarative_conf_t *dm; /* NULL: nobody to ask */
+    const struct nmdm_declarative_conf_t *dm; /* NULL: no server to ask */
     const nmdm_declarations_conf_t *declarations;   /* NULL: not builtin */
     const char *escrow_url;
     apr_interval_time_t upstream_timeout;
@@ -146,7 +146,7 @@ struct nmdm_ctx_t {
     nmdm_access_log_t access_log;
 
     /* Remarks on the way, for the log; errors travel as values instead.
-     * NULL when nobody listens. */
+     * NULL when there is no receiver. */
     void (*log)(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
     void *log_baton;
     int wants_debug;            /* does log take NMDM_LOG_DEBUG? */

@@ -296,7 +296,7 @@ void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now)
     /* Further ahead than a minute it is of a clock that has been set back. */
     if (last == minute || last == minute + 1
         || apr_atomic_cas32(&counters->minute, minute, last) != last) {
-        return;                 /* somebody has, or does */
+        return;                 /* another thread has, or does */
     }
     apr_atomic_set32(&counters->copies[slot].minute, 0);
     for (i = 0; i < CELLS; i++) {
@@ -394,7 +394,7 @@ apr_uint64_t nmdm_counters_seen(nmdm_counters_t *counters,
         sum += ldexp(1, -most);
     }
     estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;
-    /* Few are better told by how much is empty. */
+    /* Small numbers are estimated by how many registers are empty. */
     if (estimate <= 2.5 * m && zeros) {
         estimate = m * log(m / zeros);
     }

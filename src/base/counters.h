@@ -46,7 +46,7 @@ void nmdm_counters_make(nmdm_counters_t *counters, apr_time_t now);
 apr_time_t nmdm_counters_since(nmdm_counters_t *counters);
 
 /* Adds to one. A value that is not in the list counts as the last of it.
- * counters may be NULL: nobody counts. */
+ * counters may be NULL: nothing is counted. */
 void nmdm_count(nmdm_counters_t *counters, nmdm_count_e family,
                 const char *value, const char *second, apr_uint64_t number);
 /* A request that took so long, for NMDM_COUNT_DURATION and its sum. */

@@ -26,7 +26,7 @@ typedef enum {
 /* Whether the same work may succeed when simply done again. */
 typedef enum {
     NMDM_RETRY_NO,
-    NMDM_RETRY_FEW,     /* a statement failed and nobody knows why */
+    NMDM_RETRY_FEW,     /* a statement failed for an unknown reason */
     NMDM_RETRY_LATER,   /* no room on a disk, no right to write: by the
                          * client, not by us */
     NMDM_RETRY_WAIT     /* connection lost, deadlock, busy: until deadline */

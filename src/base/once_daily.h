@@ -10,8 +10,8 @@
 /* Lives as long as p; any number of threads may use it. */
 nmdm_err_t *nmdm_once_daily_create(nmdm_once_daily_t **out, apr_pool_t *p);
 
-/* 1 for the first call with this name in 24 hours. Names are remembered for
- * ever, so they must be few. */
+/* 1 for the first call with this name in 24 hours. Names are never forgotten,
+ * so they must be few. */
 int nmdm_once_daily_is_due(nmdm_once_daily_t *daily, const char *name,
                            apr_time_t now);
 

@@ -18,7 +18,7 @@
 typedef struct {
     apr_uint64_t key;           /* of certificate and limit; 0: free */
     apr_uint64_t full_at;       /* apr_time_t */
-    apr_uint32_t told;          /* the minute since 1970 of the last news */
+    apr_uint32_t told;          /* the minute since 1970 of the last line */
 } bucket_t;
 
 struct nmdm_rate_limits_t {
@@ -30,9 +30,9 @@ apr_size_t nmdm_rate_limits_size(void)
     return sizeof(nmdm_rate_limits_t);
 }
 
-/* The first 64 bits of a digest, of which nobody can choose even these. The
- * limit changes those that do not tell the set: how far ahead a bucket may be
- * means nothing to another limit. */
+/* The first 64 bits of a digest, of which a client cannot choose even these.
+ * The limit changes those that do not tell the set: how far ahead a bucket may
+ * be means nothing to another limit. */
 static apr_uint64_t key_of(const char *sha256, const nmdm_rate_limit_t *limit)
 {
     apr_uint64_t key = 0, rate = (apr_uint64_t)limit->each << 17

@@ -3,7 +3,7 @@
  * and limit.
  *
  * The buckets live in memory that children share, of a size that never
- * changes. Whoever finds no free place takes that of the bucket that is
+ * changes. A caller that finds no free place takes that of the bucket that is
  * nearest to full: the worst that can happen to anybody is to be forgiven. */
 
 #ifndef NMDM_RATE_LIMIT_H
@@ -25,7 +25,8 @@ apr_size_t nmdm_rate_limits_size(void);
 /* Counts a request of the certificate with this SHA-256 against a limit.
  * Returns whether it is within that; if not, *wait is how long until the next
  * one will be, and *is_news whether that was not said of this bucket in this
- * minute. What is refused is not counted. limits may be NULL: nobody counts. */
+ * minute. What is refused is not counted. limits may be NULL: nothing is
+ * limited. */
 int nmdm_rate_limits_take(nmdm_rate_limits_t *limits, apr_interval_time_t *wait,
                           int *is_news, const char *sha256,
                           const nmdm_rate_limit_t *limit, apr_time_t now);

@@ -113,7 +113,7 @@ static char *put_utf8(char *to, unsigned c)
     return to;
 }
 
-/* What follows "\u"; rd->at is behind it afterwards. 0 for an error. */
+/* What follows "\u"; rd->at is after it then. 0 for an error. */
 static int unicode_escape(reader_t *rd, char **to)
 {
     int high = code_unit(rd, rd->at), low;

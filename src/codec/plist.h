@@ -23,11 +23,11 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
                             apr_pool_t *p, nmdm_bytes_t body,
                             const char *const *wanted);
 
-/* The same for what devices send: one that is refused sends it again for ever.
- * Integers are not checked, and characters that XML does not have are replaced
- * by U+FFFD, in wanted values as well; *replaced is how many. Only a body that
- * is refused as it was sent costs a second reading. *document ends with the
- * root element and the blanks after it. */
+/* The same for what devices send: a device whose message is refused sends it
+ * again without end. Integers are not checked, and characters that XML does
+ * not have are replaced by U+FFFD, in wanted values as well; *replaced is how
+ * many. Only a body that is refused as it was sent costs a second reading.
+ * *document ends with the root element and the blanks after it. */
 nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
                                     nmdm_bytes_t *document, int *replaced,
                                     apr_pool_t *p, nmdm_bytes_t body,

@@ -101,7 +101,7 @@ static nmdm_err_t *find(gate_t *gate, apr_uint64_t *offset,
         : refuse(gate, "an object is not within it");
 }
 
-/* The size of an object that starts at *at, which moves behind the marker and
+/* The size of an object that starts at *at, which moves past the marker and
  * the integer that may follow it. */
 static nmdm_err_t *read_size(gate_t *gate, apr_uint64_t *size,
                              apr_uint64_t *at)

@@ -42,7 +42,7 @@ typedef struct {
     int depth;
     int had_root;
     int finished;
-    int is_lenient;             /* are numbers nobody reads left unchecked? */
+    int is_lenient;             /* are unread numbers left unchecked? */
     XML_Index end;              /* byte after the root element */
 
     int collecting;             /* does the open leaf's text matter? */
@@ -256,7 +256,8 @@ static void XMLCALL on_start(void *baton, const XML_Char *name,
                 || (element == NMDM_ELEMENT_KEY && parent && parent->path)));
 }
 
-/* A slash separates the parts of our paths: a key that has one is nobody's. */
+/* A slash separates the parts of our paths: a key with one cannot be asked
+ * for. */
 static void end_of_key(reader_t *rd, frame_t *dict)
 {
     dict->has_key = 1;

@@ -30,9 +30,9 @@ struct nmdm_plist_t {
 };
 
 /* Reads the values at the paths `wanted`, in p; *end is how many bytes of body
- * the document takes. is_lenient: integers that nobody wants are not checked.
- * NMDM_INVALID for what is no property list in XML and UTF-8 within the bounds
- * of plist.h. */
+ * the document takes. is_lenient: integers that are not wanted are not
+ * checked. NMDM_INVALID for what is no property list in XML and UTF-8 within
+ * the bounds of plist.h. */
 nmdm_err_t *nmdm_plist_reader_read(nmdm_plist_t **out, apr_size_t *end,
                                    apr_pool_t *p, nmdm_bytes_t body,
                                    const char *const *wanted, int is_lenient);

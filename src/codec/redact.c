@@ -20,7 +20,7 @@ typedef struct {
     const char *const *keys;
     int is_removing;            /* the key as well, and nothing instead */
     nmdm_bytes_t document;
-    char *to;                   /* the next byte of what comes out */
+    char *to;                   /* the next byte of output */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the value to come is a secret */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention.c -- NanoMDMRetention: what is not kept for ever. */
+/* retention.c -- NanoMDMRetention: what is deleted when it is old. */
 
 #include "config/retention.h"
 #include "config/config.h"

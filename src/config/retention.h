@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention.h -- NanoMDMRetention: what is not kept for ever. */
+/* retention.h -- NanoMDMRetention: what is deleted when it is old. */
 
 #ifndef NANOMDM_RETENTION_H
 #define NANOMDM_RETENTION_H

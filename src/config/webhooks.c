@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks.c -- directives about webhooks, and who is told. */
+/* webhooks.c -- directives about webhooks, and what is sent where. */
 
 #include "config/webhooks.h"
 #include "config/parse.h"
@@ -147,7 +147,7 @@ const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,
     return NULL;
 }
 
-/* ---- Who is told ---- */
+/* ---- Which receivers get events ---- */
 
 /* Of NanoMDMWebhookTopics, or by default. */
 static unsigned topics_of(const nanomdm_conf_t *conf)

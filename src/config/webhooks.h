@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks.h -- directives about webhooks, and who is told. */
+/* webhooks.h -- directives about webhooks, and what is sent where. */
 
 #ifndef NANOMDM_WEBHOOKS_H
 #define NANOMDM_WEBHOOKS_H
@@ -18,7 +18,7 @@ const char *nanomdm_show_webhooks(apr_pool_t *p, const nanomdm_conf_t *conf,
 const char *nanomdm_show_webhook_topics(apr_pool_t *p,
                                         const nanomdm_conf_t *conf,
                                         const nanomdm_row_t *row);
-/* Who is told of messages, as nmdm_webhook_conf_t *, or NULL. */
+/* The receivers of events, as nmdm_webhook_conf_t *, or NULL. */
 apr_array_header_t *nanomdm_webhooks(apr_pool_t *p,
                                      const nanomdm_conf_t *conf);
 

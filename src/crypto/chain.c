@@ -2,8 +2,8 @@
 /* chain.c -- any valid path from a certificate to a trust anchor.
  *
  * OpenSSL tries one path, and takes the authority key identifier for a rule
- * where RFC 5280, 4.2.1.1, has a hint. So the paths are made here, by names and
- * signatures, and each complete one is given to OpenSSL to be verified. */
+ * where RFC 5280, 4.2.1.1, has a hint. So the paths are made here, by names
+ * and signatures, and each complete one is given to OpenSSL to be verified. */
 
 #include "crypto/chain.h"
 #include "crypto/x509.h"
@@ -57,7 +57,8 @@ void nmdm_chain_set_rules(X509_STORE *store)
 {
     X509_VERIFY_PARAM *param = X509_STORE_get0_param(store);
 
-    /* Each certificate of the file is an anchor, whoever signed it. */
+    /* Each certificate of the file is an anchor, also if another CA signed
+     * it. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     X509_STORE_set_check_issued(store, is_next);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);

@@ -81,9 +81,10 @@ static int pass_as_unknown(X509_STORE_CTX *context, apr_uint32_t *forgiven)
     return good;
 }
 
-/* Whether to show mod_ssl a depth of 0. It counts SSLVerifyDepth, 1 by default,
- * even where it forgives that no issuer is known: a device that sends its chain
- * along would be turned away. With optional and require the depth counts. */
+/* Whether to show mod_ssl a depth of 0. It counts SSLVerifyDepth, 1 by
+ * default, even where it forgives that no issuer is known: a device that sends
+ * its chain along would be turned away. With optional and require the depth
+ * counts. */
 static int hides_depth(const SSL *ssl, apr_uint32_t *forgiven)
 {
     return forgiven && apr_atomic_read32(forgiven)
@@ -249,8 +250,8 @@ static const char *unescape(apr_pool_t *p, const char *value)
 }
 
 /* How many characters the base64 of a certificate has that begins with `text`
- * and needs no padding, by the length that its DER form announces, in two bytes
- * for any certificate of 256 bytes to 64 KiB. Otherwise 0. */
+ * and needs no padding, by the length that its DER form announces, in two
+ * bytes for any certificate of 256 bytes to 64 KiB. Otherwise 0. */
 static apr_size_t announced_length(apr_pool_t *p, const char *text,
                                    apr_size_t len)
 {
@@ -269,9 +270,10 @@ static apr_size_t announced_length(apr_pool_t *p, const char *text,
     return size % 3 ? 0 : size / 3 * 4;
 }
 
-/* A blank inside base64 was a plus before somebody took it for a form's. Those
- * at the end of a header's value are gone: httpd removes them. No more than
- * three, or a few bytes would be a certificate of any announced length. */
+/* A blank inside base64 was a plus before a proxy decoded it as a form's.
+ * Those at the end of a header's value are gone: httpd removes them. No
+ * more than three, or a few bytes would be a certificate of any announced
+ * length. */
 static int decode_base64_lines(nmdm_bytes_t *der, apr_pool_t *p,
                                const char *text, apr_size_t len)
 {

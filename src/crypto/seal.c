@@ -161,7 +161,7 @@ static const nmdm_key_t *find_key(const nmdm_seal_t *keys, const char *id)
 
 /* ---- AES-256-GCM ---- */
 
-/* Column and row, which both are told from what stands beside them. */
+/* Column and row, which both are known from what is beside them. */
 static const char *place_of(apr_pool_t *p, const char *column,
                             const char *row)
 {

@@ -41,7 +41,7 @@ int nmdm_seal_is_on(const nmdm_seal_t *keys);
 int nmdm_seal_count(const nmdm_seal_t *keys);
 /* The id of the key that seals, or "off". */
 const char *nmdm_seal_id(const nmdm_seal_t *keys);
-/* What stands for all keys and their order, 16 hex digits. */
+/* Identifies all keys and their order; 16 hex digits. */
 const char *nmdm_seal_fingerprint(apr_pool_t *p, const nmdm_seal_t *keys);
 
 /* Whether a value, of which the first NMDM_SEAL_HEAD bytes are enough, is as

@@ -10,7 +10,7 @@ struct asn1_string_st;
 struct bio_st;
 struct x509_st;
 
-/* ---- For everybody ---- */
+/* ---- For all files ---- */
 
 /* The PEM form of a certificate, one trailing newline. */
 const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der);

@@ -26,7 +26,7 @@ struct nmdm_db_t {
 
     nmdm_dialect_e dialect;
     struct nmdm_session_t *session;
-    int is_suspect;             /* told to the lender: it may be dead */
+    int is_suspect;             /* for the source: it may be dead */
 };
 
 /* What the database offers, found out by db/schema.c. */
@@ -35,7 +35,7 @@ typedef struct {
     apr_uint32_t version;       /* atomic: 0 without our additive part */
     apr_uint32_t is_logged;          /* atomic: was its absence logged? */
     apr_uint32_t refused;       /* atomic: did the database refuse to have it
-                                 * made? Then nobody tries again. */
+                                 * made? Then it is not tried again. */
     apr_uint32_t max_packet;    /* atomic: bytes of a statement, 0: any */
     apr_uint32_t only_ascii;    /* atomic: of other characters, only some fit
                                  * into property lists' columns */
@@ -56,7 +56,7 @@ struct nmdm_db_source_t {
     nmdm_schema_state_t *schema;
     /* sqlite3: one writer at a time in this child, so that no writer sleeps
      * inside the driver while another waits to commit. Who has it takes a
-     * connection, so nobody may hold one while waiting for it. */
+     * connection, so no thread may hold one while waiting for it. */
     apr_thread_mutex_t *writer;
     nmdm_sqlite_wal_t *wal; /* sqlite3: whose commits share a flush; NULL:
                                  * each commit flushes */
@@ -83,7 +83,7 @@ nmdm_err_t *nmdm_db_unit_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
 
 /* Statements, to be called from within a unit. Arguments are text that ends
  * with NUL and holds valid UTF-8; a %pDb mark takes four: the bytes, their
- * number as text, and two names that nobody reads. */
+ * number as text, and two names that are not read. */
 #define NMDM_ARGS(...)                                      \
     ((const char *[]){ __VA_ARGS__ }),                      \
     (int)(sizeof((const char *[]){ __VA_ARGS__ })           \
@@ -124,7 +124,7 @@ typedef nmdm_err_t *(*nmdm_part_fn)(nmdm_ctx_t *ctx,
 
 /* Does work on `most` ids at a time, until an error. Each part has a context
  * of its own, whose pool is cleared after it and whose connection is given
- * back: so memory does not grow with the list, and nobody else waits long. */
+ * back: so memory does not grow with the list, and others do not wait long. */
 nmdm_err_t *nmdm_db_in_parts(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
                              int most, nmdm_part_fn work, void *baton);
 

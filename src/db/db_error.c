@@ -44,10 +44,10 @@ static int lacks_rights(const char *text)
 }
 
 /* What passes, from the lists of MariaDB 11.8 and MySQL 9.7, whose numbers
- * libmariadb hands on, and from 2000 on libmariadb's own. Not here: what is met
- * only while connecting (1040, 1129, 1203), and what only statements meet that
- * we do not run (XA, LOCK TABLES, replication). What 4031 is in MariaDB's list
- * is one of those. */
+ * libmariadb hands on, and from 2000 on libmariadb's own. Not here: what is
+ * met only while connecting (1040, 1129, 1203), and what only statements meet
+ * that we do not run (XA, LOCK TABLES, replication). What 4031 is in MariaDB's
+ * list is one of those. */
 static const struct {
     int number;
     nmdm_retry_e retry;
@@ -64,7 +64,7 @@ static const struct {
     { 3058, NMDM_RETRY_WAIT },  /* MySQL: deadlock over GET_LOCK */
     { 3101, NMDM_RETRY_WAIT },  /* Group Replication: lost to another node */
     { 3572, NMDM_RETRY_WAIT },  /* MySQL: NOWAIT, of a trigger's author */
-    /* Somebody or a time limit has stopped this statement, not its like. */
+    /* An administrator or a time limit has stopped this statement alone. */
     { 1317, NMDM_RETRY_WAIT },  /* KILL QUERY */
     { 1969, NMDM_RETRY_WAIT },  /* MariaDB: max_statement_time */
     { 3024, NMDM_RETRY_WAIT },  /* MySQL: max_execution_time */
@@ -122,7 +122,7 @@ static nmdm_retry_e classify_mysql(int rv, const char *text)
             return MYSQL[i].retry;
         }
     }
-    /* MariaDB: somebody else's table cache was made while its connection was
+    /* MariaDB: another session's table cache was made while its connection was
      * killed. */
     return rv == 1064 && strstr(text, "trigger has an error")
         ? NMDM_RETRY_WAIT : NMDM_RETRY_FEW;

@@ -94,7 +94,7 @@ static const char *replace_all(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
-/* What stands round the argument of each, by dialect. */
+/* What surrounds the argument of each, by dialect. */
 static const struct {
     const char *call;
     const char *before[NMDM_DIALECTS], *after[NMDM_DIALECTS];

@@ -190,8 +190,8 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
         : missing_tables(ctx, err, may_create);
 }
 
-/* MySQL drops the connection of whoever sends more than this at once, which
- * looks like a passing fault. */
+/* MySQL drops the connection of a client that sends more than this at once,
+ * which looks like a passing fault. */
 static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
 {
     const char *bytes;
@@ -292,8 +292,8 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     return NULL;
 }
 
-/* Whoever writes to SQLite takes a connection during its turn, so whoever
- * waits for one keeps none: the last of them would wait for ever. */
+/* A writer to SQLite takes a connection during its turn, so a thread that
+ * waits for its turn keeps none: the last of them would wait without end. */
 static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
 {
     int is_sqlite = ctx->db->dialect == NMDM_SQLITE3;

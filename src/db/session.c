@@ -3,7 +3,7 @@
  *
  * Statements are prepared when they are first used on a connection and kept
  * with it. mod_dbd could prepare them for us, but then one that fails closes
- * the database to everybody, and none survives a PostgreSQL reconnect. */
+ * the database to all, and none survives a PostgreSQL reconnect. */
 
 #include "db/db.h"
 #include "base/counters.h"
@@ -171,7 +171,7 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
     return NULL;
 }
 
-/* After an error nobody knows what the server still has. sqlite3 statements
+/* After an error it is unknown what the server still has. sqlite3 statements
  * live as long as their connection and are not to be made again in vain. */
 void nmdm_session_distrust(nmdm_ctx_t *ctx, const nmdm_err_t *err)
 {

@@ -4,9 +4,9 @@
  * With synchronous=FULL SQLite flushes its log within each commit, and the
  * driver holds a lock of the whole process meanwhile: every other thread, even
  * one that reads, waits for the disk. So commits only write the log
- * (synchronous=NORMAL, which keeps the order of log and database), and whoever
- * committed waits here, where one flush serves all that came before it. Nothing
- * is answered earlier than with FULL.
+ * (synchronous=NORMAL, which keeps the order of log and database), and the
+ * thread that committed waits here, where one flush serves all that came
+ * before it. Nothing is answered earlier than with FULL.
  *
  * https://www.sqlite.org/wal.html#performance_considerations */
 
@@ -70,14 +70,14 @@ static int is_open(const nmdm_sqlite_wal_t *wal, const struct stat *now)
 }
 
 /* SQLite has descriptors of its own, but what is flushed are the pages of the
- * file. This one stays open, because the system tells of a page that it could
- * not write whoever has the file open then. */
+ * file. This one stays open, because the system reports a page that it
+ * could not write to those that have the file open then. */
 static apr_status_t flush_file(nmdm_sqlite_wal_t *wal, const char *path)
 {
     struct stat now;
 
     if (stat(path, &now)) {
-        /* Whoever closes the last connection writes the log back and removes
+        /* Closing the last connection writes the log back and removes
          * it. */
         return errno == ENOENT ? APR_SUCCESS : errno;
     }

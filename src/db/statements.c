@@ -80,9 +80,10 @@ typedef struct {
 /* A page has NMDM_SQL_IDS rows, so that planners know how many. */
 #define PAGE " LIMIT 100"
 
-/* So many enrollments of a type beyond an id. Where nearly all are of one type,
- * PostgreSQL would look for those of another along the primary key, to the end
- * of the table; in this order idx_enrollment_type_id alone has them. */
+/* So many enrollments of a type beyond an id. Where nearly all are of one
+ * type, PostgreSQL would look for those of another along the primary key,
+ * to the end of the table; in this order idx_enrollment_type_id alone has
+ * them. */
 #define BEYOND(most) \
     "  FROM (SELECT CAST(%s AS TEXT) AS type," \
     "               CAST(%s AS TEXT) AS id) AS place" \
@@ -544,7 +545,7 @@ ROW(STMT_COMMAND_PUT, "command_put",
     "INSERT INTO commands (command_uuid, request_type, command)"
     " VALUES (%s, %s, %s)"),
 
-/* Run by whoever answered, after that answer is committed: the last of them
+/* Run after a device's answer is committed: the last of them
  * sees no reference, so no lock is needed to decide who is last. */
 ROW(STMT_COMMAND_REMOVE, "command_remove",
     "DELETE FROM commands"
@@ -876,7 +877,7 @@ ROW(STMT_COMMAND_PAGE, "command_page",
 ROW(STMT_COMMAND_PAGE_SCAN, "command_page_scan",
     COMMAND_PAGE("NULL", "NULL")),
 
-/* Not joined to the page: PostgreSQL would read the results of everybody
+/* Not joined to the page: PostgreSQL would read the results of all enrollments
  * before it. */
 ROW(STMT_COMMAND_RESULTS, "command_results_of",
     "SELECT r.id, r.status, SECONDS(r.updated_at), DIGITS(r.not_now_tally),"
@@ -919,7 +920,7 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
 #define LEASE "20"
 #define AGE "86400"
 
-/* Nobody has it. A lease for longer than there are is of a clock that was
+/* It is not leased. A lease for longer than there are is of a clock that was
  * ahead and has been set back. */
 #define UNLEASED \
     " (leased_until <= EPOCH_SECONDS" \
@@ -937,7 +938,7 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
     "       dies_at = EPOCH_SECONDS + " AGE \
     " WHERE is_dead = TRUE AND " which
 
-/* An event waits as long as those of its device that stand before it. The
+/* An event waits as long as those of its device before it. The
  * addition keeps planners from looking for the greatest next_at of all in an
  * index that does not know devices. */
 ROW(STMT_EVENT_PUT, "event_put",
@@ -949,7 +950,7 @@ ROW(STMT_EVENT_PUT, "event_put",
     "                     AND w.is_dead = FALSE), 0),"
     "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS"),
 
-/* The first of each device, if it is due and nobody has it. In the order of an
+/* The first of each device, if it is due and not leased. In the order of an
  * index, so that a long backlog is not sorted. */
 ROW(STMT_EVENT_LOOK, "event_look",
     "SELECT e.seq, LENGTH(e.body)"
@@ -994,7 +995,7 @@ ROW(STMT_EVENT_DEAD, "event_dead",
     "       is_dead = TRUE"
     " WHERE seq = %lld AND lease = %s"),
 
-/* Those behind one that failed. */
+/* Those after one that failed. */
 ROW(STMT_EVENT_PUT_OFF, "event_put_off",
     "UPDATE nanomdm_events SET next_at = EPOCH_SECONDS + %lld"
     " WHERE device_id = %s AND target = %s AND is_dead = FALSE"
@@ -1039,7 +1040,7 @@ ROW(STMT_CHORE_DUE, "chore_due",
     "SELECT position, DIGITS(EPOCH_SECONDS) FROM nanomdm_chores"
     " WHERE name = %s AND" CHORE_IS_DUE),
 
-/* Whoever changes the row has it, for a minute or until it is done. */
+/* The child that changes the row has it, for a minute or until it is done. */
 ROW(STMT_CHORE_TAKE, "chore_take",
     "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
     " WHERE name = %s AND" CHORE_IS_DUE " AND position = %s"),
@@ -1163,7 +1164,7 @@ ROW(STMT_SEAL_PUSH_KEY, "seal_push_key",
     "UPDATE push_certs SET key_pem = %s WHERE topic = %s AND key_pem = %s"),
 
 /* Unlike retention, sealing is due at once when position tells of another
- * key, and is somebody's for as long as it takes. */
+ * key, and one child has it for as long as it takes. */
 ROW(STMT_SEAL_CHORE_ADD, "seal_chore_add",
     "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
     " ON CONFLICT (name) DO NOTHING",
@@ -1196,9 +1197,9 @@ ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
     "  FROM (SELECT e.seq FROM nanomdm_events e" \
     "         WHERE e.is_dead = " state " LIMIT 1000) bounded"
 
-/* Pushed to four times and more, which takes three quarters of an hour, and not
- * heard of since. Such a push is repeated a day later, others earlier, so the
- * last of the index are looked at. */
+/* Pushed to four times and more, which takes three quarters of an hour, and
+ * not heard of since. Such a push is repeated a day later, others earlier, so
+ * the last of the index are looked at. */
 #define NEXT_PUSHES \
     "  FROM (SELECT p.id, p.tries, p.pushed_at FROM nanomdm_pushes p" \
     "         WHERE p.next_at IS NOT NULL" \
@@ -1447,7 +1448,7 @@ ROW(STMT_ISSUED_FORGET, "issued_forget",
     "SELECT type, manifest, payload, server_token, touch" \
     "  FROM nanomdm_dd_declarations WHERE identifier = %s"
 
-/* So many names in a page; whoever lists more asks again. */
+/* So many names in a page; a caller that lists more asks again. */
 #define DD_PAGE " LIMIT 1000"
 
 ROW(STMT_DD_GET, "dd_get", DD_DECLARATION, LONG_COLUMNS 1 << 2),
@@ -1646,7 +1647,7 @@ ROW(STMT_DD_ENROLLED, "dd_enrolled",
     "SELECT e.id, CASE WHEN e.enabled = TRUE THEN '1' ELSE '0' END"
     "  FROM enrollments e WHERE e.id = %s"),
 
-/* Whoever changes the row may repair. */
+/* The child that changes the row may repair. */
 ROW(STMT_DD_REPAIR, "dd_repair",
     "UPDATE nanomdm_dd_enrollments"
     "   SET repair_at = EPOCH_SECONDS, repairs = repairs + 1"
@@ -1939,7 +1940,7 @@ ROW(STMT_DD_CHANGE_SEEN, "dd_change_seen",
     "DELETE FROM nanomdm_dd_changes"
     " WHERE set_name = '' AND id = %s AND revision = INTEGER_OF(%s)"),
 
-/* Locks the chore, for whoever has it. */
+/* Locks the chore, for the child that has it. */
 ROW(STMT_DD_LEASE, "dd_lease",
     "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
     " WHERE name = 'declarations' AND position = %s"),

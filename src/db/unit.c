@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tries of work that fails for a reason nobody knows. */
+/* Tries of work that fails for an unknown reason. */
 #define FEW 3
 
 /* Plain SQL instead of apr_dbd_transaction_*: its pgsql driver follows a NULL
@@ -77,9 +77,10 @@ static nmdm_err_t *work_alone(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                                          : work(ctx, baton);
 }
 
-/* One writer at a time. Each takes the connection that the one before has just
- * given back, whose cache still holds for that: what another connection has
- * written would have to be read again. Then they wait for the disk together. */
+/* One writer at a time. Each takes the connection that the one before has
+ * just given back, whose cache still holds for that: what another connection
+ * has written would have to be read again. Then they wait for the disk
+ * together. */
 static nmdm_err_t *write_to_sqlite(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                                    nmdm_unit_fn work, void *baton)
 {

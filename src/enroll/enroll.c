@@ -126,8 +126,8 @@ static void bind_to_link(work_t *in)
     }
 }
 
-/* One link has one challenge, however often it is opened: whoever knows the
- * link's token could have it anyway. */
+/* One link has one challenge, however often it is opened: a client that knows
+ * the link's token could have it anyway. */
 static const char *challenge_of_link(nmdm_ctx_t *ctx, const char *token)
 {
     static const char WHAT[] = "challenge of an enrollment link";

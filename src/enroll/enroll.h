@@ -12,7 +12,7 @@ typedef enum {
     NMDM_ENROLL_USER = 1,       /* a user whom httpd authenticated */
     NMDM_ENROLL_LINK = 2,
     NMDM_ENROLL_MACHINE_INFO = 4,
-    NMDM_ENROLL_OPEN = 8        /* nothing: everybody has one */
+    NMDM_ENROLL_OPEN = 8        /* nothing: all may have one */
 } nmdm_enroll_by_e;
 
 /* Its word, for logs and NANOMDM_ENROLL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* access.c -- who may use the handlers of operators. Who has which rights is
- * httpd's business (Require); that somebody was authenticated, and asks on
+ * httpd's business (Require); that a user was authenticated, and asks on
  * purpose, is checked here. */
 
 #include "httpd/access.h"

@@ -44,7 +44,7 @@ int nanomdm_api_refuse(request_rec *r, int status, const char *reason);
  * its handler returns. */
 int nanomdm_api_is_refused(int *answer, request_rec *r);
 
-/* The segment directly behind the own path of the Location, if `names` is true
+/* The segment directly after the own path of the Location, if `names` is true
  * for it, and what follows it (NULL: nothing, not even a slash), decoded; NULL
  * when there is none. In r->pool. */
 const char *nanomdm_api_find_call(request_rec *r, const char **rest,

@@ -40,7 +40,7 @@ static const char *decode_slashes(request_rec *r, const char *name,
     return decoded;
 }
 
-/* The call is the first segment behind the own path of the Location, so that
+/* The call is the first segment after the own path of the Location, so that
  * rights on the path of a call cannot be walked around; what follows is the
  * call's own. *rest is NULL when nothing follows, not even a slash. */
 const char *nanomdm_api_find_call(request_rec *r, const char **rest,

@@ -218,8 +218,8 @@ static void keep_from_hop(request_rec *r, const char *field)
     }
 }
 
-/* Whoever is let in by another Require has no enrollment to speak for. What an
- * internal redirect brings along is ours. */
+/* A client that another Require lets in has no enrollment to speak for. What
+ * an internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
     if (nanomdm_conf(r)->guards_devices && !was_let_in(r)) {

@@ -26,7 +26,7 @@ APLOG_USE_MODULE(nanomdm);
 #define SWEEP_INTERVAL apr_time_from_sec(5)
 /* From one removal of expired challenges to the next. */
 #define SCEP_INTERVAL apr_time_from_sec(60)
-/* How often somebody looks whether declarations have changed. */
+/* How often to look whether declarations have changed. */
 #define NOTIFY_INTERVAL apr_time_from_sec(1)
 
 struct nanomdm_background_t {

@@ -31,10 +31,11 @@ APLOG_USE_MODULE(nanomdm);
 #define MAX_REPLY (16 * 1024 * 1024)
 #define MAX_WEBHOOKS 10000
 
-/* A stopping child gives events this long; httpd kills it after ten seconds. */
+/* A stopping child gives events this long; httpd kills it after ten
+ * seconds. */
 #define PEERS_PATIENCE apr_time_from_sec(2)
 
-/* Where a courier waits first, the clients go on meanwhile; both together have
+/* Where a relay waits first, the clients go on meanwhile; both together have
  * the same time. */
 #define COURIER_PATIENCE apr_time_from_msec(1500)
 

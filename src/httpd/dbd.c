@@ -51,7 +51,7 @@ int nanomdm_dbd_init(void)
 /* ---- Asking mod_dbd ---- */
 
 /* Whether the caller may ask mod_dbd now. While the database is away only one
- * at a time does: connecting blocks everybody else in mod_dbd's pool, and
+ * at a time does: connecting blocks all others in mod_dbd's pool, and
  * each attempt leaves an error in the log. */
 static int may_ask(source_t *source, int *is_away)
 {
@@ -89,8 +89,8 @@ static void note_answer(source_t *source, int answered)
     apr_thread_mutex_unlock(source->lock);
 }
 
-/* Once the database has been away for long, nobody waits for more than the next
- * look for it: who comes when it is back is not turned away. */
+/* Once the database has been away for long, no request waits for more than the
+ * next look for it: who comes when it is back is not turned away. */
 static int is_given_up(source_t *source, apr_time_t waiting_since)
 {
     apr_time_t now = nmdm_time_steady();

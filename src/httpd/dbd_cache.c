@@ -74,7 +74,8 @@ void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got)
     apr_thread_mutex_unlock(shelf->lock);
 }
 
-/* Whether a thread waits in mod_dbd until somebody closes a connection. */
+/* Whether a thread waits in mod_dbd until another thread closes a
+ * connection. */
 static int somebody_waits(const nanomdm_dbd_cache_t *shelf)
 {
     return shelf->asking && shelf->lent + shelf->asking > shelf->size;
@@ -104,7 +105,7 @@ void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
     apr_thread_mutex_unlock(shelf->lock);
 }
 
-/* One by one, because mod_dbd may be connecting and makes whoever closes
+/* One by one, because mod_dbd may be connecting and makes a thread that closes
  * wait for it: not with our lock. */
 static void clear(nanomdm_dbd_cache_t *shelf, apr_time_t before)
 {

@@ -24,11 +24,12 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
 int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf,
                            nanomdm_dbd_conn_t *loan);
 void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got);
-/* For the next request, or to mod_dbd if somebody waits there. */
+/* For the next request, or to mod_dbd if a thread waits there. */
 void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan);
 void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
                              nanomdm_dbd_conn_t loan);
-/* Closes what nobody wanted lately; everything; everything for good. */
+/* Closes what was not used lately; everything; everything, and keeps nothing
+ * from then on. */
 void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf);
 void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf);
 void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarations.c -- the calls of declarative management on the wire. Who may
+/* declarations.c -- the HTTP calls of declarative management. Who may
  * make them is httpd's business (Require). */
 
 #include "httpd/declarations.h"

@@ -95,8 +95,8 @@ static int is_token(const char *text)
         && !text[TOKEN_LENGTH];
 }
 
-/* What follows the path of the Location: nothing, or the token of a link; 0 for
- * anything else. */
+/* What follows the path of the Location: nothing, or the token of a link; 0
+ * for anything else. */
 static int read_path(visit_t *visit)
 {
     const apr_array_header_t *paths = nanomdm_location_paths(visit->r);
@@ -277,7 +277,7 @@ static int stops_at_gate(visit_t *visit, int *status)
 /* ---- The profile ---- */
 
 /* Programs that fetch what is written in a message, or a browser that fetches
- * ahead: they would use up a link that is meant for somebody else. */
+ * ahead: they would use up a link that is meant for another device. */
 static int is_preview(request_rec *r)
 {
     static const char *const HEADERS[] = { "Sec-Purpose", "Purpose",
@@ -311,7 +311,8 @@ static int answer_preview(visit_t *visit)
                                             " is to be enrolled.\n");
 }
 
-/* Whether the last byte went out: the answer is written before this returns. */
+/* Whether the last byte went out: the answer is written before this
+ * returns. */
 static int was_sent(request_rec *r)
 {
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;

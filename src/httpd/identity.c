@@ -41,8 +41,8 @@ typedef struct {
 
 /* ---- From TLS ---- */
 
-/* A device whose certificate ends the handshake would see no status at all, and
- * NanoMDMIdentityGrace could not serve it. */
+/* A device whose certificate ends the handshake would see no status at all,
+ * and NanoMDMIdentityGrace could not serve it. */
 static int judge_later(server_rec *s, apr_pool_t *p, int is_proxy,
                        struct ssl_ctx_st *context)
 {
@@ -136,8 +136,8 @@ static int is_large(request_rec *r)
     return !length || apr_atoi64(length) > LARGE;
 }
 
-/* Has no stranger make us keep a body: who claims to have signed it must have a
- * certificate that would be served. */
+/* Has no stranger make us keep a body: who claims to have signed it must have
+ * a certificate that would be served. */
 static nmdm_err_t *check_claim(request_rec *r, const char *signature)
 {
     apr_interval_time_t grace = nanomdm_conf(r)->identity_grace;
@@ -200,7 +200,7 @@ static const char *next_value(const char **rest, apr_pool_t *p)
     return value;
 }
 
-/* Of headers that differ all but one were put there by somebody else than the
+/* Of headers that differ all but one were put there by another than the
  * proxy, and nothing tells which. */
 static nmdm_err_t *only_value(const char **value, request_rec *r,
                               const char *name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reply.h -- from reply or error to the wire. */
+/* reply.h -- sends a reply or an error. */
 
 #ifndef NANOMDM_REPLY_H
 #define NANOMDM_REPLY_H

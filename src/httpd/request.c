@@ -69,7 +69,7 @@ static nmdm_err_t *too_large(const buffer_t *buffer)
 
 /* httpd's own limit, LimitRequestBody, speaks through the filters, and after
  * AP_FILTER_ERROR has already answered. The rest is a client that went away or
- * a server that stops: nobody reads the answer, and nobody need be woken. */
+ * a server that stops: the answer is not read, and no thread need be woken. */
 static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
 {
     int status = ap_map_http_request_error(rv, HTTP_INTERNAL_SERVER_ERROR);

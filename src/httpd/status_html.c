@@ -247,7 +247,7 @@ static void put_refusals(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
     nanomdm_html_close_part(sheet);
 }
 
-/* What somebody may want to do something about. */
+/* What an operator may want to act on. */
 static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
     nanomdm_html_put(sheet, "<div class=\"parts two\">\n");

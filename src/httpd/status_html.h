@@ -6,7 +6,7 @@
 
 #include "httpd/status.h"
 
-/* In HTML: of the server, of one enrollment, of what stands against that. */
+/* In HTML: of the server, of one enrollment, of why there is none. */
 nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
                                         const nanomdm_status_t *status);
 nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* traffic_dump.c -- NanoMDMDump: whole exchanges with devices, written
- * into a file for whoever wants to know what was said.
+ * into a file, for the administrator.
  *
  * A record begins, ends and is divided by lines with the trace ID, which the
  * client did not know when it sent its part. It is written at once, so that

@@ -2,7 +2,7 @@
 /* declarations_notify.c -- makes devices ask for changed declarations.
  *
  * All commands are queued before the first push, in pages that are each a
- * transaction: a slow APNs keeps nobody's command back. Who was to be pushed to
+ * transaction: a slow APNs delays no command. Who was to be pushed to
  * and was not, because the process ended, is found by the push retry. */
 
 #include "jobs/declarations_notify.h"

@@ -53,7 +53,7 @@ static nmdm_err_t *put_off(nmdm_ctx_t *ctx, const nmdm_pending_push_t *push)
         is_silent);
 }
 
-/* One transaction: what it takes has its next time when it ends, so nobody
+/* One transaction: what it takes has its next time when it ends, so no other
  * else takes it. */
 static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* push_retry.h -- work that nobody asks for: pushes that did not do theirs. */
+/* push_retry.h -- pushes again to devices that did not answer a push. */
 
 #ifndef NMDM_PUSH_RETRY_H
 #define NMDM_PUSH_RETRY_H

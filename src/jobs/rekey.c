@@ -6,9 +6,9 @@
  * is: "KEYS CHILD", or "KEYS" after the last one, where KEYS is the
  * fingerprint of all keys: with other keys a pass is due at once, to seal
  * anew, or to see that no key is missing. Where in the pass a child is, it
- * alone knows; whoever takes over begins anew, which costs little because what
- * is settled is only looked at. Each value is replaced if it is still what was
- * read, so nothing that a device sends meanwhile is lost. */
+ * alone knows; a child that takes over begins anew, which costs little because
+ * what is settled is only looked at. Each value is replaced if it is still
+ * what was read, so nothing that a device sends meanwhile is lost. */
 
 #include "jobs/rekey.h"
 #include "crypto/digest.h"
@@ -29,7 +29,7 @@
 #define CHORE "seal"
 
 /* Seconds until the next pass: one that changed something is looked over
- * soon, since an old child may have written behind its back. */
+ * soon, since a child from before the change may have written meanwhile. */
 #define PAUSE_AFTER_CHANGES 15
 #define PAUSE 21600
 
@@ -427,7 +427,7 @@ nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
                                                   ctx->policy->seal) };
 
     if (!nmdm_schema_is_complete(ctx)) {
-        /* Not before somebody has looked. */
+        /* Not before the schema was checked. */
         if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
             log_that_nothing_is_sealed(ctx);
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention.c -- what is finished is not kept for ever.
+/* retention.c -- deletes what is finished and old.
  *
  * A pass goes through all enrollments in the order of their ids, a bounded
  * stride at a time; nanomdm_chores says who has the next stride and where it
@@ -31,7 +31,7 @@ typedef struct {
     apr_array_header_t *rows;   /* of nmdm_key_t */
 } ids_t;
 
-/* ---- Events that nobody took ---- */
+/* ---- Events that were not delivered ---- */
 
 typedef struct {
     apr_array_header_t *seqs;
@@ -227,7 +227,7 @@ nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx)
                   .started = nmdm_time_steady() };
 
     if (!nmdm_schema_is_complete(ctx)) {
-        /* Not before somebody has looked. */
+        /* Not before the schema was checked. */
         if (apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
             log_that_nothing_is_removed(ctx);
         }

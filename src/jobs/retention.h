@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention.h -- what is finished is not kept for ever: answered,
- * cancelled and expired commands, results, events nobody took. */
+/* retention.h -- deletes what is finished and old: answered, cancelled and
+ * expired commands, results, and events that were not delivered. */
 
 #ifndef NMDM_RETENTION_H
 #define NMDM_RETENTION_H
@@ -21,15 +21,16 @@ struct nmdm_retention_t {
     const nmdm_retention_rule_t *others;        /* or NULL */
 };
 
-/* The rule for a RequestType, or NULL: it is kept for ever. That is so for
- * types whose commands or results hold what nobody can get again (a PIN, a
+/* The rule for a RequestType, or NULL: it is always kept. That is so for
+ * types whose commands or results hold what cannot be read again (a PIN, a
  * recovery key), unless a rule names them. */
 const nmdm_retention_rule_t *nmdm_retention_rule(const nmdm_retention_t *all,
                                                  const char *request_type);
 
-/* Goes on where somebody left off, if it is time, and stops after a thousand
- * rows or two seconds. Any number of children and servers may call it: one at
- * a time does the work. Nothing that waits for delivery is touched. */
+/* Continues where the last run ended, if it is time, and stops after a
+ * thousand rows or two seconds. Any number of children and servers may call
+ * it: one at a time does the work. Nothing that waits for delivery is
+ * touched. */
 nmdm_err_t *nmdm_retention_run(nmdm_ctx_t *ctx);
 
 #endif /* NMDM_RETENTION_H */

@@ -126,7 +126,7 @@ static nmdm_err_t *forget(nmdm_ctx_t *ctx, walk_t *walk)
 }
 
 /* Whether this enrollment is to be gone on with now. What was removed is
- * progress, so whoever removed something may stop half-way. */
+ * progress, so a walk that removed something may stop half-way. */
 static int goes_on(walk_t *walk)
 {
     nmdm_retention_run_t *run = walk->run;

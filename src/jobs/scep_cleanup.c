@@ -17,7 +17,8 @@ static nmdm_err_t *do_forget(nmdm_ctx_t *ctx, void *baton)
     return nmdm_schema_has_scep(ctx) ? nmdm_scep_forget(ctx, removed) : NULL;
 }
 
-/* A page is a transaction of its own, so that nobody waits for more. */
+/* A page is a transaction of its own, so that others wait for no more than
+ * one. */
 nmdm_err_t *nmdm_scep_cleanup_run(nmdm_ctx_t *ctx)
 {
     int page, removed = 1, all = 0;

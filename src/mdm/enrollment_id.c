@@ -17,7 +17,7 @@
 
 #define MAX_USER_NAME 255
 
-/* A name may be repaired. What names somebody or something may not: another
+/* A name may be repaired. What identifies a user or device may not: another
  * could be meant. */
 nmdm_err_t *nmdm_message_is_as_sent(const nmdm_msg_t *msg, apr_pool_t *p,
                                     const char *key, const char *value)

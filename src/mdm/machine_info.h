@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_info.h -- what a device says of itself before it is enrolled
  * (Apple's MachineInfo, release iOS 18.1: other/machineinfo). It is a claim:
- * whoever can sign with one device's certificate may say what they like. */
+ * a client that can sign with one device's certificate may claim anything. */
 
 #ifndef NMDM_MACHINE_INFO_H
 #define NMDM_MACHINE_INFO_H

@@ -11,7 +11,7 @@
 
 /* NanoMDM's tables demand this start of a result. A report without an XML
  * declaration means the same with one; refusing it would make the device send
- * it again for ever. */
+ * it again without end. */
 static const char *with_declaration(apr_pool_t *p, const char *text)
 {
     if (!strncmp(text, "<?xml", 5)) {

@@ -15,8 +15,8 @@
  * is then one thing, whatever is in it. */
 int nmdm_status_items_is_known(const char *name);
 
-/* Puts "redacted" in the place of the items that nobody is to see, in a report
- * whose root is given; whether there was any. */
+/* Puts "redacted" in the place of the items that are not to be shown, in a
+ * report whose root is given; whether there was any. */
 int nmdm_status_items_redact(nmdm_json_tree_t *report);
 /* The same for the text of a report; what cannot be read becomes empty, and
  * text without secrets stays as it is. */

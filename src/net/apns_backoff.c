@@ -14,7 +14,7 @@
 #define FIRST_PAUSE apr_time_from_msec(50)
 #define LONGEST_PAUSE apr_time_from_sec(2)
 
-/* Doubling, and different for everybody: at least half of it. */
+/* Doubling with jitter: at least half of it. */
 apr_interval_time_t nmdm_apns_backoff_pause(int failures)
 {
     apr_interval_time_t pause = LONGEST_PAUSE;

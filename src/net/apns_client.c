@@ -28,7 +28,7 @@ typedef struct run_t run_t;
 struct run_t {
     nmdm_apns_client_t *apns;
     run_t *next;
-    apr_pool_t *pool;           /* of nobody else: it may outlive the caller */
+    apr_pool_t *pool;           /* its own: it may outlive the caller */
     nmdm_exchange_t *exchanges; /* copies */
     nmdm_apns_push_t *pushes;
     int n;
@@ -56,8 +56,8 @@ struct nmdm_apns_client_t {
 
 /* ---- The thread ---- */
 
-/* With the last push the run is its caller's again, or nobody's: do not touch
- * it after this call. */
+/* After the last push the caller owns the run again, or it is freed: do not
+ * touch it after this call. */
 static void count_down(run_t *run)
 {
     nmdm_apns_client_t *apns = run->apns;

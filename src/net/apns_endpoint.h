@@ -31,8 +31,8 @@ typedef struct nmdm_apns_push_t {
     apr_time_t rest_until;
 } nmdm_apns_push_t;
 
-/* Told once of each push that was admitted, when it has its outcome; the push
- * is not looked at again. */
+/* Called once for each push that was admitted, when it has its outcome; the
+ * push is not looked at again. */
 typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_push_t *push);
 
 typedef struct {

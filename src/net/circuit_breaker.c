@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* circuit_breaker.c -- stops asking somebody who does not answer. */
+/* circuit_breaker.c -- stops asking a peer that does not answer. */
 
 #include "net/circuit_breaker.h"
 

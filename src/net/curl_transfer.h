@@ -30,8 +30,8 @@ typedef struct {
 } nmdm_curl_transfer_t;
 
 /* In p, whose end does not end it. ca_pem (NULL: the system's) and max_reply
- * are those of nmdm_http_client_conf_t. NULL when libcurl does not start; to be
- * called after the fork. */
+ * are those of nmdm_http_client_conf_t. NULL when libcurl does not start; to
+ * be called after the fork. */
 nmdm_curl_transfers_t *nmdm_curl_transfers_open(apr_pool_t *p,
                                                 const char *ca_pem,
                                                 apr_size_t max_reply);
@@ -57,7 +57,7 @@ void nmdm_curl_transfers_work(nmdm_curl_transfers_t *all);
 nmdm_curl_transfer_t *nmdm_curl_transfers_ended(nmdm_curl_transfers_t *all,
                                                 const char **failure);
 
-/* Waits until there is work, somebody wakes us or the time is over. */
+/* Waits until there is work, a wake-up, or the time is over. */
 void nmdm_curl_transfers_wait(nmdm_curl_transfers_t *all, int ms);
 void nmdm_curl_transfers_wake(nmdm_curl_transfers_t *all);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* h2_session.h -- one HTTP/2 connection: streams over a connection. The middle
- * part of nmdm_apns.
+ * part of net/apns_client.c.
  *
  * A session belongs to one thread and waits for nothing but the lookup of a
  * name. Once it has trouble it is of no use: close it, open another. */
@@ -45,8 +45,8 @@ typedef enum {
     NMDM_STREAM_UNSEEN          /* refused by GOAWAY */
 } nmdm_stream_end_e;
 
-/* Told once of each stream that ends before its session does; the session does
- * not look at the stream again. why: for all but ANSWERED. */
+/* Called once for each stream that ends before its session does; the session
+ * does not look at the stream again. why: for all but ANSWERED. */
 typedef void (*nmdm_stream_ended_fn)(nmdm_stream_t *stream,
                                      nmdm_stream_end_e how, const char *why);
 
@@ -68,7 +68,7 @@ nmdm_h2_session_t *nmdm_h2_session_open(nmdm_h2_sessions_t *sessions,
                                         const nmdm_server_t *server,
                                         void *owner, apr_time_t now);
 
-/* Its streams are forgotten without a word. */
+/* Its streams get no outcome. */
 void nmdm_h2_session_close(nmdm_h2_session_t *session);
 
 /* To be called when the pollset says so: goes on with what can be done. */
@@ -83,7 +83,7 @@ void nmdm_h2_session_add(nmdm_h2_session_t *session, nmdm_stream_t *stream,
                          apr_time_t now);
 /* Sends what was added. */
 void nmdm_h2_session_flush(nmdm_h2_session_t *session);
-/* Resets a stream that was added, as nobody waits for it any longer. */
+/* Resets a stream that was added, because its caller waits no longer. */
 void nmdm_h2_session_cancel(nmdm_h2_session_t *session, nmdm_stream_t *stream);
 
 /* What went wrong, one line; NULL while the session is of use. */

@@ -125,7 +125,7 @@ static nmdm_http_job_t *make_job(nmdm_http_client_t *client,
     return job;
 }
 
-/* With the lock held: as long as nobody has begun to stop, the thread is
+/* With the lock held: until a stop begins, the thread is
  * there. It is awake already when there was work for it. */
 static void put_in_inbox(nmdm_http_client_t *client, nmdm_http_job_t *job)
 {

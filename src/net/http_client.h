@@ -7,7 +7,7 @@
 
 #include "net/exchange.h"
 
-/* Told of each exchange that was posted, by the thread, which must not be
+/* Called for each exchange that was posted, by the thread, which must not be
  * kept waiting. */
 typedef void (*nmdm_http_client_ended_fn)(void *baton,
                                           const nmdm_exchange_t *x);
@@ -23,7 +23,7 @@ typedef struct {
 nmdm_err_t *nmdm_http_client_start(nmdm_http_client_t **out, apr_pool_t *pchild,
                                    const nmdm_http_client_conf_t *conf);
 
-/* Whoever waits in nmdm_http_client_run, now or later, waits no longer than
+/* A caller of nmdm_http_client_run, now or later, waits no longer than
  * until `patience` has passed from now. */
 void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
                                         apr_interval_time_t patience);

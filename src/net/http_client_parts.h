@@ -20,7 +20,7 @@ typedef struct nmdm_http_job_t nmdm_http_job_t;
 typedef struct nmdm_http_jobs_t nmdm_http_jobs_t;
 APR_RING_HEAD(nmdm_http_jobs_t, nmdm_http_job_t);
 
-/* Whoever waits in nmdm_http_client_run. */
+/* A thread that waits in nmdm_http_client_run. */
 typedef struct {
     apr_thread_cond_t *done;
     int left;                   /* jobs without an outcome */
@@ -41,7 +41,8 @@ struct nmdm_http_job_t {
     apr_time_t until;           /* on the steady clock */
     nmdm_http_caller_t *caller;           /* NULL: posted */
 
-    /* Posted ones: those of one order are a chain behind its first one. */
+    /* Posted ones: those of one order are a chain that begins with its first
+     * one. */
     const char *order;
     nmdm_http_host_t *host;
     nmdm_http_job_t *behind, *last;

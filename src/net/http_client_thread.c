@@ -131,7 +131,7 @@ static void launch(nmdm_http_job_t *job, apr_time_t now)
     const char *failure;
 
     if (!job->caller) {
-        /* Time spent in line behind others is not the receiver's. */
+        /* Time spent waiting for others is not the receiver's. */
         job->until = now + job->patience;
         job->transfer.x->deadline = job->until;
     }
@@ -239,7 +239,7 @@ static void shorten_callers(nmdm_http_client_t *client, apr_time_t shorten_to)
     }
 }
 
-/* Returns when to stop, or 0 while nobody asked for it. */
+/* Returns when to stop, or 0 while no stop was asked for. */
 static apr_time_t drain_inbox(nmdm_http_client_t *client, apr_time_t now)
 {
     apr_time_t stop_at, shorten_to;

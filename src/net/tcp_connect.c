@@ -100,7 +100,7 @@ static apr_status_t begin_connect(nmdm_tls_conn_t *conn, apr_time_t now)
     return APR_SUCCESS;
 }
 
-/* The address failed with rv: tries those behind it. */
+/* The address failed with rv: tries those after it. */
 void nmdm_tcp_connect_try_next(nmdm_tls_conn_t *conn, apr_status_t rv,
                                apr_time_t now)
 {
@@ -165,7 +165,7 @@ int nmdm_tcp_connect_is_done(nmdm_tls_conn_t *conn, apr_time_t now)
 /* ---- Step 2: the proxy ---- */
 
 /* A request this small goes out whole on a new connection, or never. Returns
- * 0: the answer comes later. */
+ * 0: the answer arrives later. */
 int nmdm_tcp_connect_ask_proxy(nmdm_tls_conn_t *conn)
 {
     const char *login = conn->conns->proxy_login;
@@ -189,7 +189,7 @@ int nmdm_tcp_connect_ask_proxy(nmdm_tls_conn_t *conn)
     return 0;
 }
 
-/* Behind the head comes nothing: in TLS the client speaks first. */
+/* Nothing follows the head: in TLS the client speaks first. */
 int nmdm_tcp_connect_is_admitted(nmdm_tls_conn_t *conn)
 {
     apr_size_t len = MAX_HEAD - conn->head_len;

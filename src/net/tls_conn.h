@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tls_conn.h -- bytes to and from a server: TCP, perhaps through a proxy, and
- * TLS with ALPN "h2". The lowest part of nmdm_apns.
+ * TLS with ALPN "h2". The lowest part of net/apns_client.c.
  *
  * A connection belongs to one thread and waits for nothing but the lookup of a
  * name. Once it has failure it is of no use any more. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* waiters.c -- how many threads may wait for somebody else at once. */
+/* waiters.c -- how many threads may wait for another machine at once. */
 
 #include "net/waiters.h"
 #include "base/cond.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* waiters.h -- how many threads of this child may wait for somebody else at
+/* waiters.h -- how many threads of this child may wait for another machine at
  * the same time. */
 
 #ifndef NMDM_WAITERS_H

@@ -29,8 +29,8 @@ static nmdm_err_t *refused(nmdm_ctx_t *ctx, const nmdm_id_t *who,
                     nmdm_binding_text(ctx->pool, &row->binding), why);
 }
 
-/* Where both are bound the serial number decides: a Mac has a provisioning UDID
- * beside the one that MDM uses (Apple, MachineInfo). */
+/* Where both are bound the serial number decides: a Mac has a provisioning
+ * UDID beside the one that MDM uses (Apple, MachineInfo). */
 static const char *flaw_of(nmdm_ctx_t *ctx, const nmdm_issued_row_t *row,
                            const nmdm_id_t *who, const char *serial,
                            const char *udid)
@@ -58,7 +58,7 @@ static const char *flaw_of(nmdm_ctx_t *ctx, const nmdm_issued_row_t *row,
         ? "is of another enrollment" : NULL;
 }
 
-/* By either form of an ECDSA signature: whoever has the one can make the
+/* By either form of an ECDSA signature: a client that has the one can make the
  * other. */
 static nmdm_err_t *find(nmdm_ctx_t *ctx, nmdm_issued_row_t *row)
 {

@@ -44,7 +44,7 @@ static nmdm_err_t *denied_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who,
                    ctx->cert->sha256);
 }
 
-/* The edge sees to it; this is the second lock on the door. */
+/* The handler has checked this already; checked again as defence in depth. */
 nmdm_err_t *nmdm_certauth_has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     return ctx->cert ? NULL
@@ -71,7 +71,7 @@ void nmdm_certauth_log_expiry(nmdm_ctx_t *ctx, const char *id)
     }
 }
 
-/* NanoMDMAssociation latest; whoever is refused for it is told so. */
+/* NanoMDMAssociation latest; the refusal names the directive. */
 static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     int was_theirs = 0;

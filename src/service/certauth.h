@@ -2,7 +2,7 @@
 /* certauth.h -- whose certificate is it? (behaviour specification 4)
  *
  * All take the verified identity from ctx->cert, which lives as long as the
- * request; ids are copied by nobody and must live as long. */
+ * request. Ids are not copied and must live as long. */
 
 #ifndef NMDM_CERTAUTH_H
 #define NMDM_CERTAUTH_H

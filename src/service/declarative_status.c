@@ -317,7 +317,7 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
     return nmdm_declarations_status_put_values(ctx, report->id, changed);
 }
 
-/* A packet that the database does not take would be sent again for ever. */
+/* A packet that the database does not take would be sent again without end. */
 static int fits(const nmdm_ctx_t *ctx, const char *raw)
 {
     apr_uint32_t most = ctx->services->db_source->schema->max_packet;

@@ -86,8 +86,8 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
 }
 
 /* In the normal course one statement admits and stores. Where it stored
- * nothing, the reasons are looked for; and a command that nobody queued is
- * no reason to make the device send its report for ever. */
+ * nothing, the reasons are looked for; and a command that was not queued is
+ * no reason to make the device repeat its report without end. */
 static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
 {
     NMDM_TRY(store(ctx, in));

@@ -15,7 +15,7 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 nmdm_bytes_t body);
 
 /* The device whose verified identity ctx->cert is: the one it was associated
- * with last. NMDM_REFUSED when it is nobody's. */
+ * with last. NMDM_REFUSED when it has no association. */
 nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id);
 
 /* ---- For checkin.c and report.c ---- */

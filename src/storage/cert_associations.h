@@ -21,8 +21,8 @@ nmdm_err_t *nmdm_cert_associations_text(nmdm_ctx_t *ctx, int *nargs,
                                         const char **args);
 /* Has until the end of the transaction every other that decides about this
  * certificate wait, and then about this device where that is not NULL. Call it
- * before what decides is read, the certificate first: in this order nobody
- * waits for each other. */
+ * before what decides is read, the certificate first: in this order no
+ * transaction waits for each other. */
 nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
                                         const char *device_id);
 /* Where the request's certificate is not associated with any device, but is in

@@ -35,7 +35,7 @@ static nmdm_err_t *note(nmdm_ctx_t *ctx, const char *set, const char *id,
                         NMDM_ARGS(set, id, position));
 }
 
-/* Nobody who gets the set later is to be notified of what was before. */
+/* An enrollment that gets the set later is not notified of earlier changes. */
 nmdm_err_t *nmdm_declarations_changes_set(nmdm_ctx_t *ctx, const char *set)
 {
     const char *cols[2];

@@ -25,7 +25,7 @@ nmdm_err_t *nmdm_declarations_changes_queue(nmdm_ctx_t *ctx, int *queued,
 
 /* One transaction of the worker: ids to push to afterwards, and whether there
  * is more to do at once. `owner` has the lease of all of it; *is_owner is 0
- * when somebody else took it meanwhile. Nothing is done before a change is
+ * when another child took it meanwhile. Nothing is done before a change is
  * `window` seconds old. */
 typedef struct {
     const char *owner;

@@ -3,7 +3,7 @@
  * receiver has taken yet, shared by all children and servers.
  *
  * Events of one device for one target go out in the order of their numbers,
- * one at a time: only the first may be leased, and a lease keeps everybody
+ * one at a time: only the first may be leased, and a lease keeps all others
  * else away from it. Every call is to be made within a unit of db/db.h. */
 
 #ifndef NMDM_OUTBOX_H
@@ -40,14 +40,14 @@ int nmdm_outbox_takes(const nmdm_ctx_t *ctx, apr_size_t len);
 
 nmdm_err_t *nmdm_outbox_put(nmdm_ctx_t *ctx, const nmdm_event_t *event);
 
-/* ---- Delivery; `lease` names whoever delivers ---- */
+/* ---- Delivery; `lease` names the relay that delivers ---- */
 
 /* The numbers (const char *) of up to `most` events whose turn it is; the
  * first few fit into NMDM_OUTBOX_BYTES together. */
 nmdm_err_t *nmdm_outbox_look(nmdm_ctx_t *ctx, apr_array_header_t *seqs,
                              const char *target, int most);
 
-/* Leases what nobody else has leased meanwhile and reads it, as
+/* Leases what no other relay has leased meanwhile and reads it, as
  * nmdm_event_t *. */
 nmdm_err_t *nmdm_outbox_lease(nmdm_ctx_t *ctx, const apr_array_header_t *seqs,
                               const char *lease);

@@ -35,7 +35,7 @@ nmdm_err_t *nmdm_push_state_refused(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_push_state_expect(nmdm_ctx_t *ctx,
                                    const apr_array_header_t *ids,
                                    apr_time_t look_at);
-/* The ids whose time has come, NMDM_SQL_IDS at most; nobody else gets them
+/* The ids whose time has come, NMDM_SQL_IDS at most; no other child gets them
  * while the transaction lasts. */
 nmdm_err_t *nmdm_push_state_due(nmdm_ctx_t *ctx, apr_array_header_t **ids);
 

@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-/* For whoever only asks, the cheap question first: most often nothing waits.
- * The other databases keep their plans, so there it would cost more. */
+/* For a poll without a report, the cheap question first: most often nothing
+ * waits. The other databases keep their plans, so there it would cost more. */
 static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
                         const nmdm_id_t *who)
 {
@@ -223,7 +223,8 @@ static nmdm_err_t *explain_count(nmdm_ctx_t *ctx,
                     " collation ignores; nothing was queued");
 }
 
-/* Where there is no column for it, a command would be delivered for ever. */
+/* Where there is no column for it, a command would be delivered without
+ * end. */
 static nmdm_err_t *cannot_expire(nmdm_ctx_t *ctx)
 {
     return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(0604)

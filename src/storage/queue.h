@@ -28,15 +28,16 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
 
 /* Stores a report. *stored is 0 when nothing was written: because the
  * certificate is not this device's, or because the command or the enrollment
- * is unknown, or because the same report was stored before. Where one statement
- * does both, it finds the next command as well; else *next is
+ * is unknown, or because the same report was stored before. Where one
+ * statement does both, it finds the next command as well; else *next is
  * NMDM_NEXT_UNKNOWN. */
 nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               nmdm_next_e *next, nmdm_command_t *command,
                               const nmdm_msg_t *msg);
 
 /* Instead of storing a final report: removes queue row and result of this
- * enrollment; and, once that is committed, the command nobody needs. */
+ * enrollment; and, once that is committed, the command that no queue has any
+ * more. */
 nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, int *was_queued,
                               const nmdm_msg_t *msg);
 nmdm_err_t *nmdm_queue_remove_command(nmdm_ctx_t *ctx, const char *uuid);

@@ -98,7 +98,7 @@ static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *attempt)
         : apr_pstrdup(p, attempt->failure);
 }
 
-/* A receiver that fails is told of at each doubling of its failures. */
+/* Logs a failing receiver at each doubling of its failures. */
 static void log_failure(nmdm_ctx_t *ctx, const nmdm_delivery_t *receiver,
                         const work_t *work)
 {
@@ -384,7 +384,8 @@ static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
-/* Whether the database has an outbox: borrowing looks, where nobody has. */
+/* Whether the database has an outbox: acquiring a connection checks the schema
+ * if that was not done. */
 static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                                int *found)
 {
@@ -424,7 +425,7 @@ static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
     return send_more(receiver, ctx, is_stopping);
 }
 
-/* That the database is away is told once. */
+/* Logs once that the database is away. */
 static void log_database(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                          const nmdm_err_t *err)
 {

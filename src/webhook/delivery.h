@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* delivery.h -- one receiver of the outbox's events. The lower part of
- * nmdm_courier: but for nmdm_delivery_is_full, all is for its thread alone. */
+ * webhook/relay.c: but for nmdm_delivery_is_full, all is for its thread
+ * alone. */
 
 #ifndef NMDM_DELIVERY_H
 #define NMDM_DELIVERY_H

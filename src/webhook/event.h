@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event.h -- events: what a webhook receiver is told of a message. */
+/* event.h -- events: what a webhook receiver gets about a message. */
 
 #ifndef NMDM_EVENT_H
 #define NMDM_EVENT_H
@@ -11,17 +11,17 @@
 typedef struct nmdm_webhook_conf_t {
     const char *url;
     const char *key;            /* signs what is sent, or NULL */
-    unsigned topics;            /* of nmdm_event_topic: what it is told */
+    unsigned topics;            /* of nmdm_event_topic: what it gets */
     int redacts;                /* are secrets taken out of raw_payload? */
     const char *target;         /* nmdm_event_target of the URL */
 } nmdm_webhook_conf_t;
 
-/* Every topic; and those that are told by default where each costs a row. */
+/* Every topic; and those that are sent by default where each costs a row. */
 #define NMDM_WEBHOOK_ALL 0xFFFFu
 #define NMDM_WEBHOOK_DURABLE (NMDM_WEBHOOK_ALL & ~NMDM_WEBHOOK_IDLE)
 #define NMDM_WEBHOOK_IDLE 1u    /* polls: reports with Status Idle */
 
-/* What a name of NanoMDMWebhookTopics stands for, 0 when it is none: "all",
+/* What a name of NanoMDMWebhookTopics means, 0 when it is none: "all",
  * "mdm.Authenticate" and so on, "mdm.Connect" for reports on commands,
  * "mdm.Connect:Idle" for polls, "mdm.DeclarativeManagement:status" for the
  * status reports that are part of "mdm.DeclarativeManagement". */
@@ -47,7 +47,7 @@ typedef struct {
  * (behaviour specification 1.5). */
 apr_table_t *nmdm_event_params(apr_pool_t *p, const char *query);
 
-/* Is this receiver told of this message? */
+/* Does this receiver get this message? */
 int nmdm_event_wants(const nmdm_webhook_conf_t *conf,
                      const nmdm_msg_t *msg);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* publish.c -- tells webhooks of a message.
+/* publish.c -- publishes a message to webhooks.
  *
  * Durable events are rows of the outbox, committed with the change that they
- * tell of; the courier brings them. Others are handed to the client and are
+ * tell of; the relay sends them. Others are handed to the client and are
  * gone with this child. */
 
 #include "webhook/publish.h"
@@ -91,7 +91,7 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
     }
 }
 
-/* Everything, or what was too long to be kept: better told once than not. */
+/* Everything, or what was too long to be kept: better sent once than not. */
 static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *publication)
 {
     int i;

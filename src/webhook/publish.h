@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* publish.h -- tells webhooks of a message: by the outbox, in the
+/* publish.h -- publishes a message to webhooks: by the outbox, in the
  * transaction of what it changed, or at once and without a promise. */
 
 #ifndef NMDM_PUBLISH_H
@@ -10,11 +10,11 @@
 /* The tally of a message that is no TokenUpdate. */
 #define NMDM_NO_TALLY (-1)
 
-/* What is told of one message, and whether it has been. */
+/* What is published of one message, and whether it has been. */
 typedef struct {
     const nmdm_msg_t *msg;
     long tally;                 /* of a TokenUpdate, or NMDM_NO_TALLY */
-    int is_written;             /* in the outbox, with what it tells of */
+    int is_written;             /* in the outbox, with the change it is about */
     int is_too_long;            /* for the outbox, some of it at least */
     int is_unfounded;           /* a report that is not stored: only that there
                                  * was one is kept */
