@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 import ca as certs
 from apns import Answer as Refusal
 from apns import Apns
-from device import Device, Operator, command
+from device import REPORT, Device, Operator, command
 from documents import Reading, System, block, blocks
 from filekv import FileKV
 from receiver import Answer, Receiver
@@ -683,6 +683,7 @@ def test_stuck(httpd, fresh_db, ca, apns, receiver, harness, expect_log):
     assert mac.token_update().status == 200
     desk.sees(desk.ask(one, ID=mac.id), ID=mac.id)
     desk.sees(unknown)
+    read.sh("grep -E")                  # test_five_stuck_devices runs it
     assert "NMDM0705" in desk.ask(log, ID=mac.id)
     left = read.next("{", "json")
     for leave in mac.checkout, lambda: mac.enroll().authenticate():
@@ -697,6 +698,77 @@ def test_stuck(httpd, fresh_db, ca, apns, receiver, harness, expect_log):
     check_database(desk, harness, httpd, ca, expect_log)
     read.end()
     mac.close()
+    operator.close()
+
+
+@one_database
+def test_five_stuck_devices(httpd, fresh_db, ca, apns, expect_log):
+    """Found as the document says, each within two of its lines: the first is
+    the enrollment, the second what its answer points to."""
+    server = httpd(fresh_db(), extra_vhost=PUSHES.format(apns=apns))
+    desk = Desk(Reading("docs/stuck.md"), server)
+    operator = Operator(server)
+    topic = certs.push_topic()
+    assert operator.pushcert_put(certs.push_certificate(topic)).status == 200
+
+    def line(start):
+        return block("docs/stuck.md", start).text
+    first = line("curl $key https://mdm.example.com/v1/enrollments/ID")
+    refusals = line('grep -E "NMDM')
+    about = line('grep "ID"')
+    queue = line("curl $key https://mdm.example.com/v1/queue/ID")
+
+    # A wrong CA.
+    wrong = Device(server, certs.root("Another CA").issue())
+    assert wrong.authenticate().status == 400
+    assert "error" in json.loads(desk.ask(first, ID=wrong.id))
+    said = desk.ask(refusals)
+    assert "NMDM0306" in said and "Another CA" in said, said
+
+    # A copied identity.
+    old = Device(server, ca.issue(), topic=topic).enroll()
+    copied = Device(server, old.identity)
+    assert copied.idle().status == 500
+    assert "error" in json.loads(desk.ask(first, ID=copied.id))
+    said = desk.ask(refusals)
+    assert re.search(f"NMDM0701: {copied.id}.*belongs to.*{old.id}", said), \
+        said
+
+    # A NUL in a report, which is stored all the same.
+    odd = Device(server, ca.issue(), topic=topic).enroll()
+    uuid, plist = command("InstalledApplicationList")
+    assert operator.enqueue(odd.id, plist).status == 200
+    assert odd.idle().body == plist
+    body = plistlib.dumps({**odd.ids(), "Status": "Acknowledged",
+                           "CommandUUID": uuid, "Name": "@"})
+    assert odd.send(body.replace(b"@", b"a\0b"),
+                    REPORT).status == 200
+    state = json.loads(desk.ask(first, ID=odd.id))
+    assert (state["queue"]["pending"], state["last_report"]["status"]) == (
+        0, "Acknowledged")
+    assert f"NMDM0727: {odd.id}: 1 character" in desk.ask(about, ID=odd.id)
+
+    # A push that APNs refuses.
+    apns.default = Refusal(410, "Unregistered")
+    gone = Device(server, ca.issue(), topic=topic).enroll()
+    expect_log("NMDM0909", gone.id, "Unregistered")
+    answer = operator.call("PUT", f"/v1/enqueue/{gone.id}", command()[1])
+    assert "Unregistered" in answer.json["status"][gone.id]["push_error"]
+    push = json.loads(desk.ask(first, ID=gone.id))["push"]
+    assert (push["status"], push["reason"]) == (410, "Unregistered")
+    apns.default = Refusal()
+
+    # A command that the device defers.
+    busy = Device(server, ca.issue(), topic=topic).enroll()
+    uuid, plist = command("InstallProfile", Payload=b"a profile")
+    assert operator.enqueue(busy.id, plist).status == 200
+    assert busy.idle().body == plist
+    assert busy.not_now(uuid).status == 200
+    assert json.loads(desk.ask(first, ID=busy.id))["queue"]["not_now"] == 1
+    waits, = json.loads(desk.ask(queue, ID=busy.id))["commands"]
+    assert (waits["command_uuid"], waits["status"]) == (uuid, "NotNow")
+    for each in wrong, old, copied, odd, gone, busy:
+        each.close()
     operator.close()
 
 
