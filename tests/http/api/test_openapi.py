@@ -101,6 +101,11 @@ def test_every_call_is_documented_and_no_other():
     for name, method, takes_rest in re.findall(
             r'{\s*"([\w-]+)",\s*M_(\w+),\s*(\d)', table):
         made[name, method].add(int(takes_rest))
+    source = (ROOT / "src/httpd/declarations.c").read_text()
+    table = re.search(r"} CALLS\[\] = {(.*?)^};", source, re.S | re.M)[1]
+    for name, method, takes_rest in re.findall(
+            r'{\s*"([\w-]+)",\s*M_(\w+),\s*(\d)', table):
+        made[name, method].add(int(takes_rest))
     assert made
     documented = collections.defaultdict(set)
     for path, method in operations():
@@ -151,7 +156,7 @@ SITE = """\
 <Location "/open/status">
     SetHandler nanomdm-status
 </Location>
-<LocationMatch "^(/small)?/(migration|v1/|status)">
+<LocationMatch "^(/small|/declarative)?/(migration|v1/|status)">
     AuthType Basic
     AuthName nanomdm
     AuthBasicProvider nanomdm
@@ -163,6 +168,10 @@ SITE = """\
 <Location "/enroll">
     SetHandler nanomdm-enroll
     NanoMDMEnrollTemplate {folder}/enroll.plist
+</Location>
+<Location "/declarative/v1">
+    SetHandler nanomdm-api
+    NanoMDMDeclarativeManagement builtin
 </Location>
 <Location "/open/v1">
     SetHandler nanomdm-api
@@ -312,9 +321,11 @@ def checkin(mac, message_type, **keys):
 
 
 def everywhere(ask, mac, pem, status, **more):
-    """A good request to each operation that has this status."""
-    for path, method in operations():
-        if str(status) in operations()[path, method]["responses"]:
+    """A good request to each operation that has this status; those of
+    declarations have a function of their own."""
+    for (path, method), operation in operations().items():
+        if (str(status) in operation["responses"]
+                and operation["tags"] != ["declarations"]):
             args, options = good_requests(mac, pem)[method, path]
             ask(status, method, path, *args, **{**options, **more})
 
@@ -386,6 +397,76 @@ def identities(ask, db):
     ask(400, "GET", "/v1/certs", query="?expires_before=x")
     ask(400, "DELETE", "/v1/certs/{sha256}", ids="x")
     ask(404, "DELETE", "/v1/certs/{sha256}", ids="0" * 64)
+
+
+def declarations(ask, mac):
+    """Each call does something, does nothing, and cannot be done."""
+    at = {"at": "/declarative"}
+    one = json.dumps({
+        "Identifier": "configuration", "Payload": {"Echo": "x"},
+        "Type": "com.apple.configuration.management.test"}).encode()
+    header = {"X-Enrollment-ID": mac.id}
+    plain, named = "/v1/declarations", "/v1/declarations/{identifier}"
+    me, name = {"ids": mac.id, **at}, {"ids": "configuration", **at}
+
+    def changes(method, path, query, *body, ids, wrong="", **more):
+        ask(204, method, path, *body, ids=ids, query=query, **at)
+        ask(304, method, path, *body, ids=ids, query=query, **at)
+        ask(400, method, path, ids=ids, query=wrong, **at)
+
+    changes("PUT", plain, "", one, ids="")
+    ask(200, "PUT", plain, one, query="?check=1", **at)
+    changes("PUT", "/v1/set-declarations/{set}",
+            "?declaration=configuration", ids="s")
+    changes("PUT", "/v1/enrollment-sets/{id}", "?set=s", ids=mac.id)
+    ask(200, "GET", plain, query="?limit=2", **at)
+    ask(400, "GET", plain, query="?limit=x", **at)
+    for path in (named, named + "/summary"):
+        ask(200, "GET", path, **name)
+        ask(404, "GET", path, ids="none", **at)
+    ask(200, "GET", named + "/enrollments", query="?state=unreported", **name)
+    ask(400, "GET", named + "/enrollments", query="?state=x", **name)
+    ask(204, "POST", named + "/touch", **name)
+    ask(404, "POST", named + "/touch", ids="none", **at)
+    ask(204, "POST", "/v1/notify", query="?set=s&id=x", **at)
+    ask(400, "POST", "/v1/notify", **at)
+    ask(200, "GET", "/v1/sets", **at)
+    ask(401, "GET", "/v1/sets", key=False, **at)
+    ask(200, "PUT", "/v1/status", b'{"StatusItems": {"a": {"b": 1}}}', header,
+        **at)
+    ask(400, "PUT", "/v1/status", b"{}", **at)
+    for path in ("tokens", "declaration-items",
+                 "declaration/{kind}/{identifier}"):
+        ask(200, "GET", "/v1/" + path, None, header, **name)
+        ask(400, "GET", "/v1/" + path, **name)
+    for path, query in (("declaration-status/{ids}", "?all=1"),
+                        ("status-values/{ids}", ""),
+                        ("status-errors/{ids}", "?limit=2"),
+                        ("status-report/{id}", "?index=0"),
+                        ("declaration-why/{id}", ""),
+                        ("declaration-why/{id}",
+                         "?declaration=configuration"),
+                        ("enrollment-sets/{id}", "")):
+        ask(200, "GET", "/v1/" + path, query=query, **me)
+        ask(400, "GET", "/v1/" + path, ids="%FF", query=query, **at)
+    for path in ("set-declarations/{set}", "set-enrollments/{set}",
+                 "declaration-sets/{identifier}"):
+        ask(200, "GET", "/v1/" + path, **name)
+        ask(400, "GET", "/v1/" + path, ids="%FF", **at)
+    for method in "PUT", "DELETE":
+        many = "/v1/set-enrollments/{set}"
+        ask(200, method, many, b'{"ids": ["x"]}', ids="s", **at)
+        ask(400, method, many, b"{", ids="s", **at)
+    ask(409, "DELETE", named, **name)
+    changes("DELETE", "/v1/set-declarations/{set}",
+            "?declaration=configuration", ids="s")
+    ask(204, "DELETE", named, **name)
+    ask(304, "DELETE", named, **name)
+    changes("DELETE", "/v1/enrollment-sets/{id}", "?set=s", ids=mac.id)
+    ask(204, "PUT", "/v1/enrollment-sets/{id}", query="?set=s", **me)
+    ask(204, "DELETE", "/v1/enrollment-sets-all/{id}", **me)
+    ask(304, "DELETE", "/v1/enrollment-sets-all/{id}", **me)
+    ask(400, "DELETE", "/v1/enrollment-sets-all/{id}", ids="%FF", **at)
 
 
 def orders(ask, mac, gone, stranger):
@@ -481,6 +562,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     ask(200, "PUT", "/v1/pushcert", pem, query="?force=1")
     reading(ask, mac, stranger)
     orders(ask, mac, gone, stranger)
+    declarations(ask, mac)
     events(ask, serving.database)
     identities(ask, serving.database)
     everywhere(ask, mac, pem, 200)

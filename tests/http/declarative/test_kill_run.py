@@ -107,6 +107,7 @@ class Run:
 
     def ask(self, *args, **query):
         """Until a server answers it."""
+        last = None
         for _ in range(600):
             api = Declarations(random.choice(self.servers))
             try:
@@ -114,12 +115,13 @@ class Run:
                 if answer.status != 503:
                     assert answer.status in (204, 304, 404), (args, answer)
                     return
-            except BROKEN:
-                pass
+                last = answer.body
+            except BROKEN as problem:
+                last = problem
             finally:
                 api.close()
             time.sleep(0.1)
-        raise AssertionError(f"{args} is never answered")
+        raise AssertionError(f"{args} is never answered: {last!r}")
 
     def change(self, dice):
         name = dice.choice(self.names)
