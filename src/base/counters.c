@@ -260,6 +260,38 @@ apr_uint64_t nmdm_counted_lately(nmdm_counters_t *counters,
     return before ? all - before[cell_of(family, value, second)] : all;
 }
 
+/* What a cell held when that minute began; NULL when no copy was made. */
+static const apr_uint64_t *at_minute(nmdm_counters_t *counters,
+                                     apr_uint32_t minute, int cell)
+{
+    return counters->copies[minute % COPIES].minute == minute
+        ? &counters->copies[minute % COPIES].cells[cell] : NULL;
+}
+
+void nmdm_counted_by_minute(apr_uint64_t *out, nmdm_counters_t *counters,
+                            nmdm_count_e family, int value, int second,
+                            apr_time_t now)
+{
+    int cell = cell_of(family, value, second), i;
+    apr_uint32_t first = period_of(now, 60) - NMDM_MINUTES + 1;
+    apr_uint64_t before = 0;
+    int is_known = counters->since > now - apr_time_from_sec(3600);
+
+    for (i = 0; i < NMDM_MINUTES; i++) {
+        const apr_uint64_t *start = at_minute(counters, first + i, cell);
+        const apr_uint64_t *end = at_minute(counters, first + i + 1, cell);
+        apr_uint64_t after;
+
+        before = start ? *start : before;
+        is_known = is_known || start;
+        after = i == NMDM_MINUTES - 1
+            ? nmdm_counted(counters, family, value, second)
+            : end ? *end : before;
+        out[i] = is_known && after > before ? after - before : 0;
+        before = after;
+    }
+}
+
 apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
                              nmdm_count_e family, int value)
 {

@@ -60,6 +60,12 @@ apr_uint64_t nmdm_counted(nmdm_counters_t *counters,
 apr_uint64_t nmdm_counted_lately(nmdm_counters_t *counters,
                                  nmdm_count_e family, int value, int second,
                                  apr_time_t now);
+/* The same of each of the last minutes: out[NMDM_MINUTES - 1] is the present
+ * one. Minutes before counting began are 0. */
+#define NMDM_MINUTES 60
+void nmdm_counted_by_minute(apr_uint64_t *out, nmdm_counters_t *counters,
+                            nmdm_count_e family, int value, int second,
+                            apr_time_t now);
 /* The sum of a family, or of one value of it. */
 apr_uint64_t nmdm_counted_all(nmdm_counters_t *counters,
                               nmdm_count_e family);

@@ -5,6 +5,7 @@
 #include "httpd/html.h"
 #include "base/time.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <httpd.h>
 
@@ -18,7 +19,9 @@ static const char HEAD[] =
 "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
 "<meta name=\"color-scheme\" content=\"light dark\">\n"
-"<title>NanoMDM</title>\n<style>\n"
+"<title>mod_nanomdm";
+static const char STYLE[] =
+"</title>\n<style>\n"
 ":root{--bg:#f5f6f8;--box:#fff;--ink:#1c2430;--dim:#5b6675;--line:#dde2e8;"
 "--link:#0b5cad;--warn:#8a5300;--bad:#b3261e}\n"
 "@media(prefers-color-scheme:dark){:root{--bg:#12161c;--box:#1b212a;"
@@ -52,7 +55,11 @@ static const char HEAD[] =
 "form{display:flex;gap:.5rem}input,button{font:inherit;padding:.4rem .6rem;"
 "border:1px solid var(--line);border-radius:.4rem;background:var(--bg);"
 "color:var(--ink);min-width:0}input{flex:1}\n"
-"</style>\n</head>\n<body>\n";
+".verdict ul{margin:0;padding-left:1.2rem}.verdict{margin-top:.7rem}\n"
+"svg{width:100%;height:4rem;display:block}.g{fill:var(--link)}"
+".b{fill:var(--bad)}.axis{display:flex;justify-content:space-between}\n"
+"code{overflow-wrap:anywhere}\n"
+"</style>\n</head>\n<body>\n<main>\n";
 
 void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)
 {
@@ -64,12 +71,15 @@ void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)
     va_end(args);
 }
 
-nanomdm_html_t nanomdm_html_begin(apr_pool_t *p, apr_time_t now)
+nanomdm_html_t nanomdm_html_begin(apr_pool_t *p, apr_time_t now,
+                                  const char *title)
 {
     nanomdm_html_t sheet
         = {p, now, apr_array_make(p, 128, sizeof(const char *))};
 
     APR_ARRAY_PUSH(sheet.parts, const char *) = HEAD;
+    nanomdm_html_put(&sheet, ": %s", nanomdm_html_esc(&sheet, title));
+    APR_ARRAY_PUSH(sheet.parts, const char *) = STYLE;
     return sheet;
 }
 
@@ -77,7 +87,7 @@ nmdm_bytes_t nanomdm_html_end(nanomdm_html_t *sheet)
 {
     nmdm_bytes_t bytes;
 
-    nanomdm_html_put(sheet, "</body>\n</html>\n");
+    nanomdm_html_put(sheet, "</main>\n</body>\n</html>\n");
     bytes.data = apr_array_pstrcat(sheet->pool, sheet->parts, 0);
     bytes.len = strlen(bytes.data);
     return bytes;
@@ -137,9 +147,27 @@ void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,
                      mood, value, what);
 }
 
+/* Of a title: letters and digits, and a hyphen for what stands between. */
+static const char *id_of(const nanomdm_html_t *sheet, const char *title)
+{
+    char *id = apr_palloc(sheet->pool, strlen(title) + 1), *to = id;
+
+    for (; *title; title++) {
+        if (apr_isalnum(*title)) {
+            *to++ = (char)apr_tolower(*title);
+        }
+        else if (to > id && to[-1] != '-') {
+            *to++ = '-';
+        }
+    }
+    *to = '\0';
+    return id;
+}
+
 void nanomdm_html_open_part(nanomdm_html_t *sheet, const char *title)
 {
-    nanomdm_html_put(sheet, "<section><h2>%s</h2>\n<table>\n", title);
+    nanomdm_html_put(sheet, "<section id=\"%s\"><h2>%s</h2>\n<table>\n",
+                     id_of(sheet, title), title);
 }
 
 void nanomdm_html_close_part(nanomdm_html_t *sheet)

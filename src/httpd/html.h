@@ -19,7 +19,9 @@ typedef struct {
     apr_array_header_t *parts;          /* of const char * */
 } nanomdm_html_t;
 
-nanomdm_html_t nanomdm_html_begin(apr_pool_t *p, apr_time_t now);
+/* title is text; "mod_nanomdm" stands before it. */
+nanomdm_html_t nanomdm_html_begin(apr_pool_t *p, apr_time_t now,
+                                  const char *title);
 nmdm_bytes_t nanomdm_html_end(nanomdm_html_t *sheet);
 void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -37,7 +39,8 @@ const char *nanomdm_html_amount(const nanomdm_html_t *sheet, nmdm_amount_t a);
 /* To the page of an enrollment. */
 const char *nanomdm_html_link(const nanomdm_html_t *sheet, const char *id);
 
-/* A figure; a part of the page with a table in it; a row of that. mood is a
+/* A figure; a part of the page with a table in it, whose id is its title in
+ * lower case with hyphens; a row of that. mood is a
  * class: "", "warn" or "bad". */
 void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,
                        const char *value, const char *what);

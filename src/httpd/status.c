@@ -153,6 +153,8 @@ static int show(request_rec *r, nmdm_ctx_t *ctx)
         return answer(r, ctx, HTTP_OK, TYPE_PROMETHEUS,
                       nanomdm_status_prometheus(r->pool, &status));
     }
+    /* Figures are of now. */
+    apr_table_setn(r->headers_out, "Refresh", "60");
     return answer(r, ctx, HTTP_OK, TYPE_HTML,
                   nanomdm_status_html_server(r->pool, &status));
 }

@@ -10,7 +10,9 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "httpd/html.h"
+#include "httpd/plot_html.h"
 #include "httpd/reply.h"
+#include "httpd/verdict_html.h"
 
 #include <apr_strings.h>
 
@@ -122,6 +124,8 @@ static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
                                        (double)db->latency / 1000),
                           "database latency");
     }
+    nanomdm_html_tile(sheet, "", nanomdm_plot_html_latency(sheet, status),
+                      "half and 99 of 100 device requests were faster");
     nanomdm_html_put(sheet, "</div>\n");
 }
 
@@ -199,8 +203,8 @@ static void put_lately(nanomdm_html_t *sheet, const nanomdm_status_t *status,
     nanomdm_html_close_part(sheet);
 }
 
-static void put_slow(nanomdm_html_t *sheet, const char *title,
-                     const char *what, nmdm_amount_t all,
+static void put_slow(nanomdm_html_t *sheet, const char *id,
+                     const char *title, const char *what, nmdm_amount_t all,
                      const apr_array_header_t *slowest)
 {
     int i;
@@ -209,8 +213,8 @@ static void put_slow(nanomdm_html_t *sheet, const char *title,
         return;
     }
     nanomdm_html_put(
-        sheet, "<section><h2>%s: %s</h2>\n<p class=\"dim\">%s</p>\n<table>\n",
-        title, nanomdm_html_amount(sheet, all), what);
+        sheet, "<section id=\"%s\"><h2>%s: %s</h2>\n<p class=\"dim\">%s</p>\n"
+        "<table>\n", id, title, nanomdm_html_amount(sheet, all), what);
     for (i = 0; i < slowest->nelts; i++) {
         const nmdm_slow_t *slow = &APR_ARRAY_IDX(slowest, i, nmdm_slow_t);
 
@@ -227,7 +231,7 @@ static void put_refusals(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 
     nanomdm_html_put(
         sheet,
-        "<section><h2>Pushes refused: %s</h2>\n"
+        "<section id=\"refused\"><h2>Pushes refused: %s</h2>\n"
         "<p class=\"dim\">Until the device sends a new token. The newest"
         " 20:</p>\n<table>\n",
         nanomdm_html_amount(sheet, db->refused));
@@ -251,15 +255,37 @@ static void put_refusals(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
     nanomdm_html_put(sheet, "<div class=\"parts two\">\n");
-    put_slow(sheet, "Silent", "Have a command, were pushed to five times and"
+    put_slow(sheet, "silent", "Silent", "Have a command, were pushed to five times and"
              " more, and were not heard of. For how long, the longest:",
              db->counted.silent, db->silent);
-    put_slow(sheet, "Not now", "Put a command off more than a day ago and"
+    put_slow(sheet, "not-now", "Not now", "Put a command off more than a day ago and"
              " have not answered it. For how long, the longest:",
              db->counted.put_off, db->put_off);
     if (db->refused.number) {
         put_refusals(sheet, db);
     }
+    nanomdm_html_put(sheet, "</div>\n");
+}
+
+static void put_tables(nanomdm_html_t *sheet, const nanomdm_status_t *status)
+{
+    nanomdm_html_put(sheet, "<div class=\"parts\">\n");
+    if (!status->trouble) {
+        put_types(sheet, status);
+        put_topics(sheet, status);
+    }
+    put_lately(sheet, status, NMDM_COUNT_PUSHES, "Pushes, last hour");
+    put_lately(sheet, status, NMDM_COUNT_CHECKINS, "Check-ins, last hour");
+    put_lately(sheet, status, NMDM_COUNT_REPORTS,
+               "Polls and reports, last hour");
+    put_lately(sheet, status, NMDM_COUNT_REQUESTS,
+               "Requests, last hour");
+    put_lately(sheet, status, NMDM_COUNT_EVENTS,
+               "Webhook deliveries, last hour");
+    put_lately(sheet, status, NMDM_COUNT_DATABASE,
+               "Database failures, last hour");
+    put_lately(sheet, status, NMDM_COUNT_LIMITED,
+               "Beyond the rate limit, last hour");
     nanomdm_html_put(sheet, "</div>\n");
 }
 
@@ -294,16 +320,17 @@ static void put_legend(nanomdm_html_t *sheet, const nanomdm_status_t *status)
 nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
                                         const nanomdm_status_t *status)
 {
-    nanomdm_html_t sheet = nanomdm_html_begin(p, status->now);
+    nanomdm_html_t sheet = nanomdm_html_begin(p, status->now, "status");
 
     nanomdm_html_put(
         &sheet,
-        "<h1>NanoMDM</h1>\n<p class=\"dim\">mod_nanomdm " NMDM_VERSION
-        " · %s</p>\n",
+        "<h1>mod_nanomdm</h1>\n<p class=\"dim\">" NMDM_VERSION " · %s ·"
+        " times are UTC · looked at anew each minute</p>\n",
         nmdm_time_rfc3339(p, status->now));
+    nanomdm_verdict_html_put(&sheet, status);
     if (status->trouble) {
         nanomdm_html_put(&sheet,
-                         "<section><h2 class=\"bad\">The database does not"
+                         "<section id=\"database\"><h2 class=\"bad\">The database does not"
                          " answer</h2><p>%s</p></section>\n",
                          nanomdm_html_esc(&sheet, status->trouble));
     }
@@ -312,27 +339,11 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
                      "<form method=\"get\"><input name=\"id\" aria-label=\""
                      "Enrollment ID\" placeholder=\"Enrollment ID\" required>"
                      "<button>Look up</button></form>\n");
+    nanomdm_plot_html_put(&sheet, status);
     if (!status->trouble) {
         put_trouble(&sheet, &status->db);
     }
-    nanomdm_html_put(&sheet, "<div class=\"parts\">\n");
-    if (!status->trouble) {
-        put_types(&sheet, status);
-        put_topics(&sheet, status);
-    }
-    put_lately(&sheet, status, NMDM_COUNT_PUSHES, "Pushes, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_CHECKINS, "Check-ins, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_REPORTS,
-               "Polls and reports, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_REQUESTS,
-               "Requests, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_EVENTS,
-               "Webhook deliveries, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_DATABASE,
-               "Database failures, last hour");
-    put_lately(&sheet, status, NMDM_COUNT_LIMITED,
-               "Beyond the rate limit, last hour");
-    nanomdm_html_put(&sheet, "</div>\n");
+    put_tables(&sheet, status);
     put_legend(&sheet, status);
     return nanomdm_html_end(&sheet);
 }
@@ -340,10 +351,10 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
 nmdm_bytes_t nanomdm_status_html_problem(apr_pool_t *p, const char *title,
                                          const char *text)
 {
-    nanomdm_html_t sheet = nanomdm_html_begin(p, 0);
+    nanomdm_html_t sheet = nanomdm_html_begin(p, 0, title);
 
     nanomdm_html_put(
-        &sheet, "<p><a href=\"?\">NanoMDM</a></p>\n<h1>%s</h1>\n<p>%s</p>\n",
+        &sheet, "<p><a href=\"?\">mod_nanomdm</a></p>\n<h1>%s</h1>\n<p>%s</p>\n",
         nanomdm_html_esc(&sheet, title), nanomdm_html_esc(&sheet, text));
     return nanomdm_html_end(&sheet);
 }

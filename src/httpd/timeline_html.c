@@ -116,10 +116,10 @@ nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,
                                             const nmdm_timeline_t *one,
                                             apr_time_t now)
 {
-    nanomdm_html_t sheet = nanomdm_html_begin(p, now);
+    nanomdm_html_t sheet = nanomdm_html_begin(p, now, one->who->id);
 
     nanomdm_html_put(&sheet,
-                     "<p><a href=\"?\">NanoMDM</a></p>\n<h1>%s</h1>\n"
+                     "<p><a href=\"?\">mod_nanomdm</a></p>\n<h1>%s</h1>\n"
                      "<div class=\"parts two\">\n",
                      nanomdm_html_esc(&sheet, one->who->id));
     put_facts(&sheet, one);

@@ -111,7 +111,7 @@ def watched(httpd, fresh_db):
 def test_from_this_host_without_a_password(watched):
     server, operator = watched
     operator.key = None
-    assert "NanoMDM" in page(operator)
+    assert "<h1>mod_nanomdm</h1>" in page(operator)
     assert get(operator, path="/private").status == 401
     key = Operator(server)
     assert key.call("GET", "/private").status == 200

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plot_html.h -- the last hour of the status page as inline SVG, and how long
+ * requests of devices took. Of the shared counters; no database. */
+
+#ifndef NANOMDM_PLOT_HTML_H
+#define NANOMDM_PLOT_HTML_H
+
+#include "httpd/html.h"
+#include "httpd/status.h"
+
+void nanomdm_plot_html_put(nanomdm_html_t *sheet,
+                           const nanomdm_status_t *status);
+/* "5 ms / 100 ms": below that were half and 99 of 100 requests of devices in
+ * the last hour; a dash when there was none. */
+const char *nanomdm_plot_html_latency(const nanomdm_html_t *sheet,
+                                      const nanomdm_status_t *status);
+
+#endif /* NANOMDM_PLOT_HTML_H */

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verdict_html.c -- the beginning of the status page: what needs somebody. */
+
+#include "httpd/verdict_html.h"
+#include "base/counters.h"
+#include "httpd/reply.h"
+
+#include <apr_strings.h>
+
+#define A_DAY (24 * 60 * 60)
+/* Events that wait for a receiver, and the age of a command, from which on
+ * something is likely wrong. */
+#define LARGE_BACKLOG 100
+#define OLD_COMMAND apr_time_from_sec(7 * A_DAY)
+
+typedef struct {
+    const char *mood;           /* "bad" or "warn" */
+    const char *anchor;         /* of the page; NULL: none */
+    const char *what, *remedy;  /* HTML */
+} finding_t;
+
+typedef struct {
+    const nanomdm_html_t *sheet;
+    const nanomdm_status_t *status;
+    apr_array_header_t *found;          /* of finding_t */
+} verdict_t;
+
+static void add(const verdict_t *verdict, const char *mood,
+                const char *anchor, const char *what, const char *remedy)
+{
+    finding_t *finding = apr_array_push(verdict->found);
+
+    finding->mood = mood;
+    finding->anchor = anchor;
+    finding->what = what;
+    finding->remedy = remedy;
+}
+
+/* "1 thing" or "3 things". */
+static const char *several(const verdict_t *verdict, nmdm_amount_t amount,
+                           const char *one, const char *more)
+{
+    return apr_pstrcat(verdict->sheet->pool,
+                       nanomdm_html_amount(verdict->sheet, amount),
+                       amount.number == 1 && !amount.is_least ? one : more,
+                       NULL);
+}
+
+static void judge_topic(const verdict_t *verdict, const nmdm_topic_t *topic)
+{
+    apr_pool_t *p = verdict->sheet->pool;
+    apr_int64_t days = (apr_time_sec(topic->not_after)
+                        - apr_time_sec(verdict->status->now)) / A_DAY;
+    const char *name = nanomdm_html_esc(verdict->sheet, topic->topic);
+    const char *remedy = "Renew it with the same Apple Account, then"
+                         " <code>nanomdmctl pushcert upload</code>.";
+
+    if (topic->not_after < verdict->status->now) {
+        add(verdict, "bad", "push-certificates",
+            apr_psprintf(p, "The push certificate %s %s", name,
+                         topic->not_after ? "has expired" : "cannot be read"),
+            remedy);
+    }
+    else if (days < NANOMDM_WARN_BEFORE_DAYS) {
+        add(verdict, "warn", "push-certificates",
+            apr_psprintf(p, "The push certificate %s ends in %d days", name,
+                         (int)days), remedy);
+    }
+}
+
+static void judge_topics(const verdict_t *verdict)
+{
+    const apr_array_header_t *topics = verdict->status->db.topics;
+    int i;
+
+    for (i = 0; i < topics->nelts; i++) {
+        judge_topic(verdict, &APR_ARRAY_IDX(topics, i, nmdm_topic_t));
+    }
+    if (!topics->nelts) {
+        add(verdict, "bad", "push-certificates",
+            "No push certificate is stored",
+            "No device is woken up. <code>nanomdmctl pushcert request</code>"
+            " begins.");
+    }
+}
+
+static void judge_queue(const verdict_t *verdict,
+                        const nmdm_counted_t *counted)
+{
+    if (counted->silent.number) {
+        add(verdict, "warn", "silent",
+            several(verdict, counted->silent, " device does not answer pushes",
+                    " devices do not answer pushes"),
+            "<code>nanomdmctl why ID</code> looks for the cause.");
+    }
+    if (counted->put_off.number) {
+        add(verdict, "warn", "not-now",
+            several(verdict, counted->put_off,
+                    " device has put a command off for more than a day",
+                    " devices have put a command off for more than a day"),
+            "They may be locked.");
+    }
+    if (counted->oldest_pending
+        && verdict->status->now - counted->oldest_pending > OLD_COMMAND) {
+        add(verdict, "warn", NULL, apr_pstrcat(
+                verdict->sheet->pool, "A command has waited for ",
+                nanomdm_html_duration(verdict->sheet->pool,
+                                      verdict->status->now
+                                          - counted->oldest_pending), NULL),
+            "<code>nanomdmctl devices --pending</code> lists whose.");
+    }
+}
+
+static void judge_events(const verdict_t *verdict, const nmdm_db_stats_t *db)
+{
+    if (db->events_dead.number) {
+        add(verdict, "bad", "webhook-deliveries-last-hour",
+            several(verdict, db->events_dead, " webhook event was given up",
+                    " webhook events were given up"),
+            "<code>nanomdmctl events</code> shows target and reason; then"
+            " <code>nanomdmctl events replay</code>.");
+    }
+    if (db->events_pending.number >= LARGE_BACKLOG) {
+        add(verdict, "warn", "webhook-deliveries-last-hour",
+            several(verdict, db->events_pending, " webhook event waits",
+                    " webhook events wait"),
+            "The receiver is away or slow: <code>nanomdmctl events --state"
+            " pending</code>.");
+    }
+}
+
+static void judge_database(const verdict_t *verdict)
+{
+    const nmdm_db_stats_t *db = &verdict->status->db;
+
+    if (verdict->status->trouble) {
+        add(verdict, "bad", "database", "The database does not answer",
+            "Devices get 503 and come again by themselves; the error log has"
+            " the cause.");
+        return;
+    }
+    judge_topics(verdict);
+    judge_events(verdict, db);
+    if (db->refused.number) {
+        add(verdict, "warn", "refused",
+            several(verdict, db->refused, " push was refused by APNs",
+                    " pushes were refused by APNs"),
+            "The reason is beside the device.");
+    }
+    if (db->counted.has_queue) {
+        judge_queue(verdict, &db->counted);
+    }
+}
+
+static void judge_identities(const verdict_t *verdict)
+{
+    nmdm_amount_t ending = { 0, 0 };
+
+    ending.number = (apr_int64_t)nmdm_counters_seen(
+        verdict->status->counters, NMDM_ENDING_LAST_DAY,
+        verdict->status->now);
+    if (ending.number) {
+        add(verdict, "warn", NULL,
+            several(verdict, ending, " identity ends within 30 days",
+                    " identities end within 30 days"),
+            "Renew them while they are good.");
+    }
+}
+
+static const char *headline(const verdict_t *verdict)
+{
+    int n = verdict->found->nelts;
+
+    return !n ? "All is well"
+        : n == 1 ? "1 thing needs you"
+        : apr_psprintf(verdict->sheet->pool, "%d things need you", n);
+}
+
+void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
+                              const nanomdm_status_t *status)
+{
+    verdict_t verdict = { sheet, status, NULL };
+    int i;
+
+    verdict.found = apr_array_make(sheet->pool, 8, sizeof(finding_t));
+    judge_database(&verdict);
+    judge_identities(&verdict);
+    nanomdm_html_put(sheet, "<section class=\"verdict\"><h2>%s</h2>\n",
+                     headline(&verdict));
+    if (verdict.found->nelts) {
+        nanomdm_html_put(sheet, "<ul>\n");
+    }
+    for (i = 0; i < verdict.found->nelts; i++) {
+        const finding_t *f = &APR_ARRAY_IDX(verdict.found, i, finding_t);
+
+        nanomdm_html_put(
+            sheet, "<li><b class=\"%s\">%s</b> %s. %s</li>\n", f->mood,
+            f->mood[0] == 'b' ? "Error:" : "Warning:",
+            f->anchor ? apr_psprintf(sheet->pool, "<a href=\"#%s\">%s</a>",
+                                     f->anchor, f->what) : f->what,
+            f->remedy);
+    }
+    if (verdict.found->nelts) {
+        nanomdm_html_put(sheet, "</ul>\n");
+    }
+    nanomdm_html_put(sheet, "</section>\n");
+}

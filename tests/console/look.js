@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// look.js FOLDER NAME URL AUTHORIZATION -- pictures of a page at two widths,
+// light and dark, and what axe-core finds in each.
+const fs = require('fs');
+const puppeteer = require('puppeteer-core');
+const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+async function main([folder, name, url]) {
+    const browser = await puppeteer.launch({
+        executablePath: '/usr/bin/chromium', headless: true,
+        args: ['--no-sandbox', '--disable-gpu']});
+    let violations = 0;
+    for (const width of [1280, 390]) {
+        for (const scheme of ['light', 'dark']) {
+            const page = await browser.newPage();
+            await page.setViewport({width, height: 900});
+            await page.emulateMediaFeatures(
+                [{name: 'prefers-color-scheme', value: scheme}]);
+            await page.setBypassCSP(true);
+            const answer = await page.goto(url);
+            if (answer.status() !== 200) throw new Error(answer.status());
+            const overflow = await page.evaluate(
+                () => document.documentElement.scrollWidth > innerWidth);
+            await page.screenshot({path: `${folder}/${name}-${width}-${scheme}.png`,
+                                   fullPage: true});
+            await page.evaluate(axe);
+            const found = await page.evaluate(() => axe.run());
+            for (const each of found.violations) {
+                violations += 1;
+                console.log(`${name} ${width} ${scheme}: ${each.id}: ` +
+                            `${each.help}: ${each.nodes[0].html}`);
+            }
+            if (overflow) {
+                violations += 1;
+                console.log(`${name} ${width} ${scheme}: wider than the window`);
+            }
+            console.log(`${name} ${width} ${scheme}: ${found.passes.length}` +
+                        ` rules passed, ${found.violations.length} violated`);
+            await page.close();
+        }
+    }
+    await browser.close();
+    process.exit(violations ? 1 : 0);
+}
+main(process.argv.slice(2)).catch(error => { console.error(error); process.exit(2); });
