@@ -330,7 +330,8 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
     nanomdm_verdict_html_put(&sheet, status);
     if (status->trouble) {
         nanomdm_html_put(&sheet,
-                         "<section id=\"database\"><h2 class=\"bad\">The database does not"
+                         "<section id=\"database\"><h2 class=\"bad\">"
+                         "The database does not"
                          " answer</h2><p>%s</p></section>\n",
                          nanomdm_html_esc(&sheet, status->trouble));
     }
@@ -354,7 +355,8 @@ nmdm_bytes_t nanomdm_status_html_problem(apr_pool_t *p, const char *title,
     nanomdm_html_t sheet = nanomdm_html_begin(p, 0, title);
 
     nanomdm_html_put(
-        &sheet, "<p><a href=\"?\">mod_nanomdm</a></p>\n<h1>%s</h1>\n<p>%s</p>\n",
+        &sheet, "<p><a href=\"?\">mod_nanomdm</a></p>\n<h1>%s</h1>\n"
+        "<p>%s</p>\n",
         nanomdm_html_esc(&sheet, title), nanomdm_html_esc(&sheet, text));
     return nanomdm_html_end(&sheet);
 }

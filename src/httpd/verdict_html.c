@@ -7,6 +7,9 @@
 
 #include <apr_strings.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 #define A_DAY (24 * 60 * 60)
 /* Events that wait for a receiver, and the age of a command, from which on
  * something is likely wrong. */
@@ -167,6 +170,37 @@ static void judge_identities(const verdict_t *verdict)
     }
 }
 
+/* Beyond a fifth it is more than some devices that left. */
+static void judge_pushes(const verdict_t *verdict)
+{
+    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_PUSHES);
+    nmdm_amount_t failed = { 0, 0 };
+    apr_int64_t all = 0;
+    int i;
+
+    for (i = 0; i < f->n; i++) {
+        apr_int64_t n = (apr_int64_t)nmdm_counted_lately(
+            verdict->status->counters, NMDM_COUNT_PUSHES, i, 0,
+            verdict->status->now);
+
+        all += n;
+        failed.number += strcmp(f->values[i], "ok") ? n : 0;
+    }
+    if (failed.number && failed.number * 5 >= all) {
+        add(verdict, "warn", "pushes-last-hour",
+            several(verdict, failed, " push of the last hour was not accepted",
+                    " pushes of the last hour were not accepted"),
+            "<code>nanomdmctl doctor</code> looks at APNs, certificate and"
+            " topic.");
+    }
+}
+
+/* Errors first. */
+static int by_mood(const void *a, const void *b)
+{
+    return strcmp(((const finding_t *)a)->mood, ((const finding_t *)b)->mood);
+}
+
 static const char *headline(const verdict_t *verdict)
 {
     int n = verdict->found->nelts;
@@ -184,7 +218,10 @@ void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
 
     verdict.found = apr_array_make(sheet->pool, 8, sizeof(finding_t));
     judge_database(&verdict);
+    judge_pushes(&verdict);
     judge_identities(&verdict);
+    qsort(verdict.found->elts, (size_t)verdict.found->nelts,
+          sizeof(finding_t), by_mood);
     nanomdm_html_put(sheet, "<section class=\"verdict\"><h2>%s</h2>\n",
                      headline(&verdict));
     if (verdict.found->nelts) {
