@@ -255,10 +255,12 @@ static void put_refusals(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
     nanomdm_html_put(sheet, "<div class=\"parts two\">\n");
-    put_slow(sheet, "silent", "Silent", "Have a command, were pushed to five times and"
+    put_slow(sheet, "silent", "Silent",
+             "Have a command, were pushed to five times and"
              " more, and were not heard of. For how long, the longest:",
              db->counted.silent, db->silent);
-    put_slow(sheet, "not-now", "Not now", "Put a command off more than a day ago and"
+    put_slow(sheet, "not-now", "Not now",
+             "Put a command off more than a day ago and"
              " have not answered it. For how long, the longest:",
              db->counted.put_off, db->put_off);
     if (db->refused.number) {
