@@ -137,6 +137,8 @@ struct nmdm_ctx_t {
     const nmdm_cert_t *cert;    /* the verified identity, or NULL */
     apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
+    struct nmdm_shared_pool_t *body_pool;       /* where the request's body
+                                                 * lives, or NULL */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
     const char *query;          /* of the URL, for webhooks; or NULL */

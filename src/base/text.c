@@ -61,6 +61,31 @@ const char *nmdm_base64_encode(apr_pool_t *p, nmdm_bytes_t bytes)
     return text;
 }
 
+apr_size_t nmdm_base64_length(apr_size_t len)
+{
+    return (len + 2) / 3 * 4;
+}
+
+apr_size_t nmdm_base64_part(char *to, apr_size_t room, nmdm_bytes_t bytes,
+                            apr_size_t from)
+{
+    char block[1024 + 1];
+    apr_size_t done = 0, at, len, n;
+
+    while (done < room && from < nmdm_base64_length(bytes.len)) {
+        at = from / 4 * 3;
+        len = bytes.len - at < 768 ? bytes.len - at : 768;
+        n = nmdm_base64_length(len) - from % 4;
+        n = n < room - done ? n : room - done;
+        apr_base64_encode_binary(block, (const unsigned char *)bytes.data + at,
+                                 (int)len);
+        memcpy(to + done, block + from % 4, n);
+        done += n;
+        from += n;
+    }
+    return done;
+}
+
 const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes)
 {
     return bytes.len ? apr_pescape_hex(p, bytes.data, bytes.len, 0) : "";

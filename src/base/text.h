@@ -20,6 +20,13 @@ int nmdm_base64_decode(nmdm_bytes_t *out, apr_pool_t *p, const char *text,
                        apr_size_t len, int spaces);
 const char *nmdm_base64_encode(apr_pool_t *p, nmdm_bytes_t bytes);
 
+/* The length of the base64 of so many bytes, with its padding; and up to room
+ * characters of that text, beginning with character `from`. Returns how many,
+ * 0 at the end. */
+apr_size_t nmdm_base64_length(apr_size_t len);
+apr_size_t nmdm_base64_part(char *to, apr_size_t room, nmdm_bytes_t bytes,
+                            apr_size_t from);
+
 /* Lower-case hexadecimal. */
 const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
 /* The way back, from digits of either case; what is none ends it. */

@@ -432,11 +432,11 @@ static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
     }
     set_up(rd);
 
-    if (XML_Parse(rd->parser, body.data, (int)body.len, XML_TRUE)
+    if (nmdm_expat_parse(rd->parser, body.data, (int)body.len)
         != XML_STATUS_OK && !rd->finished) {
         refuse(rd, XML_ErrorString(XML_GetErrorCode(rd->parser)));
     }
-    /* Its copy of the body need not wait for the end of the request. */
+    /* Its copy of a piece need not wait for the end of the request. */
     apr_pool_cleanup_run(p, rd->parser, free_parser);
     if (rd->err) {
         return rd->err;

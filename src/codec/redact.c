@@ -204,7 +204,7 @@ static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
     /* A secret takes no less than "<key>k</key><a/>", and what comes in its
      * place adds less than twice that. */
     data = rd.to = apr_palloc(p, 3 * document.len + 64);
-    (void)XML_Parse(rd.parser, document.data, (int)document.len, XML_TRUE);
+    (void)nmdm_expat_parse(rd.parser, document.data, (int)document.len);
     copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));
     XML_ParserFree(rd.parser);
     *rd.to++ = '\n';

@@ -32,6 +32,30 @@ const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
     return nmdm_base64_encode(p, mac);
 }
 
+const char *nmdm_digest_hmac_of(apr_pool_t *p, const char *key,
+                                nmdm_digest_read_fn read, const void *baton)
+{
+    EVP_PKEY *mac_key = EVP_PKEY_new_raw_private_key(
+        EVP_PKEY_HMAC, NULL, (const unsigned char *)key, strlen(key));
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    nmdm_bytes_t mac = { (const char *)digest, sizeof(digest) };
+    char part[8192];
+    apr_size_t from = 0, n;
+    int ok;
+
+    ok = mac_key && context
+        && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, mac_key);
+    while (ok && (n = read(baton, part, sizeof(part), from)) > 0) {
+        ok = EVP_DigestSignUpdate(context, part, n);
+        from += n;
+    }
+    ok = ok && EVP_DigestSignFinal(context, digest, &mac.len);
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(mac_key);
+    return ok ? nmdm_base64_encode(p, mac) : "";
+}
+
 int nmdm_digest_random(void *out, apr_size_t len)
 {
     return RAND_bytes(out, (int)len) == 1;

@@ -13,6 +13,13 @@ const char *nmdm_digest_sha256(apr_pool_t *p, nmdm_bytes_t bytes);
 const char *nmdm_digest_hmac(apr_pool_t *p, const char *key,
                              nmdm_bytes_t bytes);
 
+/* The same of what `read` gives: up to room bytes, beginning with byte `from`;
+ * it returns how many, 0 at the end. */
+typedef apr_size_t (*nmdm_digest_read_fn)(const void *baton, char *to,
+                                          apr_size_t room, apr_size_t from);
+const char *nmdm_digest_hmac_of(apr_pool_t *p, const char *key,
+                                nmdm_digest_read_fn read, const void *baton);
+
 /* Fills len bytes at out with randomness; 0 when there is none to be had. */
 int nmdm_digest_random(void *out, apr_size_t len);
 

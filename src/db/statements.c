@@ -461,6 +461,20 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "   FROM enrollments e, commands c" \
     "  WHERE c.command_uuid = %s AND e.id IN (" ids ")"
 
+/* INSERT ... SELECT copies a row twice on SQLite, within this process, before a
+ * trigger sees it, and VALUES does not. Where nothing is selected, id is NULL,
+ * and the row is left out. The command's UUID is an argument once more. */
+#define RESULT_PUT_SQLITE3(whose) \
+    "INSERT OR IGNORE INTO command_results (status, result, id, command_uuid)" \
+    " VALUES (%s, %s, (SELECT e.id" RESULT_FROM whose "), %s)"
+
+#define RESULT_NOT_NOW_SQLITE3(whose) \
+    "INSERT OR IGNORE INTO command_results (not_now_at, not_now_tally," \
+    "                                       status, result, id," \
+    "                                       command_uuid)" \
+    " VALUES (CURRENT_TIMESTAMP, 1, %s, %s," \
+    "         (SELECT e.id" RESULT_FROM whose "), %s)"
+
 #define ON_RESULT_PUT \
     " ON CONFLICT (id, command_uuid) DO UPDATE" \
     "   SET status = excluded.status, result = excluded.result"
@@ -560,18 +574,22 @@ ROW(STMT_COMMAND_TAKE_BACK, "command_take_back",
 
 ROW(STMT_RESULT_PUT, "result_put",
     RESULT_PUT("") ON_RESULT_PUT,
+    SQLITE3 RESULT_PUT_SQLITE3("") ON_RESULT_PUT,
     MYSQL RESULT_PUT("") ON_RESULT_PUT_MYSQL),
 
 ROW(STMT_RESULT_PUT_LATEST, "result_put_latest",
     RESULT_PUT(LATEST) ON_RESULT_PUT,
+    SQLITE3 RESULT_PUT_SQLITE3(LATEST) ON_RESULT_PUT,
     MYSQL RESULT_PUT(LATEST) ON_RESULT_PUT_MYSQL),
 
 ROW(STMT_RESULT_NOT_NOW, "result_not_now",
     RESULT_NOT_NOW("") ON_RESULT_NOT_NOW,
+    SQLITE3 RESULT_NOT_NOW_SQLITE3("") ON_RESULT_NOT_NOW,
     MYSQL RESULT_NOT_NOW("") ON_RESULT_NOT_NOW_MYSQL),
 
 ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
     RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW,
+    SQLITE3 RESULT_NOT_NOW_SQLITE3(LATEST) ON_RESULT_NOT_NOW,
     MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
 
 /* A report and the next command in one round trip, where INSERT may stand in a

@@ -43,7 +43,7 @@ static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
     if (err && !nanomdm_traffic_dump_is_on(r)) {
         return err;
     }
-    NMDM_TRY(nanomdm_body(body, r));
+    NMDM_TRY(nanomdm_body_for_events(body, ctx, r));
     if (err || ctx->cert) {
         return err;
     }

@@ -37,7 +37,7 @@ int nanomdm_migration_handler(request_rec *r)
     err = nanomdm_context(&ctx, r);
     ctx->is_migration = 1;
     if (!err) {
-        err = nanomdm_body(&body, r);
+        err = nanomdm_body_for_events(&body, ctx, r);
     }
     if (!err) {
         err = nmdm_service_checkin(ctx, &reply, body);

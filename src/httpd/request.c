@@ -2,6 +2,7 @@
 /* request.c -- from request_rec to context: policy, trace, body. */
 
 #include "httpd/request.h"
+#include "base/shared_pool.h"
 #include "config/config.h"
 #include "httpd/log.h"
 #include "httpd/site.h"
@@ -54,7 +55,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
 typedef struct {
     request_rec *r;
-    apr_pool_t *pool;           /* of data, or NULL: the request's */
+    nmdm_shared_pool_t *pool;   /* of data */
     char *data;
     apr_size_t len, room, most;
 } buffer_t;
@@ -81,25 +82,27 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
                     "cannot read the request body");
 }
 
+static void allocate(buffer_t *buffer, apr_size_t room)
+{
+    buffer->pool = nmdm_shared_pool_make(buffer->r->pool);
+    buffer->data = apr_palloc(nmdm_shared_pool_of(buffer->pool), room);
+    buffer->room = room;
+}
+
 /* Of a body whose length was not announced. Each buffer has a pool of its own,
  * so that the one before is given back. */
 static void make_room(buffer_t *buffer, apr_size_t needed)
 {
-    apr_pool_t *before = buffer->pool;
+    nmdm_shared_pool_t *before = buffer->pool;
     apr_size_t room = buffer->room * 2;
-    char *bigger;
+    const char *data = buffer->data;
 
     while (room < needed) {
         room *= 2;
     }
-    apr_pool_create(&buffer->pool, buffer->r->pool);
-    bigger = apr_palloc(buffer->pool, room);
-    memcpy(bigger, buffer->data, buffer->len);
-    if (before) {
-        apr_pool_destroy(before);
-    }
-    buffer->data = bigger;
-    buffer->room = room;
+    allocate(buffer, room);
+    memcpy(buffer->data, data, buffer->len);
+    nmdm_shared_pool_let_go(before, buffer->r->pool);
 }
 
 static nmdm_err_t *append(buffer_t *buffer, apr_bucket *bucket)
@@ -158,18 +161,12 @@ static nmdm_err_t *start(buffer_t *buffer)
         || (core_limit > 0 && announced > core_limit)) {
         return too_large(buffer);
     }
-    buffer->room = announced > 0 ? (apr_size_t)announced + 1 : CHUNK;
-    buffer->data = apr_palloc(r->pool, buffer->room);
+    allocate(buffer, announced > 0 ? (apr_size_t)announced + 1 : CHUNK);
     return NULL;
 }
 
-nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
-{
-    return nanomdm_body_of(body, r, APR_SIZE_MAX);
-}
-
-nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
-                            apr_size_t most)
+static nmdm_err_t *read_body(nmdm_bytes_t *body, nmdm_shared_pool_t **pool,
+                             request_rec *r, apr_size_t most)
 {
     buffer_t buffer = { .r = r, .most = most };
     apr_bucket_brigade *brigade
@@ -191,8 +188,28 @@ nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
     buffer.data[buffer.len] = '\0';
     body->data = buffer.data;
     body->len = buffer.len;
+    *pool = buffer.pool;
     nanomdm_traffic_dump_body(r, *body);
     return NULL;
+}
+
+nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r)
+{
+    return nanomdm_body_of(body, r, APR_SIZE_MAX);
+}
+
+nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
+                            apr_size_t most)
+{
+    nmdm_shared_pool_t *pool;
+
+    return read_body(body, &pool, r, most);
+}
+
+nmdm_err_t *nanomdm_body_for_events(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
+                                    request_rec *r)
+{
+    return read_body(body, &ctx->body_pool, r, APR_SIZE_MAX);
 }
 
 /* ---- Query parameters ---- */

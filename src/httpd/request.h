@@ -13,6 +13,10 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 /* The same, of up to `most` bytes if NanoMDMMaxBody does not say less. */
 nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
                             apr_size_t most);
+/* The body of a message, which webhooks may need after the request is over;
+ * sets ctx->body_pool. */
+nmdm_err_t *nanomdm_body_for_events(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
+                                    request_rec *r);
 /* The first value of a parameter of the URL, or NULL. */
 const char *nanomdm_parameter(request_rec *r, const char *name);
 

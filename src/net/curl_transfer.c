@@ -173,20 +173,62 @@ static const char *set_headers(nmdm_curl_transfer_t *t)
     return NULL;
 }
 
-/* Unpacked on its way to take_body(), which bounds it. */
-static void set_request(CURL *easy, const nmdm_exchange_t *x)
+static size_t give_body(char *to, size_t size, size_t n, void *baton)
 {
+    nmdm_curl_transfer_t *t = baton;
+    apr_size_t len = nmdm_exchange_read(t->x, to, size * n, t->sent);
+
+    t->sent += len;
+    return len;
+}
+
+/* libcurl begins again where a connection that was kept turns out to be
+ * closed. */
+static int begin_again(void *baton, curl_off_t offset, int origin)
+{
+    nmdm_curl_transfer_t *t = baton;
+
+    if (origin != SEEK_SET || offset < 0) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    t->sent = (apr_size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static void set_body(nmdm_curl_transfer_t *t)
+{
+    CURL *easy = t->easy;
+    const nmdm_exchange_t *x = t->x;
+
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     (curl_off_t)nmdm_exchange_length(x));
+    if (x->payload.len) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+        curl_easy_setopt(easy, CURLOPT_READDATA, t);
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, begin_again);
+        curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+    }
+    else {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                         x->body.len ? x->body.data : "");
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
+}
+
+/* A reply is unpacked on its way to take_body(), which bounds it. */
+static void set_request(nmdm_curl_transfer_t *t)
+{
+    CURL *easy = t->easy;
+    const nmdm_exchange_t *x = t->x;
+
     curl_easy_setopt(easy, CURLOPT_URL, x->url);
     if (x->reads_reply) {
         curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
     }
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "mod_nanomdm/" NMDM_VERSION);
     if (x->body.len || strcmp(x->method, "GET")) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)x->body.len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-                         x->body.len ? x->body.data : "");
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, x->method);
+        set_body(t);
     }
 }
 
@@ -267,7 +309,7 @@ const char *nmdm_curl_transfer_begin(nmdm_curl_transfers_t *all,
     if (!t->easy) {
         return "no memory for a request";
     }
-    set_request(t->easy, t->x);
+    set_request(t);
     set_tls(t->easy, t->x, all->ca_pem);
     set_ways(t->easy, all->http_version);
     set_replies(t);

@@ -25,6 +25,7 @@ typedef struct {
     void *easy;
     char *data;
     apr_size_t len, room, header_bytes;
+    apr_size_t sent;            /* bytes of a body that is read in parts */
     const char *refusal;        /* why we would not read on */
     char error[256];
 } nmdm_curl_transfer_t;

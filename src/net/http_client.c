@@ -176,6 +176,13 @@ void nmdm_http_client_run(nmdm_http_client_t *client,
     apr_thread_mutex_unlock(client->lock);
 }
 
+static nmdm_bytes_t copy_of_bytes(nmdm_bytes_t bytes, apr_pool_t *p)
+{
+    return (nmdm_bytes_t){
+        bytes.len ? apr_pstrmemdup(p, bytes.data, bytes.len) : "", bytes.len
+    };
+}
+
 static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
 {
     nmdm_exchange_t *copy = apr_pcalloc(p, sizeof(*copy));
@@ -183,8 +190,13 @@ static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
     copy->method = apr_pstrdup(p, x->method);
     copy->url = apr_pstrdup(p, x->url);
     copy->headers = x->headers ? apr_table_clone(p, x->headers) : NULL;
-    copy->body.data = apr_pstrmemdup(p, x->body.data, x->body.len);
-    copy->body.len = x->body.len;
+    copy->body = copy_of_bytes(x->body, p);
+    copy->payload = x->payload_pool ? x->payload
+                                    : copy_of_bytes(x->payload, p);
+    copy->rest = copy_of_bytes(x->rest, p);
+    if (x->payload_pool) {
+        nmdm_shared_pool_hold(x->payload_pool, p);
+    }
     copy->cert_pem = apr_pstrdup(p, x->cert_pem);
     copy->key_pem = apr_pstrdup(p, x->key_pem);
     copy->deadline = x->deadline;
@@ -197,7 +209,8 @@ static nmdm_exchange_t *copy_of(const nmdm_exchange_t *x, apr_pool_t *p)
 static nmdm_err_t *enter_queue(nmdm_http_client_t *client,
                                const nmdm_http_job_t *job, apr_pool_t *p)
 {
-    apr_size_t bytes = client->waiting_bytes + job->transfer.x->body.len;
+    apr_size_t bytes = client->waiting_bytes
+        + nmdm_exchange_length(job->transfer.x);
 
     if (client->is_stopping) {
         return nmdm_err(p, NMDM_UNAVAILABLE, APR_SUCCESS,

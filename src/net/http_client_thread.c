@@ -160,7 +160,7 @@ static nmdm_http_job_t *take_ready(nmdm_http_host_t *host)
     APR_RING_REMOVE(job, link);
     apr_thread_mutex_lock(client->lock);
     client->waiting--;
-    client->waiting_bytes -= job->transfer.x->body.len;
+    client->waiting_bytes -= nmdm_exchange_length(job->transfer.x);
     apr_thread_mutex_unlock(client->lock);
     return job;
 }

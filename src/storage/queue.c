@@ -115,11 +115,11 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               const nmdm_msg_t *msg)
 {
     const nmdm_report_t *report = &msg->u.report;
-    const char *args[8] = { report->status,
+    const char *args[9] = { report->status,
                             nmdm_schema_xml(ctx, report->stored), msg->who.id,
                             report->command_uuid, msg->who.device_id,
                             ctx->cert->sha256 };
-    int is_final = strcmp(report->status, "NotNow") != 0, more;
+    int is_final = strcmp(report->status, "NotNow") != 0, more, n;
 
     *next = NMDM_NEXT_UNKNOWN;
     NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 6));
@@ -127,12 +127,16 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
         && !more) {
         return report_and_fetch(ctx, stored, next, command, msg);
     }
+    n = 6 + more;
+    if (ctx->db->dialect == NMDM_SQLITE3) {
+        args[n++] = report->command_uuid;
+    }
     return nmdm_db_exec(ctx, stored,
                         more ? is_final ? STMT_RESULT_PUT_LATEST
                                         : STMT_RESULT_NOT_NOW_LATEST
                              : is_final ? STMT_RESULT_PUT
                                         : STMT_RESULT_NOT_NOW,
-                        args, 6 + more);
+                        args, n);
 }
 
 nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, int *was_queued,

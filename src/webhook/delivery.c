@@ -236,13 +236,11 @@ static nmdm_delivery_event_t *make_attempt(nmdm_delivery_t *receiver,
 static void post(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                  const nmdm_event_t *event)
 {
-    nmdm_bytes_t body = { event->body, strlen(event->body) };
     nmdm_delivery_event_t *attempt = make_attempt(receiver, event);
-    nmdm_exchange_t x;
+    nmdm_exchange_t x = { .body = { event->body, strlen(event->body) } };
     nmdm_err_t *err;
 
-    nmdm_event_request(&x, ctx->pool, receiver->webhook, body,
-                       event->traceparent,
+    nmdm_event_request(&x, ctx->pool, receiver->webhook, event->traceparent,
                        nmdm_time_steady() + receiver->route.timeout);
     x.baton = attempt;
     x.about = event->event_id;

@@ -232,26 +232,43 @@ static void set_params(nmdm_json_t *event, apr_pool_t *p,
 }
 
 /* As sent; or without secrets, which only readable XML can be. */
-static void set_payload(nmdm_json_t *event, apr_pool_t *p,
+static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
                         const nmdm_webhook_conf_t *conf,
                         const nmdm_msg_t *msg,
                         const nmdm_webhook_facts_t *facts)
 {
-    nmdm_bytes_t raw = msg->raw;
+    nmdm_shared_pool_t *pool;
 
     if (facts->has_no_payload) {
-        raw = (nmdm_bytes_t){ "", 0 };
+        return;
     }
-    else if (conf->redacts) {
-        raw = nmdm_redact_replace(
-            p, (nmdm_bytes_t){ msg->text, strlen(msg->text) },
-            nmdm_secrets_keys(p, NMDM_SECRET_FROM_DEVICE));
+    if (!conf->redacts) {
+        x->payload = msg->raw;
+        x->payload_pool = facts->raw_pool;
+        return;
     }
-    nmdm_json_set_string(event, "raw_payload", nmdm_base64_encode(p, raw));
+    pool = nmdm_shared_pool_make(p);
+    x->payload_pool = pool;
+    x->payload = nmdm_redact_replace(
+        pool ? nmdm_shared_pool_of(pool) : p,
+        (nmdm_bytes_t){ msg->text, strlen(msg->text) },
+        nmdm_secrets_keys(p, NMDM_SECRET_FROM_DEVICE));
+}
+
+/* The place of the payload, which is put there as it is sent. */
+#define RAW_PAYLOAD "\"raw_payload\":\""
+
+static void split_at_payload(nmdm_exchange_t *x, nmdm_bytes_t json)
+{
+    /* A quotation mark within a string has a backslash in front. */
+    apr_size_t len = (apr_size_t)(strstr(json.data, RAW_PAYLOAD) - json.data)
+        + strlen(RAW_PAYLOAD);
+
+    x->body = (nmdm_bytes_t){ json.data, len };
+    x->rest = (nmdm_bytes_t){ json.data + len, json.len - len };
 }
 
 static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf,
                         const nmdm_msg_t *msg,
                         const nmdm_webhook_facts_t *facts)
 {
@@ -259,7 +276,7 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg, facts);
+    nmdm_json_set_string(event, "raw_payload", "");
     if (has_tally) {
         nmdm_json_set_integer(event, "token_update_tally", facts->tally);
     }
@@ -268,58 +285,74 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 }
 
 static void set_report(nmdm_json_t *event, apr_pool_t *p,
-                       const nmdm_webhook_conf_t *conf,
                        const nmdm_msg_t *msg,
                        const nmdm_webhook_facts_t *facts)
 {
     set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
     set_unless_empty(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    set_payload(event, p, conf, msg, facts);
+    nmdm_json_set_string(event, "raw_payload", "");
     nmdm_json_set_string(event, "status", msg->u.report.status);
     set_unless_empty(event, "udid", msg->udid);
     set_params(event, p, facts->params);
 }
 
-nmdm_bytes_t nmdm_event_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
-                             const nmdm_msg_t *msg,
-                             const nmdm_webhook_facts_t *facts)
+void nmdm_event_write(nmdm_exchange_t *x, apr_pool_t *p,
+                      const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg,
+                      const nmdm_webhook_facts_t *facts)
 {
     nmdm_json_t *event = nmdm_json_object(p);
 
     if (msg->type) {
-        set_checkin(nmdm_json_child(event, "checkin_event"), p, conf, msg,
-                    facts);
+        set_checkin(nmdm_json_child(event, "checkin_event"), p, msg, facts);
     }
     else {
-        set_report(nmdm_json_child(event, "acknowledge_event"), p, conf, msg,
+        set_report(nmdm_json_child(event, "acknowledge_event"), p, msg,
                    facts);
     }
     nmdm_json_set_string(event, "created_at",
                          date_text(p, facts->created_at));
     set_unless_empty(event, "event_id", facts->event_id);
     nmdm_json_set_string(event, "topic", nmdm_event_topic_of(p, msg));
-    return nmdm_json_write_compact(p, event);
+    memset(x, 0, sizeof(*x));
+    split_at_payload(x, nmdm_json_write_compact(p, event));
+    set_payload(x, p, conf, msg, facts);
+}
+
+nmdm_bytes_t nmdm_event_text(apr_pool_t *p, const nmdm_exchange_t *x)
+{
+    apr_size_t len = nmdm_exchange_length(x), from = 0;
+    char *text = apr_palloc(p, len + 1);
+
+    while (from < len) {
+        from += nmdm_exchange_read(x, text + from, len - from, from);
+    }
+    text[len] = '\0';
+    return (nmdm_bytes_t){ text, len };
 }
 
 /* ---- The request ---- */
 
+static apr_size_t read_event(const void *baton, char *to, apr_size_t room,
+                             apr_size_t from)
+{
+    return nmdm_exchange_read(baton, to, room, from);
+}
+
 void nmdm_event_request(nmdm_exchange_t *x, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                        const nmdm_webhook_conf_t *conf,
                         const char *traceparent, apr_time_t deadline)
 {
     apr_table_t *headers = apr_table_make(p, 3);
 
-    memset(x, 0, sizeof(*x));
     x->method = "POST";
     x->url = conf->url;
-    x->body = body;
     x->headers = headers;
     x->deadline = deadline;
     apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
     if (conf->key) {
         apr_table_setn(headers, "X-Hmac-Signature",
-                       nmdm_digest_hmac(p, conf->key, x->body));
+                       nmdm_digest_hmac_of(p, conf->key, read_event, x));
     }
     if (traceparent) {
         apr_table_setn(headers, "traceparent", traceparent);
@@ -331,6 +364,6 @@ void nmdm_event_make(nmdm_exchange_t *x, apr_pool_t *p,
                      const nmdm_msg_t *msg,
                      const nmdm_webhook_facts_t *facts)
 {
-    nmdm_event_request(x, p, conf, nmdm_event_body(p, conf, msg, facts),
-                       facts->traceparent, facts->deadline);
+    nmdm_event_write(x, p, conf, msg, facts);
+    nmdm_event_request(x, p, conf, facts->traceparent, facts->deadline);
 }

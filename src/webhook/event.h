@@ -40,6 +40,7 @@ typedef struct {
     const apr_table_t *params;  /* of the query, or NULL */
     const char *traceparent;    /* of the request, or NULL */
     int has_no_payload;         /* raw_payload is empty */
+    nmdm_shared_pool_t *raw_pool;       /* where msg->raw lives, or NULL */
 } nmdm_webhook_facts_t;
 
 /* The parameters of a query string (NULL: none), names as they are: of names
@@ -51,16 +52,23 @@ apr_table_t *nmdm_event_params(apr_pool_t *p, const char *query);
 int nmdm_event_wants(const nmdm_webhook_conf_t *conf,
                      const nmdm_msg_t *msg);
 
-/* The topic of a message's event, and the event itself. */
+/* The topic of a message's event. */
 const char *nmdm_event_topic_of(apr_pool_t *p, const nmdm_msg_t *msg);
-nmdm_bytes_t nmdm_event_body(apr_pool_t *p, const nmdm_webhook_conf_t *conf,
-                             const nmdm_msg_t *msg,
-                             const nmdm_webhook_facts_t *facts);
 
-/* Fills in x, the request that brings an event to a receiver. traceparent may
- * be NULL. It lives as long as p, conf and body do. */
+/* The event itself: sets body, payload, payload_pool and rest of x, nothing
+ * else. They live as long as p and msg. */
+void nmdm_event_write(nmdm_exchange_t *x, apr_pool_t *p,
+                      const nmdm_webhook_conf_t *conf, const nmdm_msg_t *msg,
+                      const nmdm_webhook_facts_t *facts);
+
+/* What nmdm_event_write wrote, in one piece. */
+nmdm_bytes_t nmdm_event_text(apr_pool_t *p, const nmdm_exchange_t *x);
+
+/* Fills in the rest of x, the request that brings an event to a receiver; what
+ * is sent is there already. traceparent may be NULL. It lives as long as p and
+ * conf do. */
 void nmdm_event_request(nmdm_exchange_t *x, apr_pool_t *p,
-                        const nmdm_webhook_conf_t *conf, nmdm_bytes_t body,
+                        const nmdm_webhook_conf_t *conf,
                         const char *traceparent, apr_time_t deadline);
 
 /* Both: the event of a check-in or a report, to be posted. */

@@ -61,6 +61,7 @@ static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
         .tally = publication->tally,
         .params = nmdm_event_params(ctx->pool, ctx->query),
         .traceparent = ctx->traceparent,
+        .raw_pool = ctx->body_pool,
     };
 
     return facts;
@@ -74,16 +75,21 @@ static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
     const nmdm_id_t *who = &publication->msg->who;
     nmdm_webhook_facts_t facts = facts_of(ctx, publication);
     nmdm_exchange_t x;
+    apr_pool_t *own;
     nmdm_err_t *err;
 
-    nmdm_event_make(&x, ctx->pool, conf, publication->msg, &facts);
-    if (publication->is_too_long && nmdm_outbox_takes(ctx, x.body.len)) {
+    apr_pool_create(&own, ctx->pool);
+    nmdm_event_make(&x, own, conf, publication->msg, &facts);
+    if (publication->is_too_long
+        && nmdm_outbox_takes(ctx, nmdm_exchange_length(&x))) {
+        apr_pool_destroy(own);
         return;
     }
     x.about = apr_psprintf(ctx->pool, "%s: webhook event %s of %s", who->id,
                            ctx->trace_id, ctx->access_log.message);
     err = nmdm_http_client_post(ctx->services->http, who->device_id, &x,
                                 ctx->pool);
+    apr_pool_destroy(own);
     if (err) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0710)
                  "%s: webhook event %s is lost: %s", who->id, ctx->trace_id,
@@ -106,21 +112,21 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *publication)
 /* ---- By the outbox ---- */
 
 /* A device that has used up its budget leaves events without what it sent. */
-static nmdm_err_t *make_body(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
-                             const nmdm_webhook_conf_t *conf,
-                             const nmdm_publication_t *publication)
+static nmdm_err_t *write_event(nmdm_exchange_t *x, nmdm_ctx_t *ctx,
+                               apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+                               const nmdm_publication_t *publication)
 {
     nmdm_webhook_facts_t facts = facts_of(ctx, publication);
     const nmdm_id_t *who = &publication->msg->who;
     apr_int64_t bytes;
 
     facts.has_no_payload = publication->is_unfounded;
-    *body = nmdm_event_body(ctx->pool, conf, publication->msg, &facts);
-    if (body->len < LARGE) {
+    nmdm_event_write(x, p, conf, publication->msg, &facts);
+    if (nmdm_exchange_length(x) < LARGE) {
         return NULL;
     }
     NMDM_TRY(nmdm_outbox_bytes(ctx, &bytes, who->device_id, conf->target));
-    if (bytes + (apr_int64_t)body->len <= BUDGET) {
+    if (bytes + (apr_int64_t)nmdm_exchange_length(x) <= BUDGET) {
         return NULL;
     }
     nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0719)
@@ -128,14 +134,16 @@ static nmdm_err_t *make_body(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
              " event %s is kept without its payload", who->id,
              bytes / 1048576, conf->target, ctx->trace_id);
     facts.has_no_payload = 1;
-    *body = nmdm_event_body(ctx->pool, conf, publication->msg, &facts);
+    nmdm_event_write(x, p, conf, publication->msg, &facts);
     return NULL;
 }
 
-static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
-                       nmdm_publication_t *publication)
+static nmdm_err_t *put_event(nmdm_ctx_t *ctx, apr_pool_t *p,
+                             const nmdm_webhook_conf_t *conf,
+                             nmdm_publication_t *publication)
 {
-    nmdm_bytes_t body;
+    nmdm_exchange_t x;
+    apr_size_t len;
     nmdm_event_t event = {
         .device_id = publication->msg->who.device_id,
         .target = conf->target,
@@ -144,16 +152,30 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
         .traceparent = ctx->traceparent,
     };
 
-    NMDM_TRY(make_body(&body, ctx, conf, publication));
-    if (!nmdm_outbox_takes(ctx, body.len)) {
+    NMDM_TRY(write_event(&x, ctx, p, conf, publication));
+    len = nmdm_exchange_length(&x);
+    if (!nmdm_outbox_takes(ctx, len)) {
         publication->is_too_long = 1;
         return NULL;
     }
-    if (nmdm_relay_is_full(ctx->services->relay, conf->target, body.len)) {
+    if (nmdm_relay_is_full(ctx->services->relay, conf->target, len)) {
         return NULL;
     }
-    event.body = body.data;
+    event.body = nmdm_event_text(p, &x).data;
     return nmdm_outbox_put(ctx, &event);
+}
+
+/* What one event takes is given back before the next one. */
+static nmdm_err_t *put(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
+                       nmdm_publication_t *publication)
+{
+    apr_pool_t *own;
+    nmdm_err_t *err;
+
+    apr_pool_create(&own, ctx->pool);
+    err = put_event(ctx, own, conf, publication);
+    apr_pool_destroy(own);
+    return err;
 }
 
 /* Whether the database has an outbox may not be known before the unit. */

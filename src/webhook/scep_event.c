@@ -114,11 +114,10 @@ nmdm_err_t *nmdm_scep_event_write(nmdm_ctx_t *ctx,
 static void post(nmdm_ctx_t *ctx, const nmdm_webhook_conf_t *conf,
                  const nmdm_scep_event_t *event)
 {
-    nmdm_exchange_t x;
+    nmdm_exchange_t x = { .body = body_of(ctx, event) };
     nmdm_err_t *err;
 
-    nmdm_event_request(&x, ctx->pool, conf, body_of(ctx, event),
-                       ctx->traceparent,
+    nmdm_event_request(&x, ctx->pool, conf, ctx->traceparent,
                        nmdm_time_steady() + ctx->policy->upstream_timeout);
     x.about = apr_psprintf(ctx->pool, "-: webhook event %s of " TOPIC,
                            ctx->trace_id);

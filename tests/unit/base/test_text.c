@@ -134,6 +134,33 @@ static void base64_brings_back_bytes_of_any_length(void **state)
 
 /* ---- Hex ---- */
 
+/* A text that is sent as it is made. */
+static void base64_comes_in_parts_of_any_size(void **state)
+{
+    apr_size_t sizes[] = { 0, 1, 2, 3, 767, 768, 769, 2000 }, room, i, n;
+    char plain[2000], text[2700];
+
+    for (i = 0; i < sizeof(plain); i++) {
+        plain[i] = (char)(i * 37);
+    }
+    for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        nmdm_bytes_t bytes = { plain, sizes[i] };
+        const char *whole = nmdm_base64_encode(*state, bytes);
+
+        assert_int_equal(nmdm_base64_length(bytes.len), strlen(whole));
+        for (room = 1; room < 1100; room += room < 9 ? 1 : 361) {
+            apr_size_t from = 0;
+
+            while ((n = nmdm_base64_part(text + from, room, bytes, from))) {
+                assert_true(n <= room);
+                from += n;
+            }
+            assert_int_equal(from, strlen(whole));
+            assert_memory_equal(text, whole, from);
+        }
+    }
+}
+
 static void hex_is_lower_case_and_keeps_zeros(void **state)
 {
     nmdm_bytes_t in = { "\x00\x0f\xAB\xff", 4 };
@@ -333,6 +360,7 @@ int main(void)
         TEST(base64_refuses_a_nul_within_the_text),
         TEST(base64_result_ends_with_a_nul),
         TEST(base64_brings_back_bytes_of_any_length),
+        TEST(base64_comes_in_parts_of_any_size),
         TEST(hex_is_lower_case_and_keeps_zeros),
         TEST(hex_of_nothing_is_empty),
         TEST(utf8_length_counts_characters_not_bytes),

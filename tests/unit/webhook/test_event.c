@@ -39,12 +39,20 @@ static nmdm_msg_t *reported(apr_pool_t *p, nmdm_bytes_t body)
     return msg;
 }
 
+/* In one piece, as it arrives. */
+static void whole(apr_pool_t *p, nmdm_exchange_t *x)
+{
+    x->body = nmdm_event_text(p, x);
+    x->payload = x->rest = (nmdm_bytes_t){ "", 0 };
+}
+
 static const char *event_of(apr_pool_t *p, const nmdm_msg_t *msg,
                             nmdm_webhook_facts_t given)
 {
     nmdm_exchange_t x;
 
     nmdm_event_make(&x, p, &UNSIGNED, msg, &given);
+    whole(p, &x);
     assert_int_equal(x.body.len, strlen(x.body.data));
     return x.body.data;
 }
@@ -197,6 +205,7 @@ static void event_is_posted_as_json(void **state)
     nmdm_event_make(&x, *state, &UNSIGNED,
                     reported(*state, plist(*state, "Status", "Idle", "UDID",
                                             "U", NULL)), &given);
+    whole(*state, &x);
     assert_string_equal(x.method, "POST");
     assert_string_equal(x.url, "https://h/hook?x=1");
     assert_int_equal(x.deadline, given.deadline);
@@ -218,6 +227,7 @@ static void a_key_signs_exactly_the_body(void **state)
     nmdm_event_make(&x, *state, &conf,
                     reported(*state, plist(*state, "Status", "Idle", "UDID",
                                             "U", NULL)), &given);
+    whole(*state, &x);
     assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, "secret",
                               6, (const unsigned char *)x.body.data,
                               x.body.len, digest, sizeof(digest), &len));
@@ -332,6 +342,7 @@ static void secrets_are_taken_out(void **state)
 
     conf.redacts = 1;
     nmdm_event_make(&x, *state, &conf, checked_in(*state, body), &given);
+    whole(*state, &x);
     HOLDS(has_text(x.body, nmdm_base64_encode(*state, clean)), "%s",
           x.body.data);
     assert_true(has_text(x.body, "\"udid\":\"U\""));
@@ -368,6 +379,7 @@ static void secrets_of_every_kind_are_taken_out(void **state)
         nmdm_event_make(&x, *state, &conf, reported(*state, plist(
             *state, "Status", "Idle", "UDID", "U", KEYS[i], "SEC", NULL)),
             &given);
+        whole(*state, &x);
         HOLDS(has_text(x.body, nmdm_base64_encode(*state, plist(
             *state, "Status", "Idle", "UDID", "U", KEYS[i], "redacted",
             NULL))), "%s: %s", KEYS[i], x.body.data);
@@ -381,6 +393,7 @@ static void secrets_of_every_kind_are_taken_out(void **state)
         nmdm_event_make(&x, *state, &conf, checked_in(*state, plist(
             *state, "MessageType", "DeclarativeManagement", "UDID", "U",
             "Endpoint", "status", "Data", sent, NULL)), &given);
+        whole(*state, &x);
         HOLDS(has_text(x.body, nmdm_base64_encode(*state, plist(
             *state, "MessageType", "DeclarativeManagement", "UDID", "U",
             "Endpoint", "status", "Data", clean, NULL))), "%s: %s",
@@ -396,9 +409,11 @@ static void traceparent_is_a_header(void **state)
                                              "UDID", "U", NULL));
 
     nmdm_event_make(&x, *state, &UNSIGNED, msg, &given);
+    whole(*state, &x);
     assert_null(apr_table_get(x.headers, "traceparent"));
     given.traceparent = "00-x";
     nmdm_event_make(&x, *state, &UNSIGNED, msg, &given);
+    whole(*state, &x);
     assert_string_equal(apr_table_get(x.headers, "traceparent"), "00-x");
 }
 

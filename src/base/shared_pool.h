@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shared_pool.h -- a pool that lives as long as the last of its users. */
+
+#ifndef NMDM_SHARED_POOL_H
+#define NMDM_SHARED_POOL_H
+
+#include <apr_pools.h>
+
+typedef struct nmdm_shared_pool_t nmdm_shared_pool_t;
+
+/* Has an allocator of its own. Allocate from it before a second user comes:
+ * there is no lock. NULL where memory is out. */
+nmdm_shared_pool_t *nmdm_shared_pool_make(apr_pool_t *user);
+
+apr_pool_t *nmdm_shared_pool_of(nmdm_shared_pool_t *shared);
+
+/* Lives until `user` is cleared or destroyed, too. Any thread that is a user
+ * already may call it for another. */
+void nmdm_shared_pool_hold(nmdm_shared_pool_t *shared, apr_pool_t *user);
+
+/* `user` does not need it any more. */
+void nmdm_shared_pool_let_go(nmdm_shared_pool_t *shared, apr_pool_t *user);
+
+#endif /* NMDM_SHARED_POOL_H */

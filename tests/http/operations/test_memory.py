@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a large message costs in memory, at most."""
+
+import base64
+import json
+import pathlib
+import plistlib
+import re
+
+import pytest
+
+from device import Operator, command
+from receiver import Receiver, signature
+from system import wait_until
+
+MIB = 1 << 20
+
+WEBHOOKS = """\
+NanoMDMWebhook http://127.0.0.1:{port}/plain key=one
+NanoMDMWebhook http://127.0.0.1:{port}/redacted redact=on key=two
+"""
+SETTINGS = {
+    "no webhook": "",
+    "two webhooks": WEBHOOKS,
+    "two durable webhooks": WEBHOOKS + "NanoMDMWebhookDelivery durable\n",
+    "signature": "NanoMDMIdentity signature\n",
+}
+
+
+def peak(server):
+    """The most that the only child ever had in memory, in bytes."""
+    pid, = server.children()
+    return int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(
+        f"/proc/{pid}/status").read_text())[1]) << 10
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    receiver.start()
+    yield receiver
+    receiver.stop()
+
+
+def answer(mac, uuid, size):
+    """A report of this size, with a secret and much data in lines."""
+    return plistlib.dumps({
+        **mac.ids(), "Status": "Acknowledged", "CommandUUID": uuid,
+        "UnlockToken": b"secret", "Answer": bytes(size * 72 // 100)})
+
+
+def report(httpd, device, receiver, settings, size):
+    """Sends a report of so many MiB. Returns what it cost in memory, as a
+    multiple of its size but for the 6 MiB that connections and buffers take
+    by themselves, and the report."""
+    server = httpd(extra_mdm=settings.format(port=receiver.port))
+    mac = device(server, transport="signature" if "signature" in settings
+                 else "tls")
+    mac.enroll()
+    uuid, plist = command()
+    Operator(server).enqueue(mac.id, plist)
+    assert mac.idle().plist["CommandUUID"] == uuid
+    body = answer(mac, uuid, size * MIB)
+    before = peak(server)
+    assert mac.send(body).status == 200
+    if "Webhook" in settings:
+        for path in ("/plain", "/redacted"):
+            assert wait_until(lambda: any(
+                len(request.body) > size * MIB
+                for request in receiver.wait_for(1, path=path)), seconds=60)
+    return (peak(server) - before - 6 * MIB) / len(body), body
+
+
+@pytest.mark.parametrize("name", ["no webhook", "two webhooks", "signature"])
+@pytest.mark.parametrize("size", [30, 12])
+def test_a_message_costs_three_times_its_size(httpd, device, receiver, name,
+                                              size):
+    cost, body = report(httpd, device, receiver, SETTINGS[name], size)
+    assert cost < 3
+    for request in receiver.requests:
+        if len(request.body) > size * MIB:
+            raw = base64.b64decode(json.loads(request.body)[
+                "acknowledge_event"]["raw_payload"])
+            key = "one" if request.path == "/plain" else "two"
+            assert request.headers["X-Hmac-Signature"] == signature(
+                key, request.body)
+            assert (raw == body) == (request.path == "/plain")
+
+
+def test_a_durable_event_is_not_kept_over_and_over(httpd, device, receiver):
+    """Written, read and sent at the same time to two receivers."""
+    cost, _ = report(httpd, device, receiver,
+                     SETTINGS["two durable webhooks"], 12)
+    assert cost < 12
