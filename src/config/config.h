@@ -136,6 +136,8 @@ typedef struct {
     apr_array_header_t *exact_paths;
     struct nanomdm_scep_keys_t *scep_keys;      /* NULL without the handler */
     struct nanomdm_enroll_site_t *enroll;       /* likewise */
+    nmdm_counters_t *counters;          /* shared by all children and by the
+                                         * servers of one database; or NULL */
     struct nanomdm_site_t *site;        /* set in each child */
 } nanomdm_server_t;
 

@@ -105,6 +105,7 @@ static void flush_all(nanomdm_background_t *threads, apr_pool_t *p)
 
     for (i = 0; i < threads->sites->nelts; i++) {
         site = APR_ARRAY_IDX(threads->sites, i, nanomdm_site_t *);
+        nmdm_counters_tick(site->services.counters, apr_time_now());
         flush_seen(site, p);
         nanomdm_dbd_cache_expire(site->shelf);
     }
@@ -120,7 +121,6 @@ static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
 
     do {
         go_on = wait_for(threads, SEEN_INTERVAL);
-        nmdm_counters_tick(nanomdm_counters(), apr_time_now());
         flush_all(threads, p);
     } while (go_on);
     apr_pool_destroy(p);

@@ -53,7 +53,7 @@ static void webhook_ended(void *baton, const nmdm_exchange_t *x)
     nanomdm_site_t *site = baton;
     int is_taken = x->status >= 200 && x->status <= 299;
 
-    nmdm_count(nanomdm_counters(), NMDM_COUNT_EVENTS,
+    nmdm_count(site->services.counters, NMDM_COUNT_EVENTS,
                is_taken ? "taken"
                    : x->status == HTTP_REQUEST_ENTITY_TOO_LARGE ? "too_large"
                                                                 : "failed",
@@ -230,7 +230,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
         site->policy.declarations = &conf->declarations;
     }
     site->number_of_sites = &child->sites->nelts;
-    site->services.counters = nanomdm_counters();
+    site->services.counters = nanomdm_counters(s);
     site->shelf = shelf_of(pchild, s, child);
     if (site->shelf) {
         site->services.db_source = nanomdm_dbd_create(pchild, s, site->shelf);

@@ -6,8 +6,11 @@
 
 #include "base/counters.h"
 
-/* NULL until the server has started. */
-nmdm_counters_t *nanomdm_counters(void);
+#include <httpd.h>
+
+/* Of the virtual hosts that share this one's database, which are one tenant's.
+ * NULL for a server without handlers of ours that need a database. */
+nmdm_counters_t *nanomdm_counters(const server_rec *s);
 void nanomdm_counters_hooks(void);
 
 #endif /* NANOMDM_REQUEST_COUNTERS_H */

@@ -84,7 +84,7 @@ static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
 
     nmdm_db_release(ctx);
     status->now = apr_time_now();
-    status->counters = nanomdm_counters();
+    status->counters = nanomdm_counters(r->server);
     nmdm_counters_tick(status->counters, status->now);
     if (err) {
         nanomdm_log_error(r, ctx, err);

@@ -602,3 +602,44 @@ def test_the_configuration_in_force_without_secrets(httpd, fresh_db):
     assert re.search(r"NanoMDMRateLimit +60/m 60$", mdm, re.M)
     assert "Location /v1: nanomdm-api\n" in said
     assert "Location /status: nanomdm-status\n" in said
+
+
+@one_database
+def test_a_tenant_counts_for_itself(httpd, fresh_db):
+    """Virtual hosts of one database count together, others apart."""
+    server = httpd(fresh_db(), extra_vhost=STATUS, start=False,
+                   files={"b.pem": certs.root("x").pem})
+    tenants = server.folder / "tenants"
+    tenants.mkdir()
+    tenants.chmod(0o777)
+    server.conf.write_text(server.conf.read_text() + "".join(f"""
+<VirtualHost 127.0.0.1:{server.port}>
+    ServerName {name}.example
+    DBDriver sqlite3
+    DBDParams "{tenants}/{name}.db"
+    NanoMDMSchema auto
+    NanoMDMCACertificateFile "{server.folder}/b.pem"
+    <Location "/mdm">
+        SetHandler nanomdm
+    </Location>
+    <Location "/status">
+        SetHandler nanomdm-status
+    </Location>
+</VirtualHost>
+""" for name in ("b", "c")))
+    server.start()
+    operator = Operator(server, plain=True)
+
+    def unread(host):
+        answer = get(operator, "?json", headers=[("Host", host)])
+        return answer.json["counters"]["unread"]["refused"]["total"]
+
+    hosts = ("localhost", "b.example", "c.example")
+    before = [unread(host) for host in hosts]
+    for host, n in (("localhost", 2), ("b.example", 3)):
+        for _ in range(n):
+            assert operator.raw("PUT", "/mdm", b"x",
+                                [("Host", host)]).status == 400
+    assert wait_until(lambda: [unread(host) - old for host, old in zip(
+        hosts, before)] == [2, 3, 0]), [unread(host) for host in hosts]
+    operator.close()
