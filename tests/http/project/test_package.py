@@ -102,6 +102,16 @@ def test_package_has_what_belongs_into_it(source, version, package,
     for path in ("tools/nanomdmctl", "tools/nmdm-command.py",
                  "tools/nmdm-migrate.py", "tools/nmdm-import.py"):
         assert os.access(root / "usr/share/nanomdm" / path, os.X_OK)
+    assert (os.readlink(root / "usr/bin/nanomdmctl")
+            == "../share/nanomdm/tools/nanomdmctl")
+    assert b"doctor" in run(root / "usr/bin/nanomdmctl", "--help")
+    for path in ("usr/share/man/man1/nanomdmctl.1.gz",
+                 "usr/share/man/man8/mod_nanomdm.8.gz",
+                 "usr/share/bash-completion/completions/nanomdmctl",
+                 "usr/share/zsh/vendor-completions/_nanomdmctl",
+                 f"{DOCUMENTS}/directives.html",
+                 f"{DOCUMENTS}/examples/sqlite.conf"):
+        assert (root / path).stat().st_size > 0, path
     documents = [path.relative_to(source) for path in source.glob("docs/*")]
     assert documents
     for path in (*documents, "README.md", "SECURITY.md", "copyright"):
