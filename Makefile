@@ -11,6 +11,7 @@
 #   make bench      what requests cost, against a static file; also as root
 #   make check-faults    what happens when something breaks; also as root
 #   make check-platforms what other releases of Debian say; also as root
+#   make check-console   pictures of the status page, held against axe-core
 #   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
@@ -125,7 +126,8 @@ check:
 	@/usr/bin/python3 tests/run.py
 
 -include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \
-         tests/faults/faults.mk tests/platforms/platforms.mk
+         tests/faults/faults.mk tests/platforms/platforms.mk \
+         tests/console/console.mk
 
 clean:
 	rm -rf build $(filter-out build-aux,$(wildcard build-*)) *.so
