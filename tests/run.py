@@ -79,10 +79,10 @@ def scripts():
 
 
 def compilers():
-    """Warning-free with gcc and with clang; "make" alone forgives. With -O3 gcc
-    follows more calls, and sees a use without a value as newer ones do with
-    less; -O2 is what "make" has built."""
+    """Warning-free with gcc and with clang; "make" alone forgives."""
     result = Result()
+    # With -O3 gcc follows more calls, and sees a use without a value as newer
+    # ones do with less; -O2 is what "make" has built.
     for compiler, flags in ("gcc", "-O3"), ("clang", "-O0"):
         status, output = call("make", "-j2", f"CC={compiler}",
                               f"CFLAGS={flags}", f"BUILD=build-{compiler}",
