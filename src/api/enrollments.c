@@ -6,6 +6,9 @@
  * the same, on a small fleet or a large one; a page that found too little
  * after MOST_EXAMINED keys ends early, with a cursor to go on.
  *
+ * Devices between Authenticate and TokenUpdate have no enrollment yet: they come
+ * last, as pending.
+ *
  * A client that pages by offset takes a short page for the last one: for it
  * all keys are looked at until the page is full. */
 
@@ -49,7 +52,13 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
     nmdm_json_t *part;
 
     nmdm_json_add_string(out, "id", e->id);
-    nmdm_json_add_string(out, "type", e->type);
+    if (e->begun_at) {
+        nmdm_json_set_true(out, "pending");
+        nmdm_json_add_time(out, "authenticate_at", p, e->begun_at);
+    }
+    else {
+        nmdm_json_add_string(out, "type", e->type);
+    }
     if (!e->user_id) {
         part = nmdm_json_add_object(out, "device");
         nmdm_json_add_text(part, "serial_number", e->serial_number);
@@ -114,15 +123,39 @@ static void choose_source(query_t *q)
     }
 }
 
-static int units(const query_t *q)
+/* The parts of the list. */
+static int parts(const query_t *q)
 {
     return q->list ? (q->list->nelts + q->per_unit - 1) / q->per_unit : 1;
+}
+
+/* A second round is about what is pending, which has neither a type nor a user
+ * and is not enabled. */
+static int units(const query_t *q)
+{
+    const nmdm_api_enrollment_filter_t *f = q->filter;
+
+    return f->types.list || f->names.list || f->enabled == 1
+        ? parts(q) : 2 * parts(q);
+}
+
+static int is_of_pending(const query_t *q)
+{
+    return q->unit >= parts(q);
+}
+
+static nmdm_keys_e source_of(const query_t *q)
+{
+    return !is_of_pending(q) ? q->from
+        : q->from == NMDM_KEYS_OF_IDS ? NMDM_KEYS_BEGUN_OF_IDS
+        : q->from == NMDM_KEYS_OF_SERIALS ? NMDM_KEYS_BEGUN_OF_SERIALS
+                                          : NMDM_KEYS_BEGUN;
 }
 
 static apr_array_header_t unit_of(const query_t *q)
 {
     apr_array_header_t part = *q->list;
-    int from = q->unit * q->per_unit;
+    int from = q->unit % parts(q) * q->per_unit;
 
     part.elts += (apr_size_t)from * (apr_size_t)part.elt_size;
     part.nelts = part.nelts - from < q->per_unit ? part.nelts - from
@@ -152,7 +185,8 @@ static nmdm_err_t *have_keys(query_t *q, int *yes)
         q->batch.pool = nmdm_api_paging_turn(&q->batches);
         q->after = apr_pstrdup(q->batch.pool, q->after);
         NMDM_TRY(nmdm_enrollment_queries_keys(
-            &q->batch, q->keys, q->from, q->list ? &part : NULL, q->after));
+            &q->batch, q->keys, source_of(q), q->list ? &part : NULL,
+            q->after));
         q->unit_is_done = q->keys->nelts < NMDM_QUERIES_PAGE;
         q->examined += q->keys->nelts + 1;
     }
@@ -166,7 +200,7 @@ static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
     const nmdm_api_enrollment_filter_t *f = q->filter;
     const char *id;
 
-    if (q->from != NMDM_KEYS_ALL || f->enabled >= 0) {
+    if (q->from != NMDM_KEYS_ALL || f->enabled >= 0 || is_of_pending(q)) {
         return NULL;
     }
     while (q->skip >= NMDM_QUERIES_BATCH && q->strides < MOST_STRIDES) {
@@ -227,9 +261,11 @@ static nmdm_err_t *add_rows(query_t *q, const apr_array_header_t *ids)
     apr_hash_t *by_id = apr_hash_make(p);
     int i;
 
-    NMDM_TRY(nmdm_enrollment_queries_enrollments(
-        &q->batch, rows, ids, q->filter->with_cert,
-        q->filter->with_unlock_token ? UNLOCK_TOKEN_OF_MANY : 0));
+    NMDM_TRY(is_of_pending(q)
+             ? nmdm_enrollment_queries_begun(&q->batch, rows, ids)
+             : nmdm_enrollment_queries_enrollments(
+                   &q->batch, rows, ids, q->filter->with_cert,
+                   q->filter->with_unlock_token ? UNLOCK_TOKEN_OF_MANY : 0));
     for (i = 0; i < rows->nelts; i++) {
         nmdm_enrollment_t *row = &APR_ARRAY_IDX(rows, i, nmdm_enrollment_t);
 
@@ -353,6 +389,9 @@ static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_enrollment_queries_enrollments(ctx, in->rows, ids, 1,
                                                  UNLOCK_TOKEN_OF_ONE));
     if (!in->rows->nelts) {
+        NMDM_TRY(nmdm_enrollment_queries_begun(ctx, in->rows, ids));
+    }
+    if (!in->rows->nelts) {
         return nmdm_api_answer_unknown_id(ctx, in->id);
     }
     NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &in->pending, in->id));
@@ -444,8 +483,10 @@ nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         ctx->access_log.type = e->type;
         describe(out, ctx->pool, e);
         nmdm_json_add_string(out, "device_id", e->device_id);
-        describe_push(out, ctx->pool, e, &in.push);
-        describe_queue(out, ctx->pool, &in);
+        if (!e->begun_at) {
+            describe_push(out, ctx->pool, e, &in.push);
+            describe_queue(out, ctx->pool, &in);
+        }
         describe_identity(out, ctx, e, in.associations);
     }
     return nmdm_api_answer_send(ctx, reply, status, out, err);

@@ -754,6 +754,27 @@ ROW(STMT_PUSH_CERT_TOPICS, "push_cert_topics",
 ROW(STMT_ROSTER_WALK, "roster_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
+/* Devices that sent Authenticate and no TokenUpdate yet. */
+#define BEGUN_FROM(condition) \
+    "  FROM devices d" \
+    " WHERE " condition " NOT EXISTS" \
+    "       (SELECT 1 FROM enrollments e WHERE e.device_id = d.id)"
+#define BEGUN_KEYS(condition) \
+    "SELECT d.id, '', FALSE" BEGUN_FROM(condition " d.id > %s AND") \
+    " ORDER BY d.id" PAGE
+
+ROW(STMT_ROSTER_BEGUN, "roster_begun", BEGUN_KEYS("")),
+
+ROW(STMT_ROSTER_BEGUN_IDS, "roster_begun_ids",
+    BEGUN_KEYS("d.id IN (%IDS) AND")),
+
+ROW(STMT_ROSTER_BEGUN_SERIALS, "roster_begun_serials",
+    BEGUN_KEYS("d.serial_number IN (%IDS) AND")),
+
+ROW(STMT_ROSTER_BEGUN_ROWS, "roster_begun_rows",
+    "SELECT d.id, d.serial_number, SECONDS(d.authenticate_at)"
+    BEGUN_FROM("d.id IN (%IDS) AND")),
+
 /* The thousandth from here, for an offset. */
 ROW(STMT_ROSTER_SKIP, "roster_skip",
     "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"

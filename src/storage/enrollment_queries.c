@@ -23,11 +23,17 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
     switch (from) {
     case NMDM_KEYS_OF_IDS:
     case NMDM_KEYS_OF_SERIALS:
+    case NMDM_KEYS_BEGUN_OF_IDS:
+    case NMDM_KEYS_BEGUN_OF_SERIALS:
         nmdm_db_fill_ids(args, list, 0);
         args[NMDM_SQL_IDS] = after;
         return nmdm_db_rows(ctx, values, 3,
                             from == NMDM_KEYS_OF_IDS ? STMT_ROSTER_IDS
-                                                     : STMT_ROSTER_SERIALS,
+                            : from == NMDM_KEYS_OF_SERIALS
+                                ? STMT_ROSTER_SERIALS
+                            : from == NMDM_KEYS_BEGUN_OF_IDS
+                                ? STMT_ROSTER_BEGUN_IDS
+                                : STMT_ROSTER_BEGUN_SERIALS,
                             args, NMDM_SQL_IDS + 1);
     case NMDM_KEYS_OF_NAME:
     case NMDM_KEYS_OF_TYPE:
@@ -38,7 +44,8 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
     default:
-        return nmdm_db_rows(ctx, values, 3, STMT_ROSTER_WALK,
+        return nmdm_db_rows(ctx, values, 3, from == NMDM_KEYS_BEGUN
+                            ? STMT_ROSTER_BEGUN : STMT_ROSTER_WALK,
                             NMDM_ARGS(after));
     }
 }
@@ -130,6 +137,29 @@ nmdm_err_t *nmdm_enrollment_queries_enrollments(nmdm_ctx_t *ctx,
         read_enrollment(e, nmdm_query_rows_at(values, i));
         NMDM_TRY(read_unlock_token(ctx, e, nmdm_query_rows_at(values, i)[10],
                                    unlock_token_most));
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_enrollment_queries_begun(nmdm_ctx_t *ctx,
+                                          apr_array_header_t *rows,
+                                          const apr_array_header_t *ids)
+{
+    apr_array_header_t *values = nmdm_query_rows_values(ctx);
+    const char *args[NMDM_SQL_IDS];
+    int i;
+
+    nmdm_db_fill_ids(args, ids, 0);
+    NMDM_TRY(nmdm_db_rows(ctx, values, 3, STMT_ROSTER_BEGUN_ROWS, args,
+                          NMDM_SQL_IDS));
+    for (i = 0; i < values->nelts; i += 3) {
+        const char **row = nmdm_query_rows_at(values, i);
+
+        APR_ARRAY_PUSH(rows, nmdm_enrollment_t) = (nmdm_enrollment_t){
+            .id = row[0], .device_id = row[0], .type = "", .tally = "0",
+            .serial_number = row[1],
+            .begun_at = nmdm_time_of_seconds(row[2]),
+        };
     }
     return NULL;
 }

@@ -23,7 +23,10 @@ typedef enum {
     NMDM_KEYS_OF_IDS,           /* of a list */
     NMDM_KEYS_OF_SERIALS,       /* of these devices and their users */
     NMDM_KEYS_OF_NAME,          /* of users with this one short name */
-    NMDM_KEYS_OF_TYPE           /* of this one type */
+    NMDM_KEYS_OF_TYPE,          /* of this one type */
+    /* Of devices that sent Authenticate and no TokenUpdate yet: their type is
+     * "". */
+    NMDM_KEYS_BEGUN, NMDM_KEYS_BEGUN_OF_IDS, NMDM_KEYS_BEGUN_OF_SERIALS
 } nmdm_keys_e;
 
 /* The keys of enrollments beyond the id `after`, in the order of ids, into an
@@ -54,6 +57,9 @@ typedef struct {
     apr_time_t device_token_at;
     const char *user_short_name, *user_long_name;
     apr_time_t user_token_at;
+    apr_time_t begun_at;        /* Authenticate without a TokenUpdate yet; only
+                                 * id, device_id and serial_number are there
+                                 * then. Else 0 */
 } nmdm_enrollment_t;
 
 /* The enrollments of at most NMDM_QUERIES_PAGE ids, in no order, into an array
@@ -63,6 +69,11 @@ nmdm_err_t *nmdm_enrollment_queries_enrollments(nmdm_ctx_t *ctx,
                                                 const apr_array_header_t *ids,
                                                 int with_cert,
                                                 apr_size_t unlock_token_most);
+
+/* The same of devices that sent Authenticate and no TokenUpdate yet. */
+nmdm_err_t *nmdm_enrollment_queries_begun(nmdm_ctx_t *ctx,
+                                          apr_array_header_t *rows,
+                                          const apr_array_header_t *ids);
 
 /* What waits for an enrollment, counted up to NMDM_QUERIES_MOST. */
 #define NMDM_QUERIES_MOST 1000

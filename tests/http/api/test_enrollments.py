@@ -698,3 +698,49 @@ def test_last_seen_has_the_fraction_of_the_database(
     db.execute("UPDATE enrollments SET last_seen_at = %s WHERE id = %s",
                stored, mac.id)
     assert one(operator, mac.id).json["last_seen"] == shown
+
+
+# -- Between Authenticate and TokenUpdate -----------------------------
+
+def test_a_device_that_began_is_pending(operator, device):
+    """It is shown, listed last and found by its serial number, until its
+    TokenUpdate has come; it has no queue."""
+    mac, serial = device(), uuid4().hex[:12].upper()
+    assert one(operator, mac.id).status == 404
+    assert mac.authenticate(SerialNumber=serial).status == 200
+    answer = one(operator, mac.id)
+    assert answer.status == 200, answer
+    assert TIME.fullmatch(answer.json["authenticate_at"])
+    assert (answer.json["pending"], answer.json["enabled"],
+            answer.json["device"]["serial_number"]) == (True, False, serial)
+    assert "type" not in answer.json
+    for filters in ({"serials": [serial]}, {"ids": [mac.id]},
+                    {"ids": ["none", mac.id], "enabled": False},
+                    {"ids": [mac.id], "serials": [serial]}):
+        entry, = query(operator, **filters).json["enrollments"]
+        assert (entry["id"], entry["pending"]) == (mac.id, True)
+    for filters in ({"serials": [serial], "enabled": True},
+                    {"ids": [mac.id], "types": ["Device"]},
+                    {"serials": [serial], "ids": ["none"]}):
+        assert found(operator, **filters) == []
+    assert operator.call("GET", f"/v1/queue/{mac.id}").status == 404
+    assert mac.token_update().status == 200
+    entry, = query(operator, serials=[serial]).json["enrollments"]
+    assert "pending" not in entry and entry["enabled"] is True
+    assert "pending" not in one(operator, mac.id).json
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 100])
+def test_what_is_pending_comes_last_on_every_page(crowd, limit):
+    """By cursor and by offset, each once."""
+    operator, db = crowd
+    ids = [f"E{n}" for n in range(4)]
+    begun = [f"B{n}" for n in range(3)]
+    fill(db, ids)
+    insert(db, "devices", ("id", "authenticate"),
+           [(id_, "<?xml") for id_ in begun])
+    assert walk(operator, limit) == ids + begun
+    pages = []
+    for offset in range(0, 8, limit):
+        pages += found(operator, f"?limit={limit}&offset={offset}")
+    assert pages == ids + begun
