@@ -136,6 +136,8 @@ def run(parser, args):
     ids = ids_of(client, ids, args.serial)
     if not ids:
         parser.error("no ID was given")
+    if args.uuid and len(ids) > BATCH:
+        parser.error(f"--uuid serves {BATCH} devices at most")
     confirm(command, ids, args.yes)
     uuids, failed = {}, {}
     progress = output.Progress("queued", len(ids))
@@ -144,8 +146,6 @@ def run(parser, args):
         uuid = args.uuid if args.uuid else mdm_command.new_uuid()
         failed.update(send(client, args, command, uuid, batch))
         uuids.setdefault(uuid, []).extend(batch)
-        if args.uuid and len(ids) > BATCH:
-            raise Failed(f"--uuid serves {BATCH} devices at most")
         progress(start + len(batch))
     progress.end()
     for id_, why in failed.items():

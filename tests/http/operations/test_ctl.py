@@ -296,6 +296,15 @@ def test_send_by_serial_and_from_standard_input(ctl, site, device):
 
 
 @one_database
+def test_one_uuid_is_for_one_call(ctl):
+    """Nothing is sent before that is said."""
+    ids = [f"D{number}" for number in range(501)]
+    ran = ctl("send", "-", "UserList", "--uuid", "mine",
+              stdin=" ".join(ids).encode())
+    assert ran.status == 2 and "500 devices at most" in ran.err
+
+
+@one_database
 def test_send_to_nobody_enrolled(ctl, expect_log):
     expect_log("NMDM0602|NMDM0601|NMDM0607", optional=True)
     expect_log("NMDM", "error", optional=True)
