@@ -7,6 +7,7 @@
 #include "base/counters.h"
 #include "config/enroll.h"
 #include "config/handlers.h"
+#include "db/db.h"
 #include "httpd/access.h"
 #include "httpd/location.h"
 #include "httpd/log.h"
@@ -333,6 +334,7 @@ static void give_back_unsent(visit_t *visit, const nmdm_enroll_t *given)
         return;
     }
     err = nmdm_enroll_give_back(visit->ctx, given, &visit->request);
+    nmdm_db_release(visit->ctx);        /* the answer was sent before */
     if (err) {
         nanomdm_log_error(visit->r, visit->ctx, err);
     }
