@@ -6,8 +6,8 @@
  * the same, on a small fleet or a large one; a page that found too little
  * after MOST_EXAMINED keys ends early, with a cursor to go on.
  *
- * Devices between Authenticate and TokenUpdate have no enrollment yet: they come
- * last, as pending.
+ * Devices between Authenticate and TokenUpdate have no enrollment yet: they
+ * come last, as pending.
  *
  * A client that pages by offset takes a short page for the last one: for it
  * all keys are looked at until the page is full. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* time.c -- times as operators and databases write them; the clock that
- * nobody sets. */
+ * is never set. */
 
 #include "base/time.h"
 #include "base/number.h"

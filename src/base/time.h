@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* time.h -- times as operators and databases write them; the clock that
- * nobody sets. */
+ * is never set. */
 
 #ifndef NMDM_TIME_H
 #define NMDM_TIME_H
@@ -8,7 +8,7 @@
 #include "base/context.h"
 
 /* A time to compare with others of this clock alone: it does not move when
- * somebody sets that of the machine. */
+ * the clock of the machine is set. */
 apr_time_t nmdm_time_steady(void);
 
 /* RFC 3339 in UTC, to the second: 2026-06-01T12:00:00Z. */

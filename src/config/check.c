@@ -322,7 +322,8 @@ static void check_scep(check_t *check, const nanomdm_tree_site_t *site)
                                   nanomdm_server_defaults(site->server));
     if (flaw) {
         complain(check, APR_ARRAY_IDX(site->scep_uses, 0,
-                                      const ap_directive_t *), NMDMNO(0020) "%s", flaw);
+                                      const ap_directive_t *),
+                 NMDMNO(0020) "%s", flaw);
     }
     for (i = 0; i < site->scep_uses->nelts; i++) {
         const ap_directive_t *use = APR_ARRAY_IDX(site->scep_uses, i,

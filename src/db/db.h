@@ -15,14 +15,14 @@
  * answered 503 before two seconds are over. */
 #define NMDM_DB_TIMEOUT apr_time_from_msec(1700)
 
-/* A connection on loan. The lender fills in the first five; pool and notes
+/* A connection on loan. The source fills in the first five; pool and notes
  * live as long as the connection. */
 struct nmdm_db_t {
     const apr_dbd_driver_t *driver;
     apr_dbd_t *handle;
     apr_pool_t *pool;
     apr_hash_t *notes;          /* our entries begin with "nanomdm:" */
-    void *owner;                /* the lender's own handle */
+    void *owner;                /* the source's own handle */
 
     nmdm_dialect_e dialect;
     struct nmdm_session_t *session;

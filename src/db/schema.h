@@ -26,7 +26,7 @@ typedef enum {
  * if the mode says so, and notes the result in the schema of the context's
  * db_source.
  * NMDM_UNAVAILABLE when tables are missing and stay missing. What fits into
- * the lender's check_schema is this, with the mode as its baton. */
+ * the source's check_schema is this, with the mode as its baton. */
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode);
 
 /* Whether the database has what the queue, pushes and events need, as far as

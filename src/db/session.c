@@ -223,12 +223,12 @@ static nmdm_err_t *renew(nmdm_ctx_t *ctx, nmdm_session_t *session)
 
 nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 {
-    const nmdm_db_source_t *lender = ctx->services->db_source;
+    const nmdm_db_source_t *source = ctx->services->db_source;
     const char *key;
     nmdm_err_t *err;
     nmdm_db_t *db;
 
-    err = lender->acquire(ctx, &ctx->db);
+    err = source->acquire(ctx, &ctx->db);
     if (err) {
         nmdm_count(ctx->services->counters, NMDM_COUNT_DATABASE, "connection",
                    "failed", 1);
@@ -236,7 +236,7 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
     }
     db = ctx->db;
     db->dialect = (nmdm_dialect_e)nmdm_dialect_of(apr_dbd_name(db->driver));
-    key = apr_pstrcat(ctx->pool, "nanomdm:", lender->prefix, NULL);
+    key = apr_pstrcat(ctx->pool, "nanomdm:", source->prefix, NULL);
     db->session = apr_hash_get(db->notes, key, APR_HASH_KEY_STRING);
     if (!db->session) {
         return open_session(ctx, key);
@@ -246,15 +246,15 @@ nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx)
 
 nmdm_err_t *nmdm_session_borrow(nmdm_ctx_t *ctx)
 {
-    const nmdm_db_source_t *lender = ctx->services->db_source;
+    const nmdm_db_source_t *source = ctx->services->db_source;
 
     if (ctx->db) {
         return NULL;
     }
     NMDM_TRY(nmdm_db_take(ctx));
-    if (lender->check_schema
-        && !apr_atomic_read32(&lender->schema->checked)) {
-        NMDM_TRY(lender->check_schema(ctx));
+    if (source->check_schema
+        && !apr_atomic_read32(&source->schema->checked)) {
+        NMDM_TRY(source->check_schema(ctx));
     }
     return NULL;
 }

@@ -20,7 +20,7 @@
 #define PROBE_INTERVAL apr_time_from_msec(50)
 #define LATER_PROBE_INTERVAL apr_time_from_msec(250)
 
-/* Where the connections of a site come from: the lender's baton. */
+/* Where the connections of a site come from: the source's baton. */
 typedef struct {
     nmdm_db_source_t db_source;
     nmdm_schema_state_t schema;
@@ -256,7 +256,7 @@ static nmdm_err_t *away_error(nmdm_ctx_t *ctx, source_t *source)
     return err;
 }
 
-/* ---- The lender's functions ---- */
+/* ---- The source's functions ---- */
 
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
 {

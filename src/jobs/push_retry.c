@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* push_retry.c -- pushes again where the first one did not help.
  *
- * Enqueueing notes whom it pushes to in nanomdm_pushes, with a time. Whoever
- * has answered by then is struck off, the others are pushed to again, at
+ * Enqueueing notes whom it pushes to in nanomdm_pushes, with a time. A device
+ * that has answered by then is struck off; the others are pushed to again, at
  * growing intervals: a push is lost when APNs is out of reach, and APNs keeps
  * only the last one for a device that is away. */
 

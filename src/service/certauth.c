@@ -88,7 +88,7 @@ static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 }
 
 /* Rarely asked: the first question is of one statement, and has its answer for
- * whoever is known. */
+ * a known device. */
 static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
                               const nmdm_id_t *who)
 {

@@ -18,7 +18,7 @@ typedef struct {
                                          * each target */
     nmdm_http_client_t *http;       /* whose `ended` calls nmdm_relay_ended */
     apr_interval_time_t timeout;        /* of one try */
-    /* A context of the server, with its lender and log, in p. */
+    /* A context of the server, with its source of connections and log, in p. */
     nmdm_ctx_t *(*context)(void *baton, apr_pool_t *p);
     void *baton;
 } nmdm_route_t;
