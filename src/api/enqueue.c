@@ -195,10 +195,12 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
     }
     if (call->queued % ENQUEUE_NEWS == 0 || call->queued == call->ids->nelts) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
-                 "%s: %s %s queued for %d of %d enrollments [trace %s]",
+                 "%s: %s %s queued for %d of %d %s [trace %s]",
                  APR_ARRAY_IDX(call->ids, 0, const char *),
                  call->command.request_type, call->command.uuid,
-                 call->queued, call->ids->nelts, ctx->trace_id);
+                 call->queued, call->ids->nelts,
+                 call->ids->nelts == 1 ? "enrollment" : "enrollments",
+                 ctx->trace_id);
     }
     return NULL;
 }

@@ -199,8 +199,8 @@ nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (ctx->services->relay) {
         nmdm_relay_wake(ctx->services->relay);
     }
-    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead events are tried"
-             " again", change.number);
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead %s tried again",
+             change.number, change.number == 1 ? "event is" : "events are");
     nmdm_json_set_integer(answer, "replayed", change.number);
     return give_json(ctx, reply, answer);
 }

@@ -130,8 +130,9 @@ static nmdm_err_t *clear_each(nmdm_ctx_t *ctx, nmdm_json_t *failed,
         }
         else {
             nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1763)
-                     "%s: %d queued commands cancelled [trace %s]", in.id,
-                     in.cancelled, ctx->trace_id);
+                     "%s: %d queued %s cancelled [trace %s]", in.id,
+                     in.cancelled, in.cancelled == 1 ? "command" : "commands",
+                     ctx->trace_id);
         }
     }
     return NULL;
@@ -200,8 +201,8 @@ static nmdm_err_t *cancel(nmdm_ctx_t *ctx, int *cancelled, const char *uuid)
         in.after = in.last;
     } while (in.last);
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1764)
-             "-: command %s cancelled for %d enrollments [trace %s]", uuid,
-             *cancelled, ctx->trace_id);
+             "-: command %s cancelled for %d %s [trace %s]", uuid, *cancelled,
+             *cancelled == 1 ? "enrollment" : "enrollments", ctx->trace_id);
     return NULL;
 }
 

@@ -117,7 +117,7 @@ void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line)
 {
     request_rec *r = ctx->log_baton;
     int is_operators = r->user && r->handler
-        && !strcmp(r->handler, "nanomdm-api");
+        && !nanomdm_is_device_handler(r->handler);
 
     ap_log_rerror(APLOG_MARK, nanomdm_log_level(level), 0, r, "%s%s%s", line,
                   is_operators ? " by " : "", is_operators ? r->user : "");

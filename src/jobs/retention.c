@@ -203,8 +203,8 @@ static void log_run(nmdm_ctx_t *ctx, const nmdm_retention_run_t *run)
     }
     if (run->events) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0942)
-                 "-: NanoMDMRetention removed %d events that no receiver"
-                 " took", run->events);
+                 "-: NanoMDMRetention removed %d %s that no receiver took",
+                 run->events, run->events == 1 ? "event" : "events");
     }
 }
 

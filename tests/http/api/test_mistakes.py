@@ -261,3 +261,18 @@ def test_enqueue_without_a_body_says_that_nothing_is_queued(
     assert "queued" not in operator.push(mac.id).json
     lines = re.findall("NMDM1203", server.log_since(mark))
     assert 1 <= len(lines) <= 1 + (time.monotonic() - start) // 60
+
+
+# -- What the log says of it ------------------------------------------
+
+@one_database
+def test_the_log_says_who_did_it_and_counts_in_english(server, operator, mac):
+    mark = server.mark()
+    uuid, plist = command()
+    assert operator.enqueue(mac.id, plist).status == 200
+    assert operator.call("DELETE", f"/v1/queue/{mac.id}").status == 204
+    log = server.log_since(mark)
+    for text in (f"{uuid} queued for 1 of 1 enrollment [trace",
+                 f"NMDM1763: {mac.id}: 1 queued command cancelled [trace"):
+        line, = [line for line in log.splitlines() if text in line]
+        assert line.endswith(" by nanomdm"), line
