@@ -2,7 +2,7 @@
 /* declaration_types.c -- the types of declarations that are known. */
 
 #include "mdm/declaration_types.h"
-#include "mdm/declaration_lint.h"
+#include "mdm/declaration_warning.h"
 
 #include <apr_strings.h>
 
