@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The main job, before your eyes: a private httpd on loopback manages a
-simulated device over mutual TLS, with SQLite; stand-ins take the part of APNs
-and of a webhook receiver.
+"""The main job, before your eyes: a private httpd on loopback enrolls a
+simulated device, from no CA at all to a profile of its own, and manages it over
+mutual TLS, with SQLite; stand-ins take the part of APNs and of a webhook
+receiver.
 
 demo.py         each step in a line, then everything is stopped
 demo.py --stay  the same, and the server stays until Ctrl-C
@@ -14,7 +15,9 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 
 os.umask(0o022)         # httpd's children are another user
@@ -26,6 +29,8 @@ import databases                                        # noqa: E402
 import declarations                                     # noqa: E402
 import device as devices                                # noqa: E402
 import receiver as receivers                            # noqa: E402
+import enrolling                                        # noqa: E402
+import scep                                             # noqa: E402
 import server as servers                                # noqa: E402
 
 API_KEY = "demo-api-key"
@@ -57,6 +62,15 @@ NanoMDMDeclarativeManagementNotify all window=1
 """
 
 GUARDED = """\
+NanoMDMIssuerCertificateFile {folder}/issuer.pem
+NanoMDMIssuerKeyFile {folder}/issuer.key
+<Location "/scep">
+    SetHandler nanomdm-scep
+</Location>
+<Location "/enroll">
+    SetHandler nanomdm-enroll
+    NanoMDMEnrollOrganization "Demo Ltd"
+</Location>
 <Location "/profiles/">
     Require nanomdm-enrolled
 </Location>
@@ -66,10 +80,27 @@ GUARDED = """\
 """
 
 
+def make_issuer():
+    """What tools/nmdm-ca.sh makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = pathlib.Path(__file__).with_name("nmdm-ca.sh")
+        subprocess.run(["sh", script, folder, "Demo Device CA"], check=True,
+                       stdout=subprocess.DEVNULL)
+        made = ca.from_files(pathlib.Path(folder, "issuer.pem"),
+                             pathlib.Path(folder, "issuer.key"))
+    step("nmdm-ca.sh makes a CA for devices: " + made.cert.subject
+         .rfc4514_string())
+    return made
+
+
 def serve(database, authority, apns, receiver):
     httpd = servers.Httpd(
         database, authority, api_key=API_KEY, extra_vhost=GUARDED,
-        extra_server=CONFIGURATION.format(apns=apns, receiver=receiver))
+        extra_server=CONFIGURATION.format(apns=apns, receiver=receiver),
+        files={"issuer.pem": authority.pem, "issuer.key": authority.key_pem})
+    (httpd.folder / "issuer.key").chmod(0o600)
+    status, said = httpd.configtest()
+    step("apachectl configtest: Syntax OK", status == 0, said)
     folder = httpd.folder / "htdocs/profiles"
     folder.mkdir()
     (folder / "wifi.txt").write_text("only for enrolled devices\n")
@@ -83,10 +114,61 @@ def check_version(operator):
     expect("GET /version", operator.version())
 
 
-def enroll(httpd, authority, topic):
-    mac = devices.Device(httpd, authority.issue("demo device"), topic=topic)
-    step(f"a simulated Mac, UDID {mac.udid}, has an identity of its own CA")
-    expect("the Mac sends Authenticate over mutual TLS", mac.authenticate())
+def fetch_profile(httpd, operator, topic):
+    """Of a link; what is in it."""
+    client = devices.Client(httpd)
+    expect("a stranger asks for an enrollment profile",
+           client.raw("GET", "/enroll"), status=403)
+    answer = operator.call("POST", "/v1/enroll-links",
+                           b'{"serial": "C0DEMO00001"}')
+    expect("the operator makes a link for serial number C0DEMO00001", answer)
+    path = answer.json["url"].partition(f":{httpd.tls_port}")[2]
+    answer = client.raw("GET", path)
+    expect(f"the Mac opens it: GET {path[:14]}...", answer)
+    profile = enrolling.Profile(answer.body)
+    content = profile.scep["PayloadContent"]
+    step(f"the profile has Topic {profile.mdm['Topic']}",
+         profile.mdm["Topic"] == topic)
+    step(f"     ServerURL {profile.mdm['ServerURL']}, SCEP {content['URL']}",
+         not profile.problems(), profile.problems())
+    step(f"     and a challenge of its own: {profile.challenge[:8]}...")
+    client.close()
+    return profile
+
+
+def get_identity(httpd, issuer, profile):
+    """By SCEP, with the challenge of a profile."""
+    client = scep.ScepClient(httpd, issuer)
+    answer = client.get("GetCACaps")
+    expect("the Mac makes a key and asks for GetCACaps: "
+           + " ".join(answer.body.decode().split()), answer)
+    answer = client.get("GetCACert")
+    expect("GetCACert gives the CA", answer, body=issuer.der)
+    der, signer = client.request(
+        profile.challenge, subject=tuple(profile.subject.items()))
+    ber = devices.indefinite(der, 3)
+    reply = scep.Reply(client.post(ber), signer, issuer.pem)
+    step(f"PKCSReq in BER, as iOS sends it: a certificate for"
+         f" {reply.cert.subject.rfc4514_string()}", reply.cert is not None)
+    again = scep.Reply(client.post(ber), signer, issuer.pem)
+    step("the same request again, as after a lost reply: the same certificate",
+         again.cert == reply.cert)
+    other = client.enrol(profile.challenge, signer=client.signer("rsa3072"))
+    step(f"another key with the same challenge: {other.failure}",
+         other.failure == "badRequest")
+    client.close()
+    return ca.Identity(reply.cert, signer.key)
+
+
+def enroll(httpd, operator, issuer, topic):
+    profile = fetch_profile(httpd, operator, topic)
+    identity = get_identity(httpd, issuer, profile)
+    mac = devices.Device(httpd, identity, topic=topic)
+    expect("another Mac comes with that certificate: Authenticate is refused",
+           mac.authenticate(), status=500)
+    mac.serial = "C0DEMO00001"
+    expect(f"the Mac, UDID {mac.udid}, sends Authenticate over mutual TLS",
+           mac.authenticate())
     expect("the Mac sends TokenUpdate: it is enrolled", mac.token_update())
     expect("the Mac polls (Idle): nothing waits", mac.idle(), body=b"")
     return mac
@@ -136,11 +218,12 @@ def show_result(database, mac, uuid):
 
 
 def show_events(receiver):
-    events = [json.loads(request.body) for request in receiver.wait_for(6)]
+    events = [json.loads(request.body) for request in receiver.wait_for(8)]
     topics = [event["topic"] for event in events]
     step(f"the webhook was told, in order: {', '.join(topics)}",
-         topics[:2] == ["mdm.Authenticate", "mdm.TokenUpdate"]
-         and set(topics[2:]) == {"mdm.Connect"}, f"{topics}")
+         topics[:4] == ["mdm.SCEP", "mdm.SCEP", "mdm.Authenticate",
+                        "mdm.TokenUpdate"]
+         and set(topics[4:]) == {"mdm.Connect"}, f"{topics}")
 
 
 def refuse_a_stranger(httpd, mac):
@@ -276,7 +359,7 @@ def show(httpd, database, authority, apns, receiver):
     operator = devices.Operator(httpd, key=API_KEY)
     check_version(operator)
     topic = upload_push_certificate(operator)
-    mac = enroll(httpd, authority, topic)
+    mac = enroll(httpd, operator, authority, topic)
     push(operator, mac, apns)
     uuid = command(operator, mac)
     show_result(database, mac, uuid)
@@ -309,7 +392,7 @@ def main():
             sqlite.start()
             receiver.start()
             database = sqlite.fresh()
-            authority = ca.root("Demo Device CA")
+            authority = make_issuer()
             httpd = serve(database, authority, apns, receiver)
             (httpd.folder / "server-ca.pem").write_bytes(
                 servers.server_authority().pem)

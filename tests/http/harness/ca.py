@@ -140,6 +140,13 @@ class Authority(Identity):
         return self.issue(subject, ca=True, **{"eku": None, **options})
 
 
+def from_files(cert, key):
+    """An authority that another program has made."""
+    return Authority(
+        x509.load_pem_x509_certificate(cert.read_bytes()),
+        serialization.load_pem_private_key(key.read_bytes(), None))
+
+
 def root(subject="Test Root CA", *, key="ec", **options):
     """A self-signed authority."""
     return mint(subject, new_key(key), None, ca=True, **options)
