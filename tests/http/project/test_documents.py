@@ -25,6 +25,7 @@ from apns import Answer as Refusal
 from apns import Apns
 from device import REPORT, Device, Operator, command
 from documents import Reading, System, block, blocks
+from enrolling import Profile, enrolled
 from filekv import FileKV
 from receiver import Answer, Receiver
 from server import TLS, server_authority, server_identity
@@ -89,13 +90,6 @@ def enroll(system, profile):
     return mac.enroll()
 
 
-def identity_uuid(system):
-    """What the sample of a profile calls the identity's payload."""
-    sample = plistlib.loads(source(
-        system, "docs/enroll.mobileconfig").read_bytes())
-    return sample["PayloadContent"][1]["IdentityCertificateUUID"]
-
-
 # -- quickstart.md ----------------------------------------------------
 
 def check_strictly(system):
@@ -109,6 +103,23 @@ def check_strictly(system):
         assert sock.getpeercert()
 
 
+def enroll_by_link(system, url):
+    """A device opens a link and does what the profile says."""
+    path = url.partition(f":{system.tls_port}")[2]
+    client = Client(system)
+    answer = client.raw("GET", path)
+    client.close()
+    assert answer.status == 200, answer
+    profile = Profile(answer.body)
+    anchors = certs.from_files(
+        system.file("/etc/nanomdm/server-ca.pem"),
+        system.file("/etc/nanomdm/server-ca.key"))
+    assert profile.payloads[0]["PayloadContent"] == anchors.der
+    issuer = certs.from_files(system.file("/etc/nanomdm/issuer.pem"),
+                              system.file("/etc/nanomdm/issuer.key"))
+    return enrolled(system, issuer, profile)
+
+
 @one_database
 def test_quickstart(system, apns, receiver):
     read = Reading("docs/quickstart.md")
@@ -118,9 +129,11 @@ def test_quickstart(system, apns, receiver):
                              because="it asks a public CA on the network")
     system.sh(certbot.splitlines()[0])
     system.sh(read.sh("openssl req -x509 -newkey ec"))
-    system.sh(read.sh("openssl req -x509 -newkey ec"))
+    anchors = read.apache("NanoMDMEnrollAnchors")
+    assert "NanoMDMIssuerKeyFile" in system.sh(read.sh("sh tools/nmdm-ca.sh"))
     system.sh(read.sh("(umask 077"))
     system.site(read.apache("DBDriver sqlite3"))
+    system.add_to_site(anchors)
     system.sh(read.sh("a2ensite nanomdm"))
     system.start()
     assert '{"version":' in system.sh(read.sh("curl"))
@@ -130,20 +143,16 @@ def test_quickstart(system, apns, receiver):
     topic = certs.push_topic()
     play_apple(system, topic)
     assert topic in system.sh(read.sh("key="))
-    system.sh(read.sh("topic="))
-    system.sh(read.sh("umask 077"))
-    mac = enroll(system, system.here(
-        source(system, "mac1.mobileconfig").read_text()).encode())
+    url = re.search(r'"url": "(.*)"', system.sh(read.sh("curl $key -d")))[1]
+    mac = enroll_by_link(system, url)
     assert mac.topic == topic
+    read.leave_out("VPN", language="text",
+                   because="it is what a device shows")
     said = system.sh(read.sh("grep -E"))
     assert f"{mac.id}|Device|1" in said
-    assert "TokenUpdate" in said
+    for line in ("profile given", "issued to", "TokenUpdate"):
+        assert line in said
 
-    scep = plistlib.loads(
-        b"<plist>" + read.next("<dict>", "xml").encode() + b"</plist>")
-    assert scep["PayloadType"] == "com.apple.security.scep"
-    assert scep["PayloadUUID"] == identity_uuid(system)
-    assert scep["PayloadContent"]["URL"].startswith("https://")
     system.sh(read.sh("id="))
     assert [request.token for request in apns.requests] == [
         mac.token.hex()]
@@ -164,6 +173,26 @@ def test_quickstart(system, apns, receiver):
     mac.idle()
     event, = receiver.wait_for(1)
     assert event.json()["topic"] == "mdm.Connect"
+
+    system.file("/etc/nanomdm/enroll.plist").write_text(
+        read.next("<plist", "xml"))
+    system.add_to_site(read.apache("NanoMDMEnrollTemplate"))
+    mark = system.mark()
+    system.sh("apachectl configtest && apachectl graceful")
+    system.wait_for_log("resuming normal operations", mark)
+    client = Client(system)
+    path = system.sh("curl $key -X POST https://mdm.example.com/v1/enroll-links")
+    answer = client.raw("GET", re.search("/enroll/[^\"]*", path)[0])
+    client.close()
+    asked = Profile(answer.body).scep["PayloadContent"]
+    assert asked["URL"] == "https://scep.example.com/scep"
+
+    system.sh(read.sh("topic="))
+    system.sh(read.sh("umask 077"))
+    other = enroll(system, system.here(
+        source(system, "mac1.mobileconfig").read_text()).encode())
+    assert other.topic == topic
+    other.close()
     read.end()
 
     # And the next version, one day.
@@ -173,6 +202,57 @@ def test_quickstart(system, apns, receiver):
     mac.close()
     assert mac.idle().status == 200
     mac.close()
+
+
+# -- enrollment.md ----------------------------------------------------
+
+@one_database
+def test_enrollment(system, ca):
+    """Its configuration is taken, its link opened, its profile verified."""
+    system.sh("make install && a2enmod ssl nanomdm authn_file && "
+              "install -d /etc/nanomdm && install -d -o www-data"
+              " -g www-data /var/lib/nanomdm")
+    system.site(without_locations(block("docs/quickstart.md",
+                                        "DBDriver sqlite3").text))
+    system.sh("a2ensite nanomdm")
+    identity = server_identity()
+    folder = system.file("/etc/nanomdm")
+    for name, data in {
+            "server.pem": identity.pem, "server.key": identity.key_pem,
+            "signer.pem": identity.pem + identity.key_pem,
+            "apple-device-ca.pem": ca.pem, "people": b""}.items():
+        (folder / name).write_bytes(data)
+    (folder / "signer.pem").chmod(0o600)
+    system.sh(block("docs/quickstart.md", "sh tools/nmdm-ca.sh").text)
+    system.sh(block("docs/quickstart.md", "(umask 077").text)
+    read = Reading("docs/enrollment.md")
+    system.add_to_site(read.apache("NanoMDMIssuerCertificateFile"))
+    system.add_to_site("NanoMDMEnrollTopic com.apple.mgmt.x\n"
+                       "NanoMDMEnrollSigner /etc/nanomdm/signer.pem\n")
+    link = read.sh("curl").splitlines()
+    people = read.apache('<Location "/enroll">')
+    verify = read.sh("openssl cms -verify")
+    system.add_to_site(read.apache("NanoMDMEnrollDeviceCA"))
+    read.end()
+    system.add_to_site(people)
+    system.start()
+    key = (folder / "api.key").read_text().strip()
+    said = system.sh("\n".join(link[:2]).replace("KEY", key) + " --insecure")
+    assert re.search(r'"expires": "20\d\d-', said) and '"url"' in link[2]
+    client = Client(system)
+    assert client.raw("GET", "/enroll").status == 401
+    path = re.search("/enroll/[^\"]*", said)[0]
+    answer = client.raw("GET", path)
+    client.close()
+    source(system, "enroll.mobileconfig").write_bytes(answer.body)
+    assert "C02XYZ" in system.sh(verify)
+
+
+def without_locations(text):
+    """Those of devices and the issuer come from the other document."""
+    text = re.sub(r' *<Location "/(mdm|scep|enroll)">.*?</Location>\n', "",
+                  text, flags=re.DOTALL)
+    return re.sub(r" *NanoMDM(CAC|Issuer).*\n", "", text)
 
 
 # -- README.md --------------------------------------------------------
