@@ -497,8 +497,8 @@ CREATE INDEX idx_challenge_expires ON nanomdm_scep_challenges (expires_at);
 -- The certificates this server has issued, with the binding of the challenge
 -- that each was issued for; enrollment_id is known from Authenticate on. sha256
 -- is the value of cert_auth_associations.sha256.
--- renew_state is of the one that an enrollment uses: own, where its profile was
--- served here, other, or lost, when it ended unrenewed. renew_uuid is the command
+-- renew_state is of the one that an enrollment uses: own where its profile was
+-- served here, else other; NULL of all others. renew_uuid is the command
 -- that renews it, renew_hashes the challenges that were last sent with it.
 CREATE TABLE nanomdm_scep_certs (
     sha256         CHAR(64)      NOT NULL,

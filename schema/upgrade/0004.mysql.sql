@@ -4,8 +4,8 @@
 -- May be repeated: neither server can take all of this in one transaction, so a
 -- load that was cut off must be able to go on.
 
--- renew_state is of the certificate that an enrollment uses: own, where its
--- profile was served here, other, or lost, when it ended unrenewed. renew_uuid is
+-- renew_state is of the certificate that an enrollment uses: own where its
+-- profile was served here, else other; NULL of all others. renew_uuid is
 -- the command that renews it, renew_hashes the challenges that were last sent
 -- with it. MySQL has no ADD COLUMN IF NOT EXISTS.
 SET @nanomdm_ddl = (

@@ -1,8 +1,8 @@
 -- mod_nanomdm: from version 3 of what it adds to 4, PostgreSQL 12 and later.
 -- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f 0004.pgsql.sql DATABASE
 
--- renew_state is of the certificate that an enrollment uses: own, where its
--- profile was served here, other, or lost, when it ended unrenewed. renew_uuid is
+-- renew_state is of the certificate that an enrollment uses: own where its
+-- profile was served here, else other; NULL of all others. renew_uuid is
 -- the command that renews it, renew_hashes the challenges that were last sent
 -- with it.
 ALTER TABLE nanomdm_scep_certs

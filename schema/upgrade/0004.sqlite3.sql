@@ -1,8 +1,8 @@
 -- mod_nanomdm: from version 3 of its tables to 4, for SQLite 3.35 and later.
 -- Load: sqlite3 -bail DATABASE < 0004.sqlite3.sql
 
--- renew_state is of the certificate that an enrollment uses: own, where its
--- profile was served here, other, or lost, when it ended unrenewed. renew_uuid is
+-- renew_state is of the certificate that an enrollment uses: own where its
+-- profile was served here, else other; NULL of all others. renew_uuid is
 -- the command that renews it, renew_hashes the challenges that were last sent
 -- with it.
 ALTER TABLE nanomdm_scep_certs ADD COLUMN renew_state VARCHAR(7) NULL;

@@ -71,6 +71,13 @@ typedef struct {
     int repeats_pushes;         /* as NanoMDMPushRepeat has it */
 } nmdm_declarations_conf_t;
 
+/* NanoMDMRenewIdentity. */
+typedef struct {
+    int days;                   /* so long before a certificate's end; 0: off */
+    int per_hour;               /* devices at most */
+    const char *text;           /* as configured */
+} nmdm_renewals_conf_t;
+
 /* The merged directives, as the core needs them. */
 typedef struct {
     int retroactive;            /* may associate a certificate late? */
@@ -78,6 +85,10 @@ typedef struct {
     int empty_challenge;        /* answers UserAuthenticate? else 410 */
     int keeps_renewed;          /* does a renewal leave the rest as it is? */
     int delete_commands;        /* removes a command once answered? */
+    const nmdm_renewals_conf_t *renewals;       /* of identities; NULL: none */
+    const char *renew_identifier;       /* of profiles that were not served
+                                         * here, or NULL: their devices are
+                                         * left alone */
     int sees_at_once;           /* writes last_seen_at with each poll? */
     apr_hash_t *tokens;         /* TokenServiceType -> base64, or NULL */
     apr_hash_t *return_to_service;      /* enrollment type, "" for the others,

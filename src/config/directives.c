@@ -13,6 +13,7 @@
 #include "config/identity_sources.h"
 #include "config/parse.h"
 #include "config/rate_limit.h"
+#include "config/renewal.h"
 #include "config/retention.h"
 #include "config/scep.h"
 #include "config/storage_key.h"
@@ -215,6 +216,16 @@ const command_rec nanomdm_directives[] = {
                   ROW(policy.tokens, NANOMDM_TABLE,
                       .show = nanomdm_show_names), L,
                   "a TokenServiceType and the file that answers it"),
+    AP_INIT_TAKE12("NanoMDMRenewIdentity", nanomdm_set_renew_identity,
+                   ROW(policy.renewals, NANOMDM_POINTER,
+                       .show = nanomdm_show_renew_identity), S,
+                   "days before their end that identities are renewed, and how"
+                   " many a time, such as 1/s; or Off"),
+    AP_INIT_TAKE1("NanoMDMRenewIdentifier", nanomdm_set_renew_identifier,
+                  ROW(policy.renew_identifier, NANOMDM_TEXT,
+                      .show = nanomdm_show_text), S,
+                  "PayloadIdentifier of enrollment profiles that were not"
+                  " served here"),
     AP_INIT_TAKE12("NanoMDMReturnToService", nanomdm_add_return_to_service,
                    ROW(policy.return_to_service, NANOMDM_TABLE,
                        .show = nanomdm_show_names), L,

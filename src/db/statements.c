@@ -1452,7 +1452,7 @@ ROW(STMT_ISSUED_BIND, "issued_bind",
     " WHERE sha256 = %s AND revoked_at IS NULL"),
 
 ROW(STMT_ISSUED_REVOKE, "issued_revoke",
-    "UPDATE nanomdm_scep_certs SET revoked_at = %lld"
+    "UPDATE nanomdm_scep_certs SET revoked_at = %lld, renew_state = NULL"
     " WHERE sha256 = %s AND revoked_at IS NULL"),
 
 ROW(STMT_ISSUED_DISSOCIATE, "issued_dissociate",
@@ -1474,6 +1474,106 @@ ROW(STMT_ISSUED_OLD, "issued_old",
 
 ROW(STMT_ISSUED_FORGET, "issued_forget",
     "DELETE FROM nanomdm_scep_certs WHERE sha256 IN (%IDS)"),
+
+/* ---- Renewals of identities ---- */
+
+#define RENEWAL_COLUMNS \
+    "sha256, enrollment_id, renew_state, profile, udid, serial_number," \
+    " user_name, not_after, renew_asked_at, renew_tries, renew_uuid," \
+    " renew_hashes, renew_error"
+
+/* Of certificates in use, of one state, a page in the order of the index
+ * idx_scep_cert_renewal: those never asked for that end soon, and those asked
+ * for long ago. Seven times is NMDM_RENEW_DAILY_TRIES. */
+#define RENEWALS_UNASKED \
+    "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
+    "  WHERE renew_state = %s AND renew_asked_at IS NULL" \
+    "    AND not_after <= %lld" \
+    "  ORDER BY not_after LIMIT 100) unasked"
+#define RENEWALS_ASKED \
+    "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
+    "  WHERE renew_state = %s AND renew_asked_at <= %lld" \
+    "    AND (renew_tries < 7 OR renew_asked_at <= %lld)" \
+    "  ORDER BY renew_asked_at, not_after LIMIT 100) asked"
+
+ROW(STMT_RENEWALS_DUE, "renewals_due",
+    RENEWALS_UNASKED " UNION ALL " RENEWALS_ASKED
+    " UNION ALL " RENEWALS_UNASKED " UNION ALL " RENEWALS_ASKED
+    " ORDER BY not_after, sha256 LIMIT 100",
+    LONG_COLUMNS 1 << 3),
+
+ROW(STMT_RENEWAL_OF, "renewal_of",
+    "SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs"
+    " WHERE enrollment_id = %s AND renew_state IS NOT NULL"
+    " ORDER BY created_at DESC LIMIT 1",
+    LONG_COLUMNS 1 << 3),
+
+/* An enrollment that is enabled, and what became of a command. */
+ROW(STMT_RENEWAL_STANDING, "renewal_standing",
+    "SELECT e.topic,"
+    "       CASE WHEN q.active = TRUE AND (r.status IS NULL"
+    "                                      OR r.status = 'NotNow')"
+    "            THEN '1' END,"
+    "       r.status"
+    "  FROM enrollments e"
+    "  LEFT JOIN enrollment_queue q"
+    "    ON q.id = e.id AND q.command_uuid = %s"
+    "  LEFT JOIN command_results r"
+    "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
+    " WHERE e.id = %s AND e.enabled = TRUE"),
+
+/* Of many at once, one finds it as it was read. */
+ROW(STMT_RENEWAL_ASK, "renewal_ask",
+    "UPDATE nanomdm_scep_certs"
+    "   SET renew_asked_at = %lld, renew_tries = renew_tries + INTEGER_OF(%s),"
+    "       renew_uuid = COALESCE(NULLIF(%s, ''), renew_uuid),"
+    "       renew_error = COALESCE(NULLIF(%s, ''), renew_error)"
+    " WHERE sha256 = %s AND renew_state IS NOT NULL"
+    "   AND COALESCE(renew_asked_at, -1) = INTEGER_OF(%s)"
+    "   AND renew_tries = %lld"),
+
+ROW(STMT_RENEWAL_LEAVE, "renewal_leave",
+    "UPDATE nanomdm_scep_certs SET renew_state = NULL"
+    " WHERE enrollment_id = %s AND renew_state IS NOT NULL"
+    "   AND sha256 <> %s"),
+
+ROW(STMT_RENEWAL_FAILED, "renewal_failed",
+    "UPDATE nanomdm_scep_certs SET renew_error = %s"
+    " WHERE enrollment_id = %s AND renew_uuid = %s"
+    "   AND renew_state IS NOT NULL"),
+
+ROW(STMT_RENEWAL_SENT, "renewal_sent",
+    "UPDATE nanomdm_scep_certs SET renew_hashes = %s WHERE sha256 = %s"),
+
+ROW(STMT_RENEWAL_ORDER, "renewal_order",
+    "UPDATE nanomdm_scep_certs SET renew_asked_at = 0, renew_tries = 0"
+    " WHERE sha256 = %s AND renew_state IS NOT NULL"),
+
+ROW(STMT_RENEWAL_ORDER_PAGE, "renewal_order_page",
+    "SELECT sha256, serial FROM nanomdm_scep_certs"
+    " WHERE issuer_sha256 = %s AND serial > %s AND renew_state IS NOT NULL"
+    " ORDER BY serial" PAGE),
+
+ROW(STMT_RENEWAL_ORDER_MANY, "renewal_order_many",
+    "UPDATE nanomdm_scep_certs SET renew_asked_at = 0, renew_tries = 0"
+    " WHERE sha256 IN (%IDS) AND renew_state IS NOT NULL"),
+
+ROW(STMT_RENEWAL_USED, "renewal_used",
+    "SELECT sha256, purpose, renew_state, profile, created_at"
+    "  FROM nanomdm_scep_certs WHERE sha256 = %s",
+    LONG_COLUMNS 1 << 3),
+
+ROW(STMT_RENEWAL_NEWER, "renewal_newer",
+    "SELECT sha256 FROM nanomdm_scep_certs"
+    " WHERE enrollment_id = %s AND renew_state IS NOT NULL"
+    "   AND created_at > %lld LIMIT 1"),
+
+ROW(STMT_RENEWAL_USE, "renewal_use",
+    "UPDATE nanomdm_scep_certs"
+    "   SET renew_state = %s, enrollment_id = %s, renew_asked_at = NULL,"
+    "       renew_tries = 0, renew_uuid = NULL, renew_hashes = NULL,"
+    "       renew_error = NULL"
+    " WHERE sha256 = %s AND revoked_at IS NULL"),
 
 /* ---- Declarative management ---- */
 

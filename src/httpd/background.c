@@ -9,6 +9,7 @@
 #include "httpd/request_counters.h"
 #include "httpd/site.h"
 #include "base/time.h"
+#include "jobs/cert_renewal.h"
 #include "jobs/push_retry.h"
 #include "jobs/declarations_notify.h"
 #include "jobs/retention.h"
@@ -181,6 +182,23 @@ static void clean_up_scep(nanomdm_site_t *site, apr_pool_t *p)
            NMDMNO(1510) "-: expired SCEP challenges are not removed now");
 }
 
+/* Where devices can be sent a profile. Orders of operators are carried out
+ * without NanoMDMRenewIdentity, too. */
+static void renew_identities(nanomdm_site_t *site, apr_pool_t *p)
+{
+    const apr_array_header_t *profiles = site->services.profiles;
+    nmdm_ctx_t *ctx;
+
+    if (!nanomdm_server(site->server)->scep_keys
+        || ((!profiles || !profiles->nelts)
+            && (!site->policy.renewals || !site->policy.renewals->days))) {
+        return;
+    }
+    ctx = nanomdm_site_context(site, p);
+    finish(site, ctx, nmdm_cert_renewal_run(ctx),
+           NMDMNO(1511) "-: identities are not renewed now");
+}
+
 static void seal(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
@@ -221,6 +239,9 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             }
             if (wait_for(threads, 0)) {
                 clean_up_scep(site, p);
+            }
+            if (wait_for(threads, 0)) {
+                renew_identities(site, p);
             }
             if (site->sealer && wait_for(threads, 0) && may_seal(threads)) {
                 seal(site, p);

@@ -226,6 +226,8 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     site->policy.push = &site->push;
     site->policy.retention = conf->retention;
     site->policy.seal = conf->policy.seal;
+    site->policy.renewals = conf->policy.renewals;
+    site->policy.renew_identifier = conf->policy.renew_identifier;
     if (nanomdm_server(s)->has_declarations) {
         site->policy.declarations = &conf->declarations;
     }

@@ -11,6 +11,8 @@
 #include "service/declarative.h"
 #include "service/declarative_builtin.h"
 #include "service/declarative_enrollment.h"
+#include "service/renewal_delivery.h"
+#include "storage/cert_renewals.h"
 #include "storage/enrollments.h"
 #include "storage/renewal.h"
 #include "webhook/publish.h"
@@ -34,14 +36,15 @@ static void reply_plist(nmdm_reply_t *reply, nmdm_bytes_t xml)
 static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
 {
     const nmdm_msg_t *msg = ((checkin_t *)baton)->msg;
-    int is_staged = 0;
+    int keeps, is_staged = 0;
 
     if (msg->who.on_user_channel) {
         return nmdm_certauth_denied(ctx, msg->who.id,
                                     "Authenticate on a user channel");
     }
     NMDM_TRY(nmdm_certauth_admit_new(ctx, msg));
-    if (ctx->policy->keeps_renewed) {
+    NMDM_TRY(nmdm_renewal_delivery_keeps(ctx, &keeps, msg->who.id));
+    if (keeps) {
         NMDM_TRY(nmdm_renewal_stage(ctx, &is_staged, msg));
     }
     else {
@@ -63,6 +66,7 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_certauth_admit(ctx, &msg->who));
     NMDM_TRY(nmdm_renewal_commit(ctx, msg));
     NMDM_TRY(nmdm_enrollments_token_update(ctx, msg));
+    NMDM_TRY(nmdm_renewal_delivery_use(ctx, &msg->who));
     if (ctx->policy->declarations) {
         NMDM_TRY(nmdm_declarative_enrollment_begin(ctx, &msg->who));
     }
@@ -78,6 +82,7 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_certauth_admit(ctx, &msg->who));
     if (!msg->who.on_user_channel) {
         NMDM_TRY(nmdm_renewal_abandon(ctx, msg->who.id));
+        NMDM_TRY(nmdm_cert_renewals_leave(ctx, msg->who.id));
     }
     NMDM_TRY(nmdm_enrollments_check_out(ctx, &msg->who));
     return ctx->policy->declarations

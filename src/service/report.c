@@ -9,6 +9,7 @@
 #include "mdm/message.h"
 #include "service/certauth.h"
 #include "service/declarative_enrollment.h"
+#include "service/renewal_delivery.h"
 #include "storage/queue.h"
 #include "storage/queue_poll.h"
 #include "webhook/publish.h"
@@ -203,6 +204,24 @@ static nmdm_err_t *find_next(nmdm_ctx_t *ctx, report_t *in)
                                " gone again");
 }
 
+/* A renewal that is of no use any more is cancelled, and the next command is
+ * looked for. */
+static nmdm_err_t *fill_renewal(nmdm_ctx_t *ctx, report_t *in)
+{
+    int is_stale;
+
+    while (in->next == NMDM_NEXT_COMMAND) {
+        NMDM_TRY(nmdm_renewal_delivery_fill(ctx, &is_stale, &in->command,
+                                            &in->msg->who));
+        if (!is_stale) {
+            return NULL;
+        }
+        in->next = NMDM_NEXT_UNKNOWN;
+        NMDM_TRY(find_next(ctx, in));
+    }
+    return NULL;
+}
+
 static void log_report(nmdm_ctx_t *ctx, const report_t *in)
 {
     int idle = !strcmp(in->msg->u.report.status, "Idle");
@@ -238,6 +257,8 @@ nmdm_err_t *nmdm_service_report(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (ctx->policy->declarations) {
         NMDM_TRY(nmdm_declarative_enrollment_report(ctx, &msg));
     }
+    NMDM_TRY(nmdm_renewal_delivery_report(ctx, &msg));
+    NMDM_TRY(fill_renewal(ctx, &in));
     NMDM_TRY(ctx->policy->sees_at_once
              ? nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_see, &msg.who)
              : nmdm_service_see(ctx, &msg.who));

@@ -7,10 +7,13 @@
  * device that was erased and is being set up again. */
 
 #include "storage/renewal.h"
+#include "storage/cert_renewals.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "crypto/x509.h"
+
+#include <string.h>
 
 static const char *pem_of(nmdm_ctx_t *ctx)
 {
@@ -89,6 +92,7 @@ nmdm_err_t *nmdm_renewal_commit(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
     const char *id = msg->who.id;
     int is_staged, is_its, is_enrolled;
+    nmdm_used_cert_t used;
 
     if (msg->who.on_user_channel) {
         return NULL;
@@ -104,7 +108,10 @@ nmdm_err_t *nmdm_renewal_commit(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     }
     NMDM_TRY(nmdm_db_row(ctx, &is_enrolled, NULL, 0, STMT_RENEWAL_SUITS,
                          NMDM_ARGS(id, id)));
-    if (is_enrolled && !msg->u.token_update.is_setting_up) {
+    NMDM_TRY(nmdm_cert_renewals_used(ctx, &used));
+    if (is_enrolled && (!msg->u.token_update.is_setting_up
+                        || (used.found && !strcmp(used.purpose,
+                                                  NMDM_PURPOSE_RENEWAL)))) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0723)
                  "%s: enrollment renewed; its queue and tokens stay", id);
         NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_RENEWAL_KEEP,

@@ -122,6 +122,8 @@ CASES = {
     "NanoMDMSCEPCipher": Case("aes 3des des", "aes 3des des", "aes 3des"),
     "NanoMDMSCEPRenewal": Case("30", "30", "Off"),
     "NanoMDMSCEPValidity": Case("90", "90", "365"),
+    "NanoMDMRenewIdentity": Case("120 20/m", "120 20/m", "Off"),
+    "NanoMDMRenewIdentifier": Case("com.example.x", "com.example.x"),
     "NanoMDMEnrollTemplate": Case("{folder}/return.plist",
                                   r"\S+/return\.plist"),
     "NanoMDMEnrollIdentifier": Case("com.example.x", "com.example.x"),

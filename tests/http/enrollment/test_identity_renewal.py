@@ -1,0 +1,494 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renewal of identities, section C of the enrollment specification."""
+
+import concurrent.futures
+import hashlib
+import plistlib
+import time
+
+from cryptography.hazmat.primitives import serialization
+
+import pytest
+
+import ca as certs
+from conftest import new_database
+from device import Device, Operator, command
+from enrolling import Profile, enrolled, identity_for, operator_call
+from scep import ScepClient
+from system import wait_until
+from test_enroll import store_push_certificate, topic
+from test_scep import issuer, scep_server
+
+LINES = """\
+NanoMDMIssuerCertificateFile {folder}/issuer.pem
+NanoMDMIssuerKeyFile {folder}/issuer.key
+NanoMDMPushURL https://localhost:1
+NanoMDMPushTimeout 1
+%s
+<Location "/scep">
+    SetHandler nanomdm-scep
+</Location>
+<Location "/enroll">
+    SetHandler nanomdm-enroll
+    NanoMDMEnrollOpen On
+    NanoMDMEnrollRequire user
+    NanoMDMEnrollLimit 100
+    %s
+</Location>
+"""
+
+STATIC = """\
+NanoMDMIssuerCertificateFile {folder}/issuer.pem
+NanoMDMIssuerKeyFile {folder}/issuer.key
+NanoMDMReenroll keep
+<Location "/scep">
+    SetHandler nanomdm-scep
+    NanoMDMSCEPChallenge static word
+</Location>
+"""
+
+A_DAY = 86400000
+
+
+def renewing(make, db_server, issuer, ca, server="", location="",
+             database=None, **options):
+    return scep_server(
+        lambda **more: make(database or new_database(db_server), **more),
+        issuer, ca, LINES % (server, location), **options)
+
+
+@pytest.fixture(autouse=True)
+def usual_remarks(expect_log):
+    expect_log("NMDM0035", optional=True)       # NanoMDMEnrollOpen
+    expect_log("NMDM0918", optional=True)       # no APNs there
+
+
+@pytest.fixture(scope="module")
+def site(module_httpd, harness, db_server, issuer, ca, topic):
+    made = renewing(module_httpd, db_server, issuer, ca,
+                    "NanoMDMRenewIdentity 400 100/s", children=3)
+    store_push_certificate(made, topic)
+    return made
+
+
+def profile_of(site, path="/enroll"):
+    device = Device(site, certs.self_signed("x", key="rsa"), plain=False)
+    try:
+        answer = device.raw("GET", path)
+        assert answer.status == 200, answer
+        return Profile(answer.body)
+    finally:
+        device.close()
+
+
+def enroll(site, issuer, **options):
+    return enrolled(site, issuer, profile_of(site), **options)
+
+
+def sha256(identity):
+    return hashlib.sha256(identity.cert.public_bytes(
+        serialization.Encoding.DER)).hexdigest()
+
+
+def row_of(site, identity):
+    row, = site.database.query(
+        "SELECT renew_state, renew_asked_at, renew_tries, renew_uuid,"
+        " renew_error, purpose, enrollment_id FROM nanomdm_scep_certs"
+        " WHERE sha256 = %s", sha256(identity))
+    return dict(zip(("state", "asked", "tries", "uuid", "error", "purpose",
+                     "enrollment"), row))
+
+
+def next_command(mac, seconds=20, **keys):
+    """What the next poll is answered with, as soon as it is something."""
+    answers = []
+
+    def poll():
+        answers.append(mac.idle())
+        assert answers[-1].status == 200, answers[-1]
+        return bool(answers[-1].body)
+    assert wait_until(poll, seconds=seconds), "no command came"
+    return answers[-1].plist
+
+
+def is_renewal(answer):
+    return answer["Command"]["RequestType"] == "InstallProfile"
+
+
+def renew(site, issuer, mac, answer=None, **token):
+    """All of a renewal; the device has its new identity then."""
+    answer = answer or next_command(mac)
+    assert is_renewal(answer), answer
+    profile = Profile(answer["Command"]["Payload"])
+    reply, identity = identity_for(site, issuer, profile,
+                                   key=certs.rsa_key(2048))
+    assert identity, reply.failure
+    new = Device(site, identity, udid=mac.udid, topic=mac.topic)
+    new.serial = mac.serial
+    assert new.authenticate().status == 200
+    assert new.token_update(**token).status == 200
+    assert new.acknowledge(answer["CommandUUID"]).status == 200
+    return new, profile
+
+
+def go_back(site, identity, hours, tries=None):
+    """As if the device had been asked so long ago."""
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET renew_asked_at = renew_asked_at - %s"
+        " WHERE sha256 = %s", hours * 3600000, sha256(identity))
+    if tries is not None:
+        site.database.execute(
+            "UPDATE nanomdm_scep_certs SET renew_tries = %s"
+            " WHERE sha256 = %s", tries, sha256(identity))
+
+
+def commands_of(site, mac):
+    return site.database.query(
+        "SELECT q.command_uuid FROM enrollment_queue q, commands c"
+        " WHERE q.id = %s AND c.command_uuid = q.command_uuid"
+        " AND c.request_type = 'InstallProfile'", mac.id)
+
+
+# -- The whole way --------------------------------------------------------
+
+def test_c1_c6_c8_a_device_is_renewed(site, issuer):
+    """Queue and tokens stay, the old certificate makes way, and that once."""
+    mac = enroll(site, issuer)
+    assert mac.set_bootstrap_token(b"token").status == 200
+    answer = next_command(mac)
+    assert is_renewal(answer)
+    waiting, plist = command("SecurityInfo")
+    assert operator_call(site, "PUT", f"/v1/enqueue/{mac.id}?nopush=1",
+                         plist).status == 200
+    first = profile_of(site)
+    new, profile = renew(site, issuer, mac, answer)
+    for key in ("ServerURL", "Topic", "ServerCapabilities", "AccessRights"):
+        assert profile.mdm[key] == first.mdm[key]
+    for key in ("PayloadIdentifier", "PayloadUUID"):
+        assert profile.plist[key] == first.plist[key]
+    assert new.identity.cert != mac.identity.cert
+    assert new.get_bootstrap_token().plist["BootstrapToken"] == b"token"
+    assert new.idle().plist["CommandUUID"] == waiting
+    assert row_of(site, mac.identity)["state"] is None
+    row = row_of(site, new.identity)
+    assert (row["state"], row["purpose"], row["enrollment"]) == (
+        "own", "renewal", mac.id)
+
+
+def test_c1_days_count(httpd, fresh_db, db_server, issuer, ca, topic):
+    """A year is left, so nothing is due before the days say so."""
+    database = fresh_db()
+    site = renewing(httpd, db_server, issuer, ca, "NanoMDMRenewIdentity 120",
+                    database=database)
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    time.sleep(7)
+    assert row_of(site, mac.identity)["asked"] is None
+    assert not mac.idle().body
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET not_after = %s WHERE sha256 = %s",
+        int(time.time() * 1000) + 119 * A_DAY, sha256(mac.identity))
+    assert is_renewal(next_command(mac))
+    assert row_of(site, mac.identity)["tries"] == 1
+
+
+def test_c1_off_by_default(httpd, db_server, issuer, ca, topic):
+    site = renewing(httpd, db_server, issuer, ca)
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    site.database.execute("UPDATE nanomdm_scep_certs SET not_after = %s",
+                          int(time.time() * 1000) + A_DAY)
+    time.sleep(7)
+    assert not mac.idle().body
+
+
+# -- Who is renewed -------------------------------------------------------
+
+def by_hand(site, issuer, challenge=None, **options):
+    """A device whose profile somebody wrote."""
+    client = ScepClient(site, issuer)
+    key = certs.rsa_key(2048)
+    challenge = challenge or operator_call(
+        site, "POST", "/v1/scep-challenge").json["challenge"]
+    reply = client.enrol(challenge, key=key)
+    client.close()
+    return Device(site, certs.Identity(reply.cert, key), **options).enroll()
+
+
+def test_c2_other_profiles_are_left_alone(site, issuer, topic):
+    mac = by_hand(site, issuer, topic=topic)
+    assert row_of(site, mac.identity)["state"] == "other"
+    time.sleep(6)
+    assert row_of(site, mac.identity)["asked"] is None
+
+
+def test_c2_unless_their_identifier_is_named(httpd, db_server, issuer, ca,
+                                             topic):
+    site = renewing(httpd, db_server, issuer, ca,
+                    "NanoMDMRenewIdentity 400\n"
+                    "NanoMDMRenewIdentifier com.example.older")
+    store_push_certificate(site, topic)
+    mac = by_hand(site, issuer, topic=topic)
+    answer = next_command(mac)
+    profile = Profile(answer["Command"]["Payload"])
+    assert profile.plist["PayloadIdentifier"] == "com.example.older"
+    new, _ = renew(site, issuer, mac, answer)
+    assert row_of(site, new.identity)["state"] == "own"
+    assert is_renewal(next_command(new))         # 400 days are never left
+
+
+def test_c2_two_certificates_are_no_error(site, issuer):
+    """The one that was used last is the newest; the older one, used again,
+    is not renewed once more."""
+    mac = enroll(site, issuer)
+    new, _ = renew(site, issuer, mac)
+    assert mac.token_update().status == 200
+    assert row_of(site, mac.identity)["state"] is None
+    assert row_of(site, new.identity)["state"] == "own"
+
+
+# -- How fast -------------------------------------------------------------
+
+def test_c3_rate_and_order(httpd, db_server, issuer, ca, topic):
+    """One in an hour: the one that ends first."""
+    site = renewing(httpd, db_server, issuer, ca,
+                    "NanoMDMRenewIdentity 120 1/h")
+    store_push_certificate(site, topic)
+    macs = [enroll(site, issuer) for _ in range(4)]
+    days = [40, 20, 10, 30]
+    # In one statement: the chore must not see but some of them.
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET not_after = CASE sha256 "
+        + " ".join(f"WHEN '{sha256(mac.identity)}' THEN"
+                   f" {int(time.time() * 1000) + left * A_DAY}"
+                   for mac, left in zip(macs, days)) + " ELSE not_after END")
+    assert is_renewal(next_command(macs[2]))
+    time.sleep(7)
+    asked = [row_of(site, mac.identity)["asked"] is not None for mac in macs]
+    assert asked == [False, False, True, False]
+
+
+def test_c3_two_servers_at_once(httpd, fresh_db, db_server, issuer, ca,
+                                topic):
+    """Of several servers and children one asks each device, once."""
+    database = fresh_db()
+    sites = [renewing(httpd, db_server, issuer, ca,
+                      "NanoMDMRenewIdentity 400 100/s",
+                      "NanoMDMEnrollServerURL https://localhost/mdm",
+                      database=database,
+                      children=2) for _ in range(2)]
+    store_push_certificate(sites[0], topic)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        macs = list(pool.map(lambda i: enroll(sites[i % 2], issuer),
+                             range(12)))
+    assert wait_until(lambda: all(
+        row_of(sites[0], mac.identity)["asked"] for mac in macs), seconds=30)
+    # As if the chore's turn had been lost: both look at the same time.
+    for _ in range(4):
+        database.execute(
+            "UPDATE nanomdm_chores SET next_at = 0, position = ''"
+            " WHERE name = 'renewal'")
+        time.sleep(2)
+    assert [len(commands_of(sites[0], mac)) for mac in macs] == [1] * 12
+
+
+# -- The command ----------------------------------------------------------
+
+def test_c4_not_while_one_waits(site, issuer):
+    mac = enroll(site, issuer)
+    assert wait_until(lambda: row_of(site, mac.identity)["asked"],
+                      seconds=20)
+    go_back(site, mac.identity, 25)
+    assert wait_until(lambda: row_of(site, mac.identity)["error"], seconds=20)
+    assert len(commands_of(site, mac)) == 1
+    answer = next_command(mac)
+    assert mac.not_now(answer["CommandUUID"]).status == 200
+    go_back(site, mac.identity, 25)
+    assert wait_until(lambda: "NotNow" in row_of(site, mac.identity)["error"],
+                      seconds=20)
+    assert len(commands_of(site, mac)) == 1
+    assert row_of(site, mac.identity)["tries"] == 1
+
+
+def challenges_of(site, mac):
+    return site.database.query(
+        "SELECT purpose, enrollment_id, expires_at"
+        " FROM nanomdm_scep_challenges WHERE enrollment_id = %s"
+        " ORDER BY created_at", mac.id)
+
+
+def test_c5_the_challenge_is_made_at_delivery(site, issuer):
+    mac = enroll(site, issuer)
+    assert wait_until(lambda: commands_of(site, mac), seconds=20)
+    (text,), = site.database.query(
+        "SELECT c.command FROM commands c WHERE c.command_uuid = %s",
+        commands_of(site, mac)[0][0])
+    stored = plistlib.loads(text.encode())
+    assert b"profile" in stored["Command"]["Payload"]
+    assert not challenges_of(site, mac)
+    before = time.time() * 1000
+    profile = Profile(next_command(mac)["Command"]["Payload"])
+    (purpose, enrollment, expires), = challenges_of(site, mac)
+    assert (purpose, enrollment) == ("renewal", mac.id)
+    assert before + 3500000 < expires < before + 3700000
+    assert profile.challenge not in text
+
+
+def test_c5_delivered_again_and_again(site, issuer):
+    """A command whose answers are lost makes no heap of challenges, and the
+    last two of them serve."""
+    mac = enroll(site, issuer)
+    payloads = [Profile(next_command(mac)["Command"]["Payload"])
+                for _ in range(6)]
+    assert len({one.challenge for one in payloads}) == 6
+    assert len(challenges_of(site, mac)) == 2
+    assert identity_for(site, issuer, payloads[3])[1] is None
+    for one in payloads[4:]:
+        assert identity_for(site, issuer, one)[1]
+
+
+def test_c5_bound_to_the_enrollment(site, issuer, expect_log):
+    mac, other = enroll(site, issuer), enroll(site, issuer)
+    profile = Profile(next_command(mac)["Command"]["Payload"])
+    _, identity = identity_for(site, issuer, profile)
+    expect_log("NMDM0730", other.id, optional=True)
+    thief = Device(site, identity, udid=other.udid, topic=other.topic)
+    assert thief.authenticate().status == 500
+    assert other.idle().status == 200
+
+
+def test_c5_a_stale_command_is_not_delivered(site, issuer):
+    """The device is renewed and does not say so: its command is withdrawn,
+    or it would renew without end."""
+    mac = enroll(site, issuer)
+    answer = next_command(mac)
+    _, identity = identity_for(site, issuer, Profile(
+        answer["Command"]["Payload"]))
+    new = Device(site, identity, udid=mac.udid, topic=mac.topic)
+    assert new.authenticate().status == 200
+    assert new.token_update().status == 200
+    mark = site.mark()
+    later = next_command(new, seconds=30)        # the next renewal
+    assert later["CommandUUID"] != answer["CommandUUID"]
+    assert "NMDM0740" in site.log_since(mark)
+
+
+# -- Until it has worked --------------------------------------------------
+
+def test_c6_acknowledged_is_not_done(site, issuer):
+    mac = enroll(site, issuer)
+    for tries in range(1, 3):
+        answer = next_command(mac)
+        assert mac.acknowledge(answer["CommandUUID"]).status == 200
+        assert not mac.idle().body
+        assert row_of(site, mac.identity)["tries"] == tries
+        go_back(site, mac.identity, 23)
+        time.sleep(6)
+        assert row_of(site, mac.identity)["tries"] == tries
+        go_back(site, mac.identity, 2)
+    renew(site, issuer, mac)
+
+
+def test_c6_weekly_in_the_end(site, issuer):
+    mac = enroll(site, issuer)
+    answer = next_command(mac)
+    assert mac.acknowledge(answer["CommandUUID"]).status == 200
+    go_back(site, mac.identity, 6 * 24, tries=7)
+    time.sleep(6)
+    assert row_of(site, mac.identity)["tries"] == 7
+    go_back(site, mac.identity, 25)
+    assert wait_until(lambda: row_of(site, mac.identity)["tries"] == 8,
+                      seconds=20)
+
+
+def test_c7_the_reason_of_an_error(site, issuer, expect_log):
+    mac = enroll(site, issuer)
+    answer = next_command(mac)
+    expect_log("NMDM0741", mac.id, "MCSCEPErrorDomain 22013")
+    assert mac.error(answer["CommandUUID"], ErrorChain=[
+        {"ErrorDomain": "MCInstallationErrorDomain", "ErrorCode": 4001,
+         "LocalizedDescription": "Profil", "USEnglishDescription":
+         "Profile Installation Failed"},
+        {"ErrorDomain": "MCSCEPErrorDomain", "ErrorCode": 22013,
+         "LocalizedDescription": "x"}]).status == 200
+    row = row_of(site, mac.identity)
+    assert "22013 (a step of SCEP)" in row["error"]
+    assert "Profile Installation Failed" in row["error"]
+    go_back(site, mac.identity, 25)
+    assert is_renewal(next_command(mac))
+
+
+# -- What the certificate was issued for ----------------------------------
+
+@pytest.mark.parametrize("reenroll", ["keep", "reset"])
+def test_c8_a_new_enrollment_starts_afresh(httpd, db_server, issuer, ca,
+                                           topic, reenroll):
+    """The device was erased while its renewal waited; NanoMDMReenroll has no
+    say."""
+    site = renewing(httpd, db_server, issuer, ca,
+                    f"NanoMDMRenewIdentity 400\nNanoMDMReenroll {reenroll}")
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    assert mac.set_bootstrap_token(b"token").status == 200
+    old = next_command(mac)
+    _, identity = identity_for(site, issuer, profile_of(site),
+                               key=certs.rsa_key(2048))
+    again = Device(site, identity, udid=mac.udid, topic=mac.topic)
+    assert again.authenticate().status == 200
+    assert again.token_update().status == 200
+    assert not again.get_bootstrap_token().body
+    answer = next_command(again)
+    assert answer["CommandUUID"] != old["CommandUUID"]
+    assert row_of(site, mac.identity)["state"] is None
+    renew(site, issuer, again, answer, AwaitingConfiguration=True)
+    assert not again.get_bootstrap_token().body
+
+
+def test_c8_a_shared_challenge_says_nothing(httpd, issuer, ca, topic):
+    site = scep_server(httpd, issuer, ca, STATIC)
+    mac = by_hand(site, issuer, "word", topic=topic)
+    assert mac.set_bootstrap_token(b"token").status == 200
+    again = by_hand(site, issuer, "word", topic=topic,
+                    udid=mac.udid)
+    assert again.get_bootstrap_token().plist["BootstrapToken"] == b"token"
+
+
+@pytest.mark.parametrize("association, status", [("all", 200),
+                                                 ("latest", 500)])
+def test_c9_the_old_certificate(httpd, db_server, issuer, ca, topic,
+                                association, status, expect_log):
+    site = renewing(httpd, db_server, issuer, ca,
+                    "NanoMDMRenewIdentity 400\n"
+                    f"NanoMDMAssociation {association}")
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    answer = next_command(mac)
+    _, identity = identity_for(site, issuer, Profile(
+        answer["Command"]["Payload"]), key=certs.rsa_key(2048))
+    new = Device(site, identity, udid=mac.udid, topic=mac.topic)
+    assert new.authenticate().status == 200
+    assert mac.idle().status == 200              # serves until the TokenUpdate
+    assert new.token_update().status == 200
+    expect_log("NMDM0701", optional=True)
+    assert mac.idle().status == status
+    assert new.idle().status == 200
+
+
+def test_c9_the_log_names_who_is_lost(site, issuer):
+    mac = enroll(site, issuer)
+    assert wait_until(lambda: row_of(site, mac.identity)["asked"],
+                      seconds=20)
+    mark = site.mark()
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET not_after = %s WHERE sha256 = %s",
+        int(time.time() * 1000) - A_DAY, sha256(mac.identity))
+    go_back(site, mac.identity, 25)
+    assert wait_until(lambda: any(
+        "NMDM0972" in line and mac.id in line and "enroll again" in line
+        for line in site.log_since(mark).splitlines()), seconds=20)
+
+
+def test_checked_out_devices_are_left(site, issuer):
+    mac = enroll(site, issuer)
+    assert mac.checkout().status == 200
+    assert row_of(site, mac.identity)["state"] is None
