@@ -19,6 +19,7 @@
 #include "codec/json.h"
 #include "crypto/x509.h"
 #include "db/db.h"
+#include "storage/cert_renewals.h"
 #include "storage/enrollment_queries.h"
 
 #include <apr_hash.h>
@@ -374,6 +375,7 @@ typedef struct {
     nmdm_last_report_t report;
     nmdm_last_push_t push;
     apr_array_header_t *associations;
+    nmdm_cert_renewal_t renewal;        /* of the certificate in use */
 } portrait_t;
 
 static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
@@ -397,6 +399,9 @@ static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &in->pending, in->id));
     NMDM_TRY(nmdm_enrollment_queries_last_report(ctx, &in->report, in->id));
     NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &in->push, in->id));
+    NMDM_TRY(nmdm_cert_renewals_get(
+        ctx, &in->renewal,
+        APR_ARRAY_IDX(in->rows, 0, nmdm_enrollment_t).device_id));
     return nmdm_enrollment_queries_associations(
         ctx, in->associations,
         APR_ARRAY_IDX(in->rows, 0, nmdm_enrollment_t).device_id);
@@ -439,11 +444,41 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
     }
 }
 
+/* How far the renewal of the certificate in use has come. */
+static void describe_renewal(nmdm_json_t *identity, apr_pool_t *p,
+                             const nmdm_cert_renewal_t *row)
+{
+    nmdm_json_t *part;
+
+    if (!row->found || !row->has_asked) {
+        return;
+    }
+    part = nmdm_json_add_object(identity, "renewal");
+    nmdm_json_add_integer(part, "tries", row->tries);
+    nmdm_json_add_time(part, "asked_at", p, row->asked);
+    nmdm_json_add_text(part, "command_uuid", row->uuid);
+    nmdm_json_add_text(part, "error", row->error);
+}
+
+static void describe_association(nmdm_json_t *entry, apr_pool_t *p,
+                                 const nmdm_association_t *a)
+{
+    nmdm_json_add_string(entry, "sha256", a->sha256);
+    nmdm_json_add_time(entry, "created_at", p, a->at);
+    nmdm_json_add_text(entry, "issuer", a->issuer_sha256);
+    nmdm_json_add_text(entry, "purpose", a->purpose);
+    nmdm_json_add_time(entry, "not_after", p, a->not_after);
+    if (a->is_revoked) {
+        nmdm_json_set_true(entry, "revoked");
+    }
+}
+
 static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
                               const nmdm_enrollment_t *e,
-                              const apr_array_header_t *associations)
+                              const portrait_t *in)
 {
-    nmdm_json_t *part = nmdm_json_add_object(out, "identity"), *list, *entry;
+    const apr_array_header_t *associations = in->associations;
+    nmdm_json_t *part = nmdm_json_add_object(out, "identity"), *list;
     apr_pool_t *p = ctx->pool;
     apr_time_t not_after;
     int i;
@@ -456,13 +491,11 @@ static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
     }
     list = nmdm_json_add_array(part, "associations");
     for (i = 0; i < associations->nelts; i++) {
-        const nmdm_association_t *a = &APR_ARRAY_IDX(associations, i,
-                                                     nmdm_association_t);
-
-        entry = nmdm_json_add_object(list, NULL);
-        nmdm_json_add_string(entry, "sha256", a->sha256);
-        nmdm_json_add_time(entry, "created_at", p, a->at);
+        describe_association(nmdm_json_add_object(list, NULL), p,
+                             &APR_ARRAY_IDX(associations, i,
+                                            nmdm_association_t));
     }
+    describe_renewal(part, p, &in->renewal);
 }
 
 nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -487,7 +520,7 @@ nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
             describe_push(out, ctx->pool, e, &in.push);
             describe_queue(out, ctx->pool, &in);
         }
-        describe_identity(out, ctx, e, in.associations);
+        describe_identity(out, ctx, e, &in);
     }
     return nmdm_api_answer_send(ctx, reply, status, out, err);
 }

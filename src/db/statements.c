@@ -1545,10 +1545,6 @@ ROW(STMT_RENEWAL_FAILED, "renewal_failed",
 ROW(STMT_RENEWAL_SENT, "renewal_sent",
     "UPDATE nanomdm_scep_certs SET renew_hashes = %s WHERE sha256 = %s"),
 
-ROW(STMT_RENEWAL_ORDER, "renewal_order",
-    "UPDATE nanomdm_scep_certs SET renew_asked_at = 0, renew_tries = 0"
-    " WHERE sha256 = %s AND renew_state IS NOT NULL"),
-
 ROW(STMT_RENEWAL_ORDER_PAGE, "renewal_order_page",
     "SELECT sha256, serial FROM nanomdm_scep_certs"
     " WHERE issuer_sha256 = %s AND serial > %s AND renew_state IS NOT NULL"

@@ -12,6 +12,7 @@
 #include "api/names.h"
 #include "api/pushcert.h"
 #include "api/queue.h"
+#include "api/renew.h"
 #include "api/results.h"
 #include "api/scep.h"
 #include "config/config.h"
@@ -372,6 +373,17 @@ static nmdm_err_t *call_revoke(nmdm_ctx_t *ctx, request_rec *r,
     return nmdm_api_scep_revoke(ctx, reply, rest);
 }
 
+static nmdm_err_t *call_renew(nmdm_ctx_t *ctx, request_rec *r,
+                              nmdm_reply_t *reply, int *status,
+                              const char *rest)
+{
+    return *rest
+        ? nmdm_api_renew(ctx, reply, status,
+                         nmdm_api_answer_split_ids(r->pool, rest))
+        : nmdm_api_renew_issuer(ctx, reply, status,
+                                nanomdm_parameter(r, "issuer"));
+}
+
 /* ---- Which parameters a call knows ---- */
 
 static nmdm_err_t *check_parameter(request_rec *r, const char *names,
@@ -443,5 +455,6 @@ const nanomdm_api_call_t nanomdm_api_calls[] = {
     { "certs", M_GET, 0, call_list_certs, 1,
       "expires_before id issuer limit cursor" },
     { "certs", M_DELETE, 1, call_revoke, 1, "" },
+    { "renew", M_POST, 1, call_renew, 1, "issuer" },
     { NULL, 0, 0, NULL, 0, NANOMDM_API_ANY }
 };

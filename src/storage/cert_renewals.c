@@ -147,12 +147,6 @@ nmdm_err_t *nmdm_cert_renewals_sent(nmdm_ctx_t *ctx,
 
 /* ---- By hand ---- */
 
-nmdm_err_t *nmdm_cert_renewals_order(nmdm_ctx_t *ctx, int *is_new,
-                                     const char *sha256)
-{
-    return nmdm_db_exec(ctx, is_new, STMT_RENEWAL_ORDER, NMDM_ARGS(sha256));
-}
-
 nmdm_err_t *nmdm_cert_renewals_order_page(nmdm_ctx_t *ctx, int *ordered,
                                           const char **after,
                                           const char *issuer_sha256)

@@ -2,6 +2,7 @@
 /* enrollment_queries.c -- enrollments as operators see them. */
 
 #include "storage/enrollment_queries.h"
+#include "storage/scep.h"
 #include "storage/query_rows.h"
 #include "base/time.h"
 #include "crypto/seal.h"
@@ -216,6 +217,27 @@ nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
     return NULL;
 }
 
+/* By their digests: a join would compare texts of different collations in a
+ * database that NanoMDM has made. */
+static nmdm_err_t *describe_issued(nmdm_ctx_t *ctx, apr_array_header_t *rows)
+{
+    int i;
+
+    for (i = 0; nmdm_schema_has_scep(ctx) && i < rows->nelts; i++) {
+        nmdm_association_t *a = &APR_ARRAY_IDX(rows, i, nmdm_association_t);
+        nmdm_issued_row_t issued;
+
+        NMDM_TRY(nmdm_issued_get(ctx, &issued, a->sha256));
+        if (issued.found) {
+            a->issuer_sha256 = issued.issuer_sha256;
+            a->purpose = issued.purpose;
+            a->not_after = issued.not_after;
+            a->is_revoked = issued.revoked != 0;
+        }
+    }
+    return NULL;
+}
+
 nmdm_err_t *nmdm_enrollment_queries_associations(nmdm_ctx_t *ctx,
                                                  apr_array_header_t *rows,
                                                  const char *device_id)
@@ -229,10 +251,10 @@ nmdm_err_t *nmdm_enrollment_queries_associations(nmdm_ctx_t *ctx,
         const char **row = nmdm_query_rows_at(values, i);
         nmdm_association_t *a = &APR_ARRAY_PUSH(rows, nmdm_association_t);
 
-        a->sha256 = row[0];
-        a->at = nmdm_time_of_seconds(row[1]);
+        *a = (nmdm_association_t){ .sha256 = row[0],
+                                   .at = nmdm_time_of_seconds(row[1]) };
     }
-    return NULL;
+    return describe_issued(ctx, rows);
 }
 
 nmdm_err_t *nmdm_enrollment_queries_is_enrolled(nmdm_ctx_t *ctx, int *yes,

@@ -111,6 +111,10 @@ nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
 typedef struct {
     const char *sha256;
     apr_time_t at;
+    /* Of a certificate that was issued here, else NULL and 0. */
+    const char *issuer_sha256, *purpose;
+    apr_time_t not_after;
+    int is_revoked;
 } nmdm_association_t;
 
 /* The newest NMDM_QUERIES_PAGE certificate associations of a device. */

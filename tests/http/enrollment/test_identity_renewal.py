@@ -488,6 +488,91 @@ def test_c9_the_log_names_who_is_lost(site, issuer):
         for line in site.log_since(mark).splitlines()), seconds=20)
 
 
+# -- By hand ---------------------------------------------------------------
+
+@pytest.fixture
+def quiet(httpd, db_server, issuer, ca, topic):
+    """Nothing is renewed but by hand."""
+    made = renewing(httpd, db_server, issuer, ca)
+    store_push_certificate(made, topic)
+    return made
+
+
+def test_c10_by_hand(quiet, issuer):
+    mac, other = enroll(quiet, issuer), by_hand(quiet, issuer)
+    answer = operator_call(
+        quiet, "POST", f"/v1/renew/{mac.id},{other.id},NOBODY")
+    assert answer.status == 207
+    status = answer.json["status"]
+    assert "NanoMDMRenewIdentifier" in status[other.id]["error"]
+    assert status["NOBODY"] == {"error": "not enrolled"}
+    command = mac.idle().plist
+    assert command["CommandUUID"] == status[mac.id]["command_uuid"]
+    again = operator_call(quiet, "POST", f"/v1/renew/{mac.id}")
+    assert again.status == 200
+    assert again.json["status"][mac.id]["waits"] is True
+    renew(quiet, issuer, mac, command)
+    for path in ("/v1/renew/NOBODY", "/v1/renew/" + other.id):
+        assert operator_call(quiet, "POST", path).status == 404
+    for path in ("/v1/renew", "/v1/renew?issuer=", "/v1/renew?issuer=x",
+                 "/v1/renew/"):
+        assert operator_call(quiet, "POST", path).status == 400
+
+
+def test_c10_all_of_an_issuer(quiet, issuer):
+    macs = [enroll(quiet, issuer) for _ in range(3)]
+    sha = hashlib.sha256(issuer.der).hexdigest()
+    assert operator_call(quiet, "POST", "/v1/renew?issuer=" + "0" * 64
+                         ).json == {"ordered": 0}
+    assert operator_call(quiet, "POST", f"/v1/renew?issuer={sha}"
+                         ).json == {"ordered": 3}
+    for mac in macs:
+        assert is_renewal(next_command(mac))
+    # Once: without the directive nobody is asked again.
+    assert macs[0].acknowledge(row_of(quiet, macs[0].identity)["uuid"]
+                               ).status == 200
+    go_back(quiet, macs[0].identity, 200)
+    time.sleep(7)
+    assert not macs[0].idle().body
+
+
+def test_the_api_shows_identity_and_renewal(site, issuer, expect_log):
+    mac = enroll(site, issuer)
+    answer = next_command(mac)
+    shown = operator_call(site, "GET", f"/v1/enrollments/{mac.id}"
+                          ).json["identity"]
+    one, = shown["associations"]
+    assert one["sha256"] == sha256(mac.identity)
+    assert one["issuer"] == hashlib.sha256(issuer.der).hexdigest()
+    assert one["purpose"] == "enroll" and one["not_after"]
+    assert shown["renewal"]["tries"] == 1
+    assert shown["renewal"]["command_uuid"] == answer["CommandUUID"]
+    expect_log("NMDM0741", mac.id)
+    mac.error(answer["CommandUUID"])
+    shown = operator_call(site, "GET", f"/v1/enrollments/{mac.id}").json
+    assert "MCMDMErrorDomain" in shown["identity"]["renewal"]["error"]
+
+
+def test_c11_another_identifier_renews_nobody(httpd, fresh_db, db_server,
+                                              issuer, ca, topic, expect_log):
+    database = fresh_db()
+    address = "NanoMDMEnrollServerURL https://localhost/mdm\n"
+    site = renewing(httpd, db_server, issuer, ca, "", address,
+                    database=database)
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    changed = renewing(httpd, db_server, issuer, ca,
+                       "NanoMDMRenewIdentity 400", address
+                       + "NanoMDMEnrollIdentifier com.example.changed",
+                       database=database)
+    expect_log("NMDM0971", mac.id, "NanoMDMEnrollIdentifier")
+    assert wait_until(lambda: row_of(changed, mac.identity)["error"],
+                      seconds=20)
+    row = row_of(changed, mac.identity)
+    assert row["tries"] == 0 and row["uuid"] is None
+    assert not commands_of(changed, mac)
+
+
 def test_checked_out_devices_are_left(site, issuer):
     mac = enroll(site, issuer)
     assert mac.checkout().status == 200
