@@ -561,6 +561,7 @@ def test_c11_another_identifier_renews_nobody(httpd, fresh_db, db_server,
                     database=database)
     store_push_certificate(site, topic)
     mac = enroll(site, issuer)
+    site.stop()
     changed = renewing(httpd, db_server, issuer, ca,
                        "NanoMDMRenewIdentity 400", address
                        + "NanoMDMEnrollIdentifier com.example.changed",
