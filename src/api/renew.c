@@ -107,7 +107,7 @@ static nmdm_err_t *order_all(nmdm_ctx_t *ctx, call_t *call,
 
     NMDM_TRY(nmdm_api_answer_check_ids(ctx->pool, ids));
     if (ids->nelts > MOST_IDS) {
-        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1846)
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1848)
                         "more than %d ids; for all of an issuer write"
                         " renew?issuer=SHA256", MOST_IDS);
     }
@@ -166,7 +166,7 @@ static nmdm_err_t *order_pages(nmdm_ctx_t *ctx, int *all, const char *issuer)
 
     if (!issuer || strlen(issuer) != 64
         || strspn(issuer, "0123456789abcdef") != 64) {
-        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1847)
+        return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1849)
                         "write renew/IDS, or renew?issuer=SHA256 with the"
                         " digest of the issuer's certificate, 64 digits in"
                         " lower case");

@@ -80,9 +80,9 @@ nmdm_err_t *nmdm_cert_renewals_sent(nmdm_ctx_t *ctx,
                                     const nmdm_cert_renewal_t *row,
                                     const char *hashes);
 
-/* An operator wants all of an issuer renewed: due at once, however long they are
- * good. A page after the serial number *after, which is set to the last one, or
- * to NULL after the last page; adds to *ordered. */
+/* An operator wants all of an issuer renewed: they are due at once, however
+ * long they are good. A page after the serial number *after, which is set to
+ * the last one, or to NULL after the last page; adds to *ordered. */
 nmdm_err_t *nmdm_cert_renewals_order_page(nmdm_ctx_t *ctx, int *ordered,
                                           const char **after,
                                           const char *issuer_sha256);
