@@ -15,6 +15,7 @@
 #include "api/enrollments.h"
 #include "api/answer.h"
 #include "api/enrollment_filter.h"
+#include "api/identity.h"
 #include "base/time.h"
 #include "codec/json.h"
 #include "crypto/x509.h"
@@ -444,60 +445,6 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
     }
 }
 
-/* How far the renewal of the certificate in use has come. */
-static void describe_renewal(nmdm_json_t *identity, apr_pool_t *p,
-                             const nmdm_cert_renewal_t *row)
-{
-    nmdm_json_t *part;
-
-    if (!row->found || !row->has_asked) {
-        return;
-    }
-    part = nmdm_json_add_object(identity, "renewal");
-    nmdm_json_add_integer(part, "tries", row->tries);
-    nmdm_json_add_time(part, "asked_at", p, row->asked);
-    nmdm_json_add_text(part, "command_uuid", row->uuid);
-    nmdm_json_add_text(part, "error", row->error);
-}
-
-static void describe_association(nmdm_json_t *entry, apr_pool_t *p,
-                                 const nmdm_association_t *a)
-{
-    nmdm_json_add_string(entry, "sha256", a->sha256);
-    nmdm_json_add_time(entry, "created_at", p, a->at);
-    nmdm_json_add_text(entry, "issuer", a->issuer_sha256);
-    nmdm_json_add_text(entry, "purpose", a->purpose);
-    nmdm_json_add_time(entry, "not_after", p, a->not_after);
-    if (a->is_revoked) {
-        nmdm_json_set_true(entry, "revoked");
-    }
-}
-
-static void describe_identity(nmdm_json_t *out, nmdm_ctx_t *ctx,
-                              const nmdm_enrollment_t *e,
-                              const portrait_t *in)
-{
-    const apr_array_header_t *associations = in->associations;
-    nmdm_json_t *part = nmdm_json_add_object(out, "identity"), *list;
-    apr_pool_t *p = ctx->pool;
-    apr_time_t not_after;
-    int i;
-
-    if (e->cert_pem && nmdm_x509_not_after(&not_after, e->cert_pem)) {
-        nmdm_json_add_time(part, "not_after", p, not_after);
-        if (not_after < ctx->now) {
-            nmdm_json_set_true(part, "expired");
-        }
-    }
-    list = nmdm_json_add_array(part, "associations");
-    for (i = 0; i < associations->nelts; i++) {
-        describe_association(nmdm_json_add_object(list, NULL), p,
-                             &APR_ARRAY_IDX(associations, i,
-                                            nmdm_association_t));
-    }
-    describe_renewal(part, p, &in->renewal);
-}
-
 nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, const char *id)
 {
@@ -520,7 +467,7 @@ nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
             describe_push(out, ctx->pool, e, &in.push);
             describe_queue(out, ctx->pool, &in);
         }
-        describe_identity(out, ctx, e, &in);
+        nmdm_api_identity_describe(out, ctx, e, in.associations, &in.renewal);
     }
     return nmdm_api_answer_send(ctx, reply, status, out, err);
 }
