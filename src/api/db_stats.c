@@ -261,6 +261,31 @@ static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
     return NULL;
 }
 
+/* Each counted to ten thousand. */
+static nmdm_err_t *count_declarations(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
+{
+    nmdm_amount_t *const amounts[] = {
+        &out->declarations, &out->declaration_sets, &out->declarative,
+        &out->changes
+    };
+    const char *cols[6];
+    int i, found;
+
+    out->has_declarations = ctx->policy->declarations
+        && nmdm_schema_has_declarations(ctx);
+    if (!out->has_declarations) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 6, STMT_DD_FIGURES, NULL, 0));
+    for (i = 0; i < 4; i++) {
+        amounts[i]->number = number(cols[i]);
+        amounts[i]->is_least = amounts[i]->number >= MOST_PENDING;
+    }
+    out->oldest_change = number(cols[4]);
+    out->declaring_invalid.number = number(cols[5]);
+    return NULL;
+}
+
 /* The second time: the first one may have to prepare it. */
 static nmdm_err_t *measure(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
 {
@@ -295,6 +320,7 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
         NMDM_TRY(read_slow(ctx, out->put_off, STMT_FIGURE_PUT_OFF_IDS,
                            NMDM_ARGS(a_day_ago(ctx))));
     }
+    NMDM_TRY(count_declarations(ctx, out));
     out->has_outbox = nmdm_outbox_takes(ctx, 0);
     if (out->has_outbox) {
         NMDM_TRY(count_events(ctx, &out->events_pending,

@@ -58,6 +58,12 @@ typedef struct {
                                                  * 10 at most */
     int has_outbox;
     nmdm_amount_t events_pending, events_dead;
+    int has_declarations;
+    nmdm_amount_t declarations, declaration_sets;
+    nmdm_amount_t declarative;  /* enrollments that have asked for some */
+    nmdm_amount_t declaring_invalid;    /* that reported an invalid one */
+    nmdm_amount_t changes;      /* whose devices are still to be notified */
+    apr_int64_t oldest_change;  /* its age in seconds; 0 without one */
     apr_array_header_t *topics; /* of push certificates, nmdm_topic_t */
     apr_interval_time_t latency;        /* of a trivial statement */
 } nmdm_db_stats_t;

@@ -2149,7 +2149,11 @@ ROW(STMT_DD_FIGURES, "dd_figures",
     ", " DD_COUNT("engine_at", "nanomdm_dd_enrollments WHERE id > ''")
     ", " DD_COUNT("seq", "nanomdm_dd_changes WHERE set_name >= ''")
     ", DIGITS((SELECT EPOCH_SECONDS - MIN(bounded.one) FROM "
-    DD_FIRST("first_at", "nanomdm_dd_changes WHERE set_name >= ''") "))"),
+    DD_FIRST("first_at", "nanomdm_dd_changes WHERE set_name >= ''") ")),"
+    " DIGITS((SELECT COUNT(DISTINCT bounded.id)"
+    "           FROM (SELECT id, valid FROM nanomdm_dd_states"
+    "                  WHERE id > '' LIMIT 10000) bounded"
+    "          WHERE bounded.valid = 'invalid'))"),
 
 /* ---- The schema ---- */
 

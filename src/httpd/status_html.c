@@ -22,6 +22,8 @@
 #define A_DAY (24 * 60 * 60)
 /* From then on something should be done. */
 #define WORRYING_LATENCY apr_time_from_msec(250)
+/* Of a change whose devices are not notified yet, in seconds. */
+#define WORRYING_CHANGE 600
 #define WORRYING_AGE apr_time_from_sec(7 * A_DAY)
 
 /* ---- The server: tiles ---- */
@@ -33,6 +35,28 @@ static void put_age_tile(nanomdm_html_t *sheet, apr_time_t oldest)
     nanomdm_html_tile(sheet, oldest && age > WORRYING_AGE ? "warn" : "",
                       oldest ? nanomdm_html_duration(sheet->pool, age) : "–",
                       "oldest pending");
+}
+
+static void put_declaration_tiles(nanomdm_html_t *sheet,
+                                  const nmdm_db_stats_t *db)
+{
+    if (!db->has_declarations) {
+        return;
+    }
+    nanomdm_html_tile(sheet, "", nanomdm_html_amount(sheet, db->declarations),
+                      "declarations");
+    nanomdm_html_tile(sheet, "",
+                      nanomdm_html_amount(sheet, db->declaration_sets),
+                      "sets of declarations");
+    nanomdm_html_tile(sheet, "", nanomdm_html_amount(sheet, db->declarative),
+                      "enrollments fetch declarations");
+    nanomdm_html_tile(sheet, db->declaring_invalid.number ? "warn" : "",
+                      nanomdm_html_amount(sheet, db->declaring_invalid),
+                      "have invalid declarations");
+    nanomdm_html_tile(sheet,
+                      db->oldest_change > WORRYING_CHANGE ? "warn" : "",
+                      nanomdm_html_amount(sheet, db->changes),
+                      "changes to notify of");
 }
 
 static void put_event_tiles(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
@@ -118,6 +142,7 @@ static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
         if (db->counted.has_queue) {
             put_queue_tiles(sheet, &db->counted);
         }
+        put_declaration_tiles(sheet, db);
         put_event_tiles(sheet, db);
         nanomdm_html_tile(sheet, db->latency > WORRYING_LATENCY ? "warn" : "",
                           apr_psprintf(sheet->pool, "%.2f ms",

@@ -74,6 +74,16 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
     add_time(out, "counted_at", p, db->counted.counted_at);
     add_topics(out, p, status);
     add_amount(out, "refused_pushes", db->refused);
+    if (db->has_declarations) {
+        add_amount(out, "declarations", db->declarations);
+        add_amount(out, "declaration_sets", db->declaration_sets);
+        add_amount(out, "declarative_enrollments", db->declarative);
+        add_amount(out, "enrollments_with_invalid_declarations",
+                   db->declaring_invalid);
+        add_amount(out, "declaration_changes", db->changes);
+        nmdm_json_add_integer(out, "oldest_declaration_change_seconds",
+                              db->oldest_change);
+    }
     if (db->has_outbox) {
         add_amount(out, "webhook_events_pending", db->events_pending);
         add_amount(out, "webhook_events_dead", db->events_dead);

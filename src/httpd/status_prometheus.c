@@ -147,6 +147,26 @@ static void put_queue(sheet_t *sheet, const nanomdm_status_t *status)
               counted->put_off.number);
 }
 
+static void put_declarations(sheet_t *sheet, const nmdm_db_stats_t *db)
+{
+    if (!db->has_declarations) {
+        return;
+    }
+    put_gauge(sheet, "declarations", "Declarations, counted to 10000.",
+              db->declarations.number);
+    put_gauge(sheet, "declaration_sets", "Sets that have declarations,"
+              " counted to 10000.", db->declaration_sets.number);
+    put_gauge(sheet, "declarative_enrollments", "Enrollments that fetch"
+              " declarations, counted to 10000.", db->declarative.number);
+    put_gauge(sheet, "enrollments_with_invalid_declarations", "Enrollments"
+              " with invalid declarations, among the first 10000 states.",
+              db->declaring_invalid.number);
+    put_gauge(sheet, "declaration_changes", "Changes whose enrollments are"
+              " still to be notified.", db->changes.number);
+    put_gauge(sheet, "oldest_declaration_change_seconds", "Age of the oldest"
+              " of them.", db->oldest_change);
+}
+
 static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
 {
     const nmdm_db_stats_t *db = &status->db;
@@ -174,6 +194,7 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
     put_queue(sheet, status);
     put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
               " refused, counted to 1000.", db->refused.number);
+    put_declarations(sheet, db);
     if (db->has_outbox) {
         put_gauge(sheet, "webhook_events_pending", "Durable events that"
                   " wait, counted to 1000.", db->events_pending.number);

@@ -579,6 +579,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
 
     # As if the database were away.
     expect_log("NMDM1501")
+    expect_log("NMDM2580", optional=True)
     expect_log("dbd", optional=True)
     lost = httpd(replace={"database": LOST}, extra_vhost=SITE, files=FILES)
     ask.operator = Operator(lost)

@@ -256,3 +256,31 @@ def test_B4_two_servers_on_one_database(make, fresh_db):
         states = api.states(mac.id)
         assert states["conf"]["current"] is True
         assert states["conf"]["active"] is True
+
+
+def test_the_status_page_counts_declarations(httpd, fresh_db, ca):
+    site = httpd(fresh_db(), extra_vhost=CONF.format("none")
+                 + '<Location "/status">\nSetHandler nanomdm-status\n'
+                   "</Location>\n")
+    api = Declarations(site)
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+    assigned(api, [mac])
+    mac.sync()
+    mac.status(StatusItems={"management": {"declarations": {
+        "configurations": [{"identifier": "conf", "active": False,
+                            "valid": "invalid", "server-token": "t"}]}}})
+    figures = api.call("GET", "/status?json").json
+    assert figures["declarations"] == {"number": 2, "or_more": False}
+    assert figures["oldest_declaration_change_seconds"] == 0
+    page = api.call("GET", "/status").body.decode()
+    for text in ("declarations", "sets of declarations",
+                 "have invalid declarations", "changes to notify of"):
+        assert text in page
+    metrics = api.call("GET", "/status?prometheus").body.decode()
+    for line in ("nanomdm_declarations 2", "nanomdm_declaration_sets 1",
+                 "nanomdm_declarative_enrollments 1",
+                 "nanomdm_enrollments_with_invalid_declarations 1",
+                 "nanomdm_declaration_changes 0"):
+        assert line in metrics.splitlines(), line
+    api.close()
+    mac.close()
