@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 import ca as certs
 from apns import Answer as Refusal
 from apns import Apns
-from device import REPORT, Device, Operator, command
+from device import REPORT, Client, Device, Operator, command
 from documents import Reading, System, block, blocks
 from enrolling import Profile, enrolled
 from filekv import FileKV
