@@ -226,6 +226,31 @@ def show_events(receiver):
          and set(topics[4:]) == {"mdm.Connect"}, f"{topics}")
 
 
+def renew(httpd, operator, issuer, mac):
+    """Returns the Mac with its new identity."""
+    answer = operator.call("POST", f"/v1/renew/{mac.id}")
+    expect("the operator has the identity renewed, as NanoMDMRenewIdentity"
+           " would in time", answer)
+    uuid, plist = devices.command("SecurityInfo")
+    operator.enqueue(mac.id, plist)
+    asked = mac.idle().plist
+    step("the Mac polls: InstallProfile, with a new challenge",
+         asked["Command"]["RequestType"] == "InstallProfile", asked)
+    profile = enrolling.Profile(asked["Command"]["Payload"])
+    _, identity = enrolling.identity_for(httpd, issuer, profile)
+    step("the Mac makes a key and gets a new certificate",
+         identity and identity.cert != mac.identity.cert)
+    new = devices.Device(httpd, identity, udid=mac.udid, topic=mac.topic)
+    new.serial = mac.serial
+    new.token, new.push_magic = mac.token, mac.push_magic
+    expect("the Mac sends Authenticate with it", new.authenticate())
+    expect("the Mac sends TokenUpdate: it is renewed", new.token_update())
+    expect("the Mac reports Acknowledged, and has what was queued before",
+           new.acknowledge(asked["CommandUUID"]), body=plist)
+    expect("the Mac answers it", new.acknowledge(uuid), body=b"")
+    return new
+
+
 def refuse_a_stranger(httpd, mac):
     stranger = devices.Device(httpd, ca.root("Other CA").issue("stranger"),
                               udid=mac.udid)
@@ -365,6 +390,7 @@ def show(httpd, database, authority, apns, receiver):
     show_result(database, mac, uuid)
     expect("the Mac polls again: nothing waits", mac.idle(), body=b"")
     show_events(receiver)
+    mac = renew(httpd, operator, authority, mac)
     refuse_a_stranger(httpd, mac)
     declare(httpd, mac)
     show_status(httpd, operator)
