@@ -126,6 +126,44 @@ static void the_last_hour_is_what_came_since(void **state)
     assert_int_equal(nmdm_counted(counters, NMDM_COUNT_PUSHES, 0, 0), 200);
 }
 
+static void each_minute_has_what_came_in_it(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+    apr_uint64_t out[NMDM_MINUTES];
+    int minute, i;
+
+    for (minute = 0; minute < 200; minute++) {
+        nmdm_counters_tick(counters, NOW + minute * MINUTE);
+        nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, minute);
+        nmdm_counted_by_minute(out, counters, NMDM_COUNT_PUSHES, 0, 0,
+                               NOW + minute * MINUTE);
+        for (i = 0; i < NMDM_MINUTES; i++) {
+            int which = minute - (NMDM_MINUTES - 1 - i);
+
+            assert_int_equal(out[i], which < 0 ? 0 : which);
+        }
+    }
+}
+
+static void a_minute_without_a_copy_moves_to_the_next(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+    apr_uint64_t out[NMDM_MINUTES], sum = 0;
+    int i;
+
+    nmdm_counters_tick(counters, NOW);
+    nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 5);
+    nmdm_counters_tick(counters, NOW + 4 * MINUTE);
+    nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 2);
+    nmdm_counted_by_minute(out, counters, NMDM_COUNT_PUSHES, 0, 0,
+                           NOW + 4 * MINUTE);
+    for (i = 0; i < NMDM_MINUTES; i++) {
+        sum += out[i];
+    }
+    assert_int_equal(sum, 7);
+    assert_int_equal(out[NMDM_MINUTES - 1], 2);
+}
+
 static void a_clock_that_is_set_back_ends_no_hour(void **state)
 {
     nmdm_counters_t *counters = made(*state);
@@ -238,6 +276,8 @@ int main(void)
         TEST(nobody_counts_without_counters),
         TEST(a_duration_falls_below_its_bound),
         TEST(the_last_hour_is_what_came_since),
+        TEST(each_minute_has_what_came_in_it),
+        TEST(a_minute_without_a_copy_moves_to_the_next),
         TEST(a_clock_that_is_set_back_ends_no_hour),
         TEST(few_devices_are_counted_exactly),
         TEST(many_devices_are_counted_nearly),
