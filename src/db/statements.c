@@ -503,13 +503,13 @@ ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 ROW(STMT_QUEUE_POLL, "queue_poll", NULL,
     PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))")),
 
-ROW(STMT_QUEUE_POLL_4, "queue_poll_4", NULL,
+ROW(STMT_QUEUE_POLL_4, "queue_poll_few", NULL,
     MYSQL POLL("IN (" MARKS_4 ")")),
 
-ROW(STMT_QUEUE_POLL_16, "queue_poll_16", NULL,
+ROW(STMT_QUEUE_POLL_16, "queue_poll_some", NULL,
     MYSQL POLL("IN (" MARKS_16 ")")),
 
-ROW(STMT_QUEUE_POLL_64, "queue_poll_64", NULL,
+ROW(STMT_QUEUE_POLL_64, "queue_poll_most", NULL,
     MYSQL POLL("IN (" MARKS_64 ")")),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
@@ -1489,12 +1489,12 @@ ROW(STMT_ISSUED_FORGET, "issued_forget",
     "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
     "  WHERE renew_state = %s AND renew_asked_at IS NULL" \
     "    AND not_after <= %lld" \
-    "  ORDER BY not_after LIMIT 100) unasked"
+    "  ORDER BY not_after LIMIT 100) bounded"
 #define RENEWALS_ASKED \
     "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
     "  WHERE renew_state = %s AND renew_asked_at <= %lld" \
     "    AND (renew_tries < 7 OR renew_asked_at <= %lld)" \
-    "  ORDER BY renew_asked_at, not_after LIMIT 100) asked"
+    "  ORDER BY renew_asked_at, not_after LIMIT 100) bounded"
 
 ROW(STMT_RENEWALS_DUE, "renewals_due",
     RENEWALS_UNASKED " UNION ALL " RENEWALS_ASKED

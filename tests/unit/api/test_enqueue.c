@@ -131,7 +131,7 @@ static void a_failure_on_the_way_takes_all_back(void **state)
     answer_t a;
 
     tell(w, "CREATE TRIGGER stop BEFORE INSERT ON enrollment_queue"
-            " WHEN NEW.id = 'D2400'"
+            " WHEN NEW.id = 'D999'"
             " BEGIN SELECT RAISE(ABORT, 'no more'); END");
     a = ask_enqueue(w, ids, command(w, "C1"), 0);
     assert_int_equal(a.status, 500);

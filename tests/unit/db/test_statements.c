@@ -131,6 +131,15 @@ static const char *marks_of(apr_pool_t *p, nmdm_stmt_e stmt, int d)
     return sql;
 }
 
+/* storage/queue.c gives SQLite the UUID of a reported command once more. */
+static int has_one_more(int stmt, int dialect)
+{
+    return dialect == NMDM_SQLITE3
+        && (stmt == STMT_RESULT_PUT || stmt == STMT_RESULT_PUT_LATEST
+            || stmt == STMT_RESULT_NOT_NOW
+            || stmt == STMT_RESULT_NOT_NOW_LATEST);
+}
+
 /* The callers give the same arguments to all three databases. */
 static void a_statement_has_the_same_marks_in_every_dialect(void **state)
 {
@@ -138,14 +147,18 @@ static void a_statement_has_the_same_marks_in_every_dialect(void **state)
 
     for (i = 0; i < STMT_MAX; i++) {
         const char *first = NULL, *sql;
+        int texts = 0;
 
         for (d = 0; d < NMDM_DIALECTS; d++) {
             if (!nmdm_statement_is_for(i, d)) {
                 continue;
             }
             sql = marks_of(*state, i, d);
-            first = first ? first : sql;
-            HOLDS(count(sql, "%s") == count(first, "%s")
+            if (!first) {
+                first = sql;
+                texts = count(sql, "%s") - has_one_more(i, d);
+            }
+            HOLDS(count(sql, "%s") - has_one_more(i, d) == texts
                   && count(sql, "%lld") == count(first, "%lld")
                   && count(sql, "%pDb") == count(first, "%pDb"),
                   "%s, %d", nmdm_statement_name(i), d);
@@ -207,6 +220,20 @@ static void a_label_tells_texts_apart(void **state)
     }
 }
 
+/* All columns of a SELECT within, which names them, are as good as a list. */
+static int has_star(const char *sql)
+{
+    static const char WITHIN[] = "SELECT * FROM (SELECT ";
+
+    while ((sql = strstr(sql, "SELECT *"))) {
+        if (strncmp(sql, WITHIN, sizeof(WITHIN) - 1)) {
+            return 1;
+        }
+        sql++;
+    }
+    return 0;
+}
+
 static void no_statement_selects_by_star_or_ends_in_a_semicolon(void **state)
 {
     int i, d;
@@ -216,7 +243,7 @@ static void no_statement_selects_by_star_or_ends_in_a_semicolon(void **state)
             const char *sql = nmdm_statement_is_for(i, d)
                 ? nmdm_statement_text(*state, i, d, "") : "";
 
-            HOLDS(!strstr(sql, "SELECT *") && !strstr(sql, ".*")
+            HOLDS(!has_star(sql) && !strstr(sql, ".*")
                   && !strstr(sql, "(*") && !strchr(sql, ';'), "%s",
                   nmdm_statement_name(i));
         }
@@ -292,7 +319,8 @@ static int scans(const char *plan, const char *sql)
 
     for (at = plan; (at = strstr(at, "SCAN")); at++) {
         int is_bounded = !strncmp(at, "SCAN bounded\n", 13)
-            && (strstr(sql, " LIMIT 1000) bounded")
+            && (strstr(sql, " LIMIT 100) bounded")
+                || strstr(sql, " LIMIT 1000) bounded")
                 || strstr(sql, " LIMIT 10000) bounded"));
 
         if (!is_bounded && strncmp(at, "SCAN CONSTANT ROW\n", 18)
@@ -312,8 +340,9 @@ static void no_statement_reads_a_whole_table(void **state)
     for (i = 0; i < STMT_MAX; i++) {
         const char *plan;
 
-        if (i == STMT_SCHEMA_PROBE || i == STMT_TOPIC_IN_USE) {
-            continue;           /* of no rows; asked once a year */
+        if (i == STMT_SCHEMA_PROBE || i == STMT_TOPIC_IN_USE
+            || i == STMT_PUSH_CERT_TOPICS) {
+            continue;           /* of no rows; asked once a year; of two */
         }
         if (!nmdm_statement_is_for(i, NMDM_SQLITE3)) {
             continue;
