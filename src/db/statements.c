@@ -1529,7 +1529,8 @@ ROW(STMT_RENEWAL_ASK, "renewal_ask",
     "       renew_uuid = COALESCE(NULLIF(%s, ''), renew_uuid),"
     "       renew_error = COALESCE(NULLIF(%s, ''), renew_error)"
     " WHERE sha256 = %s AND renew_state IS NOT NULL"
-    "   AND COALESCE(renew_asked_at, -1) = INTEGER_OF(%s)"
+    "   AND (renew_asked_at = %lld"
+    "        OR (renew_asked_at IS NULL AND %s = '-1'))"
     "   AND renew_tries = %lld"),
 
 ROW(STMT_RENEWAL_LEAVE, "renewal_leave",

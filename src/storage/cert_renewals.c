@@ -117,7 +117,7 @@ nmdm_err_t *nmdm_cert_renewals_ask(nmdm_ctx_t *ctx, int *is_mine,
         ctx, is_mine, STMT_RENEWAL_ASK,
         NMDM_ARGS(millis(ctx, asked), counts ? "1" : "0", or_empty(uuid),
                   nmdm_utf8_shortened(ctx->pool, or_empty(error), 255),
-                  row->sha256, asked_of(ctx, row),
+                  row->sha256, asked_of(ctx, row), asked_of(ctx, row),
                   apr_itoa(ctx->pool, row->tries)));
 }
 
