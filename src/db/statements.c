@@ -1486,12 +1486,14 @@ ROW(STMT_ISSUED_FORGET, "issued_forget",
  * idx_scep_cert_renewal: those never asked for that end soon, and those asked
  * for long ago. Seven times is NMDM_RENEW_DAILY_TRIES. */
 #define RENEWALS_UNASKED \
-    "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
+    "SELECT " RENEWAL_COLUMNS \
+    "  FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
     "  WHERE renew_state = %s AND renew_asked_at IS NULL" \
     "    AND not_after <= %lld" \
     "  ORDER BY not_after LIMIT 100) bounded"
 #define RENEWALS_ASKED \
-    "SELECT * FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
+    "SELECT " RENEWAL_COLUMNS \
+    "  FROM (SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs" \
     "  WHERE renew_state = %s AND renew_asked_at <= %lld" \
     "    AND (renew_tries < 7 OR renew_asked_at <= %lld)" \
     "  ORDER BY renew_asked_at, not_after LIMIT 100) bounded"
