@@ -6,6 +6,7 @@
  *   H   the value of the header itself */
 
 #include "trust.h"
+#include "crypto/identity_cert.h"
 
 static void fuzz_header(apr_pool_t *p, const char *value)
 {
