@@ -270,7 +270,8 @@ def test_a_cursor_whose_device_is_gone_goes_on(crowd):
     operator, db = crowd
     fill(db, ["a", "b", "c", "d"])
     cursor = query(operator, "?limit=2").json["next_cursor"]
-    db.execute("DELETE FROM enrollments WHERE id IN ('b', 'c')")
+    for table in "enrollments", "devices":
+        db.execute(f"DELETE FROM {table} WHERE id IN ('b', 'c')")
     assert found(operator, f"?cursor={cursor}") == ["d"]
 
 
@@ -419,10 +420,12 @@ def test_unknown_is_404(operator):
     assert operator.call("GET", "/v1/enrollments/").status == 400
 
 
-def test_without_a_token_update_there_is_no_enrollment(operator, device):
+def test_without_a_token_update_it_is_pending(operator, device):
     mac = device()
     mac.authenticate()
-    assert one(operator, mac.id).status == 404
+    answer = one(operator, mac.id)
+    assert (answer.status, answer.json["pending"]) == (200, True)
+    assert answer.json["enabled"] is False
 
 
 @pytest.mark.parametrize("form", [
