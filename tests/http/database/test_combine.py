@@ -3,7 +3,9 @@
 answer that its own statement would have brought."""
 
 import contextlib
+import os
 import re
+import signal
 import threading
 import time
 
@@ -183,6 +185,22 @@ def test_after_an_error_each_asks_alone(site, fleet, expect_log):
         for mac, answer in zip(fleet, answers):
             assert answer.status in (200, 503), answer
             assert_empty(mac.idle() if answer.status == 503 else answer)
+
+
+@pytest.mark.parametrize("end", ["graceful", "cut"])
+def test_a_graceful_restart_answers_all(site, fleet, expect_log, end):
+    """While they wait for each other, and the database for them."""
+    expect_log("AH00639", optional=True)
+    expect_log("NMDM0101", optional=True)
+
+    def meanwhile():
+        os.kill(site.process.pid, signal.SIGUSR1)
+        if end == "cut":
+            site.database.cut_connections()
+    answers = at_once(site.database, [mac.idle for mac in fleet], meanwhile)
+    for mac, answer in zip(fleet, answers):
+        assert answer.status in ((200, 503) if end == "cut" else (200,)), answer
+        assert_empty(mac.idle() if answer.status == 503 else answer)
 
 
 def test_off_asks_alone(fresh_db, httpd, device):
