@@ -70,8 +70,12 @@ class Clinic:
                    "apns.pem": pathlib.Path(self.apns.ca_pem).read_bytes(),
                    **(files or {})}, **options)
         (server.folder / "issuer.key").chmod(key_mode)
+        # What a sanitized module needs before httpd loads it.
+        needed = [f"{name}={value}"
+                  for name, value in server.environment().items()
+                  if name in ("LD_PRELOAD", "ASAN_OPTIONS")]
         self.ctl = Ctl(server, self.folder, httpd=shlex.join(
-            server.command()))
+            ["env", *needed, *server.command()]))
         if start:
             server.start()
         if start and upload:

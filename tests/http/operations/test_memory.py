@@ -3,6 +3,7 @@
 
 import base64
 import json
+import os
 import pathlib
 import plistlib
 import re
@@ -13,6 +14,9 @@ from device import Operator, command
 from receiver import Receiver, signature
 from system import wait_until
 
+pytestmark = pytest.mark.skipif(
+    "NANOMDM_MODULE_ASAN" in os.environ,
+    reason="sanitizers take memory of their own, and keep what is freed")
 MIB = 1 << 20
 
 WEBHOOKS = """\
