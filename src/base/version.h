@@ -4,6 +4,6 @@
 #ifndef NMDM_BASE_VERSION_H
 #define NMDM_BASE_VERSION_H
 
-#define NMDM_VERSION "0.1.0"
+#define NMDM_VERSION "0.2.0"
 
 #endif /* NMDM_BASE_VERSION_H */
