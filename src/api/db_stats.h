@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* db_stats.h -- what the database holds, in numbers; and one enrollment
- * with what happened to it.
+/* db_stats.h -- what the database holds, in numbers.
  *
  * No number costs more the more there is: each is exact up to a bound and
  * says "at least" beyond. */
@@ -8,8 +7,7 @@
 #ifndef NMDM_API_DB_STATS_H
 #define NMDM_API_DB_STATS_H
 
-#include "storage/enrollment_queries.h"
-#include "storage/queue_queries.h"
+#include "base/context.h"
 
 typedef struct {
     apr_int64_t number;
@@ -76,25 +74,5 @@ nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p);
 nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx);
 /* Of the five types, as far as they were counted. */
 nmdm_amount_t nmdm_api_db_stats_enrolled(const nmdm_counted_t *counted);
-
-/* ---- One enrollment ---- */
-
-typedef struct {
-    apr_time_t at;
-    const char *what, *about;   /* about may be "" */
-} nmdm_timeline_entry_t;
-
-typedef struct {
-    const nmdm_enrollment_t *who;       /* without its secrets */
-    apr_time_t cert_not_after;  /* 0: none */
-    nmdm_pending_t pending;
-    nmdm_last_push_t push;
-    apr_array_header_t *queue;  /* of nmdm_queued_t, a page */
-    apr_array_header_t *moments;        /* the newest first */
-} nmdm_timeline_t;
-
-/* NMDM_NOT_FOUND for an id without an enrollment. */
-nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
-                              const char *id);
 
 #endif /* NMDM_API_DB_STATS_H */

@@ -4,6 +4,7 @@
 #ifndef NANOMDM_STATUS_HTML_H
 #define NANOMDM_STATUS_HTML_H
 
+#include "api/timeline.h"
 #include "httpd/status.h"
 
 /* In HTML: of the server, of one enrollment, of why there is none. */

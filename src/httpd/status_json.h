@@ -4,6 +4,7 @@
 #ifndef NANOMDM_STATUS_JSON_H
 #define NANOMDM_STATUS_JSON_H
 
+#include "api/timeline.h"
 #include "httpd/status.h"
 
 /* Of the server; of one enrollment. */

@@ -4,6 +4,7 @@
 
 #include "support.h"
 #include "api/db_stats.h"
+#include "api/timeline.h"
 #include "push/apns_message.h"
 
 #include <apr_strings.h>

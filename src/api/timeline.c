@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timeline.c -- one enrollment with what happened to it. */
+
+#include "api/timeline.h"
+#include "api/answer.h"
+#include "crypto/x509.h"
+#include "db/db.h"
+
+#include <apr_strings.h>
+
+#include <stdlib.h>
+
+typedef struct {
+    nmdm_timeline_t *out;
+    const char *id;
+} sitting_t;
+
+static void add(nmdm_timeline_t *out, apr_time_t at, const char *what,
+                const char *about)
+{
+    if (at) {
+        APR_ARRAY_PUSH(out->moments, nmdm_timeline_entry_t)
+            = (nmdm_timeline_entry_t){ at, what, about ? about : "" };
+    }
+}
+
+static nmdm_err_t *add_associations(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 4,
+                                              sizeof(nmdm_association_t));
+    int i;
+
+    NMDM_TRY(
+        nmdm_enrollment_queries_associations(ctx, rows, out->who->device_id));
+    for (i = 0; i < rows->nelts; i++) {
+        const nmdm_association_t *a = &APR_ARRAY_IDX(rows, i,
+                                                     nmdm_association_t);
+
+        add(out, a->at, "identity certificate associated",
+            apr_psprintf(ctx->pool, "%.16s...", a->sha256));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+                                              sizeof(nmdm_result_t));
+    int i;
+
+    NMDM_TRY(nmdm_queue_queries_results(ctx, rows, out->who->id,
+                                        &NMDM_RESULT_START));
+    for (i = 0; i < rows->nelts; i++) {
+        const nmdm_result_t *r = &APR_ARRAY_IDX(rows, i, nmdm_result_t);
+
+        add(out, r->updated, apr_pstrcat(ctx->pool, "answered ", r->status,
+                                         NULL),
+            apr_pstrcat(ctx->pool, r->request_type ? r->request_type : "",
+                        " ", r->uuid, NULL));
+    }
+    return NULL;
+}
+
+static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    int i;
+
+    NMDM_TRY(nmdm_queue_queries_list(ctx, out->queue, out->who->id,
+                                     &NMDM_QUEUE_START));
+    for (i = 0; i < out->queue->nelts; i++) {
+        const nmdm_queued_t *q = &APR_ARRAY_IDX(out->queue, i,
+                                                nmdm_queued_t);
+
+        add(out, q->created, "queued",
+            apr_pstrcat(ctx->pool, q->request_type ? q->request_type : "",
+                        " ", q->uuid, NULL));
+    }
+    return NULL;
+}
+
+static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    const nmdm_last_push_t *push = &out->push;
+    int is_refused = push->found && atoi(push->status) >= 400;
+
+    if (push->found) {
+        add(out, push->pushed_at, is_refused ? "push refused" : "pushed to",
+            is_refused ? apr_pstrcat(ctx->pool, push->status, " ",
+                                     push->reason, NULL)
+                       : "not heard of since");
+    }
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    apr_time_t x = ((const nmdm_timeline_entry_t *)a)->at;
+    apr_time_t y = ((const nmdm_timeline_entry_t *)b)->at;
+
+    return (x < y) - (x > y);
+}
+
+static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
+{
+    const sitting_t *in = baton;
+    nmdm_timeline_t *out = in->out;
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 1,
+                                              sizeof(nmdm_enrollment_t));
+    apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
+                                             sizeof(const char *));
+
+    apr_array_clear(out->queue);
+    apr_array_clear(out->moments);
+    APR_ARRAY_PUSH(ids, const char *) = in->id;
+    NMDM_TRY(nmdm_enrollment_queries_enrollments(ctx, rows, ids, 1, 0));
+    if (!rows->nelts) {
+        return nmdm_api_answer_unknown_id(ctx, in->id);
+    }
+    out->who = &APR_ARRAY_IDX(rows, 0, nmdm_enrollment_t);
+    NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &out->pending, in->id));
+    NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &out->push, in->id));
+    add(out, out->who->last_seen, "last seen", NULL);
+    add(out, out->who->user_id ? out->who->user_token_at
+                               : out->who->device_token_at,
+        "TokenUpdate", NULL);
+    add_push(ctx, out);
+    NMDM_TRY(add_associations(ctx, out));
+    NMDM_TRY(add_queue(ctx, out));
+    return add_results(ctx, out);
+}
+
+nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
+                              const char *id)
+{
+    sitting_t in = { out, id };
+
+    *out = (nmdm_timeline_t){
+        .queue = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+                                sizeof(nmdm_queued_t)),
+        .moments = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+                                  sizeof(nmdm_timeline_entry_t)),
+    };
+    NMDM_TRY(nmdm_api_answer_check_id(ctx, id));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_portrait, &in));
+    if (out->who->cert_pem
+        && !nmdm_x509_not_after(&out->cert_not_after,
+                                out->who->cert_pem)) {
+        out->cert_not_after = 0;
+    }
+    qsort(out->moments->elts, (size_t)out->moments->nelts,
+          sizeof(nmdm_timeline_entry_t), newest_first);
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timeline.h -- one enrollment with what happened to it. */
+
+#ifndef NMDM_API_TIMELINE_H
+#define NMDM_API_TIMELINE_H
+
+#include "storage/enrollment_queries.h"
+#include "storage/queue_queries.h"
+
+typedef struct {
+    apr_time_t at;
+    const char *what, *about;   /* about may be "" */
+} nmdm_timeline_entry_t;
+
+typedef struct {
+    const nmdm_enrollment_t *who;       /* without its secrets */
+    apr_time_t cert_not_after;  /* 0: none */
+    nmdm_pending_t pending;
+    nmdm_last_push_t push;
+    apr_array_header_t *queue;  /* of nmdm_queued_t, a page */
+    apr_array_header_t *moments;        /* the newest first */
+} nmdm_timeline_t;
+
+/* NMDM_NOT_FOUND for an id without an enrollment. */
+nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
+                              const char *id);
+
+#endif /* NMDM_API_TIMELINE_H */
