@@ -26,6 +26,7 @@ POOL_SHIM = ROOT / "build-unit/pool_shim.so"
 NOT_OF_HTTPD = ("project/test_bench.py", "project/test_build.py",
                 "project/test_documents.py",
                 "project/test_fault_run.py", "project/test_harness.py",
+                "project/test_host.py",
                 "project/test_package.py", "project/test_tools.py",
                 "database/test_import.py", "database/test_takeover.py")
 THREADED = ("net/test_apns_client", "base/test_cond", "net/test_http_client",
