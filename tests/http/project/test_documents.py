@@ -30,6 +30,7 @@ from filekv import FileKV
 from receiver import Answer, Receiver
 from server import TLS, server_authority, server_identity
 from system import ROOT, free_port, run, spawn, wait_until
+from tables import associate
 from test_traffic_dump import RECORD
 from test_seal import Home
 
@@ -585,18 +586,22 @@ SIGNED = """\
 """
 
 
+PATIENT = f"NanoMDMIdentityGrace {10 * 86400}\n"
+
+
 @pytest.fixture
 def proxy(httpd, ca, tmp_path):
     """A proxy of a kind, as the guide has it, before a server."""
-    backend = httpd(extra_vhost=SIGNED + block(
+    backend = httpd(extra_vhost=SIGNED + PATIENT + block(
         "docs/operations.md", "NanoMDMIdentity header").text.replace(
             "192.0.2.10", "127.0.0.1"))
     with contextlib.ExitStack() as stack:
         def make(kind, start, document="docs/operations.md"):
             example = block(document, start).text
-            if kind == "httpd":
+            if kind.startswith("httpd"):
                 return httpd(
-                    without=["nanomdm", "database", "plain"],
+                    without=["mdm", "api", "version", "api_key", "database",
+                             "plain"] + ["nanomdm"] * (kind == "httpd"),
                     modules=["proxy", "proxy_http"],
                     extra_vhost=example.replace(
                         "192.0.2.20", f"127.0.0.1:{backend.port}"))
@@ -607,6 +612,7 @@ def proxy(httpd, ca, tmp_path):
             (tmp_path / "device-ca.pem").write_bytes(ca.pem)
             return stack.enter_context(Proxy(kind, example, tmp_path,
                                              backend))
+        make.backend = backend
         yield make
 
 
@@ -633,19 +639,58 @@ def test_proxy(proxy, ca, kind, start):
     mac.close()
 
 
+@pytest.fixture
+def through(proxy, ca):
+    """through(identity, udid): a device at a proxy."""
+    devices = []
+
+    def make(front, identity, udid=None):
+        assert wait_until(lambda: listens(front.tls_port))
+        devices.append(Device(front, identity, udid=udid))
+        return devices[-1]
+    yield make
+    for mac in devices:
+        mac.close()
+
+
 @one_database
-def test_expired_identity_through_nginx(proxy, ca):
-    """docs/identity.md: nginx passes an expired certificate on, and this
-    server judges it."""
-    front = proxy("nginx", "server {", "docs/identity.md")
-    mac = Device(front, ca.issue())
-    assert wait_until(lambda: listens(front.tls_port))
-    mac.enroll()
-    old = Device(front, ca.issue(start=-9, days=-2))
-    answer = old.authenticate()
-    assert (answer.status, answer.body) == (400, b"Bad Request\n")
-    for one in (mac, old):
-        one.close()
+@pytest.mark.parametrize("kind, start, document", [
+    ("nginx", "server {", "docs/identity.md"),
+    ("haproxy", "frontend devices", "docs/operations.md"),
+    ("httpd and this module", "SSLVerifyClient", "docs/operations.md")])
+def test_expired_identity_through_a_proxy(proxy, through, ca, kind, start,
+                                          document):
+    """docs/identity.md: these pass it on, and this server judges it: served
+    within NanoMDMIdentityGrace, body and all, and refused otherwise."""
+    front = proxy(kind, start, document)
+    mac = through(front, ca.issue()).enroll()
+    old = through(front, ca.issue(start=-9, days=-2), mac.udid)
+    associate(proxy.backend.database, old)
+    uuid, plist = command()
+    assert Operator(proxy.backend).enqueue(mac.id, plist).status == 200
+    assert old.idle().body == plist
+    assert old.acknowledge(uuid, Answer=b"x" * 2000000).status == 200
+    assert b"eHh4" in Operator(proxy.backend).call(
+        "GET", f"/v1/results/{mac.id}").body
+    assert old.authenticate().status == 200
+    stranger = through(front, ca.issue(start=-9, days=-2))
+    for answer in stranger.authenticate(), through(front, ca.issue(
+            start=-20, days=-15), mac.udid).idle():
+        assert (answer.status, answer.body) == (400, b"Bad Request\n")
+    for eku in "any", None:
+        assert through(front, ca.issue(eku=eku)).enroll().idle().status == 200
+
+
+@one_database
+def test_expired_identity_that_a_proxy_refuses(proxy, through, ca):
+    """The other lines of that table: nginx without error_page answers by
+    itself, and httpd without this module ends the handshake."""
+    expired = ca.issue(start=-9, days=-2)
+    answer = through(proxy("nginx", "server {"), expired).idle()
+    assert answer.status == 400
+    assert b"The SSL certificate error" in answer.body
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        through(proxy("httpd", "SSLVerifyClient"), expired).idle()
 
 
 def listens(port):
