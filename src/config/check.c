@@ -5,6 +5,8 @@
  * runs in check_config, hence for apachectl configtest too. */
 
 #include "config/check.h"
+#include "config/check_effect.h"
+#include "config/check_httpd.h"
 #include "config/check_mistakes.h"
 #include "config/check_tree.h"
 #include "config/config.h"
@@ -475,6 +477,8 @@ int nanomdm_check_config(apr_pool_t *pconf, apr_pool_t *plog,
     check_storage_keys(&check);
     check_mpm(&check, &tree);
     nanomdm_check_mistakes(&findings, ap_conftree);
+    nanomdm_check_effects(&findings, ap_conftree);
+    nanomdm_check_httpd(&findings, ap_conftree);
     nanomdm_findings_log(&findings, s);
     return findings.errors ? HTTP_INTERNAL_SERVER_ERROR : OK;
 }

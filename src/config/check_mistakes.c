@@ -98,10 +98,14 @@ static void check_handler(scope_t *scope, const ap_directive_t *node)
     }
 }
 
+/* "all granted" lets a request in that nobody vouches for, and the handler
+ * refuses it all the same. */
 static int has_require(const ap_directive_t *node)
 {
     for (; node; node = node->next) {
-        if (is(node, "Require")
+        if ((is(node, "Require")
+             && apr_cstr_casecmp(node->args, "all granted"))
+            || is(node, "SSLUserName")
             || (node->first_child && has_require(node->first_child))) {
             return 1;
         }
@@ -140,9 +144,10 @@ static void check_api(scope_t *scope, const ap_directive_t *tree,
         && !is_protected(scope->pool, tree, path_of(scope->pool, section))) {
         warn(scope, section, apr_psprintf(
             scope->pool, NMDMNO(0026) "<Location \"%s\"> with %s has no"
-            " Require, so that it refuses everybody; write in it: AuthType"
-            " Basic, AuthName nanomdm, AuthBasicProvider nanomdm, Require"
-            " valid-user", path_of(scope->pool, section), handler));
+            " Require that names users, so that it refuses everybody; write"
+            " in it: AuthType Basic, AuthName nanomdm, AuthBasicProvider"
+            " nanomdm, Require valid-user", path_of(scope->pool, section),
+            handler));
     }
 }
 

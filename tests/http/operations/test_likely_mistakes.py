@@ -194,3 +194,169 @@ def test_parts_of_dbdparams(httpd, driver, params, tag):
     _, said = configtest(httpd, replace={"database": PGSQL.replace(
         "pgsql", driver).format(params=params)})
     assert tag in said if tag else "NMDM004" not in said, said
+
+
+@pytest.mark.parametrize("line, needs", [
+    ("NanoMDMWebhookDelivery durable", "NanoMDMWebhookURL https://h/x"),
+    ("NanoMDMWebhookTopics mdm.Connect", "NanoMDMWebhook https://h/x"),
+    ("nanomdmwebhookredact On", "NanoMDMWebhookURL https://h/x"),
+    ("NanoMDMWebhookKey 0123456789abcdef", "NanoMDMWebhookURL https://h/x"),
+    ("NanoMDMTrustedProxy 192.0.2.1", "NanoMDMIdentity tls header:X-Cert"),
+    ("NanoMDMDeclarativeManagementSendKey 0123456789abcdef",
+     "NanoMDMDeclarativeManagementURL https://h/x/"),
+    ("NanoMDMDeclarativeManagementReceiveKey 0123456789abcdef",
+     "NanoMDMDeclarativeManagement https://h/x/"),
+    ("NanoMDMDeclarativeManagementShard On",
+     "NanoMDMDeclarativeManagement builtin"),
+    ("NanoMDMDeclarativeManagementLint refuse",
+     "NanoMDMDeclarativeManagement builtin"),
+])
+def test_a_directive_that_lacks_another(httpd, line, needs):
+    """In one virtual host and, as they hold for all hosts, outside."""
+    name = line.split()[0]
+    good, said = configtest(httpd, extra_vhost=line)
+    assert good and said.count("NMDM0047") == 1, said
+    assert name.lower() in said.lower() and "write also: NanoMDM" in said
+    for where in ({"extra_vhost": f"{line}\n{needs}"},
+                  {"extra_server": line, "extra_vhost": needs},
+                  {"extra_server": needs, "extra_vhost": line}):
+        good, said = configtest(httpd, **where)
+        assert good and "NMDM0047" not in said, said
+
+
+def test_an_additional_webhook_has_a_key_of_its_own(httpd):
+    _, said = configtest(httpd, extra_vhost="NanoMDMWebhook https://h/x\n"
+                                            "NanoMDMWebhookKey 0123456789abcdef")
+    assert "NMDM0047" in said and "key=SECRET" in said
+
+
+def test_what_one_virtual_host_has_another_lacks(httpd):
+    """A URL in another virtual host does not serve this one."""
+    _, said = configtest(httpd, extra_server="""
+<VirtualHost 127.0.0.1:1>
+    NanoMDMWebhookURL https://h/x
+</VirtualHost>
+<VirtualHost 127.0.0.1:2>
+    NanoMDMWebhookTopics all
+</VirtualHost>
+""")
+    assert said.count("NMDM0047") == 1 and "WebhookTopics" in said, said
+
+
+def test_a_ca_and_no_handler(httpd):
+    _, said = configtest(httpd, without=["mdm", "api", "version"])
+    assert "NMDM0047" in said and 'SetHandler nanomdm in <Location "/mdm">' \
+        in said
+
+
+@pytest.mark.parametrize("handler", ["nanomdm-api", "nanomdm-status",
+                                     "nanomdm-version", "nanomdm-health"])
+def test_a_directive_of_devices_in_another_section(httpd, handler):
+    section = """<Location "/x">
+    SetHandler {}
+    Require valid-user
+    {}
+</Location>
+"""
+    for line in ("NanoMDMWebhookURL https://h/x", "NanoMDMRetroactive On"):
+        good, said = configtest(httpd, extra_vhost=section.format(handler,
+                                                                  line))
+        assert good and "NMDM0048" in said and handler in said, said
+        good, said = configtest(httpd, extra_vhost=section.format(
+            "nanomdm", line))
+        assert good and "NMDM0048" not in said, said
+
+
+def test_an_api_that_is_granted_to_all(httpd):
+    good, said = configtest(httpd, extra_vhost="""<Location "/all">
+    SetHandler nanomdm-api
+    Require all granted
+</Location>
+""")
+    assert good and "NMDM0026" in said and '"/all"' in said
+
+
+@pytest.mark.parametrize("section", ['<Directory "/var/www">',
+                                     '<Files "mdm">', '<FilesMatch "^mdm$">'])
+def test_a_handler_in_a_section_of_files(httpd, section):
+    good, said = configtest(httpd, extra_vhost=(
+        f"{section}\n    SetHandler nanomdm\n</"
+        f"{section[1:].split()[0]}>\n"))
+    assert good and "NMDM0056" in said and "write it in <Location" in said
+
+
+def test_a_handler_outside_of_sections(httpd):
+    good, said = configtest(httpd, extra_vhost="SetHandler nanomdm\n")
+    assert good and "NMDM0049" in said and "every URL" in said
+    good, said = configtest(httpd, extra_vhost="""<IfModule ssl_module>
+    <Location "/m">
+        <IfModule ssl_module>
+            SetHandler nanomdm
+        </IfModule>
+    </Location>
+</IfModule>
+""")
+    assert good and "NMDM0049" not in said, said
+
+
+@pytest.mark.parametrize("handler", ["nanomdm", "nanomdm-api"])
+def test_addhandler(httpd, handler):
+    good, said = configtest(httpd, extra_vhost=f"AddHandler {handler} .mdm")
+    assert not good and "NMDM0050" in said
+    assert f"write: SetHandler {handler} in <Location" in said
+
+
+@pytest.mark.parametrize("line, tag, write", [
+    ("KeepAlive Off", "NMDM0051", "KeepAlive On"),
+    ("LimitRequestBody 1048576", "NMDM0052", "LimitRequestBody 33554432"),
+    ("NanoMDMMaxBody 65536", "NMDM0052", "NanoMDMMaxBody 33554432"),
+    ("RequestReadTimeout header=5 body=5", "NMDM0053", "body=30,MinRate=500"),
+    ("RequestReadTimeout body=9,MinRate=500", "NMDM0053", "body=30"),
+    ("Timeout 5", "NMDM0054", "Timeout 60"),
+    ("KeepAlive On", None, None), ("LimitRequestBody 0", None, None),
+    ("LimitRequestBody 33554432", None, None), ("Timeout 60", None, None),
+    ("RequestReadTimeout body=10,MinRate=500", None, None),
+    ("RequestReadTimeout handshake=5 header=10", None, None),
+    ("RequestReadTimeout body=0", None, None),
+])
+def test_what_hurts_devices(httpd, line, tag, write):
+    """In the virtual host; and outside, unless the host has its own."""
+    good, said = configtest(httpd, extra_vhost=line, modules=["reqtimeout"])
+    assert good
+    if not tag:
+        assert "NMDM005" not in said, said
+        return
+    assert said.count(tag) == 1 and "write: " in said and write in said, said
+    _, said = configtest(httpd, extra_server=line, modules=["reqtimeout"])
+    assert tag in said, said
+    _, said = configtest(httpd, extra_server=line, extra_vhost=write
+                         if not write.startswith("body") else
+                         "RequestReadTimeout " + write,
+                         modules=["reqtimeout"])
+    assert tag not in said, said
+
+
+def test_a_small_limit_that_devices_do_not_meet(httpd):
+    _, said = configtest(httpd, extra_vhost="""LimitRequestBody 1000
+<Location "/mdm">
+    LimitRequestBody 33554432
+</Location>
+<Location "/v1">
+    LimitRequestBody 1000
+</Location>
+""")
+    assert "NMDM0052" not in said, said
+    _, said = configtest(httpd, extra_vhost="""<Location "/">
+    LimitRequestBody 1000
+</Location>
+""")
+    assert "NMDM0052" in said, said
+
+
+@pytest.mark.parametrize("words, is_told", [
+    ("valid-user", True), ("user admin", True), ("all denied", True),
+    ("all granted", False), ("ip 192.0.2.0/24", False),
+    ("nanomdm-enrolled", False), ("expr true", False)])
+def test_a_require_that_no_device_meets(httpd, words, is_told):
+    good, said = configtest(httpd, extra_mdm=f"Require {words}")
+    assert good and ("NMDM0055" in said) == is_told, said
