@@ -140,6 +140,10 @@ nmdm_err_t *nmdm_db_ask(nmdm_ctx_t *ctx, const char **value, const char *sql);
 nmdm_err_t *nmdm_db_ask_column(nmdm_ctx_t *ctx, const char **value, int column,
                                const char *sql);
 
+/* The same; without a row *value is NULL. */
+nmdm_err_t *nmdm_db_ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
+                               const char *sql);
+
 /* Has SQLite write ahead, which the file remembers: readers then do not wait
  * for a writer. */
 nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialect.c -- SQL as each of three databases wants it. */
+/* dialect_text.c -- SQL text as a database wants it. */
 
 #include "db/dialect.h"
 
