@@ -142,7 +142,7 @@ typedef struct {
     const apr_array_header_t *ids;
     int is_first;
     int is_written;             /* but perhaps not committed */
-    nmdm_dialect_e dialect;     /* found out while it is queued */
+    int has_one_writer;         /* found out while it is queued */
 } part_t;
 
 /* A connection may be lost while the answer to COMMIT is under way. */
@@ -163,7 +163,7 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
     if (is_there) {
         return NULL;
     }
-    part->dialect = ctx->db->dialect;
+    part->has_one_writer = ctx->db->dialect->has_one_writer;
     if (part->is_first) {
         NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
     }
@@ -187,7 +187,7 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_enqueue, &part));
     call->queued = done + ids->nelts;
-    if (part.dialect == NMDM_SQLITE3 && call->queued < call->ids->nelts) {
+    if (part.has_one_writer && call->queued < call->ids->nelts) {
         /* Its driver has one lock for all connections of a process: devices
          * get it for as long as this part had it. */
         nmdm_db_release(ctx);

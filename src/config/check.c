@@ -134,7 +134,7 @@ static void check_database(check_t *check, const nanomdm_tree_site_t *site)
         return;
     }
     driver = nanomdm_tree_first_word(check->pool, site->driver);
-    if (nmdm_dialect_of(driver) < 0) {
+    if (!nmdm_dialect_of(driver)) {
         complain(check, site->driver, NMDMNO(0005)
                  "DBDriver \"%s\" is not supported; write: DBDriver sqlite3,"
                  " pgsql or mysql", driver);

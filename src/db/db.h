@@ -24,7 +24,7 @@ struct nmdm_db_t {
     apr_hash_t *notes;          /* our entries begin with "nanomdm:" */
     void *owner;                /* the source's own handle */
 
-    nmdm_dialect_e dialect;
+    const nmdm_dialect_t *dialect;
     struct nmdm_session_t *session;
     int is_suspect;             /* for the source: it may be dead */
 };
@@ -143,10 +143,6 @@ nmdm_err_t *nmdm_db_ask_column(nmdm_ctx_t *ctx, const char **value, int column,
 /* The same; without a row *value is NULL. */
 nmdm_err_t *nmdm_db_ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
                                const char *sql);
-
-/* Has SQLite write ahead, which the file remembers: readers then do not wait
- * for a writer. */
-nmdm_err_t *nmdm_db_use_wal(nmdm_ctx_t *ctx);
 
 /* A connection with a session, but perhaps without tables: a unit takes its
  * own. */

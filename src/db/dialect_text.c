@@ -9,19 +9,6 @@
 
 #include <string.h>
 
-int nmdm_dialect_of(const char *driver)
-{
-    static const char *const NAMES[] = { "sqlite3", "pgsql", "mysql" };
-    int i;
-
-    for (i = 0; i < NMDM_DIALECTS; i++) {
-        if (!strcmp(driver, NAMES[i])) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 /* ---- Table names ---- */
 
 static int is_word_char(char c)
@@ -94,33 +81,13 @@ static const char *replace_all(apr_pool_t *p, const char *sql,
     return apr_array_pstrcat(p, parts, 0);
 }
 
-/* What surrounds the argument of each, by dialect. */
-static const struct {
-    const char *call;
-    const char *before[NMDM_DIALECTS], *after[NMDM_DIALECTS];
-} CALLS[] = {
-    /* To the millisecond, which is what the tables hold: julianday is a day
-     * and its fraction. */
-    { "SECONDS(",
-      { "ROUND((julianday(", "EXTRACT(EPOCH FROM CAST(", "UNIX_TIMESTAMP(" },
-      { ") - 2440587.5) * 86400, 3)", " AS TIMESTAMPTZ))", ")" } },
-    /* As text, because in buckets the mysql driver may cut a number to the
-     * length of the one in the row before. */
-    { "DIGITS(", { "(", "(", "CAST(" }, { ")", ")", " AS CHAR)" } },
-    { "INTEGER_OF(",
-      { "CAST(", "CAST(", "CAST(" },
-      { " AS INTEGER)", " AS INTEGER)", " AS SIGNED)" } },
-    { "TIME_OF(",
-      { "strftime('%%Y-%%m-%%d %%H:%%M:%%f', CAST(",
-        "CAST(TO_TIMESTAMP(CAST(", "FROM_UNIXTIME(CAST(" },
-      { " AS INTEGER), 'unixepoch')",
-        " AS DOUBLE PRECISION)) AS TIMESTAMP)", " AS SIGNED))" } },
-    { "TEXT_OF_TIME(",
-      { "(", "CAST(", "CAST(" },
-      { ")", " AS TEXT)", " AS CHAR(26))" } },
-    { "TIME_OF_TEXT(",
-      { "(", "CAST(", "CAST(" },
-      { ")", " AS TIMESTAMP)", " AS DATETIME(6))" } },
+static const char *const CALLS[NMDM_CALLS] = {
+    [NMDM_CALL_SECONDS] = "SECONDS(",
+    [NMDM_CALL_DIGITS] = "DIGITS(",
+    [NMDM_CALL_INTEGER_OF] = "INTEGER_OF(",
+    [NMDM_CALL_TIME_OF] = "TIME_OF(",
+    [NMDM_CALL_TEXT_OF_TIME] = "TEXT_OF_TIME(",
+    [NMDM_CALL_TIME_OF_TEXT] = "TIME_OF_TEXT(",
 };
 
 static const char *end_of_call(const char *at)
@@ -136,12 +103,12 @@ static const char *end_of_call(const char *at)
     return at;
 }
 
-/* Calls do not nest. */
 static const char *replace_calls(apr_pool_t *p, const char *sql,
-                                 nmdm_dialect_e dialect, int which)
+                                 const char *call,
+                                 const nmdm_dialect_around_t *around)
 {
     apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
-    const char *at, *end, *call = CALLS[which].call;
+    const char *at, *end;
 
     while ((at = strstr(sql, call))) {
         /* Not the tail of a longer name. */
@@ -152,12 +119,11 @@ static const char *replace_calls(apr_pool_t *p, const char *sql,
             = apr_pstrmemdup(p, sql, (apr_size_t)((is_whole ? at : end)
                                                   - sql));
         if (is_whole) {
-            APR_ARRAY_PUSH(parts, const char *)
-                = CALLS[which].before[dialect];
+            APR_ARRAY_PUSH(parts, const char *) = around->before;
             APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(
                 p, at + strlen(call),
                 (apr_size_t)(end - at) - strlen(call));
-            APR_ARRAY_PUSH(parts, const char *) = CALLS[which].after[dialect];
+            APR_ARRAY_PUSH(parts, const char *) = around->after;
             end++;
         }
         sql = end;
@@ -178,31 +144,18 @@ static const char *marks_of(apr_pool_t *p, const char *mark, int n)
 }
 
 const char *nmdm_dialect_text(apr_pool_t *p, const char *sql,
-                              nmdm_dialect_e dialect, const char *prefix)
+                              const nmdm_dialect_t *dialect,
+                              const char *prefix)
 {
-    static const char *const NOW[] = {
-        [NMDM_SQLITE3] = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-        [NMDM_PGSQL] = "CURRENT_TIMESTAMP",
-        [NMDM_MYSQL] = "CURRENT_TIMESTAMP(6)",
-    };
-    static const char *const EPOCH[] = {
-        [NMDM_SQLITE3] = "CAST(strftime('%%s', 'now') AS INTEGER)",
-        [NMDM_PGSQL]
-            = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT)",
-        [NMDM_MYSQL] = "UNIX_TIMESTAMP()",
-    };
     int i;
 
     sql = nmdm_dialect_prefixed(p, sql, prefix);
-    for (i = 0; i < (int)(sizeof(CALLS) / sizeof(*CALLS)); i++) {
-        sql = replace_calls(p, sql, dialect, i);
+    for (i = 0; i < NMDM_CALLS; i++) {
+        sql = replace_calls(p, sql, CALLS[i], &dialect->calls[i]);
     }
-    sql = replace_all(p, sql, "CURRENT_TIMESTAMP", NOW[dialect]);
-    sql = replace_all(p, sql, "EPOCH_SECONDS", EPOCH[dialect]);
-    /* OCTET_LENGTH came with SQLite 3.43, whose LENGTH counts characters: of
-     * text in ASCII that is the same. */
-    sql = replace_all(p, sql, "BYTE_LENGTH", dialect == NMDM_SQLITE3
-                      ? "LENGTH" : "OCTET_LENGTH");
+    sql = replace_all(p, sql, "CURRENT_TIMESTAMP", dialect->now);
+    sql = replace_all(p, sql, "EPOCH_SECONDS", dialect->epoch_seconds);
+    sql = replace_all(p, sql, "BYTE_LENGTH", dialect->byte_length);
     sql = replace_all(p, sql, "%SEQS", marks_of(p, "%lld", NMDM_SQL_IDS));
     if (strstr(sql, "%MANY")) {
         sql = replace_all(p, sql, "%MANY", marks_of(p, "%s", NMDM_SQL_MANY));

@@ -21,7 +21,7 @@ static nmdm_err_t *prepare(nmdm_ctx_t *ctx, apr_dbd_prepared_t **out,
     int rv;
 
     if (!session->prepared[stmt]) {
-        sql = nmdm_statement_text(session->pool, stmt, db->dialect,
+        sql = nmdm_statement_text(session->pool, stmt, db->dialect->id,
                                   ctx->services->db_source->prefix);
         rv = apr_dbd_prepare(db->driver, session->pool, db->handle, sql,
                              nmdm_statement_label(session->pool,
@@ -134,7 +134,8 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
 {
     apr_status_t rv;
 
-    if (ctx->db->dialect == NMDM_MYSQL && nmdm_statement_is_long(stmt, column)
+    if (ctx->db->dialect->cuts_long_text
+        && nmdm_statement_is_long(stmt, column)
         && apr_dbd_get_entry(ctx->db->driver, row, column)) {
         return read_by_buckets(ctx, p, out, row, column);
     }
@@ -204,7 +205,7 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
                          int nargs)
 {
     apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
-    int is_random = ctx->db->dialect != NMDM_MYSQL;
+    int is_random = !ctx->db->dialect->reads_forward;
     apr_dbd_results_t *results = NULL;
     apr_dbd_row_t *row = NULL;
     nmdm_err_t *err = NULL;

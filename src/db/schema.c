@@ -39,7 +39,7 @@ static nmdm_err_t *missing_tables(nmdm_ctx_t *ctx, const nmdm_err_t *why,
                     : apr_psprintf(
                           ctx->pool, "load schema/%s.sql, or write"
                           " \"NanoMDMSchema auto\"",
-                          nmdm_schema_scripts_dialects[ctx->db->dialect]));
+                          ctx->db->dialect->name));
 }
 
 static void log_statements(nmdm_ctx_t *ctx, const char *script)
@@ -67,7 +67,7 @@ static void log_statements(nmdm_ctx_t *ctx, const char *script)
 /* The statements that are missing, once in a process. */
 static void log_all(nmdm_ctx_t *ctx, int version)
 {
-    nmdm_dialect_e dialect = ctx->db->dialect;
+    nmdm_dialect_e dialect = ctx->db->dialect->id;
 
     if (!version && nmdm_schema_scripts_nanomdms[dialect]) {
         log_statements(ctx, nmdm_schema_scripts_nanomdms[dialect]);
@@ -79,7 +79,7 @@ static void log_all(nmdm_ctx_t *ctx, int version)
 
 static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
 {
-    nmdm_dialect_e dialect = ctx->db->dialect;
+    nmdm_dialect_e dialect = ctx->db->dialect->id;
 
     nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0804)
              "the database lacks the additive part of the schema (it has"
@@ -91,7 +91,7 @@ static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
                  ? "polls will cost more as history grows"
                  : "SCEP and \"NanoMDMDeclarativeManagement builtin\" answer"
                    " 503",
-             nmdm_schema_scripts_dialects[dialect],
+             ctx->db->dialect->name,
              !version && nmdm_schema_scripts_nanomdms[dialect] ? 0
                                                                : version + 1);
     log_all(ctx, version);
@@ -113,7 +113,7 @@ static nmdm_err_t *older_nanomdm(nmdm_ctx_t *ctx, const nmdm_err_t *why)
                     "the tables are of an older NanoMDM (%s); run the scripts"
                     " schema/upgrade/NNNN.%s.sql from 0000 on, or write"
                     " \"NanoMDMSchema auto\"", nmdm_err_text(why),
-                    nmdm_schema_scripts_dialects[ctx->db->dialect]);
+                    ctx->db->dialect->name);
 }
 
 /* ---- What the database refuses to change ---- */
@@ -190,95 +190,26 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
         : missing_tables(ctx, err, may_create);
 }
 
-/* MySQL drops the connection of a client that sends more than this at once,
- * which looks like a passing fault. */
-static nmdm_err_t *learn_limits(nmdm_ctx_t *ctx)
-{
-    const char *bytes;
-
-    if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(nmdm_db_ask(ctx, &bytes, "SELECT @@max_allowed_packet"));
-        apr_atomic_set32(&ctx->services->db_source->schema->max_packet,
-                         (apr_uint32_t)apr_atoi64(bytes));
-    }
-    return NULL;
-}
-
-/* A group of an option file is named for the sake of TLS, most often, where
- * libmariadb takes "ssl" alone for no reason to ask for it. */
-static nmdm_err_t *learn_encryption(nmdm_ctx_t *ctx)
-{
-    const char *cipher;
-
-    if (ctx->db->dialect != NMDM_MYSQL
-        || !ctx->services->db_source->names_options) {
-        return NULL;
-    }
-    NMDM_TRY(nmdm_db_ask_column(ctx, &cipher, 1,
-                                "SHOW SESSION STATUS LIKE 'Ssl_cipher'"));
-    if (!*cipher) {
-        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0814)
-                 "-: the connection to the database is not encrypted, with the"
-                 " option file's group that DBDParams names; TLS wants"
-                 " \"ssl-ca = FILE\" there, \"ssl\" alone is not enough");
-    }
-    return NULL;
-}
-
-/* NanoMDM's tables have the character set of their database, which may know
- * less than devices say: a report that does not fit would come again and
- * again. */
-static nmdm_err_t *learn_characters(nmdm_ctx_t *ctx)
-{
-    const char *others;
-
-    if (ctx->db->dialect != NMDM_MYSQL) {
-        return NULL;
-    }
-    NMDM_TRY(nmdm_db_ask(ctx, &others, nmdm_dialect_prefixed(
-        ctx->pool,
-        "SELECT COUNT(*) FROM information_schema.columns"
-        " WHERE table_schema = DATABASE()"
-        "   AND table_name IN ('devices', 'users', 'command_results')"
-        "   AND column_name IN ('authenticate', 'token_update',"
-        "                       'user_authenticate',"
-        "                       'user_authenticate_digest', 'result')"
-        "   AND character_set_name <> 'utf8mb4'",
-        ctx->services->db_source->prefix)));
-    if (atoi(others)) {
-        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0812)
-                 "-: NanoMDM's tables are not of character set utf8mb4:"
-                 " property lists are stored with character references for"
-                 " what is not ASCII, and a user whose name does not fit"
-                 " cannot enroll. For each table: SET foreign_key_checks = 0;"
-                 " ALTER TABLE ... CONVERT TO CHARACTER SET utf8mb4; then"
-                 " restart gracefully");
-    }
-    apr_atomic_set32(&ctx->services->db_source->schema->only_ascii,
-                     atoi(others) != 0);
-    return NULL;
-}
-
 static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_schema_state_t *state = ctx->services->db_source->schema;
     int version;
 
-    if (ctx->db->dialect == NMDM_SQLITE3) {
-        NMDM_TRY(nmdm_db_use_wal(ctx));
+    if (ctx->db->dialect->prepare) {
+        NMDM_TRY(ctx->db->dialect->prepare(ctx));
     }
     NMDM_TRY(ensure_tables(ctx, may_create));
-    NMDM_TRY(learn_limits(ctx));
-    NMDM_TRY(learn_encryption(ctx));
-    NMDM_TRY(learn_characters(ctx));
+    if (ctx->db->dialect->learn) {
+        NMDM_TRY(ctx->db->dialect->learn(ctx));
+    }
     NMDM_TRY(nmdm_schema_upgrade_read_version(ctx, &version));
     if (version < NMDM_SCHEMA_VERSION
-        && !nmdm_schema_scripts_upgrades[version][ctx->db->dialect]) {
+        && !nmdm_schema_scripts_upgrades[version][ctx->db->dialect->id]) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
                         NMDMNO(0808) "-: the database was not made by"
                         " schema/%s.sql, and there is no upgrade for it;"
                         " name another in DBDParams",
-                        nmdm_schema_scripts_dialects[ctx->db->dialect]);
+                        ctx->db->dialect->name);
     }
     if (version < NMDM_SCHEMA_VERSION && may_create) {
         NMDM_TRY(upgrade_if_allowed(ctx, &version));
@@ -296,14 +227,14 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
  * waits for its turn keeps none: the last of them would wait without end. */
 static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
 {
-    int is_sqlite = ctx->db->dialect == NMDM_SQLITE3;
+    int has_one_writer = ctx->db->dialect->has_one_writer;
     nmdm_err_t *err = NULL;
 
-    if (is_sqlite) {
+    if (has_one_writer) {
         nmdm_db_release(ctx);
     }
     apr_thread_mutex_lock(ctx->services->db_source->writer);
-    if (is_sqlite) {
+    if (has_one_writer) {
         err = nmdm_db_take(ctx);
     }
     if (!err) {
@@ -316,8 +247,7 @@ static nmdm_err_t *check_in_turn(nmdm_ctx_t *ctx)
 nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
 {
     int may_create = mode == NMDM_SCHEMA_AUTO
-        || (mode == NMDM_SCHEMA_BY_DIALECT
-            && ctx->db->dialect == NMDM_SQLITE3);
+        || (mode == NMDM_SCHEMA_BY_DIALECT && ctx->db->dialect->is_ours_alone);
 
     return ctx->services->db_source->writer && may_create ? check_in_turn(ctx)
                                              : check(ctx, may_create);

@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-const char *const nmdm_schema_scripts_dialects[] = {
-    "sqlite3", "pgsql", "mysql"
-};
-
 const char *const nmdm_schema_scripts_full[] = {
     SCHEMA_SQLITE3, SCHEMA_PGSQL, SCHEMA_MYSQL
 };

@@ -10,9 +10,7 @@
 
 #include <apr_tables.h>
 
-/* By dialect: the name of its files, ... */
-extern const char *const nmdm_schema_scripts_dialects[NMDM_DIALECTS];
-/* ... all tables as they are now, ... */
+/* By dialect: all tables as they are now, ... */
 extern const char *const nmdm_schema_scripts_full[NMDM_DIALECTS];
 /* ... NanoMDM's own changes up to now, before the first upgrade: NULL where
  * there never were any, ... */

@@ -31,62 +31,17 @@ nmdm_err_t *nmdm_schema_upgrade_read_version(nmdm_ctx_t *ctx, int *version)
     return err && !nmdm_schema_upgrade_is_of_tables(err) ? err : NULL;
 }
 
-/* How many of NanoMDM's tables are there, whatever columns they have; that
- * their names come from a list keeps other programs' out of the count.
- * PostgreSQL's and SQLite's have never changed, and are made all at once. */
 nmdm_err_t *nmdm_schema_upgrade_count_tables(nmdm_ctx_t *ctx, int *count)
 {
-    const char *number = "0";
-
-    if (ctx->db->dialect == NMDM_MYSQL) {
-        NMDM_TRY(nmdm_db_ask(ctx, &number, nmdm_dialect_prefixed(
-            ctx->pool,
-            "SELECT COUNT(*) FROM information_schema.tables"
-            " WHERE table_schema = DATABASE()"
-            "   AND table_name IN ('devices', 'users', 'enrollments',"
-            "                      'commands', 'command_results',"
-            "                      'enrollment_queue', 'push_certs',"
-            "                      'cert_auth_associations')",
-            ctx->services->db_source->prefix)));
-    }
-    *count = atoi(number);
-    return NULL;
-}
-
-static nmdm_err_t *lock_mysql(nmdm_ctx_t *ctx)
-{
-    const char *got;
-
-    NMDM_TRY(nmdm_db_ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
-    return !strcmp(got, "1") ? NULL
-        : nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0807)
-                   "-: somebody else has been changing the schema for a"
-                   " minute (GET_LOCK 'nanomdm_schema')");
-}
-
-static nmdm_err_t *lock(nmdm_ctx_t *ctx)
-{
-    switch (ctx->db->dialect) {
-    case NMDM_SQLITE3:
-        return nmdm_db_run(ctx, "BEGIN IMMEDIATE");
-    case NMDM_PGSQL:
-        NMDM_TRY(nmdm_db_run(ctx, "BEGIN"));
-        return nmdm_db_run(ctx, "SELECT pg_advisory_xact_lock(624171)");
-    default:
-        return lock_mysql(ctx);
-    }
+    *count = 0;
+    return ctx->db->dialect->count_tables
+        ? ctx->db->dialect->count_tables(ctx, count) : NULL;
 }
 
 static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
 {
-    nmdm_err_t *end;
+    nmdm_err_t *end = ctx->db->dialect->unlock_schema(ctx, err != NULL);
 
-    if (ctx->db->dialect == NMDM_MYSQL) {
-        end = nmdm_db_run(ctx, "SELECT RELEASE_LOCK('nanomdm_schema')");
-    }
-    else {
-        end = nmdm_db_run(ctx, err ? "ROLLBACK" : "COMMIT");
-    }
     return err ? err : end;
 }
 
@@ -94,34 +49,12 @@ static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
  * transaction. */
 static nmdm_err_t *look_for(nmdm_ctx_t *ctx, int *is_there, const char *name)
 {
-    static const char *const QUERIES[] = {
-        "SELECT COUNT(*) FROM sqlite_master WHERE name = ('",
-        "SELECT COUNT(to_regclass('",
-        ("SELECT COUNT(*) FROM information_schema.tables"
-         " WHERE table_schema = DATABASE() AND table_name = ('")
-    };
-    static const char *const ENDS[] = { "')", "'))", "')" };
+    const nmdm_dialect_around_t *query = &ctx->db->dialect->count_table;
     const char *count;
 
     NMDM_TRY(nmdm_db_ask(ctx, &count, apr_pstrcat(
-        ctx->pool, QUERIES[ctx->db->dialect], name, ENDS[ctx->db->dialect],
-        NULL)));
+        ctx->pool, query->before, name, query->after, NULL)));
     *is_there = atoi(count) > 0;
-    return NULL;
-}
-
-/* NanoMDM's have another collation, and no foreign key of ours would fit. */
-static nmdm_err_t *are_ours(nmdm_ctx_t *ctx, int *yes)
-{
-    const char *count;
-
-    NMDM_TRY(nmdm_db_ask(ctx, &count, nmdm_dialect_prefixed(
-        ctx->pool,
-        "SELECT COUNT(*) FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = 'devices'"
-        "   AND column_name = 'authenticate' AND data_type = 'longtext'",
-        ctx->services->db_source->prefix)));
-    *yes = atoi(count) > 0;
     return NULL;
 }
 
@@ -129,10 +62,10 @@ static nmdm_err_t *are_ours(nmdm_ctx_t *ctx, int *yes)
 static nmdm_err_t *create_rest(nmdm_ctx_t *ctx)
 {
     apr_array_header_t *statements = nmdm_schema_scripts_statements(
-        ctx, nmdm_schema_scripts_full[ctx->db->dialect]);
+        ctx, nmdm_schema_scripts_full[ctx->db->dialect->id]);
     int i, is_wanted;
 
-    NMDM_TRY(are_ours(ctx, &is_wanted));
+    NMDM_TRY(ctx->db->dialect->made_tables(ctx, &is_wanted));
     for (i = 0; is_wanted && i < statements->nelts; i++) {
         const char *sql = APR_ARRAY_IDX(statements, i, const char *);
         const char *name = strstr(sql, "TABLE ");
@@ -161,10 +94,10 @@ static nmdm_err_t *create_all(nmdm_ctx_t *ctx)
         ctx->pool, "devices", ctx->services->db_source->prefix)));
     if (!is_there) {
         NMDM_TRY(nmdm_schema_scripts_run(
-            ctx, nmdm_schema_scripts_full[ctx->db->dialect]));
+            ctx, nmdm_schema_scripts_full[ctx->db->dialect->id]));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0801)
                  "created the tables of schema/%s.sql",
-                 nmdm_schema_scripts_dialects[ctx->db->dialect]);
+                 ctx->db->dialect->name);
     }
     return NULL;
 }
@@ -177,7 +110,7 @@ nmdm_err_t *nmdm_schema_upgrade_create(nmdm_ctx_t *ctx)
     nmdm_err_t *err;
     int tables = 0;
 
-    NMDM_TRY(lock(ctx));
+    NMDM_TRY(ctx->db->dialect->lock_schema(ctx));
     err = nmdm_schema_upgrade_count_tables(ctx, &tables);
     if (!err && tables < NMDM_SCHEMA_TABLES) {
         err = tables ? create_rest(ctx) : create_all(ctx);
@@ -211,35 +144,38 @@ static nmdm_err_t *catch_up(nmdm_ctx_t *ctx, const char *script)
 
 static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int version)
 {
-    if (!version && nmdm_schema_scripts_nanomdms[ctx->db->dialect]) {
+    if (!version && nmdm_schema_scripts_nanomdms[ctx->db->dialect->id]) {
         NMDM_TRY(
-            catch_up(ctx, nmdm_schema_scripts_nanomdms[ctx->db->dialect]));
+            catch_up(ctx, nmdm_schema_scripts_nanomdms[ctx->db->dialect->id]));
     }
     for (; version < NMDM_SCHEMA_VERSION; version++) {
         NMDM_TRY(nmdm_schema_scripts_run(
-            ctx, nmdm_schema_scripts_upgrades[version][ctx->db->dialect]));
+            ctx, nmdm_schema_scripts_upgrades[version][ctx->db->dialect->id]));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
                  "upgraded the schema to version %d", version + 1);
     }
     return NULL;
 }
 
+/* Without ending the transaction where there is no such table. */
+static nmdm_err_t *attempt_version(nmdm_ctx_t *ctx, int *version)
+{
+    const nmdm_dialect_around_t *attempt = &ctx->db->dialect->attempt;
+
+    if (attempt->before) {
+        NMDM_TRY(nmdm_db_run(ctx, attempt->before));
+    }
+    NMDM_TRY(nmdm_schema_upgrade_read_version(ctx, version));
+    return attempt->after ? nmdm_db_run(ctx, attempt->after) : NULL;
+}
+
 nmdm_err_t *nmdm_schema_upgrade_all(nmdm_ctx_t *ctx)
 {
-    nmdm_err_t *err = NULL;
+    nmdm_err_t *err;
     int version = 0;
 
-    NMDM_TRY(lock(ctx));
-    if (ctx->db->dialect == NMDM_PGSQL) {
-        /* A failed look would end the transaction. */
-        err = nmdm_db_run(ctx, "SAVEPOINT look");
-    }
-    if (!err) {
-        err = nmdm_schema_upgrade_read_version(ctx, &version);
-    }
-    if (!err && ctx->db->dialect == NMDM_PGSQL) {
-        err = nmdm_db_run(ctx, "ROLLBACK TO SAVEPOINT look");
-    }
+    NMDM_TRY(ctx->db->dialect->lock_schema(ctx));
+    err = attempt_version(ctx, &version);
     if (!err) {
         err = upgrade_from(ctx, version);
     }

@@ -2205,5 +2205,5 @@ const char *nmdm_statement_text(apr_pool_t *p, nmdm_stmt_e stmt,
     const statement_t *row = &STATEMENTS[stmt];
     const char *sql = row->other[dialect] ? row->other[dialect] : row->sql;
 
-    return nmdm_dialect_text(p, sql, dialect, prefix);
+    return nmdm_dialect_text(p, sql, nmdm_dialects[dialect], prefix);
 }

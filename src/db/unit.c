@@ -22,14 +22,9 @@
  * on their own whether the end is a commit. */
 static nmdm_err_t *transact(nmdm_ctx_t *ctx, nmdm_unit_fn work, void *baton)
 {
-    static const char *const BEGIN[] = {
-        [NMDM_SQLITE3] = "BEGIN IMMEDIATE",
-        [NMDM_PGSQL] = "BEGIN",
-        [NMDM_MYSQL] = "START TRANSACTION",
-    };
     nmdm_err_t *err;
 
-    NMDM_TRY(nmdm_db_run(ctx, BEGIN[ctx->db->dialect]));
+    NMDM_TRY(nmdm_db_run(ctx, ctx->db->dialect->begin));
     err = work(ctx, baton);
     if (!err) {
         err = nmdm_db_run(ctx, "COMMIT");
@@ -105,7 +100,7 @@ static nmdm_err_t *try_once(nmdm_ctx_t *ctx, nmdm_unit_e kind,
                             nmdm_unit_fn work, void *baton)
 {
     NMDM_TRY(nmdm_session_borrow(ctx));
-    if (kind != NMDM_UNIT_READ && ctx->db->dialect == NMDM_SQLITE3
+    if (kind != NMDM_UNIT_READ && ctx->db->dialect->has_one_writer
         && ctx->services->db_source->writer) {
         return write_to_sqlite(ctx, kind, work, baton);
     }

@@ -76,14 +76,12 @@ nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
                                  : nmdm_cert_encodings_name(ctx->cert);
     int found;
 
-    switch (ctx->db->dialect) {
-    case NMDM_PGSQL:
-        return nmdm_db_row(ctx, &found, NULL, 0, STMT_LOCK, NMDM_ARGS(name));
-    case NMDM_MYSQL:
-        return lock_by_row(ctx, name);
-    default:
-        return NULL;            /* a transaction of sqlite3 writes alone */
+    if (ctx->db->dialect->has_one_writer) {
+        return NULL;
     }
+    return nmdm_statement_is_for(STMT_LOCK, ctx->db->dialect->id)
+        ? nmdm_db_row(ctx, &found, NULL, 0, STMT_LOCK, NMDM_ARGS(name))
+        : lock_by_row(ctx, name);
 }
 
 nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx)

@@ -72,7 +72,7 @@ nmdm_err_t *nmdm_queue_next(nmdm_ctx_t *ctx, nmdm_next_e *next,
                             nmdm_command_t *command, const nmdm_id_t *who,
                             const char *status)
 {
-    if (ctx->db->dialect == NMDM_MYSQL && nmdm_schema_is_complete(ctx)
+    if (ctx->db->dialect->looks_first && nmdm_schema_is_complete(ctx)
         && !strcmp(status, "Idle") && *next != NMDM_NEXT_COMMAND) {
         NMDM_TRY(look(ctx, next, who));
         if (*next != NMDM_NEXT_COMMAND) {
@@ -123,12 +123,12 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
 
     *next = NMDM_NEXT_UNKNOWN;
     NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 6));
-    if (ctx->db->dialect == NMDM_PGSQL && nmdm_schema_is_complete(ctx)
+    if (ctx->db->dialect->writes_return_rows && nmdm_schema_is_complete(ctx)
         && !more) {
         return report_and_fetch(ctx, stored, next, command, msg);
     }
     n = 6 + more;
-    if (ctx->db->dialect == NMDM_SQLITE3) {
+    if (ctx->db->dialect->repeats_uuid) {
         args[n++] = report->command_uuid;
     }
     return nmdm_db_exec(ctx, stored,

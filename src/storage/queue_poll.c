@@ -93,7 +93,7 @@ nmdm_err_t *nmdm_queue_poll(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
                          sizeof(const char *));
     nmdm_batch_entry_t *entry;
 
-    NMDM_TRY(ctx->db->dialect == NMDM_PGSQL
+    NMDM_TRY(ctx->db->dialect->has_arrays
              ? nmdm_db_rows(ctx, rows, COLUMNS, STMT_QUEUE_POLL,
                             NMDM_ARGS(array_text(ctx->pool, first)))
              : select_by_list(ctx, rows, first));

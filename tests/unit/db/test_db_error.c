@@ -6,7 +6,12 @@
 
 static nmdm_retry_e of_mysql(int number)
 {
-    return nmdm_db_error_retry(NMDM_MYSQL, number, "a text");
+    return nmdm_db_error_retry(&nmdm_dialect_mysql, number, "a text");
+}
+
+static nmdm_retry_e of_pgsql(const char *text)
+{
+    return nmdm_db_error_retry(&nmdm_dialect_pgsql, 7, text);
 }
 
 /* As a loaded MariaDB since 11.6.2 says to whoever waited for a row. */
@@ -38,10 +43,8 @@ static void what_has_run_out_is_left_to_the_client(void **state)
     for (i = 0; i < sizeof(FULL) / sizeof(*FULL); i++) {
         assert_int_equal(of_mysql(FULL[i]), NMDM_RETRY_LATER);
     }
-    assert_int_equal(nmdm_db_error_retry(NMDM_PGSQL, 7, "ERROR:  could not"
-                                         " extend file \"base/1/2\": No space"
-                                         " left on device"),
-                     NMDM_RETRY_LATER);
+    assert_int_equal(of_pgsql("ERROR:  could not extend file \"base/1/2\":"
+                              " No space left on device"), NMDM_RETRY_LATER);
 }
 
 /* Syntax, a missing table or right, a row that exists, a check. */
@@ -55,9 +58,8 @@ static void what_stays_wrong_is_given_up_soon(void **state)
     for (i = 0; i < sizeof(WRONG) / sizeof(*WRONG); i++) {
         assert_int_equal(of_mysql(WRONG[i]), NMDM_RETRY_FEW);
     }
-    assert_int_equal(nmdm_db_error_retry(NMDM_PGSQL, 7, "ERROR:  relation"
-                                         " \"devices\" does not exist"),
-                     NMDM_RETRY_FEW);
+    assert_int_equal(of_pgsql("ERROR:  relation \"devices\" does not"
+                              " exist"), NMDM_RETRY_FEW);
 }
 
 static void postgresql_is_known_by_its_texts(void **state)
@@ -75,9 +77,25 @@ static void postgresql_is_known_by_its_texts(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(PASSING) / sizeof(*PASSING); i++) {
-        assert_int_equal(nmdm_db_error_retry(NMDM_PGSQL, 7, PASSING[i]),
-                         NMDM_RETRY_WAIT);
+        assert_int_equal(of_pgsql(PASSING[i]), NMDM_RETRY_WAIT);
     }
+}
+
+static void sqlite_is_known_by_its_texts(void **state)
+{
+    const nmdm_dialect_t *sqlite = &nmdm_dialect_sqlite3;
+
+    (void)state;
+    assert_int_equal(nmdm_db_error_retry(sqlite, 5, "database is locked"),
+                     NMDM_RETRY_WAIT);
+    assert_int_equal(nmdm_db_error_retry(sqlite, 17, "database schema has"
+                                         " changed"), NMDM_RETRY_WAIT);
+    assert_int_equal(nmdm_db_error_retry(sqlite, 13, "database or disk is"
+                                         " full"), NMDM_RETRY_LATER);
+    assert_int_equal(nmdm_db_error_retry(sqlite, 14, "unable to open database"
+                                         " file"), NMDM_RETRY_LATER);
+    assert_int_equal(nmdm_db_error_retry(sqlite, 1, "no such table: devices"),
+                     NMDM_RETRY_FEW);
 }
 
 int main(void)
@@ -88,6 +106,7 @@ int main(void)
         cmocka_unit_test(what_has_run_out_is_left_to_the_client),
         cmocka_unit_test(what_stays_wrong_is_given_up_soon),
         cmocka_unit_test(postgresql_is_known_by_its_texts),
+        cmocka_unit_test(sqlite_is_known_by_its_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

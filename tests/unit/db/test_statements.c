@@ -504,12 +504,12 @@ static void no_prefix_changes_nothing(void **state)
 static void drivers_are_known_by_name(void **state)
 {
     (void)state;
-    assert_int_equal(nmdm_dialect_of("sqlite3"), NMDM_SQLITE3);
-    assert_int_equal(nmdm_dialect_of("pgsql"), NMDM_PGSQL);
-    assert_int_equal(nmdm_dialect_of("mysql"), NMDM_MYSQL);
-    assert_int_equal(nmdm_dialect_of("sqlite2"), -1);
-    assert_int_equal(nmdm_dialect_of("freetds"), -1);
-    assert_int_equal(nmdm_dialect_of(""), -1);
+    assert_ptr_equal(nmdm_dialect_of("sqlite3"), &nmdm_dialect_sqlite3);
+    assert_ptr_equal(nmdm_dialect_of("pgsql"), &nmdm_dialect_pgsql);
+    assert_ptr_equal(nmdm_dialect_of("mysql"), &nmdm_dialect_mysql);
+    assert_null(nmdm_dialect_of("sqlite2"));
+    assert_null(nmdm_dialect_of("freetds"));
+    assert_null(nmdm_dialect_of(""));
 }
 
 #define TEST(name) \
