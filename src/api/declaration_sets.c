@@ -3,8 +3,11 @@
 
 #include "api/declarations.h"
 #include "api/answer.h"
+#include "api/declaration_set_lint.h"
+#include "api/declaration_upload.h"
 #include "codec/json_tree.h"
 #include "db/db.h"
+#include "mdm/declaration_warning.h"
 #include "storage/declarations.h"
 #include "storage/declarations_changes.h"
 
@@ -24,6 +27,7 @@ typedef struct {
                         const char *, int);
     const apr_array_header_t *ids;
     int total;
+    apr_array_header_t *warnings;       /* of nmdm_declaration_lint_t */
 } work_t;
 
 /* ---- Lists ---- */
@@ -123,11 +127,26 @@ static nmdm_err_t *read_names(nmdm_api_declarations_call_t *call,
                                         "the parameter \"%s\"", parameter));
 }
 
+typedef nmdm_err_t *(*lint_fn)(nmdm_ctx_t *, apr_array_header_t *,
+                               const char *, const char *);
+
+static nmdm_err_t *judge(nmdm_ctx_t *ctx, work_t *work, lint_fn lint)
+{
+    work->warnings = apr_array_make(ctx->pool, 2,
+                                    sizeof(nmdm_declaration_lint_t));
+    if (!ctx->policy->declarations->lints) {
+        return NULL;
+    }
+    NMDM_TRY(lint(ctx, work->warnings, work->set, work->identifier));
+    return nmdm_api_declaration_upload_warn(work->warnings, work->call);
+}
+
 static nmdm_err_t *do_add(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
 
     NMDM_TRY(nmdm_api_declarations_has_tables(ctx));
+    NMDM_TRY(judge(ctx, work, nmdm_api_declaration_set_lint_add));
     return nmdm_declarations_set_add(ctx, &work->found, &work->changed,
                                      work->set, work->identifier,
                                      work->notifies);
@@ -139,6 +158,7 @@ static nmdm_err_t *do_remove(nmdm_ctx_t *ctx, void *baton)
 
     work->found = 1;
     NMDM_TRY(nmdm_api_declarations_has_tables(ctx));
+    NMDM_TRY(judge(ctx, work, nmdm_api_declaration_set_lint_remove));
     return nmdm_declarations_set_remove(ctx, &work->changed, work->set,
                                         work->identifier, work->notifies);
 }

@@ -2,6 +2,7 @@
 /* declaration_upload.c -- a declaration that is uploaded. */
 
 #include "api/declaration_upload.h"
+#include "api/declaration_set_lint.h"
 #include "db/db.h"
 #include "mdm/declaration_lint.h"
 #include "storage/declarations_tokens.h"
@@ -153,7 +154,8 @@ typedef struct {
     const apr_array_header_t *references;
     apr_array_header_t *pairs;  /* of stored Identifiers and types */
     const char *self, *type;    /* what is uploaded itself */
-    int can_look;
+    int is_check;
+    apr_array_header_t *others; /* warnings that the database leads to */
 } lookup_t;
 
 static nmdm_err_t *do_find(nmdm_ctx_t *ctx, void *baton)
@@ -170,8 +172,16 @@ static nmdm_err_t *do_find(nmdm_ctx_t *ctx, void *baton)
             .identifier;
     }
     lookup->pairs = apr_array_make(ctx->pool, 16, sizeof(const char *));
-    return names->nelts ? nmdm_declarations_find(ctx, lookup->pairs, names)
-                        : NULL;
+    lookup->others = apr_array_make(ctx->pool, 1,
+                                    sizeof(nmdm_declaration_lint_t));
+    if (names->nelts) {
+        NMDM_TRY(nmdm_declarations_find(ctx, lookup->pairs, names));
+    }
+    return !lookup->is_check
+               || strcmp(nmdm_declarations_manifest(lookup->type),
+                         "configurations") ? NULL
+        : nmdm_api_declaration_set_lint_activated(ctx, lookup->others,
+                                                  lookup->self);
 }
 
 static const char *type_of(const lookup_t *lookup, const char *identifier)
@@ -222,16 +232,17 @@ static nmdm_err_t *lint(nmdm_api_declaration_upload_t *upload,
     apr_array_header_t *references = apr_array_make(
         p, 8, sizeof(nmdm_declaration_lint_reference_t));
     lookup_t lookup = { references, NULL, upload->declaration.identifier,
-                        upload->declaration.type, 0 };
+                        upload->declaration.type,
+                        nmdm_api_declarations_is_on(call, "check"), NULL };
 
-    if (!call->ctx->policy->declarations->lints
-        && !nmdm_api_declarations_is_on(call, "check")) {
+    if (!call->ctx->policy->declarations->lints && !lookup.is_check) {
         return NULL;
     }
     nmdm_declaration_lint_judge(upload->warnings, references, p,
                                 upload->declaration.type, payload);
     NMDM_TRY(nmdm_db_unit(call->ctx, NMDM_UNIT_READ, do_find, &lookup));
     judge_references(upload->warnings, p, &lookup);
+    apr_array_cat(upload->warnings, lookup.others);
     return NULL;
 }
 
@@ -334,27 +345,26 @@ static const char *header_of(apr_pool_t *p,
     return apr_pstrcat(p, header, "]", NULL);
 }
 
-nmdm_err_t *nmdm_api_declaration_upload_judge(
-    const nmdm_api_declaration_upload_t *upload,
-    nmdm_api_declarations_call_t *call)
+nmdm_err_t *nmdm_api_declaration_upload_warn(
+    const apr_array_header_t *warnings, nmdm_api_declarations_call_t *call)
 {
     const nmdm_declaration_lint_t *first;
     apr_pool_t *p = call->ctx->pool;
     apr_table_t *headers;
 
-    if (!upload->warnings->nelts) {
+    if (!warnings->nelts) {
         return NULL;
     }
-    first = &APR_ARRAY_IDX(upload->warnings, 0, nmdm_declaration_lint_t);
+    first = &APR_ARRAY_IDX(warnings, 0, nmdm_declaration_lint_t);
     if (call->ctx->policy->declarations->refuses
         && !nmdm_api_declarations_is_on(call, "force")) {
         return refused(p, first->path, apr_psprintf(
             p, "%s: %s (%d in all; force=1 stores it all the same)",
-            first->code, first->text, upload->warnings->nelts));
+            first->code, first->text, warnings->nelts));
     }
     headers = apr_table_make(p, 1);
     apr_table_setn(headers, "X-NanoMDM-Warnings",
-                   header_of(p, upload->warnings));
+                   header_of(p, warnings));
     call->reply->headers = headers;
     return NULL;
 }

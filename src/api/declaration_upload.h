@@ -23,10 +23,9 @@ nmdm_err_t *nmdm_api_declaration_upload_read(
 void nmdm_api_declaration_upload_check(
     const nmdm_api_declaration_upload_t *upload,
     nmdm_api_declarations_call_t *call);
-/* Puts the warnings into the reply's headers; NMDM_INVALID where they are
- * refused (NanoMDMDeclarativeManagementLint). */
-nmdm_err_t *nmdm_api_declaration_upload_judge(
-    const nmdm_api_declaration_upload_t *upload,
-    nmdm_api_declarations_call_t *call);
+/* Puts warnings, nmdm_declaration_lint_t, into the reply's headers;
+ * NMDM_INVALID where they are refused (NanoMDMDeclarativeManagementLint). */
+nmdm_err_t *nmdm_api_declaration_upload_warn(
+    const apr_array_header_t *warnings, nmdm_api_declarations_call_t *call);
 
 #endif /* NMDM_API_DECLARATION_UPLOAD_H */

@@ -77,7 +77,7 @@ nmdm_err_t *nmdm_api_declarations_put(nmdm_api_declarations_call_t *call)
         nmdm_api_declaration_upload_check(&upload, call);
         return NULL;
     }
-    NMDM_TRY(nmdm_api_declaration_upload_judge(&upload, call));
+    NMDM_TRY(nmdm_api_declaration_upload_warn(upload.warnings, call));
     change.declaration = upload.declaration;
     change.notifies = nmdm_api_declarations_notifies(call);
     NMDM_TRY(nmdm_db_unit(call->ctx, NMDM_UNIT_TRANSACTION, do_put,

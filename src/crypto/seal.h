@@ -23,6 +23,7 @@
 #define NMDM_SEAL_PUSH_KEY "push_certs.key_pem"
 #define NMDM_SEAL_BOOTSTRAP_TOKEN "devices.bootstrap_token_b64"
 #define NMDM_SEAL_UNLOCK_TOKEN "devices.unlock_token"
+#define NMDM_SEAL_STATUS_VALUE "nanomdm_dd_values.value"
 
 /* The keys of a NanoMDMStorageKey. Where a function takes them, NULL is none:
  * then nothing is sealed, and what is sealed cannot be opened. */

@@ -1625,6 +1625,28 @@ ROW(STMT_DD_FIND, "dd_find",
     "SELECT identifier, type FROM nanomdm_dd_declarations"
     " WHERE identifier IN (%IDS)"),
 
+/* Who of a set, and which of a type, may refer to an Identifier: its text as
+ * JSON is somewhere in the payload. */
+#define DD_NAMING(contains) \
+    "SELECT d.identifier FROM nanomdm_dd_set_declarations m" \
+    "  JOIN nanomdm_dd_declarations d ON d.identifier = m.identifier" \
+    " WHERE m.set_name = %s AND " contains "(d.payload, %s) > 0" \
+    " ORDER BY d.identifier" DD_PAGE
+#define DD_TYPE_NAMING(contains) \
+    "SELECT d.identifier FROM nanomdm_dd_declarations d" \
+    " WHERE d.type = %s AND " contains "(d.payload, %s) > 0" \
+    " ORDER BY d.identifier" DD_PAGE
+
+ROW(STMT_DD_SET_NAMING, "dd_set_naming",
+    DD_NAMING("strpos"),
+    SQLITE3 DD_NAMING("instr"),
+    MYSQL DD_NAMING("INSTR")),
+
+ROW(STMT_DD_TYPE_NAMING, "dd_type_naming",
+    DD_TYPE_NAMING("strpos"),
+    SQLITE3 DD_TYPE_NAMING("instr"),
+    MYSQL DD_TYPE_NAMING("INSTR")),
+
 ROW(STMT_DD_SETS, "dd_sets",
     "SELECT set_name FROM nanomdm_dd_sets"
     " WHERE set_name > %s AND token <> '' ORDER BY set_name" DD_PAGE),

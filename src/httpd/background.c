@@ -29,6 +29,7 @@ APLOG_USE_MODULE(nanomdm);
 #define SCEP_INTERVAL apr_time_from_sec(60)
 /* How often to look whether declarations have changed. */
 #define NOTIFY_INTERVAL apr_time_from_sec(1)
+#define NOTIFY_TROUBLE_INTERVAL apr_time_from_sec(60)
 
 struct nanomdm_background_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
@@ -255,13 +256,22 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 
 /* ---- Declarations ---- */
 
+/* A database that is away is looked for each second and said once a minute. */
 static void notify(nanomdm_background_t *threads, nanomdm_site_t *site,
                    apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
+    nmdm_err_t *err = nmdm_declarations_notify_run(ctx, is_stopping, threads);
+    apr_time_t now = nmdm_time_steady();
 
-    finish(site, ctx, nmdm_declarations_notify_run(ctx, is_stopping,
-                                                   threads),
+    if (err && site->notify_failed
+        && now - site->notify_failed < NOTIFY_TROUBLE_INTERVAL) {
+        err = NULL;
+    }
+    else if (err) {
+        site->notify_failed = now;
+    }
+    finish(site, ctx, err,
            NMDMNO(2580) "-: enrollments are not notified of changed"
            " declarations now");
 }

@@ -92,8 +92,20 @@ int nmdm_status_items_is_known(const char *name)
                    sizeof(*ITEMS), compare) != NULL;
 }
 
-static int redact_at(nmdm_json_tree_t *object, const char *name)
+int nmdm_status_items_is_secret(const char *name)
 {
+    int i;
+
+    for (i = 0; SECRETS[i] && strcmp(SECRETS[i], name); i++) {
+    }
+    return SECRETS[i] != NULL;
+}
+
+/* `rest` is what is left of the item's name at this object. */
+static int redact_at(apr_hash_t *secrets, nmdm_json_tree_t *object,
+                     const char *name, const char *rest)
+{
+    apr_pool_t *p = apr_hash_pool_get(secrets);
     nmdm_json_tree_t *one;
     int any = 0;
 
@@ -101,19 +113,23 @@ static int redact_at(nmdm_json_tree_t *object, const char *name)
          one = one->next) {
         apr_size_t len = strlen(one->key);
 
-        if (!strcmp(one->key, name)) {
+        if (!strcmp(one->key, rest)) {
+            apr_hash_set(secrets, name, APR_HASH_KEY_STRING,
+                         one->type == NMDM_TREE_STRING
+                             ? one->text.data
+                             : nmdm_json_tree_canonical(p, one));
             one->type = NMDM_TREE_STRING;
             one->text = (nmdm_bytes_t){ "redacted", 8 };
             any = 1;
         }
-        else if (!strncmp(one->key, name, len) && name[len] == '.') {
-            any |= redact_at(one, name + len + 1);
+        else if (!strncmp(one->key, rest, len) && rest[len] == '.') {
+            any |= redact_at(secrets, one, name, rest + len + 1);
         }
     }
     return any;
 }
 
-int nmdm_status_items_redact(nmdm_json_tree_t *report)
+int nmdm_status_items_redact(apr_hash_t *secrets, nmdm_json_tree_t *report)
 {
     nmdm_json_tree_t *one;
     int any = 0, i;
@@ -121,24 +137,8 @@ int nmdm_status_items_redact(nmdm_json_tree_t *report)
     for (one = report->type == NMDM_TREE_OBJECT ? report->first : NULL; one;
          one = one->next) {
         for (i = 0; SECRETS[i] && !strcmp(one->key, "StatusItems"); i++) {
-            any |= redact_at(one, SECRETS[i]);
+            any |= redact_at(secrets, one, SECRETS[i], SECRETS[i]);
         }
     }
     return any;
-}
-
-nmdm_bytes_t nmdm_status_items_redact_text(apr_pool_t *p, nmdm_bytes_t text)
-{
-    nmdm_json_tree_t *report;
-    const char *canonical;
-
-    if (nmdm_json_tree_read(&report, p, text, NMDM_STATUS_ITEMS_DEPTH,
-                            NMDM_TREE_LENIENT)) {
-        return (nmdm_bytes_t){ "", 0 };
-    }
-    if (!nmdm_status_items_redact(report)) {
-        return text;
-    }
-    canonical = nmdm_json_tree_canonical(p, report);
-    return (nmdm_bytes_t){ canonical, strlen(canonical) };
 }

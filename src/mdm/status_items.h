@@ -8,6 +8,8 @@
 
 #include "codec/json_tree.h"
 
+#include <apr_hash.h>
+
 /* Nesting of a report that is looked at. */
 #define NMDM_STATUS_ITEMS_DEPTH 512
 
@@ -15,11 +17,12 @@
  * is then one thing, whatever is in it. */
 int nmdm_status_items_is_known(const char *name);
 
-/* Puts "redacted" in the place of the items that are not to be shown, in a
- * report whose root is given; whether there was any. */
-int nmdm_status_items_redact(nmdm_json_tree_t *report);
-/* The same for the text of a report; what cannot be read becomes empty, and
- * text without secrets stays as it is. */
-nmdm_bytes_t nmdm_status_items_redact_text(apr_pool_t *p, nmdm_bytes_t text);
+/* Whether an item holds a secret. */
+int nmdm_status_items_is_secret(const char *name);
+
+/* Puts "redacted" in the place of the items that are secret, in a report whose
+ * root is given; whether there was any. Their values are in `secrets` then, by
+ * the names of the items. */
+int nmdm_status_items_redact(apr_hash_t *secrets, nmdm_json_tree_t *report);
 
 #endif /* NMDM_STATUS_ITEMS_H */

@@ -7,6 +7,7 @@
 #include "db/schema.h"
 #include "mdm/status_items.h"
 #include "service/declarative_enrollment.h"
+#include "service/declarative_secrets.h"
 #include "service/declarative_values.h"
 #include "storage/declarations_given.h"
 
@@ -32,6 +33,7 @@ typedef struct {
     const char *id;
     const char *raw;            /* as it is kept */
     const nmdm_json_tree_t *items, *declarations, *errors;
+    apr_hash_t *secrets;        /* of status items, by their names */
     int is_full;
     int is_mismatch;            /* a full report of other declarations */
     apr_int64_t now;            /* by the database */
@@ -53,7 +55,8 @@ static nmdm_err_t *read_report(report_t *report, nmdm_ctx_t *ctx,
                         "%s: status report refused: %s", report->id,
                         err ? nmdm_err_text(err) : "not a JSON object");
     }
-    report->raw = nmdm_status_items_redact(root)
+    report->secrets = apr_hash_make(ctx->pool);
+    report->raw = nmdm_status_items_redact(report->secrets, root)
         ? nmdm_json_tree_canonical(ctx->pool, root)
         : apr_pstrmemdup(ctx->pool, text.data, text.len);
     report->items = nmdm_json_tree_get(root, "StatusItems");
@@ -310,9 +313,13 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
 {
     apr_array_header_t *stored, *changed, *gone;
 
-    NMDM_TRY(nmdm_declarations_status_values(ctx, &stored, report->id));
+    NMDM_TRY(nmdm_declarations_status_sealed_values(ctx, &stored,
+                                                    report->id));
+    nmdm_declarative_secrets_compare(ctx, report->id, report->secrets,
+                                     stored);
     nmdm_declarative_values_merge(&changed, &gone, ctx->pool, report->items,
                                   stored, report->is_full, report->now);
+    nmdm_declarative_secrets_seal(ctx, report->id, report->secrets, changed);
     NMDM_TRY(nmdm_declarations_status_drop_values(ctx, report->id, gone));
     return nmdm_declarations_status_put_values(ctx, report->id, changed);
 }

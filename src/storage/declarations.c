@@ -2,6 +2,7 @@
 /* declarations.c -- declarations and the sets that hold them. */
 
 #include "storage/declarations.h"
+#include "codec/json_text.h"
 #include "crypto/digest.h"
 #include "db/db.h"
 #include "storage/declarations_changes.h"
@@ -197,6 +198,20 @@ nmdm_err_t *nmdm_declarations_find(nmdm_ctx_t *ctx, apr_array_header_t *pairs,
                               NMDM_SQL_IDS));
     }
     return NULL;
+}
+
+nmdm_err_t *nmdm_declarations_naming(nmdm_ctx_t *ctx,
+                                     apr_array_header_t **names,
+                                     const char *set, const char *type,
+                                     const char *identifier)
+{
+    nmdm_json_text_t *text = nmdm_json_text_create(ctx->pool);
+
+    nmdm_json_text_string(text, identifier);
+    *names = apr_array_make(ctx->pool, 8, sizeof(const char *));
+    return nmdm_db_rows(ctx, *names, 1,
+                        set ? STMT_DD_SET_NAMING : STMT_DD_TYPE_NAMING,
+                        NMDM_ARGS(set ? set : type, text->data));
 }
 
 /* ---- Sets ---- */

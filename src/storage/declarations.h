@@ -47,6 +47,12 @@ nmdm_err_t *nmdm_declarations_delete(nmdm_ctx_t *ctx, int *found,
                                      const char *identifier, int is_forced,
                                      int notifies);
 
+/* Declarations of a set, or, with set NULL, of a type, whose payload has a
+ * string somewhere that may be this Identifier; at most 1000. */
+nmdm_err_t *nmdm_declarations_naming(nmdm_ctx_t *ctx,
+                                     apr_array_header_t **names,
+                                     const char *set, const char *type,
+                                     const char *identifier);
 /* The types of some Identifiers: name and type in turn. */
 nmdm_err_t *nmdm_declarations_find(nmdm_ctx_t *ctx, apr_array_header_t *pairs,
                                    const apr_array_header_t *identifiers);

@@ -5,6 +5,7 @@
 #include "storage/declarations_status.h"
 #include "codec/json_text.h"
 #include "db/db.h"
+#include "mdm/status_items.h"
 #include "storage/declarations_tokens.h"
 
 #include <apr_strings.h>
@@ -145,9 +146,8 @@ nmdm_err_t *nmdm_declarations_status_drop_states(
 
 #define VALUE_COLUMNS 8
 
-nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
-                                            apr_array_header_t **values,
-                                            const char *id)
+nmdm_err_t *nmdm_declarations_status_sealed_values(
+    nmdm_ctx_t *ctx, apr_array_header_t **values, const char *id)
 {
     apr_array_header_t *rows;
     int i;
@@ -163,6 +163,27 @@ nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
                 row[0], row[1], row[2], row[4] ? row[4] : row[3], row[5],
                 row[6], seconds(row[7])
             };
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
+                                            apr_array_header_t **values,
+                                            const char *id)
+{
+    int i;
+
+    NMDM_TRY(nmdm_declarations_status_sealed_values(ctx, values, id));
+    for (i = 0; i < (*values)->nelts; i++) {
+        nmdm_declarations_value_t *value = &APR_ARRAY_IDX(
+            *values, i, nmdm_declarations_value_t);
+
+        if (!strncmp(value->path, NMDM_DECLARATIONS_STATUS_ROOT,
+                     strlen(NMDM_DECLARATIONS_STATUS_ROOT))
+            && nmdm_status_items_is_secret(
+                value->path + strlen(NMDM_DECLARATIONS_STATUS_ROOT))) {
+            value->value = "redacted";
+        }
     }
     return NULL;
 }

@@ -18,6 +18,9 @@ typedef struct {
     apr_int64_t reported_at;    /* seconds since 1970; likewise */
 } nmdm_declarations_state_t;
 
+/* What the paths of values begin with. */
+#define NMDM_DECLARATIONS_STATUS_ROOT ".StatusItems."
+
 /* A leaf of a status item. */
 typedef struct {
     const char *row_key;        /* digest of path, object and position */
@@ -53,10 +56,13 @@ nmdm_err_t *nmdm_declarations_status_put_states(
 nmdm_err_t *nmdm_declarations_status_drop_states(
     nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *identifiers);
 
-/* In no order. */
+/* In no order; secret ones read "redacted". */
 nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
                                             apr_array_header_t **values,
                                             const char *id);
+/* The same as they are stored. */
+nmdm_err_t *nmdm_declarations_status_sealed_values(
+    nmdm_ctx_t *ctx, apr_array_header_t **values, const char *id);
 nmdm_err_t *nmdm_declarations_status_put_values(
     nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *values);
 nmdm_err_t *nmdm_declarations_status_drop_values(

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Status reports: what is kept of them, and how it is read (DDM-S)."""
 
+import hashlib
 import json
+import secrets
 import time
 import uuid
 
 import pytest
 
 from declarations import DeclarativeDevice, Declarations, test_declaration
+from system import wait_until
 
 CONF = "NanoMDMDeclarativeManagement builtin\n" \
        "NanoMDMDeclarativeManagementNotify none\n"
@@ -319,3 +322,61 @@ def test_W4_summary(api, mac, site, ca):
                    limit=2) == ids[3:5]
     assert api.get(path, state="inactive") == [mac.id]
     assert api.ask("GET", path, state="odd").status == 400
+
+
+@pytest.mark.one_database
+def test_secrets_are_sealed(httpd, fresh_db, ca):
+    """NanoMDMStorageKey seals them; without one they are not stored."""
+    keys = [secrets.token_hex(32) for _ in range(2)]
+    db = fresh_db()
+    site = httpd(db, extra_vhost=CONF,
+                 extra_server="NanoMDMStorageKey file:{folder}/a.key",
+                 files={f"{name}.key": key + "\n"
+                        for name, key in zip("ab", keys)})
+    api = Declarations(site)
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+
+    def stored():
+        return dict(db.query(
+            "SELECT path, value FROM nanomdm_dd_values WHERE id = %s",
+            mac.id))
+
+    def report(magic="SECRET-2", **more):
+        assert mac.status(StatusItems={"mdm": {
+            "push-token": "SECRET-1", "push-magic": magic},
+            "enhanced-logging.applecare-token": {"x": ["SECRET-3"]}},
+            **more).status == 200
+        return stored()
+
+    paths = {".StatusItems.mdm.push-token", ".StatusItems.mdm.push-magic",
+             ".StatusItems.enhanced-logging.applecare-token"}
+    once = report()
+    assert set(once) == paths
+    for value in once.values():
+        assert value.startswith("-----NANOMDM SEALED 1 "
+                                + hashlib.sha256(bytes.fromhex(keys[0]))
+                                .hexdigest()[:16])
+    assert report() == once
+    again = report(magic="SECRET-4", FullReport=True)
+    assert {path for path in paths if again[path] != once[path]} == {
+        ".StatusItems.mdm.push-magic"}
+    assert api.values(mac.id) == [(path, "redacted")
+                                  for path in sorted(paths)]
+    whole = api.ask("GET", f"status-report/{mac.id}", index=0)
+    assert b"SECRET" not in whole.body and whole.body.count(b"redacted") == 3
+
+    def use(line):
+        text = site.conf.read_text().splitlines()
+        site.conf.write_text("\n".join(
+            line if "NanoMDMStorageKey" in one else one
+            for one in text) + "\n")
+        site.graceful()
+
+    use(f"NanoMDMStorageKey file:{site.folder}/b.key")
+    assert wait_until(lambda: all(
+        hashlib.sha256(bytes.fromhex(keys[1])).hexdigest()[:16] in value
+        for value in report().values()))
+    use("")
+    assert wait_until(lambda: set(report().values()) == {"redacted"})
+    mac.close()
+    api.close()

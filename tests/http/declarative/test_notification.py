@@ -199,6 +199,11 @@ def test_D11_while_the_database_is_away(make, private_db_server, fresh_db,
         answer = mac.endpoint(name, data)
         assert answer.status == 503, name
         assert answer.headers["Retry-After"]
+    assert wait_until(lambda: site.error_log().count("NMDM2580"))
+    time.sleep(3)
+    lines = [one for one in site.error_log().splitlines()
+             if "NMDM2580" in one]
+    assert len(lines) == 1, lines
     mortal.start()
     assert wait_until(lambda: mac.endpoint("tokens").status == 200,
                       seconds=30)

@@ -154,7 +154,8 @@ def test_V8_check_alone(api):
     answer = api.ask("PUT", "declarations", one, check=1)
     assert answer.status == 200
     assert answer.json["errors"] == []
-    assert [w["code"] for w in answer.json["warnings"]] == ["url-insecure"]
+    assert [w["code"] for w in answer.json["warnings"]] == [
+        "url-insecure", "not-activated"]
     answer = api.ask("PUT", "declarations", b"{}", check=1)
     assert answer.status == 200 and answer.json["errors"]
     assert one["Identifier"] not in api.get("declarations")
@@ -168,3 +169,59 @@ def test_V_keys_that_are_needed(api):
         "Identifier": str(uuid.uuid4()), "Type": TYPE, "Payload": {
             "Echo": 1}})
     assert codes(answer) == {"value-type"}
+
+
+def test_V_a_check_says_what_no_activation_names(api):
+    name, other = str(uuid.uuid4()), str(uuid.uuid4())
+    one = test_declaration(name)
+    assert api.put(activation(other, name)) == 204
+    answer = api.ask("PUT", "declarations", one, check=1)
+    assert answer.json == {"errors": [], "warnings": []}
+    # A string in the predicate names nothing.
+    act = activation(other)
+    act["Payload"]["Predicate"] = f"'{name}' == \"{name}\""
+    assert api.put(act) == 204
+    warnings = api.ask("PUT", "declarations", one, check=1).json["warnings"]
+    assert [(w["code"], w["path"]) for w in warnings] == [
+        ("not-activated", "$.Identifier")]
+    assert codes(api.ask("PUT", "declarations", one)) == set()
+
+
+def change_set(api, method, set_name, identifier, **query):
+    answer = api.ask(method, f"set-declarations/{set_name}",
+                     declaration=identifier, **query)
+    return answer.status, json.loads(
+        answer.headers.get("X-NanoMDM-Warnings", "[]"))
+
+
+def test_V_sets_that_lack_what_they_refer_to(api):
+    conf, act, held = (str(uuid.uuid4()) for _ in range(3))
+    assert api.put(test_declaration(conf)) == 204
+    assert api.put(activation(act, conf)) == 204
+    status, warnings = change_set(api, "PUT", held, act)
+    assert status == 204
+    assert [(w["code"], w["path"]) for w in warnings] == [
+        ("set-incomplete", "$.Payload.StandardConfigurations[0]")]
+    assert conf in warnings[0]["text"] and held in warnings[0]["text"]
+    assert change_set(api, "PUT", held, conf) == (204, [])
+    assert change_set(api, "PUT", held, act) == (304, [])
+    status, warnings = change_set(api, "DELETE", held, conf)
+    assert (status, [w["code"] for w in warnings]) == (204,
+                                                       ["set-incomplete"])
+    assert act in warnings[0]["text"]
+    assert change_set(api, "DELETE", held, act) == (204, [])
+
+
+def test_V_sets_that_lack_something_are_refused(api):
+    conf, act, held = (str(uuid.uuid4()) for _ in range(3))
+    assert api.put(test_declaration(conf)) == 204
+    assert api.put(activation(act, conf)) == 204
+    api.base = "/strict"
+    assert api.add(held, act) == 400
+    assert api.get(f"set-declarations/{held}") == []
+    assert api.add(held, conf) == 204
+    assert api.add(held, act) == 204
+    assert api.remove(held, conf) == 400
+    assert api.get(f"set-declarations/{held}") == sorted([act, conf])
+    assert api.remove(held, conf, force=1) == 204
+    assert api.add(held, act, force=1) == 304
