@@ -5,6 +5,7 @@
 #include "api/declaration_set_lint.h"
 #include "db/db.h"
 #include "mdm/declaration_lint.h"
+#include "mdm/declaration_types.h"
 #include "storage/declarations_tokens.h"
 
 #include <apr_lib.h>
@@ -122,12 +123,13 @@ static nmdm_err_t *check_type(apr_pool_t *p, const char *type)
 }
 
 static nmdm_err_t *read_declaration(nmdm_declaration_t *out,
+                                    const nmdm_json_tree_t **top,
                                     const nmdm_json_tree_t **payload,
                                     nmdm_api_declarations_call_t *call)
 {
     const nmdm_json_tree_t *identifier, *type;
     apr_pool_t *p = call->ctx->pool;
-    nmdm_json_tree_t *root;
+    nmdm_json_tree_t *root = NULL;
 
     NMDM_TRY(nmdm_json_tree_read(&root, p, call->body, DEPTH,
                                  NMDM_TREE_STRICT));
@@ -138,6 +140,7 @@ static nmdm_err_t *read_declaration(nmdm_declaration_t *out,
     NMDM_TRY(member(&identifier, p, root, "Identifier", NMDM_TREE_STRING));
     NMDM_TRY(member(&type, p, root, "Type", NMDM_TREE_STRING));
     NMDM_TRY(member(payload, p, root, "Payload", NMDM_TREE_OBJECT));
+    *top = root;
     out->identifier = identifier->text.data;
     out->type = type->text.data;
     NMDM_TRY(check_identifier(p, out->identifier,
@@ -224,8 +227,28 @@ static void judge_references(apr_array_header_t *warnings, apr_pool_t *p,
     }
 }
 
+/* A key of the payload that is beside it would be lost silently. */
+static void judge_top(apr_array_header_t *warnings, apr_pool_t *p,
+                      const char *type, const nmdm_json_tree_t *top)
+{
+    const nmdm_json_tree_t *one;
+
+    for (one = top->first; one; one = one->next) {
+        if (strcmp(one->key, "Identifier") && strcmp(one->key, "Type")
+            && strcmp(one->key, "Payload")
+            && nmdm_declaration_types_has_key(type, one->key)
+            && strcmp(type, "com.apple.management.properties")) {
+            nmdm_declaration_lint_add(
+                warnings, "key-unknown", apr_pstrcat(p, "$.", one->key,
+                                                     NULL),
+                "is left out: it is a key of the payload");
+        }
+    }
+}
+
 static nmdm_err_t *lint(nmdm_api_declaration_upload_t *upload,
                         nmdm_api_declarations_call_t *call,
+                        const nmdm_json_tree_t *top,
                         const nmdm_json_tree_t *payload)
 {
     apr_pool_t *p = call->ctx->pool;
@@ -238,6 +261,7 @@ static nmdm_err_t *lint(nmdm_api_declaration_upload_t *upload,
     if (!call->ctx->policy->declarations->lints && !lookup.is_check) {
         return NULL;
     }
+    judge_top(upload->warnings, p, upload->declaration.type, top);
     nmdm_declaration_lint_judge(upload->warnings, references, p,
                                 upload->declaration.type, payload);
     NMDM_TRY(nmdm_db_unit(call->ctx, NMDM_UNIT_READ, do_find, &lookup));
@@ -250,17 +274,18 @@ nmdm_err_t *nmdm_api_declaration_upload_read(
     nmdm_api_declaration_upload_t *upload,
     nmdm_api_declarations_call_t *call)
 {
-    const nmdm_json_tree_t *payload = NULL;
+    const nmdm_json_tree_t *payload = NULL, *top = NULL;
 
     memset(upload, 0, sizeof(*upload));
     upload->warnings = apr_array_make(call->ctx->pool, 4,
                                       sizeof(nmdm_declaration_lint_t));
-    upload->err = read_declaration(&upload->declaration, &payload, call);
+    upload->err = read_declaration(&upload->declaration, &top, &payload,
+                                   call);
     if (upload->err) {
         return nmdm_api_declarations_is_on(call, "check") ? NULL
                                                           : upload->err;
     }
-    return lint(upload, call, payload);
+    return lint(upload, call, top, payload);
 }
 
 /* ---- Saying so ---- */

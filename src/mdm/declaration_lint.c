@@ -27,8 +27,10 @@ int nmdm_declaration_lint_fits(const char *types, const char *type)
 
 /* ---- References ---- */
 
-/* By the end of a key's name; the first that fits. Apple's schema of 2024-10,
- * "asset-types" of the keys. */
+/* Of keys that the table has not, or that are deeper: by the end of the name;
+ * the first that fits. "assettypes" of the keys in account.exchange.yaml,
+ * account.mail.yaml, app.managed.yaml and services.background-tasks.yaml of
+ * Apple's schema. */
 static const struct {
     const char *key, *types;
 } REFERENCES[] = {
@@ -62,6 +64,7 @@ static const char *types_of(const char *key)
 typedef struct {
     apr_array_header_t *warnings, *references;
     apr_pool_t *pool;
+    const char *type;           /* of the declaration, at its top; or NULL */
     const char *types;          /* of the references below, or NULL */
 } walk_t;
 
@@ -100,10 +103,11 @@ static void look_at_string(const walk_t *walk, const char *path,
 static void walk_value(walk_t *walk, const char *path,
                        const nmdm_json_tree_t *value)
 {
-    const char *types = walk->types;
+    const char *types = walk->types, *type = walk->type;
     const nmdm_json_tree_t *one;
     int i = 0;
 
+    walk->type = NULL;
     refer(walk, path, value);
     for (one = value->type >= NMDM_TREE_ARRAY ? value->first : NULL; one;
          one = one->next) {
@@ -112,7 +116,9 @@ static void walk_value(walk_t *walk, const char *path,
             : apr_psprintf(walk->pool, "%s[%d]", path, i++);
 
         if (one->key) {
-            walk->types = types_of(one->key);
+            walk->types = type ? nmdm_declaration_types_referred(
+                walk->pool, type, one->key) : NULL;
+            walk->types = walk->types ? walk->types : types_of(one->key);
         }
         if (one->key && one->type == NMDM_TREE_STRING) {
             look_at_string(walk, at, one->key, one->text.data);
@@ -195,7 +201,7 @@ void nmdm_declaration_lint_judge(apr_array_header_t *warnings,
                                  apr_pool_t *p, const char *type,
                                  const nmdm_json_tree_t *payload)
 {
-    walk_t walk = { warnings, references, p, NULL };
+    walk_t walk = { warnings, references, p, type, NULL };
 
     nmdm_declaration_types_judge(warnings, p, type, payload);
     if (!strcmp(type, "com.apple.activation.simple")) {

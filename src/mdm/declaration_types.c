@@ -2,6 +2,7 @@
 /* declaration_types.c -- the types of declarations that are known. */
 
 #include "mdm/declaration_types.h"
+#include "mdm/declaration_schema.h"
 #include "mdm/declaration_warning.h"
 
 #include <apr_strings.h>
@@ -11,99 +12,24 @@
 
 #define PREFIX "com.apple."
 
-/* In the order of the names, which go without "com.apple.". since: the first
- * iOS/macOS/tvOS/visionOS/watchOS. needed: keys with the letter of their type;
- * of those with a bar between them one is enough. */
-static const struct type_t {
-    const char *name, *since, *needed;
-} TYPES[] = {
-    { "activation.simple", "15/13/16/1.1/10", "a:StandardConfigurations" },
-    { "asset.credential.acme", "17/14/17/1.1/10", "o:Reference" },
-    { "asset.credential.certificate", "17/14/17/1.1/10", "o:Reference" },
-    { "asset.credential.identity", "17/14/17/1.1/10", "o:Reference" },
-    { "asset.credential.scep", "17/14/17/1.1/10", "o:Reference" },
-    { "asset.credential.userpassword", "15/13/16/1.1/10", "o:Reference" },
-    { "asset.data", "17/14/17/1.1/10", "o:Reference" },
-    { "asset.useridentity", "15/13/16/1.1/10", NULL },
-    { "configuration.accessibility.settings", "27/27/-/27/-", NULL },
-    { "configuration.account.caldav", "15/13/-/1.1/-", "s:HostName" },
-    { "configuration.account.carddav", "15/13/-/1.1/-", "s:HostName" },
-    { "configuration.account.exchange", "15/13/-/1.1/-", NULL },
-    { "configuration.account.google", "15/13/-/1.1/-", NULL },
-    { "configuration.account.ldap", "15/13/-/1.1/-", "s:HostName" },
-    { "configuration.account.mail", "15/13/-/1.1/-", "o:IncomingServer" },
-    { "configuration.account.subscribed-calendar", "15/14/-/1.1/-",
-      "s:CalendarURL" },
-    { "configuration.app.managed", "17.2/26/-/2.4/-", NULL },
-    { "configuration.app.settings", "27/27/27/27/-", NULL },
-    { "configuration.audio-accessory.settings", "26/-/-/-/-", NULL },
-    { "configuration.content-cache.settings", "-/27/-/-/-", NULL },
-    { "configuration.diskmanagement.settings", "-/15/-/-/-", NULL },
-    { "configuration.extensible-sso", "27/27/-/27/-", NULL },
-    { "configuration.external-intelligence.settings", "26.4/26.4/-/26.4/-",
-      NULL },
-    { "configuration.intelligence.settings", "26.4/26.4/-/26.4/-", NULL },
-    { "configuration.keyboard.settings", "26.4/26.4/-/-/-", NULL },
-    { "configuration.legacy", "15/13/16/1.1/10",
-      "s:ProfileURL|ProfileAssetReference" },
-    { "configuration.legacy.interactive", "15/13/16/1.1/-",
-      "s:ProfileURL|ProfileAssetReference s:VisibleName" },
-    { "configuration.management.status-subscriptions", "15/13/16/1.1/10",
-      "a:StatusItems" },
-    { "configuration.management.test", "15/13/16/1.1/10", "s:Echo" },
-    { "configuration.math.settings", "18/15/-/-/-", NULL },
-    { "configuration.migration-assistant.settings", "-/26.4/-/-/-", NULL },
-    { "configuration.network.dns-proxy", "27/27/-/27/-", NULL },
-    { "configuration.network.dns-settings", "27/27/-/27/-", NULL },
-    { "configuration.network.relay", "27/27/-/27/-", NULL },
-    { "configuration.network.vpn.always-on", "27/-/-/27/-", NULL },
-    { "configuration.network.vpn.ikev2", "27/27/27/27/-", NULL },
-    { "configuration.network.vpn.ipsec", "27/27/-/27/-", NULL },
-    { "configuration.network.vpn.vpn-plugin", "27/27/27/27/-", NULL },
-    { "configuration.package", "-/26/-/-/-", NULL },
-    { "configuration.passcode.settings", "15/13/-/2/10", NULL },
-    { "configuration.safari.bookmarks", "26/26/-/26/-", NULL },
-    { "configuration.safari.extensions.settings", "18/15/-/-/-", NULL },
-    { "configuration.safari.settings", "26/26/-/26/-", NULL },
-    { "configuration.screensharing.connection", "-/14/-/-/-", NULL },
-    { "configuration.screensharing.connection.group", "-/14/-/-/-", NULL },
-    { "configuration.screensharing.host.settings", "-/14/-/-/-", NULL },
-    { "configuration.security.certificate", "17/14/17/1.1/10",
-      "s:CredentialAssetReference" },
-    { "configuration.security.identity", "17/14/17/1.1/10",
-      "s:CredentialAssetReference" },
-    { "configuration.security.passkey.attestation", "17/14/-/-/-", NULL },
-    { "configuration.services.background-tasks", "-/15/-/-/-", NULL },
-    { "configuration.services.configuration-files", "-/14/-/-/-",
-      "s:ServiceType s:DataAssetReference" },
-    { "configuration.siri.settings", "26.4/26.4/27/26.4/26.4", NULL },
-    { "configuration.softwareupdate.enforcement.specific", "17/14/-/-/-",
-      "s:TargetOSVersion s:TargetLocalDateTime" },
-    { "configuration.softwareupdate.settings", "18/15/-/-/-", NULL },
-    { "configuration.watch.enrollment", "17/-/-/-/-", NULL },
-    { "configuration.webcontent-filter.plugin", "27/27/-/27/-", NULL },
-    { "management.organization-info", "15/13/16/1.1/10", "s:Name" },
-    { "management.properties", "16/13/16/1.1/10", NULL },
-    { "management.server-capabilities", "15/13/16/1.1/10", NULL },
-};
-
 static int compare(const void *name, const void *row)
 {
-    return strcmp(name, ((const struct type_t *)row)->name);
+    return strcmp(name, ((const nmdm_declaration_schema_t *)row)->name);
 }
 
-static const struct type_t *find(const char *type)
+static const nmdm_declaration_schema_t *find(const char *type)
 {
     return strncmp(type, PREFIX, strlen(PREFIX)) ? NULL
-        : bsearch(type + strlen(PREFIX), TYPES,
-                  sizeof(TYPES) / sizeof(*TYPES), sizeof(*TYPES), compare);
+        : bsearch(type + strlen(PREFIX), NMDM_DECLARATION_SCHEMA,
+                  (apr_size_t)NMDM_DECLARATION_SCHEMA_LENGTH,
+                  sizeof(*NMDM_DECLARATION_SCHEMA), compare);
 }
 
 const char *nmdm_declaration_types_since(apr_pool_t *p, const char *type)
 {
     static const char *const SYSTEMS[] = { "iOS", "macOS", "tvOS",
                                            "visionOS", "watchOS" };
-    const struct type_t *known = find(type);
+    const nmdm_declaration_schema_t *known = find(type);
     const char *text = NULL, *at = known ? known->since : "";
     int i;
 
@@ -119,57 +45,225 @@ const char *nmdm_declaration_types_since(apr_pool_t *p, const char *type)
     return text;
 }
 
-static nmdm_json_tree_type_e type_of(char letter)
+/* ---- Keys ---- */
+
+/* One key of the table. */
+typedef struct {
+    char presence;              /* '!', '?' or '\0' */
+    char letter;
+    const char *name;
+    apr_size_t name_len;
+    const char *allowed;        /* up to allowed_len, or NULL */
+    apr_size_t allowed_len;
+} rule_t;
+
+/* The next of a row's keys; *at is moved behind it. */
+static int next_rule(rule_t *rule, const char **at)
 {
-    return letter == 'a' ? NMDM_TREE_ARRAY
-        : letter == 'o' ? NMDM_TREE_OBJECT : NMDM_TREE_STRING;
+    const char *end = *at ? strchr(*at, ';') : NULL, *equals;
+
+    if (!end) {
+        return 0;
+    }
+    rule->presence = **at == '!' || **at == '?' ? *(*at)++ : '\0';
+    rule->letter = *(*at)++;
+    rule->name = *at;
+    equals = memchr(*at, '=', (apr_size_t)(end - *at));
+    rule->name_len = (apr_size_t)((equals ? equals : end) - *at);
+    rule->allowed = equals ? equals + 1 : NULL;
+    rule->allowed_len = equals ? (apr_size_t)(end - equals - 1) : 0;
+    *at = end + 1;
+    return 1;
 }
 
-/* One word of `needed`: a letter, a colon, and keys of which one is enough. */
-static void judge_key(apr_array_header_t *warnings, apr_pool_t *p,
-                      const char *word, const nmdm_json_tree_t *payload)
+/* Blanks do not count: Apple's schema has a key "External Path". */
+static int is_name(const rule_t *rule, const char *key)
 {
-    char *keys = apr_pstrdup(p, word + 2), *last, *key;
+    apr_size_t i = 0;
 
-    for (key = apr_strtok(keys, "|", &last); key;
-         key = apr_strtok(NULL, "|", &last)) {
-        const nmdm_json_tree_t *value = nmdm_json_tree_get(payload, key);
-
-        if (value && value->type != type_of(*word)) {
-            nmdm_declaration_lint_add(
-                warnings, "value-type",
-                apr_pstrcat(p, "$.Payload.", key, NULL),
-                apr_psprintf(p, "is %s, not %s",
-                             nmdm_json_tree_type_name(value->type),
-                             nmdm_json_tree_type_name(type_of(*word))));
+    for (; *key; key++) {
+        if (*key == ' ') {
+            continue;
         }
-        if (value) {
-            return;
+        i += i < rule->name_len && rule->name[i] == ' ';
+        if (i >= rule->name_len || rule->name[i++] != *key) {
+            return 0;
         }
     }
-    nmdm_declaration_lint_add(
-        warnings, "key-missing",
-        apr_pstrcat(p, "$.Payload.", apr_pstrmemdup(
-            p, word + 2, strcspn(word + 2, "|")), NULL),
-        "the type needs this key");
+    return i == rule->name_len;
+}
+
+static const nmdm_json_tree_t *value_of(const rule_t *rule,
+                                        const nmdm_json_tree_t *payload)
+{
+    const nmdm_json_tree_t *one = payload->first;
+
+    while (one && !is_name(rule, one->key)) {
+        one = one->next;
+    }
+    return one;
+}
+
+static int is_of(char letter, const nmdm_json_tree_t *value)
+{
+    switch (letter) {
+    case 's': return value->type == NMDM_TREE_STRING;
+    case 'a': return value->type == NMDM_TREE_ARRAY;
+    case 'o': return value->type == NMDM_TREE_OBJECT;
+    case 'r': return value->type == NMDM_TREE_NUMBER;
+    case 'i': return value->type == NMDM_TREE_NUMBER
+        && !strpbrk(value->text.data, ".eE");
+    case 'b': return value->type == NMDM_TREE_TRUE
+        || value->type == NMDM_TREE_FALSE;
+    default: return 1;
+    }
+}
+
+static const char *name_of_letter(char letter)
+{
+    return letter == 's' ? "a string" : letter == 'a' ? "an array"
+        : letter == 'o' ? "an object" : letter == 'r' ? "a number"
+        : letter == 'i' ? "a whole number" : "true or false";
+}
+
+/* a,b,c for a string; least..most for a number. */
+static int is_allowed(const char *allowed, const nmdm_json_tree_t *value)
+{
+    const char *dots = strstr(allowed, ".."), *text = value->text.data;
+    apr_size_t len;
+
+    if (value->type == NMDM_TREE_NUMBER && dots) {
+        double number = strtod(text, NULL);
+
+        return (dots == allowed || number >= strtod(allowed, NULL))
+            && (!dots[2] || number <= strtod(dots + 2, NULL));
+    }
+    for (;; allowed += len + 1) {
+        len = strcspn(allowed, ",");
+        if (strlen(text) == len && !strncmp(allowed, text, len)) {
+            return 1;
+        }
+        if (!allowed[len]) {
+            return 0;
+        }
+    }
+}
+
+static void judge_value(apr_array_header_t *warnings, apr_pool_t *p,
+                        const rule_t *rule, const nmdm_json_tree_t *value)
+{
+    const char *path = apr_pstrcat(p, "$.Payload.", value->key, NULL);
+    const char *allowed = rule->allowed
+        ? apr_pstrmemdup(p, rule->allowed, rule->allowed_len) : NULL;
+
+    if (!is_of(rule->letter, value)) {
+        nmdm_declaration_lint_add(
+            warnings, "value-type", path, apr_psprintf(
+                p, "is %s, not %s", nmdm_json_tree_type_name(value->type),
+                name_of_letter(rule->letter)));
+    }
+    else if (allowed && value->type < NMDM_TREE_ARRAY
+             && !is_allowed(allowed, value)) {
+        nmdm_declaration_lint_add(
+            warnings, "value-range", path, apr_psprintf(
+                p, "is %.100s; allowed is %s", value->text.data, allowed));
+    }
+}
+
+static void judge_rules(apr_array_header_t *warnings, apr_pool_t *p,
+                        const char *at, const nmdm_json_tree_t *payload)
+{
+    const char *either = NULL;  /* the first of those of which one is enough */
+    int has_either = 0;
+    rule_t rule;
+
+    while (next_rule(&rule, &at)) {
+        const nmdm_json_tree_t *value = value_of(&rule, payload);
+        const char *path = apr_psprintf(p, "$.Payload.%.*s",
+                                        (int)rule.name_len, rule.name);
+
+        if (value) {
+            judge_value(warnings, p, &rule, value);
+        }
+        else if (rule.presence == '!') {
+            nmdm_declaration_lint_add(warnings, "key-missing", path,
+                                      "the type needs this key");
+        }
+        has_either |= rule.presence == '?' && value;
+        either = rule.presence == '?' ? path : either;
+    }
+    if (either && !has_either) {
+        nmdm_declaration_lint_add(warnings, "key-missing", either,
+                                  "the type needs this key, or another in"
+                                  " its place");
+    }
+}
+
+static int has_key(const char *at, const char *key)
+{
+    rule_t rule;
+
+    while (next_rule(&rule, &at)) {
+        if (is_name(&rule, key) || (rule.name_len == 1
+                                    && *rule.name == '*')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void judge_names(apr_array_header_t *warnings, apr_pool_t *p,
+                        const char *keys, const nmdm_json_tree_t *payload)
+{
+    const nmdm_json_tree_t *one;
+
+    for (one = payload->first; one; one = one->next) {
+        if (!has_key(keys, one->key)) {
+            nmdm_declaration_lint_add(
+                warnings, "key-unknown",
+                apr_pstrcat(p, "$.Payload.", one->key, NULL),
+                "is no key of this type, by the table of this server");
+        }
+    }
 }
 
 void nmdm_declaration_types_judge(apr_array_header_t *warnings, apr_pool_t *p,
                                   const char *type,
                                   const nmdm_json_tree_t *payload)
 {
-    const struct type_t *known = find(type);
-    char *words, *last, *word;
+    const nmdm_declaration_schema_t *known = find(type);
 
     if (!known) {
         nmdm_declaration_lint_add(warnings, "type-unknown", "$.Type",
                                   "is not in the table of this server; a"
                                   " newer OS may know it");
-        return;
     }
-    words = apr_pstrdup(p, known->needed ? known->needed : "");
-    for (word = apr_strtok(words, " ", &last); word;
-         word = apr_strtok(NULL, " ", &last)) {
-        judge_key(warnings, p, word, payload);
+    else if (known->keys) {
+        judge_rules(warnings, p, known->keys, payload);
+        judge_names(warnings, p, known->keys, payload);
     }
+}
+
+int nmdm_declaration_types_has_key(const char *type, const char *key)
+{
+    const nmdm_declaration_schema_t *known = find(type);
+
+    return known && has_key(known->keys, key);
+}
+
+/* Key:types;Key:types; */
+const char *nmdm_declaration_types_referred(apr_pool_t *p, const char *type,
+                                            const char *key)
+{
+    const nmdm_declaration_schema_t *known = find(type);
+    const char *at = known ? known->references : NULL;
+    apr_size_t len = strlen(key), end;
+
+    for (; at && *at; at += end + (at[end] == ';')) {
+        end = strcspn(at, ";");
+        if (!strncmp(at, key, len) && at[len] == ':') {
+            return apr_pstrmemdup(p, at + len + 1, end - len - 1);
+        }
+    }
+    return NULL;
 }

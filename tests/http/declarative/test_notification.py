@@ -203,7 +203,7 @@ def test_D11_while_the_database_is_away(make, private_db_server, fresh_db,
     time.sleep(3)
     lines = [one for one in site.error_log().splitlines()
              if "NMDM2580" in one]
-    assert len(lines) == 1, lines
+    assert len(lines) <= 2, [one[:70] for one in lines]  # virtual hosts
     mortal.start()
     assert wait_until(lambda: mac.endpoint("tokens").status == 200,
                       seconds=30)

@@ -225,3 +225,76 @@ def test_V_sets_that_lack_something_are_refused(api):
     assert api.get(f"set-declarations/{held}") == sorted([act, conf])
     assert api.remove(held, conf, force=1) == 204
     assert api.add(held, act, force=1) == 304
+
+
+def lint(api, type_, payload, **more):
+    """(code, path) of what is wrong with a payload."""
+    answer = api.ask("PUT", "declarations", {
+        "Identifier": str(uuid.uuid4()), "Type": f"com.apple.{type_}",
+        "Payload": payload, **more}, check=1)
+    assert (answer.status, answer.json["errors"]) == (200, [])
+    return {(one["code"], one["path"].removeprefix("$.Payload."))
+            for one in answer.json["warnings"]} - {
+                ("not-activated", "$.Identifier")}
+
+
+@pytest.mark.parametrize("type_, payload, wrong", (
+    ("configuration.passcode.settings", {"MinimumLength": 6}, set()),
+    ("configuration.passcode.settings", {"MinimumLength": 17},
+     {("value-range", "MinimumLength")}),
+    ("configuration.passcode.settings", {"MinimumLength": "6"},
+     {("value-type", "MinimumLength")}),
+    ("configuration.passcode.settings", {"MinimumLength": 6.5},
+     {("value-type", "MinimumLength")}),
+    ("configuration.passcode.settings", {"RequirePasscode": 1},
+     {("value-type", "RequirePasscode")}),
+    ("configuration.passcode.settings", {"minimumLength": 6},
+     {("key-unknown", "minimumLength")}),
+    ("configuration.management.test", {"Echo": "e", "ReturnStatus": "Fail"},
+     {("value-range", "ReturnStatus")}),
+    ("configuration.management.test",
+     {"Echo": "e", "ReturnStatus": "Unlocked"}, set()),
+    ("configuration.legacy", {}, {("key-missing", "ProfileURL")}),
+    ("configuration.legacy", {"ProfileAssetReference": "none"},
+     {("reference-missing", "ProfileAssetReference")}),
+    ("configuration.package", {"ManifestURL": "http://x/"},
+     {("url-insecure", "ManifestURL")}),
+    ("configuration.account.exchange", {
+        "EnabledProtocolTypes": [], "External Path": "a"}, set()),
+    ("configuration.account.exchange", {
+        "EnabledProtocolTypes": [], "ExternalPath": "a"}, set()),
+    ("configuration.network.relay", {"AnyKey": 1}, set()),
+    ("management.properties", {"any": {"key": [1]}}, set()),
+    ("management.server-capabilities", {"Version": "1.0.0"},
+     {("key-missing", "SupportedFeatures")})),
+    ids=lambda value: value if isinstance(value, str) else "")
+def test_V_the_table(api, type_, payload, wrong):
+    assert lint(api, type_, payload) == wrong
+
+
+def test_V_keys_beside_the_payload(api):
+    asset = {"Reference": {"DataURL": "https://x/"}}
+    none = {"Type": "None"}
+    assert lint(api, "asset.data", asset, Authentication=none) == {
+        ("key-unknown", "$.Authentication")}
+    assert lint(api, "asset.data", {**asset, "Authentication": none},
+                ServerToken="x", Note="any") == set()
+
+
+def test_V_references_of_another_type(api):
+    """Which types an asset may have is Apple's schema's to say."""
+    asset = str(uuid.uuid4())
+    assert api.put({"Identifier": asset, "Type": "com.apple.asset.data",
+                    "Payload": {"Reference": {"DataURL": "https://x/"}}}
+                   ) == 204
+    assert lint(api, "configuration.security.identity",
+                {"CredentialAssetReference": asset}) == {
+                    ("reference-missing", "CredentialAssetReference")}
+    assert lint(api, "configuration.services.configuration-files",
+                {"ServiceType": "com.apple.sshd",
+                 "DataAssetReference": asset}) == set()
+    assert lint(api, "configuration.watch.enrollment", {
+        "EnrollmentProfileURL": "https://x/",
+        "AnchorCertificateAssetReferences": [asset, "none"]}) == {
+            ("reference-missing", "AnchorCertificateAssetReferences[0]"),
+            ("reference-missing", "AnchorCertificateAssetReferences[1]")}

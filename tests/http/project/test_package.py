@@ -101,7 +101,7 @@ def test_package_has_what_belongs_into_it(source, version, package,
                           (root / "usr/share/nanomdm" / path).glob("*.sql")))
     for path in ("tools/nanomdmctl", "tools/nmdm-command.py",
                  "tools/nmdm-hold.py", "tools/nmdm-migrate.py",
-                 "tools/nmdm-import.py"):
+                 "tools/nmdm-import.py", "tools/nmdm-import-ddm.py"):
         assert os.access(root / "usr/share/nanomdm" / path, os.X_OK)
     assert (os.readlink(root / "usr/bin/nanomdmctl")
             == "../share/nanomdm/tools/nanomdmctl")
