@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* ---- Whom it is for ---- */
+/* ---- Targets ---- */
 
 nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
                                       const nmdm_json_t *order)

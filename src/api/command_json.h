@@ -12,7 +12,7 @@
 nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
                                         const nmdm_json_t *order);
 
-/* Whom it is for: udid, ids or both. */
+/* Its targets: udid, ids or both. */
 nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
                                       const nmdm_json_t *order);
 

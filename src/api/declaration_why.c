@@ -181,8 +181,8 @@ static int is_assigned(const case_t *c, verdict_t *out)
     return 0;
 }
 
-/* Whether the enrollment's capabilities lack the type; they are the names
- * behind "com.apple." in lists by kind. */
+/* Whether the enrollment's capabilities lack the type; they are lists by kind
+ * of the names without "com.apple.". */
 static int is_unsupported(const case_t *c, verdict_t *out)
 {
     const nmdm_declaration_t *item = item_of(c, c->identifier);

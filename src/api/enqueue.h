@@ -9,8 +9,8 @@
 #include "storage/queue.h"
 
 /* Each fills in *reply with JSON and *status with the HTTP status, also when
- * it returns an error: the error is then for the log, the operator has been
- * told. */
+ * it returns an error: the error is then for the log, and *reply holds the
+ * operator's copy. */
 
 /* Puts the command in body into the queues of ids and, if it pushes, wakes
  * their devices (behaviour specification 6.5). An empty body only pushes. */

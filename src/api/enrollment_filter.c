@@ -168,7 +168,7 @@ int nmdm_api_enrollment_filter_passes(const nmdm_api_enrollment_filter_t *f,
         && is_among(&f->names, e->user_short_name);
 }
 
-/* Whether keys alone tell who passes. */
+/* Whether keys alone decide the filter. */
 int nmdm_api_enrollment_filter_by_key(const nmdm_api_enrollment_filter_t *f)
 {
     return !f->serials.set && !f->names.set;

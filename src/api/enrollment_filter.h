@@ -27,7 +27,7 @@ nmdm_err_t *nmdm_api_enrollment_filter_read(nmdm_api_enrollment_filter_t *out,
                                             nmdm_ctx_t *ctx,
                                             nmdm_bytes_t json);
 
-/* Whether a key passes, as far as its columns tell. */
+/* Whether a key passes, judged by its columns. */
 int nmdm_api_enrollment_filter_passes_key(
     const nmdm_api_enrollment_filter_t *f, const nmdm_key_t *key);
 

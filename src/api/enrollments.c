@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* enrollments.c -- who is enrolled, as operators ask for it.
  *
- * Keys come a hundred at a time from the narrowest index that the filter
+ * Keys are read a hundred at a time from the narrowest index that the filter
  * offers, and what is left of the filter is applied here. So every page costs
  * the same, on a small fleet or a large one; a page that found too little
  * after MOST_EXAMINED keys ends early, with a cursor to go on.
  *
  * Devices between Authenticate and TokenUpdate have no enrollment yet: they
- * come last, as pending.
+ * are listed last, as pending.
  *
  * A client that pages by offset takes a short page for the last one: for it
  * all keys are looked at until the page is full. */
@@ -254,7 +254,7 @@ static void add_entry(query_t *q, const nmdm_enrollment_t *e)
     q->count++;
 }
 
-/* Rows come in no order; keys had one. */
+/* Rows have no order; keys had one. */
 static nmdm_err_t *add_rows(query_t *q, const apr_array_header_t *ids)
 {
     apr_pool_t *p = q->batch.pool;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tells the operator what is wrong with the call. */
+/* Answers the operator what is wrong with the call. */
 static nmdm_err_t *refuse(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                           int code, nmdm_err_t *err)
 {

@@ -4,7 +4,7 @@
 #include "api/identity.h"
 #include "crypto/x509.h"
 
-/* How far the renewal of the certificate in use has come. */
+/* The state of the renewal of the certificate in use. */
 static void describe_renewal(nmdm_json_t *identity, apr_pool_t *p,
                              const nmdm_cert_renewal_t *row)
 {

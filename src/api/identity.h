@@ -9,7 +9,7 @@
 #include "storage/enrollment_queries.h"
 
 /* Adds the object "identity" to out: its end, the nmdm_association_t of its
- * device, and how far a renewal has come. */
+ * device, and the state of its renewal. */
 void nmdm_api_identity_describe(nmdm_json_t *out, nmdm_ctx_t *ctx,
                                 const nmdm_enrollment_t *e,
                                 const apr_array_header_t *associations,

@@ -115,7 +115,7 @@ nmdm_err_t *nmdm_api_listing_command(nmdm_ctx_t *ctx, nmdm_api_listing_t *page,
     return NULL;
 }
 
-/* A report as it came, and as JSON where that is possible. */
+/* A report as received, and as JSON where that is possible. */
 nmdm_err_t *nmdm_api_listing_result(nmdm_ctx_t *ctx, nmdm_api_listing_t *page,
                                     nmdm_json_t *entry, const char *id,
                                     const char *uuid)

@@ -55,7 +55,8 @@ void nmdm_api_listing_base64(nmdm_api_listing_t *listing, nmdm_json_t *entry,
 nmdm_err_t *nmdm_api_listing_command(nmdm_ctx_t *ctx,
                                      nmdm_api_listing_t *listing,
                                      nmdm_json_t *entry, const char *uuid);
-/* Adds to an entry a report as it came, and as JSON where that is possible. */
+/* Adds to an entry a report as received, and as JSON where that is
+ * possible. */
 nmdm_err_t *nmdm_api_listing_result(nmdm_ctx_t *ctx,
                                     nmdm_api_listing_t *listing,
                                     nmdm_json_t *entry, const char *id,

@@ -26,8 +26,8 @@ typedef struct {
 } nmdm_api_paging_t;
 
 /* NMDM_INVALID names the parameter that cannot be used. `kind` is a letter
- * that tells the cursors of one list from those of another, nparts the number
- * of their parts. */
+ * that distinguishes the cursors of one list from those of another, nparts the
+ * number of their parts. */
 nmdm_err_t *nmdm_api_paging_read(nmdm_api_paging_t *page, apr_pool_t *p,
                                  const nmdm_api_paging_query_t *query,
                                  char kind, int nparts);

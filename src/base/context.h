@@ -97,7 +97,7 @@ typedef struct {
     const struct nmdm_retention_t *retention;   /* NULL: all is kept */
     const struct nmdm_seal_t *seal;     /* keys of stored secrets, or NULL */
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, or NULL:
-                                         * who is told */
+                                         * the receivers */
     int durable;                /* are events kept until they are taken? */
     const struct nmdm_declarative_conf_t *dm; /* NULL: no server to ask */
     const nmdm_declarations_conf_t *declarations;   /* NULL: not builtin */

@@ -172,7 +172,8 @@ apr_time_t nmdm_counters_since(nmdm_counters_t *counters)
 
 /* ---- Counting ---- */
 
-/* The cell of a family's first value: those before it come first. */
+/* The cell of a family's first value: after those of the families before
+ * it. */
 static int first_cell(nmdm_count_e family)
 {
     int i, cell = 0;
@@ -359,8 +360,8 @@ static sketch_t *sketches(nmdm_counters_t *counters, nmdm_span_e span)
         : span == NMDM_LAST_DAY ? counters->of_hours : counters->ending;
 }
 
-/* Two threads may write at once and one of them be lost: an estimate bears
- * that, and the device comes again. */
+/* Two threads may write at once and one of them be lost: an estimate tolerates
+ * that, and the device asks again. */
 static void note(nmdm_counters_t *counters, nmdm_span_e span,
                  apr_uint64_t hash, apr_time_t now)
 {

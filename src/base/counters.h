@@ -72,7 +72,7 @@ apr_uint64_t nmdm_counted_all(nmdm_counters_t *counters,
 apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
                              nmdm_count_e family, int value);
 
-/* To be called about once a second, by anybody: keeps what the last hour is
+/* To be called about once a second, by any thread: keeps what the last hour is
  * measured by. */
 void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limit.c -- how often a device may come: a bucket for each certificate
+/* rate_limit.c -- how often a device may ask: a bucket for each certificate
  * and limit.
  *
  * A bucket is one time, that at which it will be full again: each request
@@ -31,8 +31,8 @@ apr_size_t nmdm_rate_limits_size(void)
 }
 
 /* The first 64 bits of a digest, of which a client cannot choose even these.
- * The limit changes those that do not tell the set: how far ahead a bucket may
- * be means nothing to another limit. */
+ * The limit changes the bits that do not choose the set: how far ahead a
+ * bucket may be means nothing to another limit. */
 static apr_uint64_t key_of(const char *sha256, const nmdm_rate_limit_t *limit)
 {
     apr_uint64_t key = 0, rate = (apr_uint64_t)limit->each << 17

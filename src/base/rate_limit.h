@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limit.h -- how often a device may come: a bucket for each certificate
+/* rate_limit.h -- how often a device may ask: a bucket for each certificate
  * and limit.
  *
  * The buckets live in memory that children share, of a size that never
  * changes. A caller that finds no free place takes that of the bucket that is
- * nearest to full: the worst that can happen to anybody is to be forgiven. */
+ * nearest to full: at worst a client gets a full bucket again. */
 
 #ifndef NMDM_RATE_LIMIT_H
 #define NMDM_RATE_LIMIT_H
@@ -13,7 +13,7 @@
 
 typedef struct nmdm_rate_limit_t {
     apr_interval_time_t each;   /* between requests in the long run; 0: none */
-    int burst;                  /* how many may come at once */
+    int burst;                  /* requests allowed at once */
     const char *text;           /* as an administrator writes it */
 } nmdm_rate_limit_t;
 

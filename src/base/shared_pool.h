@@ -8,7 +8,7 @@
 
 typedef struct nmdm_shared_pool_t nmdm_shared_pool_t;
 
-/* Has an allocator of its own. Allocate from it before a second user comes:
+/* Has an allocator of its own. Allocate from it before there is a second user:
  * there is no lock. NULL where memory is out. */
 nmdm_shared_pool_t *nmdm_shared_pool_make(apr_pool_t *user);
 

@@ -52,8 +52,8 @@ typedef enum {
     NMDM_PLIST_TRUE, NMDM_PLIST_FALSE, NMDM_PLIST_DATE
 } nmdm_plist_type_e;
 
-/* Told in the order of the document. key is NULL for the root and for what
- * stands in an array; text is as written, and lives as long as the pool. */
+/* Called in the order of the document. key is NULL for the root and for
+ * members of an array; text is as written, and lives as long as the pool. */
 typedef struct {
     void (*open)(void *baton, const char *key, int is_array);
     void (*close)(void *baton);
@@ -61,8 +61,8 @@ typedef struct {
                   const char *text);
 } nmdm_plist_events_t;
 
-/* Reads as nmdm_plist_read does, with the same bounds; when it refuses, part
- * of the document may have been told. */
+/* Reads as nmdm_plist_read does, with the same bounds; when it refuses, the
+ * handler may have been called for part of the document. */
 nmdm_err_t *nmdm_plist_walk(apr_pool_t *p, nmdm_bytes_t body,
                             const nmdm_plist_events_t *events, void *baton);
 

@@ -207,7 +207,7 @@ static nmdm_err_t *check_key(gate_t *gate, apr_uint64_t number)
         : refuse(gate, "a key is not a string");
 }
 
-/* Keys come first, then their values. */
+/* All keys, then their values. */
 static nmdm_err_t *check_container(gate_t *gate, object_t *object,
                                    apr_uint64_t at, int depth)
 {

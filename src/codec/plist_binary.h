@@ -19,8 +19,8 @@ int nmdm_plist_binary_is(nmdm_bytes_t body);
  * format): every offset, count and reference lies within the body, objects
  * nest at most NMDM_PLIST_DEPTH deep and never contain themselves, and the
  * tree has at most NMDM_PLIST_VALUES keys and values with no more than 16 MiB
- * and three times the body of text and data, since a small file can stand for
- * a very large tree. NMDM_INVALID says what is wrong. Null, sets, UIDs and NUL
+ * and three times the body of text and data, since a small file can describe a
+ * very large tree. NMDM_INVALID says what is wrong. Null, sets, UIDs and NUL
  * in a string, which no XML property list has, are refused, as are integers of
  * more than 64 bits. p is for the work, which takes some 24 bytes an
  * object. */

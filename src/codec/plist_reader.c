@@ -50,7 +50,7 @@ typedef struct {
     apr_size_t len, room;
     const char *key_path;       /* path of the last key, if wanted */
 
-    const nmdm_plist_events_t *events;  /* who is told everything, or NULL */
+    const nmdm_plist_events_t *events;  /* called for everything, or NULL */
     void *baton;
     const char *key;            /* the last key, for events */
 } reader_t;
@@ -441,7 +441,8 @@ static nmdm_err_t *read_all(reader_t *rd, apr_pool_t *p, nmdm_bytes_t body,
     if (rd->err) {
         return rd->err;
     }
-    /* expat knows UTF-16 by its first bytes, whatever it was told. */
+    /* expat recognises UTF-16 by its first bytes, whatever encoding it was
+     * given. */
     if (memchr(body.data, '\0', (apr_size_t)rd->end)
         || !nmdm_utf8_valid(body.data, (apr_size_t)rd->end)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-/* U+FFFD in UTF-8: what stands for a character that was replaced. */
+/* U+FFFD in UTF-8: the replacement character. */
 #define NMDM_REPLACEMENT "\xEF\xBF\xBD"
 
 /* Copies text to p with U+FFFD for each character outside the Char production

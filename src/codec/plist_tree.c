@@ -4,9 +4,9 @@
  * libplist keeps the tree and reads binary lists; XML is read and written by
  * plist_tree_xml.c.
  *
- * Its own calls for dates have 32 bits, and those for integers tell signed from
- * unsigned ones only since 2.3. Its binary form has both in every version: it
- * is the way in and out for them. */
+ * Its own calls for dates have 32 bits, and those for integers distinguish
+ * signed from unsigned only since 2.3. Its binary form has both in every
+ * version: it is the way in and out for them. */
 
 #include "codec/plist_tree.h"
 #include "codec/plist_binary.h"

@@ -288,8 +288,8 @@ static unsigned long next_character(const char **at)
 
 const char *nmdm_plist_write_ascii(apr_pool_t *p, const char *xml)
 {
-    /* The longest references, &#2047; and &#65535;, are four times as long as
-     * what they stand for, at most. */
+    /* The longest references, &#2047; and &#65535;, are at most four times as
+     * long as what they replace. */
     char *ascii, *to;
 
     if (is_ascii(xml) || strstr(xml, "<![CDATA[")) {

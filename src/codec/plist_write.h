@@ -18,8 +18,8 @@ typedef struct nmdm_plist_writer_t nmdm_plist_writer_t;
 /* Begins a document in p of at most limit bytes. */
 nmdm_plist_writer_t *nmdm_plist_write_begin(apr_pool_t *p, apr_size_t limit);
 
-/* Writes what it is told, with the writer as baton. Text has to be such as XML
- * can hold; data is base64 without white space. */
+/* Writes each value it is called for, with the writer as baton. Text has to be
+ * such as XML can hold; data is base64 without white space. */
 extern const nmdm_plist_events_t nmdm_plist_write_events;
 
 /* Ends the document. Returns 0 when it is longer than its limit. */

@@ -23,8 +23,8 @@ typedef struct {
     char *to;                   /* the next byte of output */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
-    int in_key, is_next;        /* is_next: the value to come is a secret */
-    int is_status;              /* the value to come may hold a report */
+    int in_key, is_next;        /* is_next: the next value is a secret */
+    int is_status;              /* the next value may hold a report */
     XML_Index status_at;        /* where the text of that begins, or 0 */
     apr_pool_t *pool;
     XML_Index key_at;           /* where the last key began */
@@ -48,7 +48,7 @@ static XML_Index end_of_event(const redactor_t *rd)
         + NMDM_EXPAT_COUNT(rd->parser);
 }
 
-/* What stands between a secret's key and its value: nothing, in a property
+/* What separates a secret's key from its value: nothing, in a property
  * list. */
 static void copy_blanks_until(redactor_t *rd, XML_Index end)
 {
@@ -201,8 +201,8 @@ static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
     XML_SetUserData(rd.parser, &rd);
     XML_SetElementHandler(rd.parser, redact_start, redact_end);
     XML_SetCharacterDataHandler(rd.parser, redact_text);
-    /* A secret takes no less than "<key>k</key><a/>", and what comes in its
-     * place adds less than twice that. */
+    /* A secret takes no less than "<key>k</key><a/>", and its replacement adds
+     * less than twice that. */
     data = rd.to = apr_palloc(p, 3 * document.len + 64);
     (void)nmdm_expat_parse(rd.parser, document.data, (int)document.len);
     copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));

@@ -175,7 +175,7 @@ static void check_needs(scan_t *scan, const ap_directive_t *node,
 
 /* ---- In a section of others ---- */
 
-/* The handler of a section that serves operators and nobody else, or NULL. */
+/* The handler of a section that serves operators only, or NULL. */
 static const char *operators_handler(apr_pool_t *p,
                                      const ap_directive_t *section)
 {

@@ -21,7 +21,7 @@ APLOG_USE_MODULE(nanomdm);
 #define LEAST_BODY 4194304
 #define USUAL_BODY "33554432"
 
-/* Seconds within which a report has to come by a slow network. */
+/* Seconds that a report may need on a slow network. */
 #define LEAST_READING 20
 #define LEAST_READING_BY_RATE 10
 #define LEAST_TIMEOUT 10

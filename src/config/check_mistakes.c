@@ -98,8 +98,8 @@ static void check_handler(scope_t *scope, const ap_directive_t *node)
     }
 }
 
-/* "all granted" lets a request in that nobody vouches for, and the handler
- * refuses it all the same. */
+/* "all granted" admits an unauthenticated request, which the handler then
+ * refuses. */
 static int has_require(const ap_directive_t *node)
 {
     for (; node; node = node->next) {
@@ -241,7 +241,7 @@ static void check_params(scope_t *scope, const char *driver)
     }
 }
 
-/* Whom DBDKeep is for, and DBDMin, both as DBDMax allows. */
+/* DBDMin at most DBDKeep, and both at most DBDMax. */
 static void check_numbers(scope_t *scope)
 {
     const struct {

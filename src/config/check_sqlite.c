@@ -37,8 +37,8 @@ static const char *group_name(apr_pool_t *p, gid_t gid)
                  : apr_psprintf(p, "%lu", (unsigned long)gid);
 }
 
-/* Who serves requests: User and Group, unless httpd was started by somebody
- * who cannot become another. */
+/* The account that serves requests: User and Group, unless httpd was started
+ * by an account that cannot switch to another. */
 static void find_user(user_t *who, apr_pool_t *p)
 {
     int is_root = !geteuid();

@@ -234,7 +234,7 @@ static int is_section(const ap_directive_t *node)
         || is(node, "<If") || is(node, "<ElseIf") || is(node, "<Else");
 }
 
-/* Whether a device handler and SSLVerifyClient stand in one section. */
+/* Whether a device handler and SSLVerifyClient are in one section. */
 static void look_for_late_verification(nanomdm_tree_t *tree,
                                        nanomdm_tree_site_t *site,
                                        const ap_directive_t *section)

@@ -9,7 +9,7 @@
 #include "config/storage_key.h"
 #include "config/webhooks.h"
 
-/* Of a section or server: what setters wrote, and what that comes to. */
+/* Of a section or server: what setters wrote, and what results from it. */
 typedef struct {
     nanomdm_conf_t written;     /* the first, for setters */
     nanomdm_conf_t in_force;

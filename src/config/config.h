@@ -132,7 +132,7 @@ typedef struct {
     const char *driver, *params;        /* the same, each by itself */
     const char *params_at;              /* file and line of DBDParams */
     /* Paths of the Locations whose handlers answer no path below; NULL when
-     * one stands in any other section, whose URLs cannot be told. */
+     * one is in any other section, whose URLs are not known. */
     apr_array_header_t *exact_paths;
     struct nanomdm_scep_keys_t *scep_keys;      /* NULL without the handler */
     struct nanomdm_enroll_site_t *enroll;       /* likewise */

@@ -99,7 +99,7 @@ void nanomdm_enroll_conf(nmdm_enroll_conf_t *out, apr_pool_t *p,
                          const nanomdm_conf_t *conf,
                          const nanomdm_enroll_site_t *site);
 
-/* Told of one thing after the other: an error, or worth a warning. */
+/* Called once for each finding: an error, or worth a warning. */
 typedef void (*nanomdm_enroll_say_fn)(void *baton, const ap_directive_t *at,
                                       int is_wrong, const char *text);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_sources.c -- where a device's certificate may come from:
- * NanoMDMIdentity and NanoMDMTrustedProxy. */
+/* identity_sources.c -- how a device's certificate may arrive: NanoMDMIdentity
+ * and NanoMDMTrustedProxy. */
 
 #include "config/identity_sources.h"
 #include "config/config.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_sources.h -- where a device's certificate may come from. */
+/* identity_sources.h -- how a device's certificate may arrive. */
 
 #ifndef NANOMDM_IDENTITY_SOURCES_H
 #define NANOMDM_IDENTITY_SOURCES_H

@@ -41,7 +41,7 @@ const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
 /* Their text, because a child may not be allowed to read it later. */
 const char *nanomdm_read_certificates(cmd_parms *cmd, nanomdm_hidden_t *pem,
                                       const char *path, const char *problem);
-/* scheme://host[:port], with nothing but a slash behind it. */
+/* scheme://host[:port], followed by at most a slash. */
 const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
                                const char *url, const char *scheme);
 /* http or https, with a host and whatever path and query. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limit.c -- NanoMDMRateLimit: how often a device may come. */
+/* rate_limit.c -- NanoMDMRateLimit: how often a device may ask. */
 
 #include "config/rate_limit.h"
 #include "base/rate_limit.h"

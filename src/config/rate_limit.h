@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limit.h -- NanoMDMRateLimit: how often a device may come. */
+/* rate_limit.h -- NanoMDMRateLimit: how often a device may ask. */
 
 #ifndef NANOMDM_RATE_LIMIT_H
 #define NANOMDM_RATE_LIMIT_H

@@ -58,8 +58,8 @@ typedef struct nanomdm_scep_keys_t {
     nmdm_key_pair_t *issuer, *former, *recipient;
 } nanomdm_scep_keys_t;
 
-/* Reads them for a server whose handler nanomdm-scep stands somewhere; returns
- * what is wrong with the files, with the remedy, or NULL. */
+/* Reads them for a server that has the handler nanomdm-scep in some section;
+ * returns what is wrong with the files, with the remedy, or NULL. */
 const char *nanomdm_scep_read_keys(nanomdm_scep_keys_t **keys,
                                    apr_pool_t *pconf, apr_pool_t *ptemp,
                                    const nanomdm_conf_t *conf);

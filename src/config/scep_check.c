@@ -19,7 +19,7 @@ static const char *read_pair(nmdm_key_pair_t **pair, apr_pool_t *pconf,
     return err ? nmdm_err_text(err) : flaw;
 }
 
-/* Its devices could enroll and not come back. */
+/* Its devices could enroll and then not authenticate. */
 static const char *flaw_of_trust(apr_pool_t *p, const nanomdm_conf_t *conf,
                                  const nmdm_key_pair_t *pair)
 {

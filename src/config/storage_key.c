@@ -16,7 +16,7 @@ struct nanomdm_storage_key_t {
     const char *sources;        /* ": file:PATH env:NAME", or "" */
 };
 
-/* A key that stands in the configuration itself is not repeated. */
+/* A key written in the configuration itself is not repeated. */
 static const char *wrong(cmd_parms *cmd, const char *word,
                          const char *remedy)
 {

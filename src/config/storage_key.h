@@ -17,7 +17,7 @@ const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
                                     char *const argv[]);
 /* The keys, or NULL without any. */
 nmdm_seal_t *nanomdm_storage_key_seal(const nanomdm_storage_key_t *key);
-/* How many there are, and where those come from that are not in the
+/* How many there are, and the sources of those that are not in the
  * configuration itself. */
 const char *nanomdm_show_storage_key(apr_pool_t *p, const nanomdm_conf_t *conf,
                                      const nanomdm_row_t *row);

@@ -29,8 +29,8 @@ const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
     return set_target(cmd, &((nanomdm_conf_t *)conf)->webhook_url, url);
 }
 
-/* all, a topic, or one with a minus in front of it, which is left out of what
- * stands before; a list that begins with that starts from all. */
+/* all, a topic, or one with a minus in front of it, which is removed from the
+ * topics before it; a list that begins with such a topic starts from all. */
 static const char *add_topic(cmd_parms *cmd, unsigned *topics,
                              const char *word, int is_first)
 {

@@ -64,7 +64,7 @@ static unsigned char *mirror(int *len, const ASN1_BIT_STRING *signature,
     return der;
 }
 
-/* The certificate up to its signature, with this one behind it. */
+/* The certificate up to its signature, followed by this one. */
 static nmdm_bytes_t with_signature(apr_pool_t *p, nmdm_bytes_t der,
                                    int old_len, const unsigned char *signature,
                                    int len)

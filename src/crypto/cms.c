@@ -57,7 +57,7 @@ static X509 *find_signer(STACK_OF(X509) *certs, CMS_SignerInfo *si)
 }
 
 /* A signing time, where there is one, lies within the certificate's life, or
- * not longer than `grace` behind it. */
+ * at most `grace` after its end. */
 static int signing_time_fits(CMS_SignerInfo *si, X509 *x509,
                              apr_interval_time_t grace)
 {

@@ -61,7 +61,7 @@ int nmdm_digest_random(void *out, apr_size_t len)
     return RAND_bytes(out, (int)len) == 1;
 }
 
-/* Digests have one length, so comparing them does not tell that of the
+/* Digests have one length, so comparing them does not reveal that of the
  * secret. */
 int nmdm_digest_same_secret(const char *a, const char *b)
 {

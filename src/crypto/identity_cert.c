@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* ---- Where a certificate comes from: TLS ---- */
+/* ---- Certificates from TLS ---- */
 
 /* mod_ssl's, the same for all servers; written while one thread runs. */
 static SSL_verify_cb mod_ssl_verify;
@@ -200,7 +200,7 @@ nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
     return NULL;
 }
 
-/* ---- Where a certificate comes from: a proxy's header ---- */
+/* ---- Certificates from a proxy's header ---- */
 
 static nmdm_err_t *bad_header(apr_pool_t *p, const char *why)
 {
@@ -293,8 +293,8 @@ static int decode_base64_lines(nmdm_bytes_t *der, apr_pool_t *p,
     return n && nmdm_base64_decode(der, p, plain, n, 0);
 }
 
-/* Behind `text`, which ends before a word of PEM's boundary: the place behind
- * it, or NULL. */
+/* After `text`, which ends before a word of PEM's boundary: the place after
+ * that word, or NULL. */
 static const char *after_boundary(const char *text)
 {
     static const char REST[] = "CERTIFICATE-----";

@@ -30,10 +30,10 @@ nmdm_err_t *nmdm_identity_cert_tls_peer(const nmdm_peer_t **out, apr_pool_t *p,
                                         const nmdm_peer_t *known);
 
 /* Whether the peer of a TLS connection has a certificate that the CAs of the
- * connection's own context verify for TLS clients, which what OpenSSL says of
- * the handshake does not tell: SSLVerifyClient optional_no_ca makes all of them
- * good, and a resumed session does not know. Of a resumed session only the
- * certificate itself is known, so its issuer has to be among the CAs. */
+ * connection's own context verify for TLS clients, which OpenSSL's verdict on
+ * the handshake does not show: SSLVerifyClient optional_no_ca makes all of
+ * them good, and a resumed session does not know. Of a resumed session only
+ * the certificate itself is known, so its issuer has to be among the CAs. */
 int nmdm_identity_cert_tls_is_verified(const struct ssl_st *ssl);
 
 /* The certificate in the value of a header: RFC 9440, a query-escaped PEM block

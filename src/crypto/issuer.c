@@ -18,7 +18,7 @@
 #define MAX_VALUES 16
 #define MAX_CHARACTERS 128
 
-/* Clocks of devices are behind before they enroll. */
+/* Clocks of devices may be slow before they enroll. */
 #define AN_HOUR apr_time_from_sec(3600)
 #define A_DAY apr_time_from_sec(86400)
 

@@ -15,8 +15,8 @@ typedef struct {
 
 /* Reads a certificate and its private key from concatenated PEM (behaviour
  * specification 6.4). Of several certificates the one that matches the key is
- * taken. Both are kept in the form in which they came. The error texts are
- * those that NanoMDM's clients know. */
+ * taken. Both are kept in the form in which they were uploaded. The error
+ * texts are those that NanoMDM's clients know. */
 nmdm_err_t *nmdm_push_cert_pem_read(nmdm_push_cert_t *out, apr_pool_t *p,
                                     nmdm_bytes_t pem);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scep_envelope.c -- to whom and with what a request of SCEP is encrypted, and
- * the CSR in it. */
+/* scep_envelope.c -- the recipient and the cipher of a SCEP request, and the
+ * CSR in it. */
 
 #include "crypto/scep_message.h"
 #include "crypto/scep_parts.h"
@@ -74,8 +74,8 @@ int nmdm_issuer_add_legacy(nmdm_key_pair_t *pair, apr_pool_t *p)
 
 /* ---- The envelope ---- */
 
-/* OpenSSL does not tell with which cipher a content is encrypted, so that much
- * of EnvelopedData (RFC 5652 6.1) is read by a template. */
+/* OpenSSL does not return the cipher of an encrypted content, so that much of
+ * EnvelopedData (RFC 5652 6.1) is read by a template. */
 typedef struct {
     ASN1_OBJECT *type;
     X509_ALGOR *cipher;

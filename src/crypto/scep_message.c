@@ -83,7 +83,7 @@ static int type_of(const ASN1_STRING *string)
                == (size_t)len ? atoi(digits) : -1;
 }
 
-/* As it may stand in a log and in a column. */
+/* As it may be written to a log and a column. */
 static const char *transaction_text(apr_pool_t *p, const ASN1_STRING *id)
 {
     nmdm_bytes_t bytes = { (const char *)ASN1_STRING_get0_data(id),

@@ -36,7 +36,7 @@ struct nmdm_scep_message_t {
     /* Why it is answered with FAILURE, for the log; or NULL. */
     const char *flaw;
     nmdm_scep_failure_e failure;
-    const nmdm_key_pair_t *recipient;   /* to whom it was encrypted */
+    const nmdm_key_pair_t *recipient;   /* its recipient */
     struct nmdm_scep_parts_t *parts;    /* of OpenSSL */
 };
 

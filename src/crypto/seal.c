@@ -262,7 +262,7 @@ static nmdm_err_t *unknown_key(apr_pool_t *p, const char *column,
                     apr_pstrmemdup(p, id, ID_LEN));
 }
 
-/* What stands between mark and end, if the whole has their form. */
+/* What is between mark and end, if the whole has that form. */
 static int take_apart(const char **id, nmdm_bytes_t *raw, apr_pool_t *p,
                       nmdm_bytes_t stored)
 {

@@ -121,8 +121,8 @@ static void call_all(waiter_t *list)
 
 /* ---- One call ---- */
 
-/* Enters, and waits for whatever comes first: an answer, the lead, or that it
- * is to go by itself. */
+/* Enters, and waits for the first of: an answer, the lead, or that it is to
+ * ask by itself. */
 static void enter(nmdm_combiner_t *combiner, nmdm_batch_entry_t *entry)
 {
     int waits;

@@ -148,8 +148,8 @@ nmdm_err_t *nmdm_db_ask_if_any(nmdm_ctx_t *ctx, const char **value, int column,
  * own. */
 nmdm_err_t *nmdm_db_take(nmdm_ctx_t *ctx);
 
-/* Gives the connection back, if one is held: before waiting for anybody else,
- * and at the end of the request. */
+/* Gives the connection back, if one is held: before waiting for another
+ * machine, and at the end of the request. */
 void nmdm_db_release(nmdm_ctx_t *ctx);
 
 #endif /* NMDM_DB_H */

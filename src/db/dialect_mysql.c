@@ -37,7 +37,7 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
                               " READ COMMITTED"));
     /* A server may begin sessions otherwise for the sake of another program.
      * Without autocommit an answered report would not be stored; tables hold
-     * UTC, and in other zones an hour comes twice. Since 11.6.2 MariaDB by
+     * UTC, and other zones repeat an hour each year. Since 11.6.2 MariaDB by
      * default gives up a statement that has waited for a row which then
      * changed (1020), also in READ COMMITTED. */
     NMDM_TRY(nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
@@ -169,7 +169,7 @@ static nmdm_err_t *learn_encryption(nmdm_ctx_t *ctx)
 }
 
 /* NanoMDM's tables have the character set of their database, which may know
- * less than devices say: a report that does not fit would come again and
+ * less than devices say: a report that does not fit would be sent again and
  * again. */
 static nmdm_err_t *learn_characters(nmdm_ctx_t *ctx)
 {
@@ -226,7 +226,7 @@ static nmdm_err_t *unlock_schema(nmdm_ctx_t *ctx, int has_failed)
     return nmdm_db_run(ctx, "SELECT RELEASE_LOCK('nanomdm_schema')");
 }
 
-/* That their names come from a list keeps other programs' out of the count. */
+/* A list of names keeps other programs' tables out of the count. */
 static nmdm_err_t *count_tables(nmdm_ctx_t *ctx, int *count)
 {
     const char *number;

@@ -95,7 +95,7 @@ const nmdm_dialect_t nmdm_dialect_sqlite3 = {
     .name = "sqlite3",
     .now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
     .epoch_seconds = "CAST(strftime('%%s', 'now') AS INTEGER)",
-    /* OCTET_LENGTH came with SQLite 3.43, whose LENGTH counts characters: of
+    /* OCTET_LENGTH is new in SQLite 3.43, whose LENGTH counts characters: of
      * text in ASCII that is the same. */
     .byte_length = "LENGTH",
     .calls = {

@@ -51,8 +51,8 @@ static void log_statement(nmdm_ctx_t *ctx, nmdm_stmt_e stmt, int rows,
 /* What surrounds the parameters in a packet. */
 #define PACKET_OVERHEAD 4096
 
-/* A limit of the database's own is the operator's to raise, so it is told
- * loudly; the sender learns what it would of NanoMDMMaxBody. */
+/* A limit of the database's own is the operator's to raise, so it is logged as
+ * an error; the sender gets the answer that NanoMDMMaxBody gives. */
 static nmdm_err_t *check_packet(nmdm_ctx_t *ctx, const char **args, int nargs)
 {
     apr_uint32_t most

@@ -124,7 +124,7 @@ static int is_refusal(const nmdm_err_t *err)
     return err->kind == NMDM_INTERNAL && nmdm_schema_upgrade_is_of_tables(err);
 }
 
-/* "check" serves the same tables, and tells what they lack. */
+/* "check" serves the same tables, and logs what they lack. */
 static void log_refusal(nmdm_ctx_t *ctx, const nmdm_err_t *err, int version)
 {
     /* MySQL and MariaDB: a trigger, the binary log, and a user without

@@ -10,7 +10,7 @@
  * connection. */
 typedef struct nmdm_session_t {
     apr_pool_t *pool;           /* of the statements */
-    int number;                 /* tells the labels of two prefixes apart */
+    int number;                 /* keeps the labels of two prefixes apart */
     int stale;                  /* the statements may be gone */
     const char *wal_path;       /* sqlite3: the log to flush after a commit, or
                                  * NULL: it is flushed by the commit */

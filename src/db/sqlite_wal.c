@@ -5,8 +5,8 @@
  * driver holds a lock of the whole process meanwhile: every other thread, even
  * one that reads, waits for the disk. So commits only write the log
  * (synchronous=NORMAL, which keeps the order of log and database), and the
- * thread that committed waits here, where one flush serves all that came
- * before it. Nothing is answered earlier than with FULL.
+ * thread that committed waits here, where one flush serves all commits before
+ * it. Nothing is answered earlier than with FULL.
  *
  * https://www.sqlite.org/wal.html#performance_considerations */
 

@@ -10,8 +10,8 @@
 nmdm_err_t *nmdm_sqlite_wal_create(nmdm_sqlite_wal_t **out, apr_pool_t *p);
 
 /* Returns once everything that was committed to the write-ahead log at path
- * before the call is on the disk: NMDM_UNAVAILABLE if it may not be. Those who
- * come while the log is being flushed share the flush after that. */
+ * before the call is on the disk: NMDM_UNAVAILABLE if it may not be. Callers
+ * that arrive during a flush share the next one. */
 nmdm_err_t *nmdm_sqlite_wal_flush(nmdm_sqlite_wal_t *wal, apr_pool_t *p,
                                   const char *path);
 

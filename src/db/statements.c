@@ -33,10 +33,10 @@ typedef struct {
 /* ---- What statements of several subjects have in common ---- */
 
 /* NanoMDMAssociation latest: of the associated certificates the one that the
- * last Authenticate came with, which its text tells where two times of one
- * second would not; beside it that of a renewal under way. Of a device that
- * came by migration there is none, and the newest association counts: of those
- * of one time one alone. The last two marks are the certificate, both. */
+ * last Authenticate was signed with, which is stored because two times of one
+ * second would not decide; and that of a renewal under way. A migrated device
+ * has none, and the newest association counts: of those of one time one alone.
+ * The last two marks are the certificate, both. */
 #define LATEST \
     " AND (EXISTS (SELECT 1 FROM devices d" \
     "               WHERE d.id = a.id AND d.identity_cert = %s)" \
@@ -331,7 +331,7 @@ ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "       devices.authenticate_at = n.staged_at" more \
     " WHERE n.id = %s AND devices.id = %s"
 
-/* A bootstrap token that came since is one of the device as it is now. */
+/* A bootstrap token stored since then belongs to the device as it is now. */
 #define FORGOTTEN \
     ", unlock_token = NULL, unlock_token_at = NULL," \
     " bootstrap_token_b64" \
@@ -592,9 +592,9 @@ ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
     SQLITE3 RESULT_NOT_NOW_SQLITE3(LATEST) ON_RESULT_NOT_NOW,
     MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
 
-/* A report and the next command in one round trip, where INSERT may stand in a
- * WITH. The SELECT sees the tables as they were before the report, so it is
- * told what that answers. */
+/* A report and the next command in one round trip, where a WITH may hold an
+ * INSERT. The SELECT sees the tables as they were before the report, so its
+ * parameters say what that answers. */
 ROW(STMT_RESULT_PUT_NEXT, "result_put_next",
     NULL,
     PGSQL PUT_AND_NEXT(RESULT_PUT("") ON_RESULT_PUT),
@@ -1202,8 +1202,8 @@ ROW(STMT_SEAL_TOKEN_UPDATE, "seal_token_update",
 ROW(STMT_SEAL_PUSH_KEY, "seal_push_key",
     "UPDATE push_certs SET key_pem = %s WHERE topic = %s AND key_pem = %s"),
 
-/* Unlike retention, sealing is due at once when position tells of another
- * key, and one child has it for as long as it takes. */
+/* Unlike retention, sealing is due at once when position names another key,
+ * and one child has it for as long as it takes. */
 ROW(STMT_SEAL_CHORE_ADD, "seal_chore_add",
     "INSERT INTO nanomdm_chores (name, next_at) VALUES ('seal', 0)"
     " ON CONFLICT (name) DO NOTHING",

@@ -198,8 +198,8 @@ static nmdm_err_t *choose_challenge(nmdm_ctx_t *ctx, work_t *in)
     return nmdm_challenge_new(ctx, &out->challenge);
 }
 
-/* The serial number, the UDID, or digits that are the same for the same
- * challenge and do not tell it. */
+/* The serial number, the UDID, or digits derived from the challenge that do
+ * not reveal it. */
 static const char *name_of(nmdm_ctx_t *ctx, const nmdm_enroll_t *out)
 {
     const char *seed;

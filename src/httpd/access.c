@@ -137,7 +137,7 @@ static const char *without_port(apr_pool_t *p, const char *host,
         ? apr_pstrmemdup(p, host, len - n) : host;
 }
 
-/* Behind a proxy that ends TLS, pages of https and requests of http belong
+/* With a proxy that ends TLS, pages of https and requests of http belong
  * together; never the reverse. */
 static int is_own_origin(request_rec *r, const char *origin)
 {

@@ -9,9 +9,9 @@
 #include <httpd.h>
 
 /* Makes a call: fills in *reply, in r->pool, and *status, the HTTP status, 200
- * before. `rest` is what follows the name of the call in the path,
- * decoded, "" for nothing. An error that comes with a reply is logged and the
- * reply sent; without one, the error is the reply. */
+ * before. `rest` is the path after the name of the call in the path, decoded,
+ * "" for nothing. An error that comes with a reply is logged and the reply
+ * sent; without one, the error is the reply. */
 typedef nmdm_err_t *(*nanomdm_api_call_fn)(nmdm_ctx_t *ctx, request_rec *r,
                                            nmdm_reply_t *reply, int *status,
                                            const char *rest);

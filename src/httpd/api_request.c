@@ -17,8 +17,8 @@
 APLOG_USE_MODULE(nanomdm);
 
 /* With AllowEncodedSlashes NoDecode, httpd leaves %2F in the path, where it
- * cannot be told from a decoded %252F. The request line can tell, as long as
- * it is what the path was made of. */
+ * looks like a decoded %252F. The request line shows which, as long as the
+ * path was made from it. */
 static const char *decode_slashes(request_rec *r, const char *name,
                                   const char *rest)
 {

@@ -35,7 +35,7 @@ static ap_filter_rec_t *replay_filter;
 
 /* ---- AuthBasicProvider nanomdm ---- */
 
-/* All are compared, so that the time taken tells none of them. */
+/* All are compared, so that the time taken reveals none of them. */
 static int is_api_user(const nanomdm_conf_t *conf, const char *user)
 {
     int i, yes = 0;
@@ -162,8 +162,8 @@ static void keep_out_of_cache(request_rec *r)
     }
 }
 
-/* In an environment, as of CGI or WSGI behind, all that is no letter or digit
- * becomes an underscore. */
+/* In an environment, such as that of CGI or WSGI, all that is no letter or
+ * digit becomes an underscore. */
 static int is_alike(const char *name, const char *other)
 {
     while (*name && *other

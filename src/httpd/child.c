@@ -297,8 +297,8 @@ static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
 }
 
 /* A graceful stop leaves requests their time; any other ends connections in
- * seconds, and children that still wait then are killed. A child that is told
- * to stop in the moment in which it is forked has no pool yet. */
+ * seconds, and children that still wait then are killed. A child that is
+ * stopped at the moment of its fork has no pool yet. */
 void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
 {
     child_t *child = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dbd.c -- connections of mod_dbd, lent to those who have
- * statements to run; how long they wait while the database is away. */
+/* dbd.c -- acquires and releases connections of mod_dbd, and decides how long
+ * a request waits while the database is away. */
 
 #include "httpd/dbd.h"
 #include "base/time.h"
@@ -20,7 +20,7 @@
 #define PROBE_INTERVAL apr_time_from_msec(50)
 #define LATER_PROBE_INTERVAL apr_time_from_msec(250)
 
-/* Where the connections of a site come from: the source's baton. */
+/* The connection pool of a site: the source's baton. */
 typedef struct {
     nmdm_db_source_t db_source;
     nmdm_schema_state_t schema;
@@ -89,8 +89,8 @@ static void note_answer(source_t *source, int answered)
     apr_thread_mutex_unlock(source->lock);
 }
 
-/* Once the database has been away for long, no request waits for more than the
- * next look for it: who comes when it is back is not turned away. */
+/* Once the database has been away for long, a request waits at most for the
+ * next probe, so that none is refused once it is back. */
 static int is_given_up(source_t *source, apr_time_t waiting_since)
 {
     apr_time_t now = nmdm_time_steady();
@@ -137,7 +137,7 @@ static int probe(source_t *source, apr_pool_t *p)
 
 /* mod_dbd drops a dead connection when it is asked for one and then returns
  * none: a database that was restarted leaves a pool full of them. After the
- * first refusal a look at the database tells whether that is the reason. */
+ * first refusal a probe of the database shows whether that is the reason. */
 static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
 {
     apr_time_t started = nmdm_time_steady();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dbd.h -- connections of mod_dbd, lent out. */
+/* dbd.h -- acquires and releases connections of mod_dbd. */
 
 #ifndef NANOMDM_DBD_H
 #define NANOMDM_DBD_H

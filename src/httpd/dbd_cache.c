@@ -24,7 +24,7 @@ typedef struct {
 struct nanomdm_dbd_cache_t {
     nanomdm_dbd_cache_fn close;
     apr_thread_mutex_t *lock;   /* guards the rest */
-    place_t *places;            /* the last is the one that came last */
+    place_t *places;            /* the last is the one released last */
     int n, most;
     int size;                   /* of mod_dbd's pool */
     int lent;                   /* by mod_dbd to us, those here included */

@@ -17,8 +17,8 @@
 
 #define CHECKIN_TYPE "application/x-apple-aspen-mdm-checkin"
 
-/* On one URL the Content-Type tells a check-in from a report; on two, the URL
- * does (behaviour specification 1.4). */
+/* On one URL the Content-Type distinguishes a check-in from a report; on two,
+ * the URL does (behaviour specification 1.4). */
 static int is_checkin(request_rec *r)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");

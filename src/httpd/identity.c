@@ -127,8 +127,8 @@ static const char *first_header(request_rec *r, const char *name)
                  : value;
 }
 
-/* Whether a body is long enough, or may be, that a look at its signature comes
- * first: it costs a tenth of a poll. */
+/* Whether a body is long enough, or may be, that its signature is looked at
+ * first: that costs a tenth of a poll. */
 static int is_large(request_rec *r)
 {
     const char *length = apr_table_get(r->headers_in, "Content-Length");
@@ -200,8 +200,8 @@ static const char *next_value(const char **rest, apr_pool_t *p)
     return value;
 }
 
-/* Of headers that differ all but one were put there by another than the
- * proxy, and nothing tells which. */
+/* Of headers that differ, all but one are not the proxy's, and nothing shows
+ * which. */
 static nmdm_err_t *only_value(const char **value, request_rec *r,
                               const char *name)
 {

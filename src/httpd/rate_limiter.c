@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limiter.c -- NanoMDMRateLimit: how often a device may come. */
+/* rate_limiter.c -- NanoMDMRateLimit: how often a device may ask. */
 
 #include "httpd/rate_limiter.h"
 #include "base/counters.h"

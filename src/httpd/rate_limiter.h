@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rate_limiter.h -- how often a device may come, checked at each request. */
+/* rate_limiter.h -- how often a device may ask, checked at each request. */
 
 #ifndef NANOMDM_RATE_LIMITER_H
 #define NANOMDM_RATE_LIMITER_H

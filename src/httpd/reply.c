@@ -49,7 +49,7 @@ void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx)
 
 /* ---- Sending ---- */
 
-/* A part of a command or of a list is of no use to anybody. */
+/* A part of a command or of a list is useless. */
 static void forget_ranges(request_rec *r)
 {
     apr_table_unset(r->headers_in, "Range");

@@ -8,7 +8,7 @@
 
 #include <httpd.h>
 
-/* Seconds after which a client may come again while the database is away. */
+/* Seconds after which a client may try again while the database is away. */
 #define NANOMDM_RETRY_AFTER "5"
 
 /* Sends a reply, gives the connection back and notes the story. */

@@ -16,7 +16,7 @@ APLOG_USE_MODULE(nanomdm);
 
 /* Made by the parent before there are children, and kept where a graceful
  * restart does not reach: children that finish and those that begin count in
- * one place. The name tells one layout from another. */
+ * one place. The name changes with the layout. */
 void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
                             const char *name, apr_size_t size, int *is_new)
 {

@@ -6,7 +6,7 @@
 
 #include <httpd.h>
 
-/* Zeroed when it is new, which *is_new (or NULL) tells; children share it, and
+/* Zeroed when it is new, which *is_new (or NULL) says; children share it, and
  * it stays through graceful restarts. */
 void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
                             const char *name, apr_size_t size, int *is_new);

@@ -52,9 +52,9 @@ static int is_loopback(apr_sockaddr_t *address, apr_pool_t *p)
                                                         NULL);
 }
 
-/* By the connection itself. What a proxy on this host passes on comes from
- * anywhere; mod_remoteip knows from where, and takes the header away that said
- * so. */
+/* By the connection itself. A proxy on this host passes on requests from
+ * anywhere; mod_remoteip knows their source, and removes the header that named
+ * it. */
 static int is_from_here(request_rec *r)
 {
     return is_loopback(r->connection->client_addr, r->pool)

@@ -295,8 +295,8 @@ static int is_guarded(request_rec *r)
     return 0;
 }
 
-/* A server behind that has not answered: mod_proxy says 503, NanoMDM 502. What
- * it says itself is no error of httpd's and does not come this way. */
+/* A proxied server has not answered: mod_proxy says 503, NanoMDM 502. An
+ * answer of that server is no error of httpd's and does not pass here. */
 static int is_unreachable(const request_rec *r)
 {
     const nanomdm_request_state_t *verdict = verdict_of_device(r);
@@ -325,9 +325,9 @@ static void stand_before_errors(request_rec *r)
     }
 }
 
-/* On the way of every error document, and of whatever is made for a device: a
- * proxied server may refuse it yet, the one behind Require nanomdm-enrolled or
- * one to which a ProxyPass led what was ours to answer. */
+/* Sees every error document and every answer to a device: a proxied server may
+ * still refuse, the one that Require nanomdm-enrolled protects or one to which
+ * a ProxyPass sends requests that are this module's. */
 static void stand_before_refusals(request_rec *r)
 {
     if (verdict_of_device(r) || is_device_url(r)

@@ -46,7 +46,7 @@ static void put_gauge(sheet_t *sheet, const char *name, const char *help,
     put(sheet, "nanomdm_%s " I64 "\n", name, value);
 }
 
-/* Of a label: topics come from certificates. */
+/* Of a label: topics are taken from certificates. */
 static const char *escaped(apr_pool_t *p, const char *text)
 {
     char *to = apr_palloc(p, 2 * strlen(text) + 1), *at = to;

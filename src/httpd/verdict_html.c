@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verdict_html.c -- the beginning of the status page: what needs somebody. */
+/* verdict_html.c -- the beginning of the status page: what needs attention. */
 
 #include "httpd/verdict_html.h"
 #include "base/counters.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verdict_html.h -- the beginning of the status page: whether all is well, or
- * what needs somebody, each with a link to the figures and the remedy. */
+ * what needs attention, each with a link to the figures and the remedy. */
 
 #ifndef NANOMDM_VERDICT_HTML_H
 #define NANOMDM_VERDICT_HTML_H

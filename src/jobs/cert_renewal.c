@@ -2,9 +2,9 @@
 /* cert_renewal.c -- has devices renew their identities before they end.
  *
  * A device never renews by itself. It is sent the enrollment profile again,
- * asks for a new certificate and enrolls with it; the certificate is renewed
- * once a TokenUpdate came with the new one. Until then its device is asked a
- * day apart, and weekly in the end. */
+ * asks for a new certificate and enrolls with it; the certificate counts as
+ * renewed once a TokenUpdate was signed with the new one. Until then its
+ * device is asked a day apart, and weekly in the end. */
 
 #include "jobs/cert_renewal.h"
 #include "base/once_daily.h"
@@ -28,7 +28,7 @@
 
 typedef struct {
     const char *position;       /* seconds since 1970, by the database's clock:
-                                 * nobody is asked before */
+                                 * no device is asked before */
     apr_int64_t now;            /* by the same clock */
     int is_mine;
     apr_array_header_t *due;    /* nmdm_cert_renewal_t */

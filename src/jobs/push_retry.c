@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* push_retry.c -- pushes again where the first one did not help.
  *
- * Enqueueing notes whom it pushes to in nanomdm_pushes, with a time. A device
- * that has answered by then is struck off; the others are pushed to again, at
- * growing intervals: a push is lost when APNs is out of reach, and APNs keeps
- * only the last one for a device that is away. */
+ * Enqueueing notes the devices it pushes to in nanomdm_pushes, with a time. A
+ * device that has answered by then is struck off; the others are pushed to
+ * again, at growing intervals: a push is lost when APNs is out of reach, and
+ * APNs keeps only the last one for a device that is away. */
 
 #include "jobs/push_retry.h"
 #include "crypto/digest.h"
@@ -32,7 +32,7 @@ typedef struct {
 } sweep_t;
 
 /* So many seconds from now, give or take a tenth: what failed together is not
- * to come back together. */
+ * to be retried together. */
 static apr_time_t in_about(nmdm_ctx_t *ctx, int seconds)
 {
     unsigned char dice = 0;

@@ -326,7 +326,7 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
-/* A name for this child, behind that of the keys. */
+/* A name for this child, after that of the keys. */
 static nmdm_err_t *begin(nmdm_ctx_t *ctx, turn_t *turn)
 {
     nmdm_rekey_t *sealer = turn->sealer;

@@ -7,14 +7,14 @@
 
 #include "base/context.h"
 
-/* How far one child has come; used by one thread. */
+/* The progress of one child; used by one thread. */
 typedef struct nmdm_rekey_t nmdm_rekey_t;
 nmdm_rekey_t *nmdm_rekey_create(apr_pool_t *p);
 
 /* Goes on for two seconds, if it is this child's turn: of however many
  * children and servers one at a time does the work, until it has gone through
  * all. What cannot be opened stays as it is. Says in the log when the keys
- * behind the first are no longer needed. */
+ * after the first are no longer needed. */
 nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer);
 
 #endif /* NMDM_REKEY_H */

@@ -30,7 +30,7 @@ static const char *const PRECIOUS[] = {
     "VerifyFirmwarePassword", "VerifyRecoveryLock", NULL
 };
 
-/* What one enrollment has come to. */
+/* What is deleted of one enrollment. */
 typedef struct {
     nmdm_retention_run_t *run;
     const char *id;

@@ -94,7 +94,7 @@ static const char *uuid_of(maker_t *maker, const char *what)
                         hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
-/* The keys that every payload has; `what` tells it from others of its
+/* The keys that every payload has; `what` distinguishes it from others of its
  * profile. */
 static void fill_common(maker_t *maker, nmdm_plist_node_t *payload,
                         const char *type, const char *what)
@@ -195,7 +195,7 @@ static void add_anchors(maker_t *maker)
     }
 }
 
-/* Payloads of the template keep their order, behind the anchors: the URL of
+/* Payloads of the template keep their order, after the anchors: the URL of
  * SCEP has to be trusted within the same profile. */
 static nmdm_err_t *copy_template(maker_t *maker, nmdm_plist_node_t *list)
 {

@@ -127,7 +127,7 @@ static void skip_dot(const char **at)
     }
 }
 
-/* Below, equal to or above; *left and *right end behind the numbers. */
+/* Below, equal to or above; *left and *right end after the numbers. */
 static int compare_numbers(const char **left, const char **right)
 {
     while (apr_isdigit(**left) || apr_isdigit(**right)) {

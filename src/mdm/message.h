@@ -73,7 +73,7 @@ typedef struct {
 } nmdm_command_t;
 
 int nmdm_message_has_control(const char *text);
-/* Whether another server, told of an id in a header, understands this one and
+/* Whether another server that gets an id in a header understands this one and
  * no other. */
 int nmdm_message_id_fits_header(const char *id);
 

@@ -22,8 +22,8 @@ static const char *with_declaration(apr_pool_t *p, const char *text)
 }
 
 /* A report is refused for as little as possible: whatever is odd in it, the
- * device would send it again and again, and nothing behind it in the queue
- * would move (behaviour specification 3.5). */
+ * device would send it again and again, and no command after it in the queue
+ * would be delivered (behaviour specification 3.5). */
 nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
                                 nmdm_bytes_t body)
 {

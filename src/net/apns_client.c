@@ -42,7 +42,7 @@ struct run_t {
 
 struct nmdm_apns_client_t {
     apr_thread_t *thread;
-    apr_pollset_t *pollset;     /* its wake-up is for anybody */
+    apr_pollset_t *pollset;     /* its wake-up may be called by any thread */
 
     /* guarded by lock, which also signals the end of a run */
     nmdm_cond_t *lock;

@@ -21,10 +21,10 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out, apr_pool_t *pchild,
  * most a second, unless a name server keeps the thread waiting. */
 void nmdm_apns_client_stop(nmdm_apns_client_t *apns);
 
-/* Carries all n exchanges and returns when each has an outcome, at the latest
- * at their deadlines. Memory of the replies comes from p. Of each reply there
- * are the first 4 KB and the headers apns-id, apns-unique-id and retry-after.
- * Any number of threads may call it. */
+/* Sends all n exchanges and returns when each has an outcome, at the latest at
+ * their deadlines. Memory of the replies comes from p. Of each reply there are
+ * the first 4 KB and the headers apns-id, apns-unique-id and retry-after. Any
+ * number of threads may call it. */
 void nmdm_apns_client_run(nmdm_apns_client_t *apns,
                           nmdm_exchange_t **exchanges, int n, apr_pool_t *p);
 

@@ -56,7 +56,7 @@ void nmdm_apns_endpoints_enqueue(nmdm_apns_endpoints_t *endpoints,
 /* Does all that can be done now: connects, sends, repeats, gives up. */
 void nmdm_apns_endpoints_serve(nmdm_apns_endpoints_t *endpoints);
 
-/* Waits until there is something to do, and reads what came. */
+/* Waits until there is something to do, and reads what was received. */
 void nmdm_apns_endpoints_wait(nmdm_apns_endpoints_t *endpoints);
 
 /* Closes all sessions; every push that has no outcome fails. */

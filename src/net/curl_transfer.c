@@ -233,7 +233,7 @@ static void set_request(nmdm_curl_transfer_t *t)
 }
 
 /* Debian's libcurl trusts a folder of certificates besides its file; a file of
- * the administrator's is to stand in for both. */
+ * the administrator's replaces both. */
 static void set_tls(CURL *easy, const nmdm_exchange_t *x, const char *ca_pem)
 {
     struct curl_blob blob = { .flags = CURL_BLOB_NOCOPY };

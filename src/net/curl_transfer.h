@@ -7,8 +7,8 @@
 
 #include "net/exchange.h"
 
-/* All that one thread carries: the connections and what they have in common.
- * Only nmdm_curl_transfers_wake may be called by another thread. */
+/* The transfers of one thread: its connections and what they share. Only
+ * nmdm_curl_transfers_wake may be called by another thread. */
 typedef struct nmdm_curl_transfers_t nmdm_curl_transfers_t;
 
 /* Connections to one host at the same time. */
@@ -45,16 +45,16 @@ void nmdm_curl_transfers_close(nmdm_curl_transfers_t *all);
 const char *nmdm_curl_transfer_begin(nmdm_curl_transfers_t *all,
                                      nmdm_curl_transfer_t *t);
 
-/* Breaks off a transfer that has begun. Returns how far it had come: one
- * line for the log, if time was the reason. */
+/* Breaks off a transfer that has begun. Returns its progress, one line for the
+ * log, if time was the reason. */
 const char *nmdm_curl_transfer_break_off(nmdm_curl_transfer_t *t);
 
 /* Moves all transfers on as far as they can go now. */
 void nmdm_curl_transfers_work(nmdm_curl_transfers_t *all);
 
-/* A transfer that has come to its end, or NULL when there is no further one.
- * Its exchange has status, headers and reply, or else *failure says why not;
- * that text is of the transfer's pool. */
+/* A transfer that has ended, or NULL when there is no further one. Its
+ * exchange has status, headers and reply, or else *failure says why not; that
+ * text is of the transfer's pool. */
 nmdm_curl_transfer_t *nmdm_curl_transfers_ended(nmdm_curl_transfers_t *all,
                                                 const char **failure);
 

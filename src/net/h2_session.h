@@ -29,7 +29,7 @@ typedef struct {
 
     /* the last reply, until another begins */
     int status;
-    int is_whole;               /* has it come to its end? */
+    int is_whole;               /* has it ended? */
     char kept[NMDM_KEPT_COUNT][64];
     char *reply;                /* its first 4 KB */
     apr_size_t len, room;
@@ -61,8 +61,8 @@ typedef struct {
 nmdm_err_t *nmdm_h2_sessions_create(nmdm_h2_sessions_t **out, apr_pool_t *p,
                                     const nmdm_h2_session_conf_t *conf);
 
-/* Begins to connect. owner comes back as the pollset's client_data; server
- * must outlive the session, whose memory is a pool below p. */
+/* Begins to connect. owner becomes the pollset's client_data; server must
+ * outlive the session, whose memory is a pool below p. */
 nmdm_h2_session_t *nmdm_h2_session_open(nmdm_h2_sessions_t *sessions,
                                         apr_pool_t *p,
                                         const nmdm_server_t *server,

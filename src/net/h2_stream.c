@@ -160,7 +160,7 @@ static nghttp2_nv field(const char *name, const char *value, apr_size_t len)
     return nv;
 }
 
-/* Names come out in lower case: nghttp2 sees to it. */
+/* nghttp2 ensures that names are in lower case. */
 static size_t fields_of(nghttp2_nv *nv, const nmdm_stream_t *stream)
 {
     const nmdm_exchange_t *x = stream->x;

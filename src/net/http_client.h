@@ -33,8 +33,8 @@ void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
 void nmdm_http_client_stop(nmdm_http_client_t *client,
                            apr_interval_time_t patience);
 
-/* Carries all n exchanges and waits for each, at the latest until its
- * deadline. Memory of the replies comes from p. */
+/* Sends all n exchanges and waits for each, at the latest until its deadline.
+ * Memory of the replies comes from p. */
 void nmdm_http_client_run(nmdm_http_client_t *client,
                           nmdm_exchange_t **exchanges, int n, apr_pool_t *p);
 

@@ -62,8 +62,8 @@ void nmdm_tcp_connect_try_next(nmdm_tls_conn_t *conn, apr_status_t rv,
 /* Closes the socket, so that another address can be tried. */
 void nmdm_tcp_connect_forget(nmdm_tls_conn_t *conn);
 
-/* Sends CONNECT (RFC 9110 9.3.6) to the proxy. Returns 0: the answer is still
- * to come. */
+/* Sends CONNECT (RFC 9110 9.3.6) to the proxy. Returns 0: the answer is
+ * outstanding. */
 int nmdm_tcp_connect_ask_proxy(nmdm_tls_conn_t *conn);
 
 /* Whether the proxy answered 2xx; 0 also while the answer is incomplete. */

@@ -19,7 +19,7 @@ typedef struct nmdm_tls_conns_t nmdm_tls_conns_t;
 #define NMDM_FAILURE_MOST 192   /* room for a text */
 #define NMDM_NEVER APR_INT64_MAX
 
-/* Where a connection goes, and as whom. */
+/* The server of a connection, and the client's identity. */
 typedef struct {
     const char *name;           /* host:port, for texts and CONNECT */
     const char *host;
@@ -33,8 +33,8 @@ nmdm_err_t *nmdm_tls_conns_create(nmdm_tls_conns_t **out, apr_pool_t *p,
                                   const char *ca_pem, const char *proxy,
                                   apr_pollset_t *pollset);
 
-/* Begins to connect; it must be usable by connect_until. owner comes back as
- * the pollset's client_data. server and p outlive the connection. */
+/* Begins to connect; it must be usable by connect_until. owner becomes the
+ * pollset's client_data. server and p outlive the connection. */
 nmdm_tls_conn_t *nmdm_tls_conn_open(nmdm_tls_conns_t *conns, apr_pool_t *p,
                                     const nmdm_server_t *server, void *owner,
                                     apr_time_t connect_until, apr_time_t now);
@@ -50,8 +50,8 @@ int nmdm_tls_conn_connect(nmdm_tls_conn_t *conn, apr_time_t now);
 apr_time_t nmdm_tls_conn_tick(nmdm_tls_conn_t *conn, apr_time_t now);
 
 /* Returns how many bytes were read, 0 when none are there now or ever. A
- * buffer of NMDM_TLS_CONN_RECORD bytes is always enough to leave none behind
- * that the pollset would not tell of. */
+ * buffer of NMDM_TLS_CONN_RECORD bytes always holds all that was decrypted, of
+ * which the pollset would not report the rest. */
 #define NMDM_TLS_CONN_RECORD 16384
 apr_size_t nmdm_tls_conn_read(nmdm_tls_conn_t *conn, char *buf);
 

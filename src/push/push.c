@@ -46,7 +46,7 @@ typedef struct {
     const apr_array_header_t *ids;
     apr_array_header_t *infos;          /* of nmdm_push_info_t */
     apr_hash_t *certs;                  /* topic -> cert_t */
-    const nmdm_push_info_t **pushed;    /* to whom ... */
+    const nmdm_push_info_t **pushed;    /* the device ... */
     nmdm_exchange_t **exchanges;        /* ... each of these goes */
     int n;
     apr_array_header_t *refusals;       /* of nmdm_refusal_t */
@@ -160,7 +160,7 @@ static void report_no_cert(nmdm_ctx_t *ctx, batch_t *batch, const cert_t *cert)
     report(batch, NULL, NULL, error, 0);
 }
 
-/* NULL stands for a certificate that cannot be used. */
+/* NULL means a certificate that cannot be used. */
 static const char *open_key(nmdm_ctx_t *ctx, batch_t *batch,
                             const cert_t *cert)
 {

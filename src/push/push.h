@@ -11,7 +11,8 @@ typedef struct {
     const char *id;             /* NULL: the error is of a whole topic */
     const char *apns_id;        /* or NULL */
     const char *error;          /* for the operator; NULL: APNs took it */
-    int is_refused;             /* the error is APNs' and would come again */
+    int is_refused;             /* the error is APNs' and a repetition would
+                                 * meet it again */
 } nmdm_push_result_t;
 typedef void (*nmdm_push_done_fn)(void *baton,
                                   const nmdm_push_result_t *result);
@@ -23,8 +24,8 @@ typedef enum {
     NMDM_PUSH_AGAIN             /* a thread of its own: within `timeout` */
 } nmdm_push_mode_e;
 
-/* Pushes to all ids, a thousand at a time, and tells about each of them; what
- * it is given lives until on_result returns. Holds no connection to the
+/* Pushes to all ids, a thousand at a time, and calls on_result for each of
+ * them; its argument lives until on_result returns. Holds no connection to the
  * database while it waits. Nothing is tried while APNs does not answer for a
  * topic. A refusal by APNs is kept in nanomdm_pushes until the device sends a
  * new token or is pushed to with success. Errors are the database's. */

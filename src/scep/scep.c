@@ -71,7 +71,7 @@ static const char *const NAMES[NMDM_SCEP_FAILURES] = {
     "badAlg", "badMessageCheck", "badRequest", "badTime", "badCertId"
 };
 
-/* What a client is told: few texts, none of which says what is stored. */
+/* What a client learns: few texts, none of which says what is stored. */
 static const char *const TEXTS[NMDM_SCEP_FAILURES] = {
     "algorithm or key size not accepted",
     "message cannot be verified or decrypted",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cert_binding.c -- whom a certificate that was issued here may serve. */
+/* cert_binding.c -- which device may use a certificate that was issued
+ * here. */
 
 #include "service/cert_binding.h"
 #include "base/time.h"

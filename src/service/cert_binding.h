@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cert_binding.h -- whom a certificate that was issued here may serve. */
+/* cert_binding.h -- which device may use a certificate that was issued
+ * here. */
 
 #ifndef NMDM_CERT_BINDING_H
 #define NMDM_CERT_BINDING_H

@@ -97,7 +97,7 @@ static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
 }
 
 /* A certificate stays with the device that first enrolled with it; a device
- * may come again with a new one. */
+ * may enroll again with a new one. */
 nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
     const nmdm_id_t *who = &msg->who;

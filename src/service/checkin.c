@@ -89,8 +89,8 @@ static nmdm_err_t *on_check_out(nmdm_ctx_t *ctx, void *baton)
         ? nmdm_declarative_enrollment_end(ctx, &msg->who) : NULL;
 }
 
-/* The digest is never verified: the challenge is empty, which tells the
- * client to go on without (behaviour specification 2.7). */
+/* The digest is never verified: the challenge is empty, which makes the client
+ * go on without (behaviour specification 2.7). */
 static nmdm_err_t *on_user_authenticate(nmdm_ctx_t *ctx, void *baton)
 {
     checkin_t *in = baton;

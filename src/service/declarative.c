@@ -96,8 +96,8 @@ static const char *flaw_of_query(apr_pool_t *p, const char *query)
     return NULL;
 }
 
-/* Escapes what may not stand in a path or query (RFC 3986 3.3 and 3.4). What
- * is escaped stays as it is. */
+/* Escapes what a path or query may not contain (RFC 3986 3.3 and 3.4). What is
+ * escaped stays as it is. */
 static const char *escape(apr_pool_t *p, const char *text)
 {
     static const char PLAIN[] = "-._~!$&'()*+,;=:@/?%";
@@ -119,8 +119,8 @@ static const char *escape(apr_pool_t *p, const char *text)
     return out;
 }
 
-/* Base and relative path, merged as in RFC 3986 5.2.3: what stands behind the
- * base's last slash gives way. */
+/* Base and relative path, merged as in RFC 3986 5.2.3: what follows the base's
+ * last slash is replaced. */
 static const char *merge(apr_pool_t *p, const char *base, const char *path)
 {
     const char *authority = strstr(base, "://");

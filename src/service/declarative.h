@@ -11,7 +11,7 @@
 typedef struct nmdm_declarative_conf_t {
     const char *url;            /* the base of all endpoints */
     const char *send_key;       /* signs what is sent, or NULL */
-    const char *receive_key;    /* must have signed what comes, or NULL */
+    const char *receive_key;    /* must have signed the request, or NULL */
 } nmdm_declarative_conf_t;
 
 /* Fills in x, which lives as long as p, conf and msg do, and which the caller
@@ -23,8 +23,8 @@ nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
                                      const nmdm_msg_t *msg,
                                      const char *trace_id);
 
-/* Makes the device's answer of what x came to; the reply has x's memory.
- * NMDM_NOT_FOUND and NMDM_INVALID tell the device so, any other error is the
+/* Makes the device's answer from x's outcome; the reply has x's memory.
+ * NMDM_NOT_FOUND and NMDM_INVALID are for the device, any other error is the
  * DM server's and NMDM_UPSTREAM. */
 nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
                                     const nmdm_declarative_conf_t *conf,
@@ -33,8 +33,8 @@ nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
 
 /* The URL of a device's endpoint (NULL: none) below base. The device may name
  * a relative path with or without a query, and nothing else that a URL
- * reference could be (behaviour specification 2.9): what the request carries
- * is meant for that server alone. Returns why it is refused, or NULL. */
+ * reference could be (behaviour specification 2.9): the request's contents are
+ * meant for that server alone. Returns why it is refused, or NULL. */
 const char *nmdm_declarative_url(const char **url, apr_pool_t *p,
                                  const char *base, const char *endpoint);
 

@@ -233,7 +233,7 @@ static nmdm_err_t *compare(nmdm_ctx_t *ctx, report_t *report,
 
 /* ---- Errors ---- */
 
-/* What an error is about, for telling whether it came again. */
+/* What an error is about, to recognise it when it is reported again. */
 static const char *object_of(apr_pool_t *p, const char *path,
                              const char *error)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* declarative_values.c -- the values of a status report.
  *
- * An item that is known by name, and what is no object, gives way as a whole to
- * what is reported in its place; objects of an array one by one, by their
- * identifiers. Of objects that are no item, each member stands for itself, so
- * that no neighbour is lost that a report leaves out. */
+ * An item that is known by name, and what is no object, is replaced as a whole
+ * by what is reported; objects of an array one by one, by their identifiers.
+ * Of objects that are no item, each member is replaced by itself, so that
+ * members that a report leaves out are kept. */
 
 #include "service/declarative_values.h"
 #include "crypto/digest.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* renewal_delivery.c -- renewals of identities, as devices come to see them. */
+/* renewal_delivery.c -- delivers renewals of identities to devices. */
 
 #include "service/renewal_delivery.h"
 #include "base/time.h"

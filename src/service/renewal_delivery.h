@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* renewal_delivery.h -- renewals of identities, as devices come to see them:
- * delivery, report, and the check-ins with the new certificate. */
+/* renewal_delivery.h -- renewals of identities at the device: delivery,
+ * report, and the check-ins with the new certificate. */
 
 #ifndef NMDM_RENEWAL_DELIVERY_H
 #define NMDM_RENEWAL_DELIVERY_H

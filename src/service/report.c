@@ -153,8 +153,8 @@ static nmdm_err_t *poll_together(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
     return nmdm_db_unit_once(ctx, NMDM_UNIT_READ, do_poll, first);
 }
 
-/* A batch tells of devices' own channels whether something waits, and nothing
- * of NanoMDMAssociation latest. */
+/* A batch asks for device channels whether a command waits; it does not judge
+ * NanoMDMAssociation latest. */
 static int may_combine(nmdm_ctx_t *ctx, const report_t *in)
 {
     return ctx->services->polls && !in->msg->who.on_user_channel

@@ -15,7 +15,7 @@ nmdm_err_t *nmdm_cert_associations_counts(nmdm_ctx_t *ctx, int *yes,
 /* Is it associated with this device at all? */
 nmdm_err_t *nmdm_cert_associations_has(nmdm_ctx_t *ctx, int *yes,
                                        const char *device_id);
-/* What a statement of the name ..._LATEST is to be asked behind the digest:
+/* The parameters that a statement named ..._LATEST has after the digest:
  * *nargs is 2 with NanoMDMAssociation latest, else 0. */
 nmdm_err_t *nmdm_cert_associations_text(nmdm_ctx_t *ctx, int *nargs,
                                         const char **args);
@@ -28,7 +28,7 @@ nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
 /* Where the request's certificate is not associated with any device, but is in
  * its other encoding: puts that into its place, in ctx->cert. */
 nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx);
-/* Is the request's certificate associated with anybody? */
+/* Is the request's certificate associated with any enrollment? */
 nmdm_err_t *nmdm_cert_associations_knows(nmdm_ctx_t *ctx, int *yes);
 nmdm_err_t *nmdm_cert_associations_device_has(nmdm_ctx_t *ctx, int *yes,
                                               const char *device_id);

@@ -106,7 +106,7 @@ nmdm_err_t *nmdm_cert_renewals_standing(nmdm_ctx_t *ctx,
     return NULL;
 }
 
-/* ---- How far it has come ---- */
+/* ---- The state of a renewal ---- */
 
 nmdm_err_t *nmdm_cert_renewals_ask(nmdm_ctx_t *ctx, int *is_mine,
                                    const nmdm_cert_renewal_t *row,

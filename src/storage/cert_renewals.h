@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cert_renewals.h -- which of the certificates issued here are in use, which of
- * them are to be renewed, and how far that has come: the columns renew_... of
- * nanomdm_scep_certs.
+/* cert_renewals.h -- which of the certificates issued here are in use, which
+ * of them are to be renewed, and the state of their renewal: the columns
+ * renew_... of nanomdm_scep_certs.
  *
  * Every call is to be made within a unit of db/db.h, those that change
  * something within a transaction. */
@@ -11,7 +11,7 @@
 
 #include "storage/scep.h"
 
-/* renew_state of a certificate in use: whether the profile that it came with
+/* renew_state of a certificate in use: whether the profile that installed it
  * was served here. */
 #define NMDM_RENEW_OWN "own"
 #define NMDM_RENEW_OTHER "other"
@@ -63,7 +63,7 @@ nmdm_err_t *nmdm_cert_renewals_standing(nmdm_ctx_t *ctx,
                                         const nmdm_cert_renewal_t *row);
 
 /* Notes that the device is asked now, by a command or, with the one it has, by
- * none; counts it as a try if `counts`. *is_mine is 0 when somebody else was
+ * none; counts it as a try if `counts`. *is_mine is 0 when another child was
  * faster. error NULL leaves the reason as it is. */
 nmdm_err_t *nmdm_cert_renewals_ask(nmdm_ctx_t *ctx, int *is_mine,
                                    const nmdm_cert_renewal_t *row,
@@ -94,8 +94,8 @@ typedef struct {
     int is_in_use;              /* is it the one that its enrollment uses? */
 } nmdm_used_cert_t;
 nmdm_err_t *nmdm_cert_renewals_used(nmdm_ctx_t *ctx, nmdm_used_cert_t *out);
-/* A TokenUpdate of a device came with it: it is the one in use from now on,
- * unless a newer one was used before. *is_new is whether that is news. */
+/* A TokenUpdate of a device was signed with it: it is the one in use from now
+ * on, unless a newer one was used before. *is_new is whether that is news. */
 nmdm_err_t *nmdm_cert_renewals_use(nmdm_ctx_t *ctx, int *is_new,
                                    const char *device_id);
 

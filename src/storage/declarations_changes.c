@@ -2,8 +2,8 @@
 /* declarations_changes.c -- who is still to be notified, and the command.
  *
  * A change is one row, however many enrollments it concerns. A worker goes
- * through them in pages, each a transaction that also remembers how far it has
- * come; the row of nanomdm_chores says which worker. */
+ * through them in pages, each a transaction that also stores its progress; the
+ * row of nanomdm_chores says which worker. */
 
 #include "storage/declarations_changes.h"
 #include "crypto/digest.h"

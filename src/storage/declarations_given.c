@@ -40,7 +40,7 @@ static int compare_items(const void *a, const void *b)
                   ((const nmdm_declaration_t *)b)->identifier);
 }
 
-/* The tokens of the sets of these rows, which come set by set. */
+/* The tokens of the sets of these rows, which are ordered by set. */
 static apr_array_header_t *set_tokens(apr_pool_t *p,
                                       const apr_array_header_t *rows)
 {

@@ -43,8 +43,8 @@ nmdm_err_t *nmdm_declarations_given_get(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_declarations_given_served(nmdm_ctx_t *ctx, const char *id,
                                            const char *token);
 /* A command is being delivered. This is to be committed before the token for
- * its Data is read: a change that comes later then sees that the command does
- * not wait any more. */
+ * its Data is read: a later change then sees that the command does not wait
+ * any more. */
 nmdm_err_t *nmdm_declarations_given_delivered(nmdm_ctx_t *ctx, const char *id,
                                               const char *uuid);
 nmdm_err_t *nmdm_declarations_given_data(nmdm_ctx_t *ctx, const char *id,

@@ -76,7 +76,7 @@ nmdm_err_t *nmdm_declarations_status_put_error(nmdm_ctx_t *ctx,
                                                const char *id,
                                                const char *path,
                                                const char *error);
-/* It came again. */
+/* It was reported again. */
 nmdm_err_t *nmdm_declarations_status_error_again(nmdm_ctx_t *ctx,
                                                  const char *seq);
 nmdm_err_t *nmdm_declarations_status_trim_errors(nmdm_ctx_t *ctx,

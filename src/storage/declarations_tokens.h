@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* declarations_tokens.h -- what tells one state of declarations from another
- * (declarative management specification 5). Fields are length-prefixed in all
- * of them, so that no two lists of fields are one text. No database here. */
+/* declarations_tokens.h -- tokens, each of which names one state of
+ * declarations (declarative management specification 5). Fields are
+ * length-prefixed in all of them, so that no two lists of fields are one text.
+ * No database here. */
 
 #ifndef NMDM_DECLARATIONS_TOKENS_H
 #define NMDM_DECLARATIONS_TOKENS_H

@@ -17,7 +17,7 @@ typedef struct {
     int enabled;
 } nmdm_key_t;
 
-/* Where keys come from. A list is of texts, at most NMDM_QUERIES_PAGE. */
+/* The source of keys. A list is of texts, at most NMDM_QUERIES_PAGE. */
 typedef enum {
     NMDM_KEYS_ALL,              /* of every enrollment */
     NMDM_KEYS_OF_IDS,           /* of a list */

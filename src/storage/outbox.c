@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands round an event in a packet for MySQL. */
+/* Bytes around an event in a packet for MySQL. */
 #define OVERHEAD 8192
 
 /* Characters of nanomdm_events.last_error. */
@@ -60,8 +60,8 @@ nmdm_err_t *nmdm_outbox_look(nmdm_ctx_t *ctx, apr_array_header_t *seqs,
     return NULL;
 }
 
-/* Runs a statement whose list of numbers stands first, or, when it sets
- * something, after that. */
+/* Runs a statement whose list of numbers is first, or, when it sets something,
+ * after that. */
 static nmdm_err_t *run_for(nmdm_ctx_t *ctx, int *affected, nmdm_stmt_e stmt,
                            const char *before,
                            const apr_array_header_t *seqs,

@@ -12,11 +12,11 @@
 #include "base/context.h"
 
 /* Seconds a lease holds unless it is renewed, and those after which a try that
- * fails is the last; both stand in db/statements.c as well. */
+ * fails is the last; both are in db/statements.c as well. */
 #define NMDM_OUTBOX_LEASE 20
 #define NMDM_OUTBOX_AGE 86400
 
-/* What is leased at once: bodies come into memory. */
+/* How many events are leased at once: their bodies are held in memory. */
 #define NMDM_OUTBOX_MOST 50
 #define NMDM_OUTBOX_BYTES ((apr_size_t)8 * 1024 * 1024)
 
@@ -62,8 +62,8 @@ nmdm_err_t *nmdm_outbox_renew(nmdm_ctx_t *ctx, const apr_array_header_t *seqs,
 nmdm_err_t *nmdm_outbox_done(nmdm_ctx_t *ctx, const apr_array_header_t *seqs,
                              const char *lease);
 
-/* Refused, or no answer: it and those behind it wait `delay` seconds, or it
- * is dead. Only if the lease is still held. */
+/* Refused, or no answer: it and those after it wait `delay` seconds, or it is
+ * dead. Only if the lease is still held. */
 nmdm_err_t *nmdm_outbox_failed(nmdm_ctx_t *ctx, const nmdm_event_t *event,
                                const char *why, int delay,
                                const char *lease);

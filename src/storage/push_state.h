@@ -30,13 +30,13 @@ typedef struct {
  * the additive part of the schema there is no place for it. */
 nmdm_err_t *nmdm_push_state_refused(nmdm_ctx_t *ctx,
                                     const nmdm_refusal_t *refusal);
-/* Notes that these enrollments are pushed to and when to see what came of it.
+/* Notes that these enrollments are pushed to and when to check the result.
  * Nothing, as above, without the additive part. */
 nmdm_err_t *nmdm_push_state_expect(nmdm_ctx_t *ctx,
                                    const apr_array_header_t *ids,
                                    apr_time_t look_at);
-/* The ids whose time has come, NMDM_SQL_IDS at most; no other child gets them
- * while the transaction lasts. */
+/* The ids that are due, NMDM_SQL_IDS at most; no other child gets them while
+ * the transaction lasts. */
 nmdm_err_t *nmdm_push_state_due(nmdm_ctx_t *ctx, apr_array_header_t **ids);
 
 typedef struct {

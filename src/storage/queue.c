@@ -30,7 +30,7 @@ static nmdm_err_t *look(nmdm_ctx_t *ctx, nmdm_next_e *next,
     return NULL;
 }
 
-/* The columns behind the first of a row about the next command. */
+/* The columns after the first of a row about the next command. */
 static nmdm_next_e next_of(nmdm_command_t *command, const char **cols)
 {
     if (!cols[1]) {

@@ -55,7 +55,7 @@ typedef struct {
 nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
                                    const nmdm_command_t *command);
 /* Puts it into the queues of all ids, none of which may occur twice, or into
- * none: NMDM_INVALID names what stands against it. */
+ * none: NMDM_INVALID names the obstacle. */
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
                            const nmdm_enqueue_options_t *terms);

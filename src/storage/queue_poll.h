@@ -11,14 +11,14 @@
 /* One device's poll, on its own channel. */
 typedef struct {
     nmdm_batch_entry_t entry;   /* first; its key is the id of the device */
-    const char *sha256;         /* of its certificate, as it came */
+    const char *sha256;         /* of its certificate, as received */
     nmdm_next_e next;
 } nmdm_queue_poll_t;
 
 /* Asks for all polls that are linked from the first on, in one statement. Each
- * `next` becomes NMDM_NEXT_NOTHING, NMDM_NEXT_COMMAND where something is likely
- * to wait, or stays as it is where this statement cannot tell: for a stranger,
- * among others. To be called within a unit of db/db.h. */
+ * `next` becomes NMDM_NEXT_NOTHING, NMDM_NEXT_COMMAND where something is
+ * likely to wait, or stays as it is where this statement cannot decide: for a
+ * stranger, among others. To be called within a unit of db/db.h. */
 nmdm_err_t *nmdm_queue_poll(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first);
 
 #endif /* NMDM_QUEUE_POLL_H */

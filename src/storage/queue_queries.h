@@ -14,7 +14,7 @@ typedef struct {
     const char *uuid, *request_type;
     const char *priority;
     const char *created_text;   /* as the database writes it, for cursors */
-    const char *tie;            /* tells commands of one time apart */
+    const char *tie;            /* orders commands of one time */
     apr_time_t created, expires;
     const char *status;         /* NotNow, or NULL */
     const char *not_now_tally;

@@ -3,8 +3,8 @@
  *
  * A device whose enrollment profile is renewed sends Authenticate as a new one
  * does. Where NanoMDMReenroll says keep, the Authenticate of an enrolled
- * device changes nothing yet; the TokenUpdate behind it tells a renewal from a
- * device that was erased and is being set up again. */
+ * device changes nothing yet; the TokenUpdate after it distinguishes a renewal
+ * from a device that was erased and is being set up again. */
 
 #include "storage/renewal.h"
 #include "storage/cert_renewals.h"
@@ -64,7 +64,7 @@ nmdm_err_t *nmdm_renewal_stage(nmdm_ctx_t *ctx, int *is_staged,
 }
 
 /* Everything that Authenticate does at once without NanoMDMReenroll keep, to
- * what was there when it came. */
+ * what was there when it was received. */
 static nmdm_err_t *reset(nmdm_ctx_t *ctx, const char *id)
 {
     NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_RENEWAL_RESET, NMDM_ARGS(id, id)));

@@ -210,7 +210,7 @@ static nmdm_err_t *claim(nmdm_ctx_t *ctx, nmdm_renewal_outcome_t *out,
 }
 
 /* The device has the command, or will: it is not asked twice. One that does
- * not come before its certificate ends is looked for ever less. */
+ * not answer before its certificate expires is asked at growing intervals. */
 static nmdm_err_t *wait_for_answer(nmdm_ctx_t *ctx,
                                    nmdm_renewal_outcome_t *out,
                                    const nmdm_cert_renewal_t *row)

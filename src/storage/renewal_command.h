@@ -27,9 +27,9 @@ typedef struct {
                                  * NULL */
 } nmdm_renewal_outcome_t;
 
-/* In a transaction: queues a command unless something stands against it, and
- * notes when to look again. The caller pushes; `repeats` is whether that is
- * repeated where it does not help (NanoMDMPushRepeat). */
+/* In a transaction: queues a command unless there is an obstacle, and notes
+ * when to look again. The caller pushes; `repeats` is whether that is repeated
+ * where it does not help (NanoMDMPushRepeat). */
 nmdm_err_t *nmdm_renewal_command_queue(nmdm_ctx_t *ctx,
                                        nmdm_renewal_outcome_t *out,
                                        const nmdm_cert_renewal_t *row,

@@ -42,7 +42,7 @@ nmdm_err_t *nmdm_scep_tables_check(nmdm_ctx_t *ctx);
 /* What a binding says, for logs: "serial number X, UDID Y" or "no device". */
 const char *nmdm_binding_text(apr_pool_t *p, const nmdm_binding_t *binding);
 
-/* What is wrong with one that comes from outside, or NULL: a value that is too
+/* What is wrong with one received from outside, or NULL: a value that is too
  * long for its column or a subject, or has control characters. */
 const char *nmdm_binding_flaw(const nmdm_binding_t *binding);
 
@@ -76,7 +76,7 @@ typedef struct {
                                  * nmdm_issued_row_t; or NULL */
     apr_time_t expires;
     apr_time_t used;            /* 0: not yet */
-    const char *key_sha256;     /* of whom it was used by */
+    const char *key_sha256;     /* of the device that used it */
     const char *cert_sha256;
 } nmdm_challenge_t;
 

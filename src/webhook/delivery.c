@@ -188,8 +188,8 @@ static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
-/* What was taken goes and what comes next is leased, in one commit: each of
- * them costs a write to the disk. */
+/* Deletes what was taken and leases what is next, in one commit: each commit
+ * costs a write to the disk. */
 static nmdm_err_t *do_exchange(nmdm_ctx_t *ctx, void *baton)
 {
     work_t *work = baton;
@@ -403,7 +403,7 @@ static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
     return NULL;
 }
 
-/* A stopping relay takes in what comes back and sends no more. */
+/* A stopping relay records outcomes and sends no more. */
 static nmdm_err_t *go_round(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                             int is_stopping)
 {

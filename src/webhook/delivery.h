@@ -41,9 +41,9 @@ nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
 void nmdm_delivery_take(nmdm_delivery_event_t *attempt);
 
 /* Writes outcomes down, leases what is due and posts it; renews leases and
- * counts the backlog when it is time. A stopping relay takes in what comes
- * back and posts no more. What goes wrong is logged, and tried again in a
- * later turn. Holds no connection when it returns how many are under way. */
+ * counts the backlog when it is time. A stopping relay records outcomes and
+ * posts no more. What goes wrong is logged, and tried again in a later turn.
+ * Holds no connection when it returns how many are under way. */
 int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);
 
 /* Is it that of a target, and does so much wait for it that no more may be

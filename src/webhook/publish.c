@@ -2,8 +2,8 @@
 /* publish.c -- publishes a message to webhooks.
  *
  * Durable events are rows of the outbox, committed with the change that they
- * tell of; the relay sends them. Others are handed to the client and are
- * gone with this child. */
+ * report; the relay sends them. Others are handed to the client and are gone
+ * with this child. */
 
 #include "webhook/publish.h"
 #include "net/http_client.h"

@@ -29,9 +29,9 @@ int nmdm_publish_unit(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg, int alone);
 nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx,
                                nmdm_publication_t *publication);
 
-/* Afterwards, whatever came of the message: tells what was not yet told of it,
- * if its device was admitted. `err` is what came of it, and comes back, unless
- * there is none and an event that must be kept could not be. */
+/* Called after the message was processed: publishes what was not yet published
+ * of it, if its device was admitted. `err` is the outcome, and is returned,
+ * unless it is NULL and an event that must be kept could not be. */
 nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *publication,
                               nmdm_err_t *err);
 

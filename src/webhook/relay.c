@@ -18,8 +18,8 @@
 /* How often what others left is looked for. */
 #define POLL apr_time_from_sec(1)
 
-/* Under load outcomes and new events are collected that long, and cost one
- * commit together. An event that comes alone does not wait. */
+/* Under load, outcomes and new events are collected for this long and share
+ * one commit. A single event does not wait. */
 #define BREATH apr_time_from_msec(25)
 
 struct nmdm_relay_t {
