@@ -181,7 +181,7 @@ CREATE TABLE push_certs (
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
 -- The identity certificates a device has had. No foreign key: the association
--- comes before the device's row.
+-- is written before the device's row.
 CREATE TABLE cert_auth_associations (
     id         VARCHAR(255) NOT NULL,
     sha256     CHAR(64)     NOT NULL,
@@ -213,7 +213,7 @@ SELECT q.id,
     ON r.id = q.id AND r.command_uuid = q.command_uuid
  ORDER BY q.priority DESC, q.created_at;
 
--- answered follows the results by triggers, so that it is right whoever writes
+-- answered follows the results by triggers, so that it is right for every writer
 -- them: this module, NanoMDM or a script.
 CREATE TRIGGER nanomdm_result_inserted
 AFTER INSERT ON command_results FOR EACH ROW
@@ -250,7 +250,7 @@ CREATE TABLE nanomdm_pushes (
 -- The outbox of durable webhooks: what no receiver has taken yet, one row for
 -- each event and receiver, oldest first by seq. target names a receiver's URL.
 -- Times are seconds since 1970 by the database's clock: not before next_at; not
--- while somebody else's lease holds; a try that fails after dies_at is the last.
+-- while another's lease holds; a try that fails after dies_at is the last.
 CREATE TABLE nanomdm_events (
     seq          BIGINT       NOT NULL AUTO_INCREMENT,
     device_id    VARCHAR(255) NOT NULL,

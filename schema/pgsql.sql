@@ -173,7 +173,7 @@ CREATE TABLE push_certs (
 );
 
 -- The identity certificates a device has had. No foreign key: the association
--- comes before the device's row.
+-- is written before the device's row.
 CREATE TABLE cert_auth_associations (
     id         VARCHAR(255) NOT NULL,
     sha256     CHAR(64)     NOT NULL,
@@ -204,7 +204,7 @@ SELECT q.id,
     ON r.id = q.id AND r.command_uuid = q.command_uuid
  ORDER BY q.priority DESC, q.created_at;
 
--- updated_at is the database's business, whoever writes.
+-- The database sets updated_at, for every writer.
 CREATE FUNCTION nanomdm_touch()
 RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
@@ -245,7 +245,7 @@ CREATE TRIGGER nanomdm_cert_auth_associations_touch
     BEFORE UPDATE ON cert_auth_associations
     FOR EACH ROW EXECUTE FUNCTION nanomdm_touch();
 
--- answered follows the results by triggers, so that it is right whoever writes
+-- answered follows the results by triggers, so that it is right for every writer
 -- them: this module, NanoMDM or a script.
 CREATE FUNCTION nanomdm_result_stored()
 RETURNS TRIGGER LANGUAGE plpgsql AS $$
@@ -282,7 +282,7 @@ CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
 -- The outbox of durable webhooks: what no receiver has taken yet, one row for
 -- each event and receiver, oldest first by seq. target names a receiver's URL.
 -- Times are seconds since 1970 by the database's clock: not before next_at; not
--- while somebody else's lease holds; a try that fails after dies_at is the last.
+-- while another's lease holds; a try that fails after dies_at is the last.
 CREATE TABLE nanomdm_events (
     seq          BIGINT       GENERATED ALWAYS AS IDENTITY,
     device_id    VARCHAR(255) NOT NULL,

@@ -193,7 +193,7 @@ CREATE TABLE push_certs (
 );
 
 -- The identity certificates a device has had. No foreign key: the association
--- comes before the device's row.
+-- is written before the device's row.
 CREATE TABLE cert_auth_associations (
     id         VARCHAR(255) NOT NULL,
     sha256     CHAR(64)     NOT NULL,
@@ -227,7 +227,7 @@ SELECT q.id,
     ON r.id = q.id AND r.command_uuid = q.command_uuid
  ORDER BY q.priority DESC, q.created_at, q.rowid;
 
--- updated_at is the database's business, whoever writes.
+-- The database sets updated_at, for every writer.
 CREATE TRIGGER nanomdm_devices_touch
 AFTER UPDATE ON devices
 WHEN NEW.updated_at IS OLD.updated_at
@@ -308,7 +308,7 @@ BEGIN
        AND updated_at <> strftime('%Y-%m-%d %H:%M:%f', 'now');
 END;
 
--- answered follows the results by triggers, so that it is right whoever writes
+-- answered follows the results by triggers, so that it is right for every writer
 -- them: this module, NanoMDM or a script.
 CREATE TRIGGER nanomdm_result_inserted
 AFTER INSERT ON command_results
@@ -350,7 +350,7 @@ CREATE INDEX idx_push_next ON nanomdm_pushes (next_at);
 -- The outbox of durable webhooks: what no receiver has taken yet, one row for
 -- each event and receiver, oldest first by seq. target names a receiver's URL.
 -- Times are seconds since 1970 by the database's clock: not before next_at; not
--- while somebody else's lease holds; a try that fails after dies_at is the last.
+-- while another's lease holds; a try that fails after dies_at is the last.
 CREATE TABLE nanomdm_events (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     device_id    VARCHAR(255) NOT NULL,

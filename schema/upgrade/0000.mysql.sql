@@ -3,7 +3,7 @@
 -- older NanoMDM can go on working on it.
 -- Load: mysql --comments DATABASE < 0000.mysql.sql
 -- May be repeated, on a database with any of them: each statement is made only
--- where the database lacks what it does, column by column, since somebody may have
+-- where the database lacks what it does, column by column, since an administrator may have
 -- added one of them by hand. The module shows what is missing by the same SET
 -- statements.
 

@@ -21,7 +21,7 @@ PREPARE nanomdm_ddl FROM @nanomdm_ddl;
 
 EXECUTE nanomdm_ddl;
 
--- answered follows the results by triggers, so that it is right whoever writes
+-- answered follows the results by triggers, so that it is right for every writer
 -- them: this module, NanoMDM or a script.
 DROP TRIGGER IF EXISTS nanomdm_result_inserted;
 
@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 ) ENGINE = InnoDB;
 
--- Counted, because a client told to go on after errors would get here as well.
+-- Counted, because a client that goes on after errors would get here as well.
 INSERT IGNORE INTO nanomdm_schema (version)
 SELECT 1
   FROM information_schema.triggers

@@ -2,12 +2,12 @@
 -- later. NanoMDM can go on working beside it.
 -- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f 0001.pgsql.sql DATABASE
 -- May be repeated. The triggers come before the backfill, so that no report
--- falls between the two when somebody loads this without a transaction.
+-- falls between the two when this is loaded without a transaction.
 
 ALTER TABLE enrollment_queue
     ADD COLUMN IF NOT EXISTS answered BOOLEAN NOT NULL DEFAULT FALSE;
 
--- answered follows the results by triggers, so that it is right whoever writes
+-- answered follows the results by triggers, so that it is right for every writer
 -- them: this module, NanoMDM or a script.
 CREATE OR REPLACE FUNCTION nanomdm_result_stored()
 RETURNS TRIGGER LANGUAGE plpgsql AS $$

@@ -71,7 +71,7 @@ DEALLOCATE PREPARE nanomdm_ddl;
 -- The outbox of durable webhooks: what no receiver has taken yet, one row for
 -- each event and receiver, oldest first by seq. target names a receiver's URL.
 -- Times are seconds since 1970 by the database's clock: not before next_at; not
--- while somebody else's lease holds; a try that fails after dies_at is the last.
+-- while another's lease holds; a try that fails after dies_at is the last.
 CREATE TABLE IF NOT EXISTS nanomdm_events (
     seq          BIGINT       NOT NULL AUTO_INCREMENT,
     device_id    VARCHAR(255) NOT NULL,

@@ -30,8 +30,7 @@ nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
     }
     return (*ids)->nelts ? NULL
         : nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1743)
-                   "neither \"udid\" nor \"ids\" says whom the command is"
-                   " for");
+                   "neither \"udid\" nor \"ids\" names a target");
 }
 
 /* ---- MicroMDM's keys and Apple's ---- */

@@ -251,7 +251,7 @@ static int is_on_its_way(const case_t *c, verdict_t *out)
     }
     *out = (verdict_t){ "waiting", NULL, NULL, c->waiting.queued_at };
     if (is_given(c->token, c->given.data_token)) {
-        out->text = "the device was told of it and has not asked yet";
+        out->text = "the device was notified and has not asked yet";
         out->detail = "the command is delivered";
     }
     else if (c->waiting.uuid && c->waiting.status) {
@@ -300,11 +300,11 @@ static const char *remedy_of(const char *code)
           "one of the activation's configurations failed; look at those" },
         { "Error.ConfigurationNotSupported",
           "OS version, channel or kind of enrollment do not support it" },
-        { "Error.ConfigurationIsInvalid", "mend the payload" },
+        { "Error.ConfigurationIsInvalid", "correct the payload" },
         { "Error.ConfigurationCannotBeApplied",
           "the device could not apply it; see the description" },
         { "Error.UnknownPayloadKeys", "remove the keys that it names" },
-        { "Error.UnableToParsePredicate", "mend the predicate" },
+        { "Error.UnableToParsePredicate", "correct the predicate" },
         { "Error.AssetCannotBeDownloaded",
           "look at the asset's URL and who may fetch it" },
         { "Error.AssetCannotBeVerified",

@@ -85,7 +85,7 @@ static const nmdm_family_t FAMILIES[] = {
         " was refused.",
         KEY("kind", FAILURES), KEY("outcome", AFTERWARDS) },
     [NMDM_COUNT_LIMITED] = {
-        "limited", "Requests of devices that came more often than"
+        "limited", "Requests of devices beyond what"
         " NanoMDMRateLimit allows.", NO_KEY, NO_KEY },
     [NMDM_COUNT_SCEP] = {
         "scep_answers", "Answers to PKIOperation: success, the failInfo, or"

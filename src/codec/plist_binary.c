@@ -190,10 +190,10 @@ static nmdm_err_t *include(gate_t *gate, object_t *container,
         container->height = object->height + 1;
     }
     if (container->values > NMDM_PLIST_VALUES) {
-        return refuse(gate, "it stands for too many values");
+        return refuse(gate, "it expands to too many values");
     }
     return container->payload <= gate->payload_limit ? NULL
-        : refuse(gate, "it stands for too much text and data");
+        : refuse(gate, "it expands to too much text and data");
 }
 
 static nmdm_err_t *check_key(gate_t *gate, apr_uint64_t number)

@@ -202,20 +202,20 @@ static void check_trusted_proxies(check_t *check,
         header = header_source(conf);
         if (header && !conf->trusted_proxies) {
             complain(check, site->any_use, NMDMNO(0008)
-                     "NanoMDMIdentity header:%s is believed from nobody"
-                     " without NanoMDMTrustedProxy; write:"
-                     " NanoMDMTrustedProxy and the proxy's address", header);
+                     "NanoMDMIdentity header:%s trusts no peer without"
+                     " NanoMDMTrustedProxy; write: NanoMDMTrustedProxy and the"
+                     " proxy's address", header);
             return;
         }
         if (header && site->proxy_protocol
             && strcasecmp(site->proxy_protocol->args, "Off")) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0,
                          site->server, NMDMNO(0031)
-                         "RemoteIPProxyProtocol does not change whom"
-                         " NanoMDMTrustedProxy means: the peer of the TCP"
-                         " connection, which is the same for all clients of a"
-                         " load balancer that passes connections on. Only a"
-                         " proxy that sets %s itself may be named there",
+                         "RemoteIPProxyProtocol does not change what"
+                         " NanoMDMTrustedProxy is compared with: the peer of"
+                         " the TCP connection, which is the same for all"
+                         " clients of a load balancer that passes connections"
+                         " on. Name only a proxy there that sets %s itself",
                          header);
             return;
         }

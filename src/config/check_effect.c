@@ -213,8 +213,9 @@ static void check_section(scan_t *scan, const ap_directive_t *node)
             nanomdm_findings_add(
                 scan->findings, APLOG_WARNING, node, apr_psprintf(
                     scan->pool, NMDMNO(0048) "%s has no effect in <Location"
-                    " \"%s\"> with %s, where no device comes; write it in the"
-                    " virtual host, or in the Location of SetHandler nanomdm",
+                    " \"%s\"> with %s, where no device sends requests; write"
+                    " it in the virtual host, or in the Location of SetHandler"
+                    " nanomdm",
                     OF_DEVICES[i], path, handler));
         }
     }

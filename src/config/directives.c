@@ -210,8 +210,8 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE12("NanoMDMRateLimit", nanomdm_set_rate_limit,
                    ROW(rate_limit, NANOMDM_POINTER,
                        .show = nanomdm_show_rate_limit), L,
-                   "how often a device may come, such as 10/s, and how many"
-                   " requests at once; or Off"),
+                   "requests that a device may send, such as 10/s, and how"
+                   " many at once; or Off"),
     AP_INIT_TAKE2("NanoMDMToken", nanomdm_add_token,
                   ROW(policy.tokens, NANOMDM_TABLE,
                       .show = nanomdm_show_names), L,
@@ -255,7 +255,7 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE1("NanoMDMWebhookURL", nanomdm_set_webhook_url,
                   ROW(webhook_url, NANOMDM_HIDDEN,
                       .show = nanomdm_show_hidden), L,
-                  "URL that is told of every message"),
+                  "URL that gets an event for every message"),
     SECRET("NanoMDMWebhookKey", L, webhook_key,
            "signs events: file:PATH, env:NAME or text"),
     AP_INIT_TAKE_ARGV("NanoMDMWebhook", nanomdm_add_webhook,
@@ -266,7 +266,7 @@ const command_rec nanomdm_directives[] = {
     AP_INIT_TAKE_ARGV("NanoMDMWebhookTopics", nanomdm_set_webhook_topics,
                       ROW(webhook_topics, NANOMDM_INT,
                           .show = nanomdm_show_webhook_topics), L,
-                      "what is told: all, mdm.TYPE, -mdm.TYPE"),
+                      "which events: all, mdm.TYPE, -mdm.TYPE"),
     FLAG("NanoMDMWebhookRedact", L, webhook_redacts, 0,
          "On to take secrets out of raw_payload"),
     WORD("NanoMDMWebhookDelivery", L, policy.durable, DELIVERY, 0,
@@ -400,7 +400,7 @@ const command_rec nanomdm_directives[] = {
                       "user, link or machineinfo: any of them lets a device"
                       " have a profile"),
     FLAG("NanoMDMEnrollOpen", L, enroll_open, 0,
-         "On to give a profile to anybody"),
+         "On to give a profile to any visitor"),
     AP_INIT_TAKE1("NanoMDMEnrollDeviceCA", nanomdm_set_enroll_device_ca,
                   ROW(enroll_device_ca, NANOMDM_HIDDEN,
                       .show = nanomdm_show_hidden), S,
@@ -418,7 +418,7 @@ const command_rec nanomdm_directives[] = {
                       ROW(enroll_sso, NANOMDM_POINTER,
                           .show = nanomdm_show_enroll_sso), L,
                       "URLs of the profile, the manifest and the sign-in that"
-                      " come before the enrollment"),
+                      " are needed before the enrollment"),
     SECONDS("NanoMDMEnrollLimit", L, enroll_limit, NANOMDM_NUMBER,
             1, NMDM_ENROLL_TOKENS_MOST, 20,
             "profiles of one user, link or address that may be open"),

@@ -213,11 +213,11 @@ static void check_admission(const look_t *look, const ap_directive_t *use,
     }
     if (conf->enroll_open) {
         say(look, use, 0, challenge && challenge->how == NMDM_SCEP_STATIC
-            ? "NanoMDMEnrollOpen On gives anybody the password of"
-              " NanoMDMSCEPChallenge static, with which they can make devices"
-              " for ever; write: NanoMDMEnrollOpen Off, or:"
+            ? "NanoMDMEnrollOpen On gives any visitor the password of"
+              " NanoMDMSCEPChallenge static, which enrolls devices until it is"
+              " changed; write: NanoMDMEnrollOpen Off, or:"
               " NanoMDMSCEPChallenge once"
-            : "NanoMDMEnrollOpen On gives anybody a profile, and so the"
+            : "NanoMDMEnrollOpen On gives any visitor a profile, and so the"
               " identity of a device; write NanoMDMEnrollOpen Off unless this"
               " is a test");
     }

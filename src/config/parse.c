@@ -73,7 +73,7 @@ static void warn_of_readers(cmd_parms *cmd, const char *path)
                == APR_SUCCESS
         && info.protection & APR_FPROT_WREAD) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
-                     NMDMNO(0017) "%s \"file:%s\": everybody on this host can"
+                     NMDMNO(0017) "%s \"file:%s\": every user of this host can"
                      " read the secret; write: chmod o= %s (%s:%d)",
                      cmd->cmd->name, path, path, cmd->directive->filename,
                      cmd->directive->line_num);

@@ -56,7 +56,7 @@ const char *nanomdm_set_rate_limit(cmd_parms *cmd, void *conf,
         limit->burst = number_of(burst, &end, MAX_BURST);
         if (!limit->burst || *end) {
             return nanomdm_wrong(cmd, burst,
-                                 "write how many requests may come at once,"
+                                 "write how many requests may be sent at once,"
                                  " from 1 to 100000");
         }
     }

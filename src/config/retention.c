@@ -55,7 +55,7 @@ static const char *set_option(cmd_parms *cmd, nmdm_retention_rule_t *rule,
         return NULL;
     }
     return nanomdm_wrong(cmd, word, "no option; write keep=N, types=NAME,NAME"
-                                    " or dry-run behind the days");
+                                    " or dry-run after the days");
 }
 
 static const char *add_types(cmd_parms *cmd, nmdm_retention_t *all,

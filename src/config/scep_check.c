@@ -139,9 +139,9 @@ const char *nanomdm_scep_check_location(nanomdm_scep_keys_t *keys,
 {
     if (conf->scep_challenge && conf->scep_challenge->how == NMDM_SCEP_NONE
         && !is_protected) {
-        return "NanoMDMSCEPChallenge none gives anybody a certificate; write"
-               " a Require other than \"all granted\" into the same section,"
-               " or: NanoMDMSCEPChallenge once";
+        return "NanoMDMSCEPChallenge none gives any client a certificate;"
+               " write a Require other than \"all granted\" into the same"
+               " section, or: NanoMDMSCEPChallenge once";
     }
     if (keys && conf->scep_takes_des
         && !add_des(keys, pconf)) {

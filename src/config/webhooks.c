@@ -117,7 +117,7 @@ static const char *set_option(cmd_parms *cmd, nanomdm_webhook_t *webhook,
     return nanomdm_wrong(cmd,
                          apr_pstrmemdup(cmd->pool, word, strcspn(word, "=")),
                          "no option; write topics=NAME,NAME, key=SECRET or"
-                         " redact=on|off behind the URL");
+                         " redact=on|off after the URL");
 }
 
 const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf_, int argc,

@@ -258,7 +258,7 @@ static nmdm_err_t *unknown_key(apr_pool_t *p, const char *column,
 {
     return nmdm_err(p, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0352)
                     "%s: %s is sealed with the key %s, which NanoMDMStorageKey"
-                    " does not name; write it behind the others", row, column,
+                    " does not name; write it after the others", row, column,
                     apr_pstrmemdup(p, id, ID_LEN));
 }
 

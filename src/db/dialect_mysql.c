@@ -215,7 +215,7 @@ static nmdm_err_t *lock_schema(nmdm_ctx_t *ctx)
     NMDM_TRY(nmdm_db_ask(ctx, &got, "SELECT GET_LOCK('nanomdm_schema', 60)"));
     return !strcmp(got, "1") ? NULL
         : nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0807)
-                   "-: somebody else has been changing the schema for a"
+                   "-: another session has been changing the schema for a"
                    " minute (GET_LOCK 'nanomdm_schema')");
 }
 

@@ -57,7 +57,7 @@ static void remark_on_nothing_to_queue(request_rec *r)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, NMDMNO(1203)
                       "enqueue without a command: the devices were pushed to"
                       " and nothing was queued, for %s at %s (%.200s); said"
-                      " once a minute", r->user ? r->user : "somebody",
+                      " once a minute", r->user ? r->user : "an unnamed user",
                       r->useragent_ip, agent ? agent : "no User-Agent");
     }
 }

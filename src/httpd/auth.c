@@ -256,7 +256,7 @@ static nmdm_err_t *find_device(const char **id, nmdm_ctx_t *ctx,
     NMDM_TRY(nmdm_service_device_of_cert(ctx, id));
     if (!nmdm_message_id_fits_header(*id)) {
         return nmdm_err(r->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1302)
-                        "%s: this id cannot be told in X-Enrollment-ID: white"
+                        "%s: this id cannot be sent in X-Enrollment-ID: white"
                         " space at an end, or control characters", *id);
     }
     return NULL;

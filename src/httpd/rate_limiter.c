@@ -51,8 +51,8 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, request_rec *r, const char *name,
     nmdm_count(ctx->services->counters, NMDM_COUNT_LIMITED, NULL, NULL, 1);
     if (is_news) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2101)
-                 "-: the %s comes more often than NanoMDMRateLimit allows; it"
-                 " gets 503, which is said once a minute", shown);
+                 "-: the %s sends more requests than NanoMDMRateLimit allows;"
+                 " it gets 503, which is logged once a minute", shown);
     }
     apr_table_setn(r->headers_out, "Retry-After", apr_psprintf(
         r->pool, "%" APR_TIME_T_FMT,

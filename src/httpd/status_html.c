@@ -193,7 +193,7 @@ static void put_topics(nanomdm_html_t *sheet, const nanomdm_status_t *status)
             left);
     }
     if (!status->db.topics->nelts) {
-        nanomdm_html_row(sheet, "None is stored: nobody can be pushed to.",
+        nanomdm_html_row(sheet, "None is stored: no device can be pushed to.",
                          "");
     }
     nanomdm_html_close_part(sheet);

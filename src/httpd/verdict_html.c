@@ -138,7 +138,7 @@ static void judge_database(const verdict_t *verdict)
 
     if (verdict->status->trouble) {
         add(verdict, "bad", "database", "The database does not answer",
-            "Devices get 503 and come again by themselves; the error log has"
+            "Devices get 503 and try again by themselves; the error log has"
             " the cause.");
         return;
     }

@@ -396,8 +396,8 @@ static void log_progress(nmdm_ctx_t *ctx, const counts_t *counts)
     }
     else if (nmdm_seal_is_on(keys)) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0951)
-                 "-: %d stored secrets are sealed with the key %s; keys behind"
-                 " it are not needed any more", counts->settled,
+                 "-: %d stored secrets are sealed with the key %s; keys after"
+                 " it are no longer needed", counts->settled,
                  nmdm_seal_id(keys));
     }
     else {

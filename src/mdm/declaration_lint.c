@@ -95,8 +95,8 @@ static void look_at_string(const walk_t *walk, const char *path,
     }
     if (!strcmp(key, "Password") || !strcmp(key, "Authorization")) {
         nmdm_declaration_lint_add(walk->warnings, "secret-like", path,
-                                  "looks like a secret; put it behind the"
-                                  " URL of an asset");
+                                  "looks like a secret; put it at the URL of"
+                                  " an asset");
     }
 }
 

@@ -163,7 +163,7 @@ nmdm_err_t *nmdm_certauth_admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     }
     NMDM_TRY(nmdm_cert_binding_check(ctx, who, NULL));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0702)
-             "%s: nobody's certificate %.16s... is to be associated"
+             "%s: certificate %.16s... of no device is to be associated"
              " retroactively", who->id, ctx->cert->sha256);
     ctx->is_admitted = 1;
     return nmdm_cert_associations_add_late(ctx, who->device_id);

@@ -172,7 +172,7 @@ static nmdm_err_t *check_id(apr_pool_t *p, const char *id)
 {
     if (!nmdm_message_id_fits_header(id)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS,
-                        NMDMNO(1722) "%s: this id cannot be told to the"
+                        NMDMNO(1722) "%s: this id cannot be sent to the"
                         " declarative management server: white space at an"
                         " end, or control characters", id);
     }
