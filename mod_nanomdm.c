@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "config/config_dump.h"
 #include "config/directives.h"
+#include "config/start_notice.h"
 #include "config/traffic_dump_file.h"
 #include "httpd/access.h"
 #include "httpd/api.h"
@@ -35,6 +36,7 @@ static void register_hooks(apr_pool_t *p)
     /* start */
     ap_hook_check_config(nanomdm_check_config, NULL, NULL, APR_HOOK_LAST);
     nanomdm_traffic_dump_file_hooks();
+    nanomdm_start_notice_hooks();
     ap_hook_test_config(nanomdm_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(nanomdm_child_init, AFTER_DBD, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(nanomdm_child_stopping, NULL, NULL,

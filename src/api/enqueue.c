@@ -199,7 +199,8 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
                  APR_ARRAY_IDX(call->ids, 0, const char *),
                  call->command.request_type, call->command.uuid,
                  call->queued, call->ids->nelts,
-                 call->ids->nelts == 1 ? "enrollment" : "enrollments",
+                 nmdm_text_plural(call->ids->nelts, "enrollment",
+                                  "enrollments"),
                  ctx->trace_id);
     }
     return NULL;

@@ -4,6 +4,7 @@
 #include "api/events.h"
 #include "api/answer.h"
 #include "api/names.h"
+#include "base/text.h"
 #include "webhook/relay.h"
 #include "db/db.h"
 #include "codec/json.h"
@@ -200,7 +201,8 @@ nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         nmdm_relay_wake(ctx->services->relay);
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead %s tried again",
-             change.number, change.number == 1 ? "event is" : "events are");
+             change.number,
+             nmdm_text_plural(change.number, "event is", "events are"));
     nmdm_json_set_integer(answer, "replayed", change.number);
     return give_json(ctx, reply, answer);
 }

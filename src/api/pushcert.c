@@ -275,6 +275,9 @@ nmdm_err_t *nmdm_api_escrow_unlock(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     if (err) {
         return nmdm_api_answer_send(ctx, reply, status, NULL, err);
     }
+    nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0927)
+             "-: escrow key unlock of %.64s: Apple answered %d [trace %s]",
+             apr_table_get(form, "serial"), x.status, ctx->trace_id);
     *status = x.status;
     reply->content_type = apr_table_get(x.reply_headers, "content-type");
     reply->headers = end_to_end(ctx->pool, x.reply_headers);

@@ -5,6 +5,7 @@
 #include "api/commands.h"
 #include "api/answer.h"
 #include "api/listing.h"
+#include "base/text.h"
 #include "codec/json.h"
 #include "db/db.h"
 #include "storage/enrollment_queries.h"
@@ -131,7 +132,8 @@ static nmdm_err_t *clear_each(nmdm_ctx_t *ctx, nmdm_json_t *failed,
         else {
             nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1763)
                      "%s: %d queued %s cancelled [trace %s]", in.id,
-                     in.cancelled, in.cancelled == 1 ? "command" : "commands",
+                     in.cancelled,
+                     nmdm_text_plural(in.cancelled, "command", "commands"),
                      ctx->trace_id);
         }
     }
@@ -202,7 +204,8 @@ static nmdm_err_t *cancel(nmdm_ctx_t *ctx, int *cancelled, const char *uuid)
     } while (in.last);
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1764)
              "-: command %s cancelled for %d %s [trace %s]", uuid, *cancelled,
-             *cancelled == 1 ? "enrollment" : "enrollments", ctx->trace_id);
+             nmdm_text_plural(*cancelled, "enrollment", "enrollments"),
+             ctx->trace_id);
     return NULL;
 }
 

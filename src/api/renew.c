@@ -3,6 +3,7 @@
 
 #include "api/renew.h"
 #include "api/answer.h"
+#include "base/text.h"
 #include "codec/json.h"
 #include "db/db.h"
 #include "push/apns_message.h"
@@ -116,9 +117,11 @@ static nmdm_err_t *order_all(nmdm_ctx_t *ctx, call_t *call,
     }
     nmdm_db_release(ctx);
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1844)
-             "%s: an operator has the identities of %d of %d devices renewed"
+             "%s: an operator has the identities of %d of %d %s renewed"
              " [trace %s]", APR_ARRAY_IDX(ids, 0, const char *),
-             call->queued->nelts, ids->nelts, ctx->trace_id);
+             call->queued->nelts, ids->nelts,
+             nmdm_text_plural(ids->nelts, "device", "devices"),
+             ctx->trace_id);
     return call->queued->nelts
         ? nmdm_push_send(ctx, call->queued, NMDM_PUSH_NOW, note_push, call)
         : NULL;
@@ -178,8 +181,10 @@ static nmdm_err_t *order_pages(nmdm_ctx_t *ctx, int *all, const char *issuer)
         page.from = page.after;
     } while (page.from);
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1845)
-             "-: an operator has %d identities of the issuer %.16s... renewed"
-             " [trace %s]", *all, issuer, ctx->trace_id);
+             "-: an operator has %d %s of the issuer %.16s... renewed"
+             " [trace %s]", *all,
+             nmdm_text_plural(*all, "identity", "identities"), issuer,
+             ctx->trace_id);
     return NULL;
 }
 

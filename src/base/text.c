@@ -104,6 +104,11 @@ nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text)
     return bytes;
 }
 
+const char *nmdm_text_plural(apr_int64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
 const char *nmdm_text_trimmed(apr_pool_t *p, const char *text)
 {
     apr_size_t len;

@@ -32,6 +32,9 @@ const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
 /* The way back, from digits of either case; what is none ends it. */
 nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
 
+/* The noun that follows a number. */
+const char *nmdm_text_plural(apr_int64_t n, const char *one, const char *many);
+
 /* A copy without white space at its ends. */
 const char *nmdm_text_trimmed(apr_pool_t *p, const char *text);
 

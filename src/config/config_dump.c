@@ -11,9 +11,7 @@
 
 #include <apr_file_io.h>
 #include <apr_strings.h>
-#include <ap_expr.h>
 #include <http_core.h>
-#include <util_cfgtree.h>
 
 #include <string.h>
 
@@ -50,50 +48,13 @@ static void settings(const dump_t *dump, const nanomdm_conf_t *conf, int scope)
 
 /* ---- Sections ---- */
 
-/* The directive of a line of a file. */
-static const ap_directive_t *directive_at(const ap_directive_t *node,
-                                          const char *filename,
-                                          unsigned line_number)
-{
-    for (; node; node = node->next) {
-        const ap_directive_t *found = node->first_child
-            ? directive_at(node->first_child, filename, line_number) : NULL;
-
-        if (found) {
-            return found;
-        }
-        if ((unsigned)node->line_num == line_number
-            && !strcmp(node->filename, filename)) {
-            return node;
-        }
-    }
-    return NULL;
-}
-
-/* httpd keeps even a plain word as an expression, which wants a request; the
- * tree of directives has the word. */
-static const char *handler_of(const dump_t *dump,
-                              const core_dir_config *core)
-{
-    const ap_expr_info_t *expr = core->expr_handler;
-    const ap_directive_t *node;
-    const char *args;
-
-    if (!expr) {
-        return core->handler;
-    }
-    node = directive_at(ap_conftree, expr->filename, expr->line_number);
-    args = node ? node->args : "";
-    return ap_getword_conf(dump->pool, &args);
-}
-
 /* A section that has a handler of ours, or says something to it. */
 static void dump_section(const dump_t *dump, const server_rec *s,
                          ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);
     const nanomdm_conf_t *conf = nanomdm_section_conf(dump->pool, s, section);
-    const char *handler = core ? handler_of(dump, core) : NULL;
+    const char *handler = nanomdm_section_handler(dump->pool, section);
 
     if (!core || (!nanomdm_is_our_handler(handler)
                   && !conf->guards_devices)) {

@@ -6,6 +6,7 @@
 
 #include <ap_expr.h>
 #include <http_core.h>
+#include <util_cfgtree.h>
 
 #include <string.h>
 
@@ -32,6 +33,43 @@ const char *nanomdm_configured_handler(request_rec *r)
         return core->handler;
     }
     return ap_expr_str_exec(r, core->expr_handler, &err);
+}
+
+/* The directive of a line of a file. */
+static const ap_directive_t *directive_at(const ap_directive_t *node,
+                                          const char *filename,
+                                          unsigned line_number)
+{
+    for (; node; node = node->next) {
+        const ap_directive_t *found = node->first_child
+            ? directive_at(node->first_child, filename, line_number) : NULL;
+
+        if (found) {
+            return found;
+        }
+        if ((unsigned)node->line_num == line_number
+            && !strcmp(node->filename, filename)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+/* httpd keeps even a plain word as an expression, which wants a request; the
+ * tree of directives has the word. */
+const char *nanomdm_section_handler(apr_pool_t *p, ap_conf_vector_t *section)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    const ap_expr_info_t *expr = core ? core->expr_handler : NULL;
+    const ap_directive_t *node;
+    const char *args;
+
+    if (!expr) {
+        return core ? core->handler : NULL;
+    }
+    node = directive_at(ap_conftree, expr->filename, expr->line_number);
+    args = node ? node->args : "";
+    return ap_getword_conf(p, &args);
 }
 
 int nanomdm_is_below_path(request_rec *r)

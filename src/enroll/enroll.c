@@ -5,6 +5,7 @@
  * stored at once: so nothing is signed while a row is locked. */
 
 #include "enroll/enroll.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "crypto/digest.h"
 #include "db/db.h"
@@ -69,8 +70,9 @@ static const char *who(nmdm_ctx_t *ctx, const work_t *in)
 static void refuse_more(nmdm_ctx_t *ctx, work_t *in)
 {
     end(in, NMDM_ENROLL_LIMITED, apr_psprintf(
-        ctx->pool, "%d profiles are open whose challenge is neither used nor"
-        " expired: NanoMDMEnrollLimit allows no more", in->conf->most_open));
+        ctx->pool, "%d %s open whose challenge is neither used nor expired:"
+        " NanoMDMEnrollLimit allows no more", in->conf->most_open,
+        nmdm_text_plural(in->conf->most_open, "profile is", "profiles are")));
 }
 
 /* ---- Links ---- */

@@ -5,6 +5,7 @@
 
 #include "httpd/background.h"
 #include "base/cond.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "httpd/request_counters.h"
 #include "httpd/site.h"
@@ -91,8 +92,11 @@ static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
     }
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                     NMDMNO(1502) "-: last_seen_at of %d enrollments is not"
-                     " written yet: %s", ids->nelts, nmdm_err_text(err));
+                     NMDMNO(1502) "-: last_seen_at of %d %s is not written"
+                     " yet: %s", ids->nelts,
+                     nmdm_text_plural(ids->nelts, "enrollment",
+                                      "enrollments"),
+                     nmdm_err_text(err));
         for (i = 0; i < ids->nelts; i++) {
             nmdm_last_seen_note(site->services.seen,
                                 APR_ARRAY_IDX(ids, i, const char *));

@@ -5,6 +5,7 @@
 #include "httpd/dbd.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "config/dbd_params.h"
 #include "db/db.h"
 #include "db/schema.h"
 
@@ -181,46 +182,6 @@ static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
 
 /* ---- What is said of a database that is away ---- */
 
-/* A value ends with a comma, a semicolon or a blank, unless it is quoted. */
-static apr_size_t secret_len(const char *value)
-{
-    const char *end;
-
-    if (*value != '\'') {
-        return strcspn(value, ", ;");
-    }
-    for (end = value + 1; *end && *end != '\''; end++) {
-        end += *end == '\\' && end[1];
-    }
-    return (apr_size_t)(end - value) + (*end == '\'');
-}
-
-/* DBDParams without what is secret in it. */
-static const char *shown_params(apr_pool_t *p, const char *params)
-{
-    static const char *const SECRETS[] = { "password=", "pass=" };
-    char *shown = apr_pstrdup(p, params ? params : ""), *at, *colon;
-    apr_size_t i;
-
-    for (i = 0; i < 2; i++) {
-        at = strstr(shown, SECRETS[i]);
-        if (at) {
-            at += strlen(SECRETS[i]);
-            return apr_pstrcat(p, apr_pstrmemdup(p, shown, (apr_size_t)(
-                                   at - shown)), "...", at + secret_len(at),
-                               NULL);
-        }
-    }
-    at = strstr(shown, "://");          /* postgres://user:password@host */
-    colon = at ? strchr(at + 3, ':') : NULL;
-    at = colon ? strchr(colon, '@') : NULL;
-    if (at) {
-        return apr_pstrcat(p, apr_pstrmemdup(p, shown, (apr_size_t)(
-                               colon + 1 - shown)), "...", at, NULL);
-    }
-    return shown;
-}
-
 /* Once a second in each child; the others have it in the debug log. */
 static int is_to_be_said(source_t *source, const char **reason, apr_pool_t *p)
 {
@@ -248,7 +209,7 @@ static nmdm_err_t *away_error(nmdm_ctx_t *ctx, source_t *source)
         " %s): %s; clients get 503 until there is one",
         *ctx->access_log.id ? ctx->access_log.id : "-",
         server->driver ? server->driver : "-",
-        shown_params(ctx->pool, server->params),
+        nanomdm_dbd_params_shown(ctx->pool, server->params),
         server->params_at ? server->params_at : "-",
         *reason ? reason : "the line of mod_dbd before this one says why");
 

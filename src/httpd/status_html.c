@@ -7,6 +7,7 @@
 
 #include "httpd/status_html.h"
 #include "base/counters.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "base/version.h"
 #include "httpd/html.h"
@@ -181,7 +182,8 @@ static void put_topics(nanomdm_html_t *sheet, const nanomdm_status_t *status)
                          / A_DAY);
         const char *left = !topic->not_after ? "cannot be read"
             : topic->not_after < status->now ? "has expired"
-            : apr_psprintf(sheet->pool, "%d days left", days);
+            : apr_psprintf(sheet->pool, "%d %s left", days,
+                           nmdm_text_plural(days, "day", "days"));
         int is_bad = topic->not_after < status->now;
 
         nanomdm_html_put(

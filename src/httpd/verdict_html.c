@@ -3,6 +3,7 @@
 
 #include "httpd/verdict_html.h"
 #include "base/counters.h"
+#include "base/text.h"
 #include "httpd/reply.h"
 
 #include <apr_strings.h>
@@ -66,8 +67,9 @@ static void judge_topic(const verdict_t *verdict, const nmdm_topic_t *topic)
     }
     else if (days < NANOMDM_WARN_BEFORE_DAYS) {
         add(verdict, "warn", "push-certificates",
-            apr_psprintf(p, "The push certificate %s ends in %d days", name,
-                         (int)days), remedy);
+            apr_psprintf(p, "The push certificate %s ends in %d %s", name,
+                         (int)days, nmdm_text_plural(days, "day", "days")),
+            remedy);
     }
 }
 

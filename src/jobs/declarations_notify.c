@@ -6,6 +6,7 @@
  * and was not, because the process ended, is found by the push retry. */
 
 #include "jobs/declarations_notify.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -102,8 +103,9 @@ static nmdm_err_t *run_all(nmdm_ctx_t *ctx, nmdm_declarations_run_t *run,
         return err;
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(2581)
-             "%s: DeclarativeManagement is queued for %d enrollments",
-             APR_ARRAY_IDX(ids, 0, const char *), ids->nelts);
+             "%s: DeclarativeManagement is queued for %d %s",
+             APR_ARRAY_IDX(ids, 0, const char *), ids->nelts,
+             nmdm_text_plural(ids->nelts, "enrollment", "enrollments"));
     return nmdm_push_send(ctx, ids, NMDM_PUSH_AGAIN, ignore_result, NULL);
 }
 

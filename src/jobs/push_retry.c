@@ -7,6 +7,7 @@
  * APNs keeps only the last one for a device that is away. */
 
 #include "jobs/push_retry.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 #include "base/once_daily.h"
 #include "db/db.h"
@@ -139,9 +140,11 @@ nmdm_err_t *nmdm_push_retry_run(nmdm_ctx_t *ctx, int *more)
         return NULL;
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0923)
-             "%s: pushing again to %d enrollments that have a command and were"
-             " not heard of", APR_ARRAY_IDX(sweep.silent, 0, const char *),
-             sweep.silent->nelts);
+             "%s: pushing again to %d %s not heard of since a command was"
+             " queued", APR_ARRAY_IDX(sweep.silent, 0, const char *),
+             sweep.silent->nelts,
+             nmdm_text_plural(sweep.silent->nelts, "enrollment",
+                              "enrollments"));
     NMDM_TRY(nmdm_push_send(ctx, sweep.silent, NMDM_PUSH_AGAIN, note_result,
                             &sweep));
     return sweep.failed->nelts

@@ -2,6 +2,7 @@
 /* push.c -- wakes devices up: looks them up, pushes, records refusals. */
 
 #include "push/push.h"
+#include "base/text.h"
 #include "net/apns_client.h"
 #include "net/circuit_breaker.h"
 #include "net/waiters.h"
@@ -145,8 +146,10 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
                  " same Apple account, which keeps the topic, and PUT it to"
                  " pushcert", cert->topic,
                  left < 0 ? "has expired"
-                 : apr_psprintf(ctx->pool, "expires in %d days",
-                                (int)(left / A_DAY)));
+                 : apr_psprintf(ctx->pool, "expires in %d %s",
+                                (int)(left / A_DAY),
+                                nmdm_text_plural(left / A_DAY, "day",
+                                                 "days")));
     }
 }
 
@@ -241,8 +244,9 @@ static void give_up(nmdm_ctx_t *ctx, batch_t *batch)
     }
     if (batch->n) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0926)
-                 "%s: %d pushes not tried: too many calls wait for APNs",
-                 batch->pushed[0]->id, batch->n);
+                 "%s: %d %s not tried: too many calls wait for APNs",
+                 batch->pushed[0]->id, batch->n,
+                 nmdm_text_plural(batch->n, "push", "pushes"));
     }
     batch->n = 0;
 }
@@ -366,8 +370,11 @@ static void record(nmdm_ctx_t *ctx, batch_t *batch)
     }
     if (err) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0919)
-                 "-: %d refusals of pushes are not recorded: %s",
-                 batch->refusals->nelts, nmdm_err_text(err));
+                 "-: %d %s not recorded: %s", batch->refusals->nelts,
+                 nmdm_text_plural(batch->refusals->nelts,
+                                  "refusal of a push is",
+                                  "refusals of pushes are"),
+                 nmdm_err_text(err));
     }
 }
 
@@ -406,8 +413,9 @@ static nmdm_err_t *wake_slice(nmdm_ctx_t *ctx, const apr_array_header_t *ids,
     wake->successes += batch.successes;
     wake->failures += batch.failures;
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0910)
-             "%s: %d of %d enrollments done: %d pushed, %d failed"
+             "%s: %d of %d %s done: %d pushed, %d failed"
              " [trace %s]", wake->first_id, done + ids->nelts, wake->all,
+             nmdm_text_plural(wake->all, "enrollment", "enrollments"),
              wake->successes, wake->failures, ctx->trace_id);
     return NULL;
 }

@@ -2,6 +2,7 @@
 /* declarative_status.c -- takes a status report. */
 
 #include "service/declarative_status.h"
+#include "base/text.h"
 #include "codec/json_text.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -384,8 +385,9 @@ static void log_invalid(nmdm_ctx_t *ctx, const report_t *report)
     }
     if (n) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(2532)
-                 "%s: status report %s: %d invalid declarations: %s",
-                 report->id, ctx->trace_id, n, line);
+                 "%s: status report %s: %d invalid %s: %s",
+                 report->id, ctx->trace_id, n,
+                 nmdm_text_plural(n, "declaration", "declarations"), line);
     }
 }
 

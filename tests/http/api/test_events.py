@@ -580,6 +580,9 @@ def test_list_replay_and_drop(httpd, fresh_db, device, receiver,
     assert {request.json()["event_id"] for request in receiver.requests} == {
         each["event_id"] for each in everything[1:]}
     assert wait_until(lambda: page("") == {"events": []})
+    for line in ("NMDM1835: -: 4 dead events are tried again by nanomdm",
+                 f"NMDM1837: -: event {gone} was dropped by nanomdm"):
+        assert line in server.error_log()
     for query in "state=alive", "limit=0", "limit=x", "cursor=-1":
         answer = operator.call("GET", f"/v1/events?{query}")
         assert answer.status == 400 and answer.json["error"], query

@@ -101,6 +101,15 @@ def test_p18_missing_parameter_is_400(asking, name):
     assert answer.json == {"error": "invalid or missing parameters"}
 
 
+def test_an_unlocking_is_in_the_log(asking, apple, expect_log):
+    """Who asked, for what, and what came of it."""
+    asking.pushcert_put(certs.push_certificate("com.apple.mgmt.External.y"))
+    apple.answers["/unlock"] = Answer(200, b"<plist/>")
+    expect_log("NMDM0927: -: escrow key unlock of C02X: Apple answered 200",
+               "by nanomdm")
+    assert unlock(asking, "com.apple.mgmt.External.y").status == 200
+
+
 def test_p18_topic(asking):
     answer = unlock(asking, "")
     assert (answer.status, answer.json) == (400, {"error": "empty topic"})

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import ca as certs
 from device import Operator, command
 
 one_database = pytest.mark.one_database
@@ -276,3 +277,9 @@ def test_the_log_says_who_did_it_and_counts_in_english(server, operator, mac):
                  f"NMDM1763: {mac.id}: 1 queued command cancelled [trace"):
         line, = [line for line in log.splitlines() if text in line]
         assert line.endswith(" by nanomdm"), line
+    certificate = certs.push_certificate()
+    mark = server.mark()
+    assert operator.pushcert_put(certificate).status == 200
+    (line,) = [line for line in server.log_since(mark).splitlines()
+               if "NMDM0906" in line]
+    assert line.endswith(" by nanomdm"), line
