@@ -218,13 +218,18 @@ static void keep_from_hop(request_rec *r, const char *field)
     }
 }
 
+static void unset_claims(request_rec *r)
+{
+    unset_alike(r->headers_in, "X-Enrollment-ID");
+    unset_alike(r->headers_in, "X-Trace-ID");
+}
+
 /* A client that another Require lets in has no enrollment to speak for. What
  * an internal redirect brings along is ours. */
 static int forget_claims(request_rec *r)
 {
     if (nanomdm_conf(r)->guards_devices && !was_let_in(r)) {
-        unset_alike(r->headers_in, "X-Enrollment-ID");
-        unset_alike(r->headers_in, "X-Trace-ID");
+        unset_claims(r);
     }
     return DECLINED;
 }
@@ -280,6 +285,7 @@ static authz_status admit(request_rec *r, const char *line,
     err = nanomdm_context(&ctx, r);
     if (!err) {
         err = find_device(&id, ctx, r);
+        unset_claims(r);        /* again: MergeTrailers, if a body was read */
     }
     nmdm_db_release(ctx);
     nanomdm_reply_set_log_notes(r, ctx);

@@ -251,6 +251,8 @@ static nmdm_err_t *from_header(const nmdm_cert_t **out, request_rec *r,
 
 /* ---- All sources, in order ---- */
 
+/* With the body there, the sources before its signature had nothing: what they
+ * have now came in a trailer, which no proxy replaces. */
 static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
                         request_rec *r, const nmdm_bytes_t *body)
 {
@@ -261,6 +263,9 @@ static nmdm_err_t *find(const nmdm_cert_t **out, int *needs_body,
         nanomdm_source_t *source = &APR_ARRAY_IDX(conf->identity, i,
                                                   nanomdm_source_t);
 
+        if (body && source->from != NANOMDM_FROM_SIGNATURE) {
+            continue;
+        }
         switch (source->from) {
         case NANOMDM_FROM_TLS:
             NMDM_TRY(from_tls(out, r));

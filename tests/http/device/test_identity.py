@@ -6,6 +6,7 @@ import concurrent.futures
 import pathlib
 import plistlib
 import re
+import socket
 import ssl
 import urllib.parse
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 import ca as certs
 from device import (BAD_SIGNATURES, CHECKIN, GOOD_SIGNATURES, NEED_RSA,
+                    Operator, command,
                     cms, escaped_pem, rfc9440, sign, sign_like_apple,
                     split_tlv)
 from http2 import Http2
@@ -928,3 +930,31 @@ def test_a_strangers_body_is_not_kept(httpd, device, signature, chunked):
         answers = list(pool.map(send, range(6)))
     assert [answer.status for answer in answers] == [400] * 6
     assert peak(server) - before < 24 << 10
+
+
+# -- Trailers ---------------------------------------------------------
+
+@pytest.mark.parametrize("merge", ["On", "Off"])
+def test_an_identity_in_a_trailer_is_none(httpd, device, ca, merge):
+    """A proxy replaces headers; a trailer of its client may pass through it.
+    MergeTrailers On makes headers of them, once the body was read."""
+    server = httpd(extra_server=f"MergeTrailers {merge}\n", extra_vhost=(
+        LOCATION.format(name="both", source=f"header:{HEADER} signature",
+                        peers="127.0.0.0/8 ::1")))
+    victim = device(server, transport="header", header=HEADER)
+    victim.path = "/both"
+    victim.enroll()
+    uuid, plist = command()
+    Operator(server).enqueue(victim.id, plist)
+    thief = ca.issue("thief")
+    body = plistlib.dumps(victim.message(None, Status="Idle"))
+    text = (f"PUT /both HTTP/1.1\r\nHost: localhost\r\n"
+            f"Connection: close\r\nTransfer-Encoding: chunked\r\n"
+            f"Mdm-Signature: {sign(body, thief)}\r\n\r\n"
+            f"{len(body):x}\r\n").encode() + body + (
+        f"\r\n0\r\n{HEADER}: {rfc9440(victim.identity)}\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as wire:
+        wire.sendall(text)
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 500 ") and uuid.encode() not in answer
+    assert victim.idle().plist["CommandUUID"] == uuid

@@ -9,11 +9,13 @@ server nor by the one behind it.
 import contextlib
 import gzip
 import re
+import socket
 
 import pytest
 
 import ca as certs
-from device import CHECKIN, Client, escaped_pem, rfc9440, sign
+from device import (CHECKIN, Client, escaped_pem, rfc9440, sign,
+                    tls_context)
 from http2 import Http2
 from receiver import Answer, Receiver
 from system import free_port, wait_until
@@ -384,6 +386,46 @@ def test_x4_device_cannot_remove_its_id(guarded, mac, target, path, headers):
     sent = target.requests[-1].headers
     assert sent.get_all("X-Enrollment-ID") == [mac.id]
     assert len(sent.get_all("X-Trace-ID")) == 1
+
+
+@pytest.mark.parametrize("path", ["signed", "authproxy", "either",
+                                  "either/signed"])
+def test_x4_trailers_claim_nothing(httpd, device, target, path):
+    """MergeTrailers On makes headers of them, once a body was read."""
+    server = httpd(modules=MODULES, extra_vhost=fill(
+        VHOST + SOURCES, target) + """MergeTrailers On
+<Location "/mdm-signed">
+    SetHandler nanomdm
+    NanoMDMIdentity signature
+</Location>
+<Location "/either/signed">
+    NanoMDMIdentity signature
+</Location>
+""")
+    is_signed = "signed" in path
+    mac = device(server, transport="signature" if is_signed else "tls")
+    mac.path = "/mdm-signed" if is_signed else "/mdm"
+    if path != "either/signed":         # let in by its address
+        mac.enroll()
+    body = b"said"
+    trailer = b"".join(f"{name}: {value}\r\n".encode()
+                       for name, value in SPOOFED)
+    text = (f"PUT /{path}/x HTTP/1.1\r\nHost: localhost\r\n"
+            "Connection: close\r\nTransfer-Encoding: chunked\r\n").encode()
+    for name, value in mac.credentials(body):
+        text += f"{name}: {value}\r\n".encode()
+    text += b"\r\n4\r\nsaid\r\n0\r\n" + trailer + b"\r\n"
+    with socket.create_connection(("127.0.0.1", server.tls_port)) as wire:
+        context = tls_context(mac.identity, None)
+        with context.wrap_socket(wire, server_hostname="localhost") as tls:
+            tls.sendall(text)
+            answer = b"".join(iter(lambda: tls.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    sent = target.requests[-1]
+    assert sent.body == body
+    assert sent.headers.get_all("X-Enrollment-ID") == (
+        None if path == "either/signed" else [mac.id])
+    assert_nothing_alike(sent.headers)
 
 
 def test_x4_connection_still_names_other_headers(guarded, mac, target):
