@@ -71,6 +71,9 @@ extern const char *const NMDM_DB_STATS_NAMES[NMDM_DB_STATS_TYPES];
 /* Remembers what was counted lately; of a child, lives as long as p. */
 nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p);
 
+/* Reads the figures of the status page, in ctx->pool, in two units that read.
+ * What takes long to count is remembered in ctx->services for a while. After
+ * an error *out holds what was read before it. */
 nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx);
 /* Of the five types, as far as they were counted. */
 nmdm_amount_t nmdm_api_db_stats_enrolled(const nmdm_counted_t *counted);

@@ -47,6 +47,7 @@ nmdm_err_t *nmdm_api_declarations_has_tables(nmdm_ctx_t *ctx);
 nmdm_err_t *nmdm_api_declarations_unknown(nmdm_ctx_t *ctx,
                                           const char *identifier);
 
+/* The answer 200 with that JSON text. */
 void nmdm_api_declarations_json(nmdm_api_declarations_call_t *call,
                                 const nmdm_json_text_t *text);
 /* 204 when something was changed, 304 when not. */
@@ -58,6 +59,8 @@ void nmdm_api_declarations_names(nmdm_api_declarations_call_t *call,
 
 /* ---- The calls ---- */
 
+/* Each makes one call and its answer, with a database unit of its own.
+ * NMDM_INVALID, NMDM_NOT_FOUND and NMDM_UNAVAILABLE are for the operator. */
 nmdm_err_t *nmdm_api_declarations_list(nmdm_api_declarations_call_t *call);
 nmdm_err_t *nmdm_api_declarations_put(nmdm_api_declarations_call_t *call);
 nmdm_err_t *nmdm_api_declarations_get(nmdm_api_declarations_call_t *call);

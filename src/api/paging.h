@@ -44,6 +44,8 @@ typedef struct {
     int turn;
 } nmdm_api_paging_batches_t;
 
+/* Two pools below p, for batches that are read in turn: the rows of one stay
+ * while the next is read. */
 void nmdm_api_paging_begin(nmdm_api_paging_batches_t *batches, apr_pool_t *p);
 /* The pool of the next batch, which ends the life of that before the last. */
 apr_pool_t *nmdm_api_paging_turn(nmdm_api_paging_batches_t *batches);

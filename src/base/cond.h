@@ -13,6 +13,7 @@ typedef struct nmdm_cond_t nmdm_cond_t;
 /* Lives as long as p. */
 apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p);
 
+/* The mutex that goes with the condition; not recursive. */
 void nmdm_cond_lock(nmdm_cond_t *bell);
 void nmdm_cond_unlock(nmdm_cond_t *bell);
 

@@ -165,6 +165,9 @@ struct nmdm_ctx_t {
     int wants_debug;            /* does log take NMDM_LOG_DEBUG? */
 };
 
+/* Logs a line that is no error: printf's arguments, text that begins with a
+ * tag of NMDMNO. Safe with text from outside, which is escaped by httpd's
+ * log. */
 void nmdm_log(nmdm_ctx_t *ctx, nmdm_log_e level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

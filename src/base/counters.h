@@ -38,6 +38,7 @@ typedef struct {
     int seconds;                /* 1 without one */
 } nmdm_family_t;
 
+/* The description of a family of counters; static. */
 const nmdm_family_t *nmdm_count_family(nmdm_count_e family);
 
 /* Memory for all of it: a caller's, zeroed, then made. */

@@ -12,6 +12,7 @@ typedef struct nmdm_shared_pool_t nmdm_shared_pool_t;
  * there is no lock. NULL where memory is out. */
 nmdm_shared_pool_t *nmdm_shared_pool_make(apr_pool_t *user);
 
+/* The pool to allocate from; it lives as long as the last user. */
 apr_pool_t *nmdm_shared_pool_of(nmdm_shared_pool_t *shared);
 
 /* Lives until `user` is cleared or destroyed, too. Any thread that is a user

@@ -24,6 +24,8 @@
  * each further piece: smaller ones would cost time. */
 #define NMDM_EXPAT_PIECE 1048576
 
+/* Parses len bytes, the whole document, in pieces; what expat returned for the
+ * last. */
 static inline enum XML_Status nmdm_expat_parse(XML_Parser parser,
                                                const char *data, int len)
 {

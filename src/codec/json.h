@@ -27,6 +27,7 @@ void nmdm_json_set_object(nmdm_json_t *object, const char *key,
 void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
                            apr_int64_t value);
 
+/* Sets a member to false; replaces one of that name. */
 void nmdm_json_set_false(nmdm_json_t *object, const char *key);
 
 /* Adds to an object, under key, or to the end of an array, whose key is NULL.
@@ -60,6 +61,7 @@ void nmdm_json_append(nmdm_json_t *object, const char *key,
 /* The same object with its keys in the order of their bytes. */
 nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);
 
+/* Whether an object has no member. */
 int nmdm_json_is_empty(const nmdm_json_t *object);
 
 /* Indented by tabs, ended by a newline, safe within HTML (behaviour
@@ -96,6 +98,7 @@ typedef enum {
 nmdm_err_t *nmdm_json_typed(nmdm_json_t **out, const nmdm_json_t *object,
                             const char *key, nmdm_json_type_e type);
 
+/* The type of a value; true and false are one type. */
 nmdm_json_type_e nmdm_json_type(const nmdm_json_t *value);
 /* "a string", "an object": how a client would say it. */
 const char *nmdm_json_type_name(nmdm_json_type_e type);

@@ -14,6 +14,8 @@ typedef struct {
     apr_size_t len, room;
 } nmdm_json_text_t;
 
+/* A text that grows, in p; it begins empty. Text that is added is copied, and
+ * as raw it has to be JSON already. */
 nmdm_json_text_t *nmdm_json_text_create(apr_pool_t *p);
 void nmdm_json_text_raw(nmdm_json_text_t *text, const char *raw);
 /* A string in quotes; NULL is null. */

@@ -54,6 +54,7 @@ void nmdm_plist_tree_remove(nmdm_plist_node_t *dict, const char *key);
 
 /* ---- Look at ---- */
 
+/* The kind of a node that is not NULL. */
 nmdm_plist_node_e nmdm_plist_tree_type(nmdm_plist_node_t *node);
 
 /* NULL when dict is no dict, or has no such key. */

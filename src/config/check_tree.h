@@ -44,6 +44,8 @@ typedef struct {
                                          * server */
 } nanomdm_tree_t;
 
+/* Reads the directives of all servers into *tree, whose parts live as long as
+ * ptemp. */
 void nanomdm_tree_read(nanomdm_tree_t *tree, apr_pool_t *pconf,
                        apr_pool_t *ptemp, server_rec *main_server);
 

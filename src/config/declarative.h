@@ -25,6 +25,7 @@ void nanomdm_declarative_derive(nanomdm_conf_t *conf);
 
 /* ---- Setters ---- */
 
+/* As httpd calls them: NULL, or what is wrong with the value, in cmd->pool. */
 const char *nanomdm_set_declarative(cmd_parms *cmd, void *conf,
                                     const char *word);
 const char *nanomdm_set_declarative_url(cmd_parms *cmd, void *conf,
@@ -46,6 +47,8 @@ const char *nanomdm_add_api_user(cmd_parms *cmd, void *conf,
 
 /* ---- Showing ---- */
 
+/* As rows of config/kinds.h call them: the value as it would be written, in
+ * p. */
 const char *nanomdm_show_declarative(apr_pool_t *p, const nanomdm_conf_t *conf,
                                      const nanomdm_row_t *row);
 const char *nanomdm_show_declarative_notify(apr_pool_t *p,

@@ -32,6 +32,8 @@ typedef struct nanomdm_enroll_if_t {
 
 #define NANOMDM_ENROLL_REQUIRE (NMDM_ENROLL_USER | NMDM_ENROLL_LINK)
 
+/* The setters of the directives of that name, as httpd calls them: NULL, or
+ * what is wrong with the value, in cmd->pool. */
 const char *nanomdm_set_enroll_template(cmd_parms *cmd, void *conf,
                                         const char *path);
 const char *nanomdm_set_enroll_anchors(cmd_parms *cmd, void *conf,
@@ -57,6 +59,7 @@ const char *nanomdm_set_enroll_if(cmd_parms *cmd, void *conf, int argc,
 const char *nanomdm_set_enroll_sso(cmd_parms *cmd, void *conf, int argc,
                                    char *const argv[]);
 
+/* The values of these directives as they would be written, in p. */
 const char *nanomdm_show_enroll_file(apr_pool_t *p, const nanomdm_conf_t *conf,
                                      const nanomdm_row_t *row);
 const char *nanomdm_show_enroll_require(apr_pool_t *p,

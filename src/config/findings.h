@@ -14,6 +14,7 @@ typedef struct {
     int errors;                 /* with which the server must not start */
 } nanomdm_findings_t;
 
+/* An empty list, in p. */
 void nanomdm_findings_init(nanomdm_findings_t *findings, apr_pool_t *p);
 
 /* Remembers a text, whose first word is its tag, and the place: at or NULL.

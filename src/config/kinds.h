@@ -60,6 +60,7 @@ void nanomdm_row_default(const nanomdm_row_t *row, nanomdm_conf_t *conf);
 
 /* ---- Setters: cmd->info is the row ---- */
 
+/* NULL, or what is wrong with the value, in cmd->pool. */
 const char *nanomdm_set_flag(cmd_parms *cmd, void *conf, int on);
 const char *nanomdm_set_word(cmd_parms *cmd, void *conf, const char *word);
 /* A NUMBER or SECONDS within the bounds. */
@@ -73,6 +74,8 @@ const char *nanomdm_set_any_secret(cmd_parms *cmd, void *conf,
 
 /* ---- Showing ---- */
 
+/* The value as it would be written, in p; for one that is not set, the
+ * default. */
 const char *nanomdm_show_flag(apr_pool_t *p, const nanomdm_conf_t *conf,
                               const nanomdm_row_t *row);
 /* The word of the value; initial_text for one that has none. */

@@ -10,6 +10,8 @@
 #include <httpd.h>
 #include <http_config.h>
 
+/* The setter of NanoMDMRetention, as httpd calls it: NULL, or what is wrong
+ * with the rule, in cmd->pool. */
 const char *nanomdm_add_retention(cmd_parms *cmd, void *conf, int argc,
                                   char *const argv[]);
 

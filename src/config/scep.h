@@ -21,6 +21,8 @@ typedef struct nanomdm_scep_challenge_t {
     const char *url;                    /* external */
 } nanomdm_scep_challenge_t;
 
+/* The setters of the directives of SCEP, as httpd calls them: NULL, or what is
+ * wrong with the value, in cmd->pool. */
 const char *nanomdm_set_issuer_files(cmd_parms *cmd, void *conf,
                                      const char *path, const char *former);
 const char *nanomdm_set_issuer_keys(cmd_parms *cmd, void *conf,
@@ -38,6 +40,8 @@ const char *nanomdm_set_scep_renewal(cmd_parms *cmd, void *conf,
 const char *nanomdm_set_scep_validity(cmd_parms *cmd, void *conf,
                                       const char *word);
 
+/* The values of these directives as they would be written, in p, without
+ * secrets. */
 const char *nanomdm_show_paths(apr_pool_t *p, const nanomdm_conf_t *conf,
                                const nanomdm_row_t *row);
 const char *nanomdm_show_scep_challenge(apr_pool_t *p,

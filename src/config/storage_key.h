@@ -13,6 +13,8 @@
 
 typedef struct nanomdm_storage_key_t nanomdm_storage_key_t;
 
+/* The setter of NanoMDMStorageKey, as httpd calls it: NULL, or what is wrong
+ * with a key, in cmd->pool. */
 const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf, int argc,
                                     char *const argv[]);
 /* The keys, or NULL without any. */

@@ -19,6 +19,9 @@ typedef struct nanomdm_dump_t {
     apr_uint32_t complained;    /* about a write: in this minute since 1970 */
 } nanomdm_dump_t;
 
+/* The setter of NanoMDMDump, as httpd calls it (NULL, or what is wrong with
+ * the value, in cmd->pool), its value as it would be written, in p, and the
+ * hook that opens the files before httpd changes its user. */
 const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
                              const char *word);
 const char *nanomdm_show_dump(apr_pool_t *p, const nanomdm_conf_t *conf,

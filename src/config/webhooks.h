@@ -7,6 +7,9 @@
 #include "config/config.h"
 #include "config/kinds.h"
 
+/* The setters of webhook directives, as httpd calls them (NULL, or what is
+ * wrong with the value, in cmd->pool), and their values as they would be
+ * written, in p, without keys. */
 const char *nanomdm_set_webhook_url(cmd_parms *cmd, void *conf,
                                     const char *url);
 const char *nanomdm_add_webhook(cmd_parms *cmd, void *conf, int argc,

@@ -57,6 +57,8 @@ typedef enum {
     NMDM_CSR_WEAK_KEY           /* *why says what is wrong with it */
 } nmdm_csr_e;
 
+/* Reads a CSR (RFC 2986) from DER and verifies its signature; *out lives as
+ * long as p, and is filled in for NMDM_CSR_GOOD alone. */
 nmdm_csr_e nmdm_csr_read(nmdm_csr_t *out, const char **why, apr_pool_t *p,
                          nmdm_bytes_t der);
 const char *nmdm_csr_pem(apr_pool_t *p, const nmdm_csr_t *csr);

@@ -20,6 +20,7 @@ nmdm_err_t *nmdm_trust_read(nmdm_trust_t **out, apr_pool_t *p,
 /* How many certificates of a PEM file may sign others. */
 nmdm_err_t *nmdm_trust_count_cas(int *count, apr_pool_t *p, const char *file);
 
+/* How many certificates a PEM file has. */
 nmdm_err_t *nmdm_trust_count_pem(int *count, apr_pool_t *p,
                                  const char *file);
 

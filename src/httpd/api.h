@@ -37,6 +37,7 @@ extern const nanomdm_api_call_t nanomdm_api_calls[];
 nmdm_err_t *nanomdm_api_check_parameters(request_rec *r, const char *names,
                                          int is_ours);
 
+/* The handler nanomdm-api. */
 int nanomdm_api_handler(request_rec *r);
 /* Answers with a status and {"error": reason}; returns what a handler does. */
 int nanomdm_api_refuse(request_rec *r, int status, const char *reason);

@@ -6,6 +6,7 @@
 
 #include <apr_pools.h>
 
+/* Registers the AuthBasicProvider nanomdm and Require nanomdm-enrolled. */
 void nanomdm_auth_hooks(apr_pool_t *p);
 
 #endif /* NANOMDM_AUTH_H */

@@ -6,6 +6,8 @@
 
 #include <httpd.h>
 
+/* Starts the services of each site and their threads, which end before pchild
+ * does. */
 void nanomdm_child_init(apr_pool_t *pchild, server_rec *s);
 /* Requests that wait for other servers are answered before httpd loses its
  * patience. */

@@ -6,6 +6,8 @@
 
 #include <httpd.h>
 
+/* The handlers nanomdm, nanomdm-checkin and nanomdm-command; returns what
+ * handlers of httpd return, and never a 401 or an unintended 403. */
 int nanomdm_device_handler(request_rec *r);
 
 #endif /* NANOMDM_DEVICE_H */

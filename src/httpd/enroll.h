@@ -6,6 +6,7 @@
 
 #include <httpd.h>
 
+/* The handler nanomdm-enroll; returns what handlers of httpd return. */
 int nanomdm_enroll_handler(request_rec *r);
 
 #endif /* NANOMDM_HTTPD_ENROLL_H */

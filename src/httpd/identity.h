@@ -8,6 +8,7 @@
 
 #include <httpd.h>
 
+/* Registers hooks of mod_ssl, which is optional, for its handshakes. */
 void nanomdm_identity_hooks(void);
 
 /* The verified identity of a device, in ctx->cert. When body is NULL and the

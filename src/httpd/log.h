@@ -8,6 +8,7 @@
 
 #include <httpd.h>
 
+/* The HTTP status of an error by its kind, as devices get it. */
 int nanomdm_status_of(const nmdm_err_t *err);
 /* ctx may be NULL: then there is no trace id to add. Of the refusals of devices
  * the first of each tag in a minute is at level notice. */
@@ -20,6 +21,7 @@ int nanomdm_log_level(nmdm_log_e level);        /* as httpd calls it */
 /* ctx->log; its baton is the request. */
 void nanomdm_log_remark(nmdm_ctx_t *ctx, nmdm_log_e level, const char *line);
 
+/* Registers the hook that finds the shared memory of "once a minute". */
 void nanomdm_log_hooks(void);
 
 #endif /* NANOMDM_LOG_H */

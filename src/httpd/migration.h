@@ -6,6 +6,8 @@
 
 #include <httpd.h>
 
+/* The handlers nanomdm-migration and nanomdm-version; they return what
+ * handlers of httpd return. */
 int nanomdm_migration_handler(request_rec *r);
 int nanomdm_version_handler(request_rec *r);
 

@@ -8,6 +8,7 @@
 
 #include <httpd.h>
 
+/* Registers the hook that finds the shared memory of the limits. */
 void nanomdm_rate_limiter_hooks(void);
 /* Counts a request of ctx->cert; an error if it is one too many. */
 nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r);

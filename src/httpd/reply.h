@@ -25,6 +25,8 @@ int nanomdm_fail_json(request_rec *r, nmdm_ctx_t *ctx,
 /* The error body of device URLs and of plain API errors. */
 int nanomdm_plain(request_rec *r, int status, const char *text);
 
+/* Sets the environment variables NANOMDM_... of the request, for CustomLog
+ * (docs/operations.md has their names). */
 void nanomdm_reply_set_log_notes(request_rec *r, const nmdm_ctx_t *ctx);
 
 /* Before the end of a certificate something should be done about it. */

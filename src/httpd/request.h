@@ -8,7 +8,12 @@
 
 #include <httpd.h>
 
+/* A context for the request, in r->pool, which holds no database connection
+ * yet. NMDM_INTERNAL when the server has no services; *out is set all the
+ * same, for the log. */
 nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r);
+/* The body of the request, in r->pool; NMDM_TOO_LARGE above NanoMDMMaxBody,
+ * NMDM_INVALID or NMDM_REFUSED when it cannot be read to its end. */
 nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 /* The same, of up to `most` bytes if NanoMDMMaxBody does not say less. */
 nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,

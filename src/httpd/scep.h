@@ -6,6 +6,8 @@
 
 #include <httpd.h>
 
+/* The handler nanomdm-scep (RFC 8894); returns what handlers of httpd
+ * return. */
 int nanomdm_scep_handler(request_rec *r);
 
 #endif /* NANOMDM_HTTPD_SCEP_H */

@@ -16,6 +16,7 @@ typedef struct {
     const char *trouble;        /* why db is not known, or NULL */
 } nanomdm_status_t;
 
+/* The handler nanomdm-status: HTML, JSON or Prometheus text. */
 int nanomdm_status_handler(request_rec *r);
 
 #endif /* NANOMDM_STATUS_H */

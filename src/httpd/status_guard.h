@@ -6,6 +6,8 @@
 
 #include <httpd.h>
 
+/* Registers the hooks and the filter through which no 401 and no unintended
+ * 403 gets to a device. */
 void nanomdm_status_guard_hooks(void);
 /* A plain text in place of any ErrorDocument for 401 and 403. */
 void nanomdm_keep_error_documents_out(request_rec *r);

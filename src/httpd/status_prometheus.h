@@ -6,6 +6,7 @@
 
 #include "httpd/status.h"
 
+/* The figures in the text format of Prometheus, version 0.0.4, in p. */
 nmdm_bytes_t nanomdm_status_prometheus(apr_pool_t *p,
                                        const nanomdm_status_t *status);
 

@@ -8,6 +8,7 @@
 
 #include <httpd.h>
 
+/* Registers the hook that writes the record of a request once it is over. */
 void nanomdm_traffic_dump_hooks(void);
 
 /* Whether the end of the request will want what these keep of it, which lives

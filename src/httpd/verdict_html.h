@@ -8,6 +8,7 @@
 #include "httpd/html.h"
 #include "httpd/status.h"
 
+/* Adds it to the page. */
 void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
                               const nanomdm_status_t *status);
 

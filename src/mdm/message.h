@@ -72,6 +72,7 @@ typedef struct {
     const char *text;                   /* as stored and delivered */
 } nmdm_command_t;
 
+/* Whether text has a control character of ASCII. */
 int nmdm_message_has_control(const char *text);
 /* Whether another server that gets an id in a header understands this one and
  * no other. */

@@ -20,6 +20,8 @@ typedef struct {
     void *baton;
 } nmdm_http_client_conf_t;
 
+/* Starts the thread, which ends before pchild does. *out may be used by any
+ * number of threads. NMDM_INTERNAL when there is no thread. */
 nmdm_err_t *nmdm_http_client_start(nmdm_http_client_t **out, apr_pool_t *pchild,
                                    const nmdm_http_client_conf_t *conf);
 

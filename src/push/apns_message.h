@@ -43,6 +43,8 @@ typedef struct {
     int is_refusal;             /* the same push would be refused again */
 } nmdm_push_outcome_t;
 
+/* What APNs answered to an exchange that has ended, by its status and reason
+ * (Apple, "Handling notification responses from APNs"); text is in p. */
 void nmdm_apns_message_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
                                const nmdm_exchange_t *x);
 

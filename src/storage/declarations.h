@@ -31,6 +31,9 @@ const char *nmdm_declarations_manifest_of_kind(const char *kind);
 
 /* ---- Declarations ---- */
 
+/* Reads one, with its payload, into ctx->pool. All of these work within a unit
+ * of db/db.h, those that change something within a transaction; `notifies`
+ * writes down that the devices concerned are to be notified. */
 nmdm_err_t *nmdm_declarations_get(nmdm_ctx_t *ctx, int *found,
                                   nmdm_declaration_t *out,
                                   const char *identifier);
@@ -71,6 +74,9 @@ typedef enum {
 } nmdm_declarations_list_e;
 #define NMDM_DECLARATIONS_PAGE 1000
 
+/* Adds the next NMDM_DECLARATIONS_PAGE names at most, as const char * in
+ * ctx->pool, that follow `after` ("" from the first); key is the set, the
+ * declaration or the enrollment. */
 nmdm_err_t *nmdm_declarations_list(nmdm_ctx_t *ctx, apr_array_header_t *names,
                                    nmdm_declarations_list_e what,
                                    const char *key, const char *after);
@@ -91,6 +97,8 @@ nmdm_err_t *nmdm_declarations_set_remove(nmdm_ctx_t *ctx, int *changed,
                                          const char *identifier,
                                          int notifies);
 
+/* Adds a set to an enrollment, takes one away, or all; *changed is 0 when it
+ * was so before. */
 nmdm_err_t *nmdm_declarations_assign(nmdm_ctx_t *ctx, int *changed,
                                      const char *id, const char *set,
                                      int notifies);

@@ -83,6 +83,7 @@ typedef struct {
     apr_time_t not_now_since;
 } nmdm_pending_t;
 
+/* What waits for an enrollment; all 0 for an unknown id. */
 nmdm_err_t *nmdm_enrollment_queries_pending(nmdm_ctx_t *ctx,
                                             nmdm_pending_t *out,
                                             const char *id);
@@ -93,6 +94,7 @@ typedef struct {
     apr_time_t at;
 } nmdm_last_report_t;
 
+/* The newest report of an enrollment. */
 nmdm_err_t *nmdm_enrollment_queries_last_report(nmdm_ctx_t *ctx,
                                                 nmdm_last_report_t *out,
                                                 const char *id);

@@ -13,6 +13,8 @@
 /* Safe to share between threads; lives as long as p. */
 nmdm_err_t *nmdm_last_seen_create(nmdm_last_seen_t **out, apr_pool_t *p);
 
+/* Notes that a device was seen now; the id is copied. Costs no database: a
+ * thread writes all noted ids together. */
 void nmdm_last_seen_note(nmdm_last_seen_t *seen, const char *id);
 
 /* All that were noted since the last call, copied to p. */

@@ -38,6 +38,8 @@ typedef struct {
 /* Whether the database has an outbox and takes an event of that length. */
 int nmdm_outbox_takes(const nmdm_ctx_t *ctx, apr_size_t len);
 
+/* Writes an event for its receiver, in the transaction of the change that it
+ * reports. */
 nmdm_err_t *nmdm_outbox_put(nmdm_ctx_t *ctx, const nmdm_event_t *event);
 
 /* ---- Delivery; `lease` names the relay that delivers ---- */
@@ -55,6 +57,8 @@ nmdm_err_t *nmdm_outbox_read(nmdm_ctx_t *ctx, apr_array_header_t *events,
                              const apr_array_header_t *seqs,
                              const char *target, const char *lease);
 
+/* Renews the lease of these events; of one that is lost meanwhile nothing is
+ * changed. */
 nmdm_err_t *nmdm_outbox_renew(nmdm_ctx_t *ctx, const apr_array_header_t *seqs,
                               const char *lease);
 

@@ -80,6 +80,7 @@ typedef struct {
     const char *cert_sha256;
 } nmdm_challenge_t;
 
+/* Reads a challenge; out->found is 0 for an unknown one. */
 nmdm_err_t *nmdm_challenge_get(nmdm_ctx_t *ctx, nmdm_challenge_t *out,
                                const char *challenge);
 /* Uses it up for a key and a certificate. *is_mine is 0 when it was used or has
@@ -104,6 +105,7 @@ typedef struct {
     const char *signer_key;     /* SHA-256 of the request's signer's SPKI */
 } nmdm_issued_row_t;
 
+/* Stores a certificate that was issued, before it is sent. */
 nmdm_err_t *nmdm_issued_put(nmdm_ctx_t *ctx, const nmdm_issued_row_t *row);
 /* out->found is 0 when it is none of ours. */
 nmdm_err_t *nmdm_issued_get(nmdm_ctx_t *ctx, nmdm_issued_row_t *out,

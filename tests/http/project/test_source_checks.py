@@ -90,3 +90,22 @@ def test_without_source_they_fail(tmp_path):
     (tmp_path / "mod_nanomdm.c").write_text("")
     assert said_of("check_rings.py", tmp_path)
     assert said_of("check_size.py", tmp_path)
+
+
+def test_a_declaration_without_a_comment_is_found(checkout):
+    said = said_of("check_headers.py", checkout)
+    assert "src/base/a.h: nmdm_a has no comment" in said
+    assert "src/base/b.h: nmdm_b has no comment" in said
+
+
+def test_a_comment_serves_its_paragraph_alone(checkout):
+    for name in "ab":
+        (checkout / f"src/base/{name}.h").write_text(
+            "typedef struct {\n    int x;\n\n    int y;          /* cm */\n"
+            "} nmdm_box_t;\n\n"
+            f"/* Returns x. */\nint nmdm_{name}(int x);\n"
+            f"int nmdm_{name}_twice(int x);\n")
+    assert said_of("check_headers.py", checkout) == ""
+    add(checkout, "a.h", "\nint nmdm_a_thrice(int x);\n")
+    assert (said_of("check_headers.py", checkout)
+            == "src/base/a.h: nmdm_a_thrice has no comment\n")
