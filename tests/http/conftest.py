@@ -32,6 +32,9 @@ def pytest_addoption(parser):
                      help="only on this database; may be repeated. mysql is"
                           " MariaDB, mysqld Oracle's MySQL. Without it: on"
                           " all that this machine has")
+    parser.addoption("--sanitized", choices=["only", "never"],
+                     help="of the tests that a sanitized module can pass on"
+                          " SQLite, only these or none of them")
 
 
 def pytest_configure(config):
@@ -41,6 +44,9 @@ def pytest_configure(config):
         "markers", "one_database: the outcome does not depend on which")
     config.addinivalue_line(
         "markers", "slow: takes longer than all the others of its file")
+    config.addinivalue_line(
+        "markers", "unsanitized: not about the module in httpd, or not true"
+                   " of one under sanitizers")
 
 
 def pytest_generate_tests(metafunc):
@@ -66,10 +72,28 @@ def pytest_itemcollected(item):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """The large groups first: in the end all processes have work."""
+def pytest_collection_modifyitems(config, items):
+    """Those that are asked for; the large groups first: in the end all
+    processes have work."""
+    sanitized = config.getoption("--sanitized")
+    if sanitized:
+        left_out = [item for item in items
+                    if runs_sanitized(item) != (sanitized == "only")]
+        items[:] = [item for item in items
+                    if runs_sanitized(item) == (sanitized == "only")]
+        config.hook.pytest_deselected(items=left_out)
     sizes = collections.Counter(map(group, items))
     items.sort(key=lambda item: -sizes[group(item)])
+
+
+def runs_sanitized(item):
+    """Whether the run with a sanitized module on SQLite has this test, so
+    that a run beside it need not."""
+    parameters = getattr(item, "callspec", None)
+    kind = parameters and parameters.params.get("db_server")
+    return (kind in (None, "sqlite3")
+            and not item.get_closest_marker("slow")
+            and not item.get_closest_marker("unsanitized"))
 
 
 def group(item):

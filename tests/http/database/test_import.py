@@ -19,6 +19,7 @@ from tables import (associations, count, device_columns, enrollment,
                     is_active, is_enabled, result, user_columns)
 from test_tools import dsn_of, source_of, tool
 
+pytestmark = pytest.mark.unsanitized
 one_database = pytest.mark.one_database
 
 TOKEN = b"\0bootstrap\xff" * 9

@@ -14,6 +14,8 @@ from load import serves
 from system import ROOT
 from tables import count
 
+pytestmark = pytest.mark.unsanitized
+
 SCHEMA = ROOT / "schema" / "mysql.sql"
 NANOMDM_CHANGES = 11
 NODES = 10

@@ -33,6 +33,13 @@ ALARMING = re.compile(r"^\[[^]]*\] \[\w*:(emerg|alert|crit|error|warn)\]"
 
 # Of ours, in a stack that gdb shows.
 OUR_FRAME = re.compile(r"\bat src/|mod_nanomdm")
+# httpd ends a child from within the handler of SIGTERM: exit() then runs
+# in the middle of whatever the signal interrupted, malloc() for one.
+EXIT_IN_HANDLER = re.compile(
+    r"^#\d+ .*exit \(.*\n(#\d+ .*mod_mpm_\w+\.so\n)+"
+    r"#\d+ +<signal handler called>$", re.MULTILINE)
+# What malloc() says before it aborts.
+OF_MALLOC = re.compile(r"^(corrupted|double free|free|malloc|munmap|realloc)")
 
 # Seconds until a line that must come has come.
 PATIENCE = 15
@@ -490,12 +497,16 @@ class Httpd:
         announcements = (*self.announced, *announcements)
         self.announced = []
         stack = self.stack() if b"exit signal" in text else ""
+        ended_by_httpd = (EXIT_IN_HANDLER.search(stack)
+                          and not OUR_FRAME.search(stack))
         alarms = []
         for line in text.decode(errors="replace").splitlines():
             crashed = stack and "exit signal" in line
-            forgiven = (any(announcement.covers(self, line)
-                            for announcement in announcements)
-                        and not (crashed and OUR_FRAME.search(stack)))
+            forgiven = ((any(announcement.covers(self, line)
+                             for announcement in announcements)
+                         and not (crashed and OUR_FRAME.search(stack)))
+                        or ended_by_httpd
+                        and (crashed or OF_MALLOC.search(line)))
             if (ALARMING.search(line) and not forgiven
                     and not host.is_of_the_host(line)):
                 alarms.append(f"{line}\n{stack}" if crashed else line)

@@ -3,7 +3,6 @@
 
 import base64
 import json
-import os
 import pathlib
 import plistlib
 import re
@@ -14,9 +13,8 @@ from device import Operator, command
 from receiver import Receiver, signature
 from system import wait_until
 
-pytestmark = pytest.mark.skipif(
-    "NANOMDM_MODULE_ASAN" in os.environ,
-    reason="sanitizers take memory of their own, and keep what is freed")
+# Sanitizers take memory of their own, and keep what is freed.
+pytestmark = pytest.mark.unsanitized
 MIB = 1 << 20
 
 WEBHOOKS = """\

@@ -14,7 +14,7 @@ from world import (Devices, Filler, PROXIED, TOPIC,  # noqa: E402
                    apns, certs, load, udid)
 from device import Operator             # noqa: E402
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.unsanitized]
 DEVICES = 4
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from system import ROOT
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.unsanitized]
 
 MODULE = ROOT / "mod_nanomdm.so"
 

@@ -34,6 +34,7 @@ from tables import associate
 from test_traffic_dump import RECORD
 from test_seal import Home
 
+pytestmark = pytest.mark.unsanitized
 one_database = pytest.mark.one_database
 
 PUSHES = """\

@@ -12,6 +12,8 @@ sys.path.insert(0, str(ROOT / "tests/faults"))
 
 import witness                          # noqa: E402
 
+pytestmark = pytest.mark.unsanitized
+
 
 class Inbox:
     """Has taken these events."""

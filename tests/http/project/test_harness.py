@@ -17,6 +17,7 @@ from conftest import Harness
 from http2 import Http2
 from server import Announcement, Httpd
 
+pytestmark = pytest.mark.unsanitized
 WARNING = "[Sun Nov 22 00:00:00 2026] [nanomdm:warn] [pid 1] NMDM0001: x"
 
 
@@ -97,6 +98,40 @@ def test_a_crash_of_ours_is_not_forgiven(watched, monkeypatch):
     httpd.wait_for_log("exit signal")
     problem, = harness.problems()
     assert "src/base/context.c" in problem
+
+
+EXIT_WITHIN_MALLOC = """\
+#0  __pthread_kill_implementation (threadid=1) at ./nptl/pthread_kill.c:44
+#1  malloc_printerr (str=0x7f "corrupted double-linked list")
+#2  OPENSSL_cleanup () from libcrypto.so.3
+#3  0x00007f0000000001 in __GI_exit (status=0) at ./stdlib/exit.c:146
+#4  0x00007f0000000002 in ?? () from /usr/lib/apache2/modules/mod_mpm_event.so
+#5  0x00007f0000000003 in ?? () from /usr/lib/apache2/modules/mod_mpm_event.so
+#6  <signal handler called>
+#7  _int_malloc (bytes=200) at ./malloc/malloc.c:4146"""
+
+
+def killed_in_malloc(httpd, monkeypatch, stack):
+    """Its log, as after a signal at a bad moment."""
+    monkeypatch.setattr(httpd, "stack", lambda: stack)
+    log(httpd, "corrupted double-linked list")
+    log(httpd, "[Sun Nov 22 00:00:00 2026] [core:notice] [pid 1] AH00051:"
+               " child pid 2 exit signal Abort (6)")
+
+
+def test_an_exit_that_httpd_makes_in_a_handler_is_its_own(watched, monkeypatch):
+    harness, httpd = watched
+    killed_in_malloc(httpd, monkeypatch, EXIT_WITHIN_MALLOC)
+    assert harness.problems() == []
+
+
+@pytest.mark.parametrize("stack", [
+    EXIT_WITHIN_MALLOC.replace("<signal handler called>", "clean ()"),
+    EXIT_WITHIN_MALLOC.replace("OPENSSL_cleanup ()", "f () at src/a.c:1"), ""])
+def test_any_other_end_in_malloc_is_a_problem(watched, monkeypatch, stack):
+    harness, httpd = watched
+    killed_in_malloc(httpd, monkeypatch, stack)
+    assert len(harness.problems()) == 2
 
 
 def test_announced_line_is_no_problem(watched):

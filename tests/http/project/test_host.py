@@ -9,6 +9,7 @@ import pytest
 
 from system import ROOT
 
+pytestmark = pytest.mark.unsanitized
 PYTHON = "/usr/bin/python3"
 # Each line is of the shell, in a mount namespace of its own; $W is a folder.
 WITHOUT_IPV6 = """\

@@ -15,7 +15,8 @@ from device import Operator
 from documents import System
 from system import ROOT, remove_folder, run, temp_folder
 
-pytestmark = [pytest.mark.one_database, pytest.mark.slow]
+pytestmark = [pytest.mark.one_database, pytest.mark.slow,
+              pytest.mark.unsanitized]
 
 NAME = "libapache2-mod-nanomdm"
 DOCUMENTS = f"usr/share/doc/{NAME}"

@@ -17,6 +17,7 @@ from server import TLS, server_authority
 from system import ROOT, free_port, run
 from tables import count, device_columns, enrollment, insert, is_enabled
 
+pytestmark = pytest.mark.unsanitized
 one_database = pytest.mark.one_database
 
 TOKEN = b"\0bootstrap\xff" * 9
