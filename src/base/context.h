@@ -125,6 +125,7 @@ typedef struct {
 typedef struct {
     nmdm_db_source_t *db_source;        /* never NULL */
     nmdm_combiner_t *polls;             /* NULL: each asks by itself */
+    nmdm_combiner_t *reports;           /* NULL: each is stored by itself */
     nmdm_last_seen_t *seen;
     nmdm_once_daily_t *daily;
     nmdm_circuit_breaker_t *breaker;    /* by topic */

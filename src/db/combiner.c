@@ -18,10 +18,8 @@ typedef struct waiter_t {
     int is_called;              /* guarded by cond */
 } waiter_t;
 
-/* By measurement, of threads inside: with fewer than these, waiting for others
- * takes longer than it saves; with more, one batch leaves the database idle
- * while its answers are handed out. */
-#define FEW 8
+/* By measurement, of threads inside: with more than these, one batch leaves the
+ * database idle while its answers are handed out. */
 #define MANY 40
 
 struct nmdm_combiner_t {
@@ -31,12 +29,13 @@ struct nmdm_combiner_t {
     nmdm_batch_queue_t queue;
 };
 
-nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p)
+nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p,
+                                 int few)
 {
     nmdm_combiner_t *combiner = apr_pcalloc(p, sizeof(*combiner));
     apr_status_t rv;
 
-    combiner->queue.few = FEW;
+    combiner->queue.few = few;
     combiner->queue.many = MANY;
     rv = apr_thread_mutex_create(&combiner->lock, APR_THREAD_MUTEX_DEFAULT, p);
     if (rv == APR_SUCCESS) {
@@ -160,6 +159,16 @@ static void end(nmdm_combiner_t *combiner, nmdm_batch_entry_t *leader,
     call_all(called);
 }
 
+static int size_of(const nmdm_batch_entry_t *entry)
+{
+    int n = 0;
+
+    for (; entry; entry = entry->next) {
+        n++;
+    }
+    return n;
+}
+
 /* Why a batch failed each of its callers finds out by itself. */
 static int lead(nmdm_ctx_t *ctx, const nmdm_combined_t *what,
                 nmdm_batch_entry_t *leader)
@@ -171,6 +180,10 @@ static int lead(nmdm_ctx_t *ctx, const nmdm_combined_t *what,
                    "repeated", 1);
         nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(0192) "%s; each caller of the"
                  " batch goes on by itself", err->msg);
+    }
+    else {
+        nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(0194) "%s: %d callers were"
+                 " answered together", leader->key, size_of(leader));
     }
     return !err;
 }
@@ -202,6 +215,9 @@ void nmdm_combiner_stop(nmdm_combiner_t *combiner)
     nmdm_batch_entry_t *entry;
     waiter_t *called = NULL;
 
+    if (!combiner) {
+        return;
+    }
     apr_thread_mutex_lock(combiner->lock);
     entry = nmdm_batch_queue_stop(&combiner->queue);
     for (; entry; entry = entry->next) {

@@ -11,6 +11,12 @@
 #include "base/batch_queue.h"
 #include "base/context.h"
 
+/* By measurement: with fewer callers of a server than these, waiting for others
+ * takes longer than it saves. SQLite has one writer at a time, so that two are
+ * many. */
+#define NMDM_COMBINER_FEW 8
+#define NMDM_COMBINER_FEW_SQLITE 1
+
 /* How long a caller waits for a batch to begin before it goes on by itself. */
 #define NMDM_COMBINER_PATIENCE apr_time_from_msec(250)
 
@@ -25,8 +31,9 @@ typedef struct {
     nmdm_err_t *(*together)(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first);
 } nmdm_combined_t;
 
-/* Lives as long as p. */
-nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p);
+/* Up to `few` callers at a time go by themselves. Lives as long as p. */
+nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p,
+                                 int few);
 
 /* Asks, alone or with others; `call` begins with its nmdm_batch_entry_t, whose
  * key is set. Without a combiner (NULL) each goes by itself. No connection may
@@ -34,7 +41,7 @@ nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p);
 nmdm_err_t *nmdm_combiner_run(nmdm_combiner_t *combiner, nmdm_ctx_t *ctx,
                               const nmdm_combined_t *what, void *call);
 
-/* From now on all callers go by themselves. */
+/* From now on all callers go by themselves. Without a combiner: nothing. */
 void nmdm_combiner_stop(nmdm_combiner_t *combiner);
 
 #endif /* NMDM_COMBINER_H */

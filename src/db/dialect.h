@@ -133,4 +133,8 @@ const char *nmdm_dialect_text(apr_pool_t *p, const char *sql,
                               const nmdm_dialect_t *dialect,
                               const char *prefix);
 
+/* An array of PostgreSQL's as text, of values that may hold any character. */
+const char *nmdm_dialect_array(apr_pool_t *p, const char *const *values,
+                               int n);
+
 #endif /* NMDM_DIALECT_H */

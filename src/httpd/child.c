@@ -192,12 +192,24 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
                                     nanomdm_dbd_close);
 }
 
+/* SQLite has nothing to gain from polls that ask together. */
+static nmdm_err_t *combine(nanomdm_site_t *site, apr_pool_t *pchild)
+{
+    if (!strcmp(nanomdm_server(site->server)->driver, "sqlite3")) {
+        return nmdm_combiner_create(&site->services.reports, pchild,
+                                    NMDM_COMBINER_FEW_SQLITE);
+    }
+    NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild,
+                                  NMDM_COMBINER_FEW));
+    return nmdm_combiner_create(&site->services.reports, pchild,
+                                NMDM_COMBINER_FEW);
+}
+
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
                          const nanomdm_conf_t *conf)
 {
-    if (conf->combines && strcmp(nanomdm_server(site->server)->driver,
-                                 "sqlite3")) {
-        NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild));
+    if (conf->combines) {
+        NMDM_TRY(combine(site, pchild));
     }
     NMDM_TRY(nmdm_last_seen_create(&site->services.seen, pchild));
     NMDM_TRY(nmdm_sqlite_wal_create(&site->services.db_source->wal, pchild));
@@ -314,9 +326,8 @@ void nanomdm_child_stopping(apr_pool_t *pchild, int graceful)
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);
 
-        if (site->services.polls) {
-            nmdm_combiner_stop(site->services.polls);
-        }
+        nmdm_combiner_stop(site->services.polls);
+        nmdm_combiner_stop(site->services.reports);
         nmdm_apns_client_stop(site->services.apns);
         nmdm_http_client_shorten_deadlines(site->services.http,
                                            CALLERS_TIMEOUT);

@@ -12,6 +12,7 @@
 #include "service/renewal_delivery.h"
 #include "storage/queue.h"
 #include "storage/queue_poll.h"
+#include "storage/queue_reports.h"
 #include "webhook/publish.h"
 
 #include <string.h>
@@ -86,12 +87,73 @@ static nmdm_err_t *do_next(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
+/* A report among others of the same time. */
+typedef struct {
+    nmdm_queue_report_t report; /* first */
+    report_t *in;
+    int is_alone;               /* has `in` the answer already? */
+} report_call_t;
+
+static nmdm_err_t *store_single(nmdm_ctx_t *ctx, void *baton)
+{
+    report_call_t *call = baton;
+
+    call->is_alone = 1;
+    return store(ctx, call->in);
+}
+
+static nmdm_err_t *do_store_all(nmdm_ctx_t *ctx, void *first)
+{
+    return nmdm_queue_reports(ctx, first);
+}
+
+static nmdm_err_t *store_together(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
+{
+    return nmdm_db_unit_once(ctx, NMDM_UNIT_TRANSACTION, do_store_all, first);
+}
+
+static void take_answer(nmdm_ctx_t *ctx, report_t *in,
+                        const nmdm_queue_report_t *report)
+{
+    in->stored = report->stored;
+    if (report->stored) {
+        ctx->is_admitted = 1;
+        in->next = report->next;
+        in->command = report->command;
+    }
+}
+
+/* Final reports on devices' own channels are stored with others, unless an
+ * event is to be committed with one. */
+static nmdm_err_t *store_among_others(nmdm_ctx_t *ctx, report_t *in)
+{
+    static const nmdm_combined_t REPORT = { store_single, store_together };
+    report_call_t call = { .in = in };
+
+    if (!ctx->services->reports || !nmdm_queue_reports_suit(in->msg)
+        || ctx->policy->latest_only || !nmdm_schema_is_complete(ctx)
+        || nmdm_publish_unit(ctx, in->msg, NMDM_UNIT_WRITE)
+            != NMDM_UNIT_WRITE) {
+        return store(ctx, in);
+    }
+    call.report.entry.key = in->msg->who.id;
+    call.report.pool = ctx->pool;
+    call.report.msg = in->msg;
+    call.report.sha256 = ctx->cert->sha256;
+    nmdm_db_release(ctx);
+    NMDM_TRY(nmdm_combiner_run(ctx->services->reports, ctx, &REPORT, &call));
+    if (!call.is_alone) {
+        take_answer(ctx, in, &call.report);
+    }
+    return NULL;
+}
+
 /* In the normal course one statement admits and stores. Where it stored
  * nothing, the reasons are looked for; and a command that was not queued is
  * no reason to make the device repeat its report without end. */
 static nmdm_err_t *store_report(nmdm_ctx_t *ctx, report_t *in)
 {
-    NMDM_TRY(store(ctx, in));
+    NMDM_TRY(store_among_others(ctx, in));
     if (in->stored) {
         return NULL;
     }

@@ -7,40 +7,29 @@
 #include "storage/queue_poll.h"
 #include "db/db.h"
 
-#include <apr_strings.h>
-
 #include <string.h>
 
 /* Columns of a row: id, digest, the UUID of what waits. */
 enum { ID, SHA256, WAITS, COLUMNS };
 
-/* An array of PostgreSQL as text; an id may hold any character of XML. */
-static const char *array_text(apr_pool_t *p, const nmdm_batch_entry_t *first)
+static int keys_of(const char **ids, const nmdm_batch_entry_t *first)
 {
-    const nmdm_batch_entry_t *entry;
-    apr_size_t len = sizeof("{}");
-    char *text, *at;
+    int n = 0;
 
-    for (entry = first; entry; entry = entry->next) {
-        len += 2 * strlen(entry->key) + 3;
+    for (; first; first = first->next) {
+        ids[n++] = first->key;
     }
-    text = at = apr_palloc(p, len);
-    *at++ = '{';
-    for (entry = first; entry; entry = entry->next) {
-        const char *c;
+    return n;
+}
 
-        *at++ = '"';
-        for (c = entry->key; *c; c++) {
-            if (*c == '"' || *c == '\\') {
-                *at++ = '\\';
-            }
-            *at++ = *c;
-        }
-        *at++ = '"';
-        *at++ = entry->next ? ',' : '}';
-    }
-    *at = '\0';
-    return text;
+static nmdm_err_t *select_by_array(nmdm_ctx_t *ctx, apr_array_header_t *rows,
+                                   const nmdm_batch_entry_t *first)
+{
+    const char *ids[NMDM_BATCH_MOST];
+    int n = keys_of(ids, first);
+
+    return nmdm_db_rows(ctx, rows, COLUMNS, STMT_QUEUE_POLL,
+                        NMDM_ARGS(nmdm_dialect_array(ctx->pool, ids, n)));
 }
 
 /* Marks beyond the last id repeat it, so that a few statements serve all
@@ -55,13 +44,9 @@ static nmdm_err_t *select_by_list(nmdm_ctx_t *ctx, apr_array_header_t *rows,
         { STMT_QUEUE_POLL_4, 4 }, { STMT_QUEUE_POLL_16, 16 },
         { STMT_QUEUE_POLL_64, NMDM_BATCH_MOST }
     };
-    const nmdm_batch_entry_t *entry = first;
     const char *ids[NMDM_BATCH_MOST];
-    int i, n = 0, size = 0;
+    int n = keys_of(ids, first), size = 0, i;
 
-    for (; entry; entry = entry->next) {
-        ids[n++] = entry->key;
-    }
     while (SIZES[size].places < n) {
         size++;
     }
@@ -94,8 +79,7 @@ nmdm_err_t *nmdm_queue_poll(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
     nmdm_batch_entry_t *entry;
 
     NMDM_TRY(ctx->db->dialect->has_arrays
-             ? nmdm_db_rows(ctx, rows, COLUMNS, STMT_QUEUE_POLL,
-                            NMDM_ARGS(array_text(ctx->pool, first)))
+             ? select_by_array(ctx, rows, first)
              : select_by_list(ctx, rows, first));
     for (entry = first; entry; entry = entry->next) {
         answer((nmdm_queue_poll_t *)entry, rows);

@@ -4,7 +4,7 @@
 #   make bench BENCH=quick         the same in about three minutes
 #   make bench BENCH=large         does history or size cost anything?
 #   make bench BENCH=large ROWS=200000    the same with smaller tables
-#   make bench BENCH=combine       polls together and alone, on the servers
+#   make bench BENCH=combine       polls and reports together and alone
 #   make bench BENCH=handshakes    TLS as advised beside Debian's defaults
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone

@@ -40,7 +40,7 @@ MODES = {
     "quick": dict(rounds=3, seconds=0.8, enrolments=64, each=40),
     "full": dict(rounds=5, seconds=2.0, enrolments=160, each=100),
     "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
-    "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
+    "combine": dict(rounds=3, seconds=2.0, enrolments=0, each=0),
     "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
 }
 
@@ -171,15 +171,18 @@ class Bench:
         self.count += 1
         Filler(httpd.database).queues(f"cl{self.count}-", CONNECTIONS,
                                       CONNECTIONS, self.each)
+        return self.library_run(httpd, CONNECTIONS, CONNECTIONS, self.each)
+
+    def library_run(self, httpd, first, count, each):
         params = str(httpd.database.params)
         if self.kind == "mysql":
             words = dict(word.split("=") for word in params.split(","))
             params = ",".join(words[key] for key in
                               ("host", "port", "dbname", "user", "pass"))
-        listed = self.devices.listed(self.folder / "devices.txt",
-                                     CONNECTIONS, CONNECTIONS)
+        listed = self.devices.listed(self.folder / "devices.txt", first,
+                                     count)
         return timed([PROGRAMS / "client_library", self.kind, params, listed,
-                      CONNECTIONS, self.each], Meter(None, self.server))
+                      count, each], Meter(None, self.server))
 
 
 def measure(report, stack, mode, kind, folder, devices, baseline):
@@ -706,7 +709,6 @@ def main():
     mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)
     kinds = chosen.db or {"large": ["pgsql", "sqlite3"],
-                          "combine": ["pgsql", "mysql"],
                           "handshakes": ["sqlite3"]}.get(chosen.mode,
                                                              list(NAMES))
     began = time.monotonic()

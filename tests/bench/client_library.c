@@ -27,7 +27,7 @@
 
 #include "db/statements.h"
 
-#define MOST_PARAMS 6
+#define MOST_PARAMS 7
 #define UUID_SIZE 128
 
 typedef struct worker_t worker_t;
@@ -171,10 +171,14 @@ static void lite_store(worker_t *w, const char *uuid)
     const char *args[MOST_PARAMS];
 
     store_params(w, args, uuid);
-    lite_bind(w->lite_store, args, 6);
+    args[6] = uuid;             /* once more, as storage/queue.c does */
+    lite_bind(w->lite_store, args, 7);
     pthread_mutex_lock(&writer);
     if (sqlite3_step(w->lite_store) != SQLITE_DONE) {
         die("sqlite3", sqlite3_errmsg(w->lite));
+    }
+    if (!sqlite3_changes(w->lite)) {
+        die("sqlite3", "the result was not stored");
     }
     sqlite3_reset(w->lite_store);
     pthread_mutex_unlock(&writer);

@@ -6,21 +6,15 @@ import contextlib
 import os
 import re
 import signal
-import threading
-import time
 
-import psycopg2
-import pymysql
 import pytest
 
 from device import Operator, command
-from load import BROKEN
+from simultaneous import TOGETHER, at_once, until_together
 from wire import assert_empty
 
 DEVICES = 20
 THREADS = 40                    # more than ask by themselves
-TOGETHER = r"queue_poll\w*: \d+ rows"
-ROUNDS = 20                     # until the moment is right, on a busy machine
 
 
 @pytest.fixture(autouse=True)
@@ -34,45 +28,6 @@ def assert_delivers(answer, uuid):
     assert answer.plist["CommandUUID"] == uuid
 
 
-@contextlib.contextmanager
-def held_back(database):
-    """Whoever asks for certificates waits until the end of this."""
-    with contextlib.closing(database.connect()) as connection:
-        cursor = connection.cursor()
-        cursor.execute("LOCK TABLE cert_auth_associations"
-                       " IN ACCESS EXCLUSIVE MODE"
-                       if database.kind == "pgsql"
-                       else "LOCK TABLES cert_auth_associations WRITE")
-        yield
-        with contextlib.suppress(psycopg2.OperationalError,
-                                 pymysql.OperationalError):  # it was cut
-            cursor.execute("ROLLBACK" if database.kind == "pgsql"
-                           else "UNLOCK TABLES")
-
-
-def at_once(database, calls, meanwhile=lambda: None):
-    """What each call returns, when all of them reach the database in a
-    moment in which it makes them wait."""
-    answers = [None] * len(calls)
-
-    def run(i):
-        try:
-            answers[i] = calls[i]()
-        except BROKEN:          # event closes kept ones while all are busy
-            answers[i] = calls[i]()
-    threads = [threading.Thread(target=run, args=(i,), daemon=True)
-               for i in range(len(calls))]
-    with held_back(database):
-        for thread in threads:
-            thread.start()
-        time.sleep(0.12)
-        meanwhile()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive(), "a request hangs"
-    return answers
-
-
 @pytest.fixture
 def site(fresh_db, httpd):
     return httpd(fresh_db(), threads=THREADS)
@@ -82,16 +37,6 @@ def site(fresh_db, httpd):
 def fleet(site, device):
     """Enrolled, and connected."""
     return [device(site).enroll() for _ in range(DEVICES)]
-
-
-def until_together(site, do):
-    """Repeats it until a batch was asked for."""
-    for _ in range(ROUNDS):
-        mark = site.mark()
-        do()
-        if re.search(TOGETHER, site.log_since(mark)):
-            return
-    raise AssertionError("no batch in any round")
 
 
 def test_nothing_waits_for_anybody(site, fleet):
