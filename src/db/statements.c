@@ -496,14 +496,8 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     NEXT("(SELECT COUNT(s.id) FROM stored s)", \
          UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
-/* A report that is not NotNow sets free what was deferred. */
-#define IS_DUE \
-    "COALESCE((SELECT r.status FROM command_results r" \
-    "           WHERE r.id = q.id AND r.command_uuid = q.command_uuid)," \
-    "         'NotNow') = 'NotNow'"
-
-/* Reports of many devices, and the next command of each. The SELECTs see the
- * tables as they were before the reports. */
+/* Reports of many devices, none of them NotNow, and the next command of each.
+ * The SELECTs see the tables as they were before the reports. */
 #define PUT_MANY_AND_NEXT \
     "WITH reports AS MATERIALIZED" \
     " (SELECT * FROM unnest(CAST(%s AS VARCHAR[]), CAST(%s AS VARCHAR[])," \
@@ -517,43 +511,18 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "   WHERE e.id = n.id AND c.command_uuid = n.command_uuid" \
     "     AND a.id = n.id AND a.sha256 = n.sha256" \
     "   ORDER BY e.id" ON_RESULT_PUT " RETURNING id)" \
-    " SELECT n.id, n.status, c.command_uuid, c.request_type, c.command" \
+    " SELECT n.id, c.command_uuid, c.request_type, c.command" \
     "  FROM stored s JOIN reports n ON n.id = s.id" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
     "       SELECT q.command_uuid FROM enrollment_queue q" \
     "        WHERE q.id = n.id AND q.active = TRUE" UNANSWERED UNEXPIRED \
     "          AND q.command_uuid <> n.command_uuid" \
-    "          AND " IS_DUE \
+    "          AND COALESCE((SELECT r.status FROM command_results r" \
+    "                         WHERE r.id = q.id" \
+    "                           AND r.command_uuid = q.command_uuid)," \
+    "                       'NotNow') = 'NotNow'" \
     "        ORDER BY q.priority DESC, q.created_at" \
     "        LIMIT 1)"
-
-/* MariaDB and MySQL compare what comes as a parameter by the column's
- * collation, and use its index, which they do not do for a list of values that
- * was made a table. */
-#define FOUR(part) part " UNION ALL " part " UNION ALL " part " UNION ALL " part
-#define SIXTEEN(part) \
-    FOUR(part) " UNION ALL " FOUR(part) " UNION ALL " \
-    FOUR(part) " UNION ALL " FOUR(part)
-#define SIXTY_FOUR(part) \
-    SIXTEEN(part) " UNION ALL " SIXTEEN(part) " UNION ALL " \
-    SIXTEEN(part) " UNION ALL " SIXTEEN(part)
-
-#define PUT_MANY(times) \
-    "INSERT INTO command_results (id, command_uuid, status, result) " \
-    times("SELECT e.id, c.command_uuid, %s, %s" RESULT_FROM) \
-    ON_RESULT_PUT_MYSQL
-
-#define NEXT_MANY(times) \
-    times("SELECT a.id, s.status, c.command_uuid, c.request_type, c.command" \
-          "  FROM cert_auth_associations a" \
-          "  JOIN command_results s ON s.id = a.id AND s.command_uuid = %s" \
-          "  LEFT JOIN commands c ON c.command_uuid = (" \
-          "       SELECT q.command_uuid FROM enrollment_queue q" \
-          "        WHERE q.id = %s AND q.active = TRUE" UNANSWERED UNEXPIRED \
-          "          AND " IS_DUE \
-          "        ORDER BY q.priority DESC, q.created_at" \
-          "        LIMIT 1)" \
-          " WHERE a.id = %s AND a.sha256 = %s")
 
 ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 
@@ -666,28 +635,7 @@ ROW(STMT_RESULT_NOT_NOW_NEXT, "result_not_now_next",
 
 ROW(STMT_RESULTS_PUT_NEXT, "results_put_next", NULL,
     PGSQL PUT_MANY_AND_NEXT,
-    LONG_COLUMNS 1 << 4),
-
-ROW(STMT_RESULTS_PUT_4, "results_put_few", NULL,
-    MYSQL PUT_MANY(FOUR)),
-
-ROW(STMT_RESULTS_PUT_16, "results_put_some", NULL,
-    MYSQL PUT_MANY(SIXTEEN)),
-
-ROW(STMT_RESULTS_PUT_64, "results_put_most", NULL,
-    MYSQL PUT_MANY(SIXTY_FOUR)),
-
-ROW(STMT_RESULTS_NEXT_4, "results_next_few", NULL,
-    MYSQL NEXT_MANY(FOUR),
-    LONG_COLUMNS 1 << 4),
-
-ROW(STMT_RESULTS_NEXT_16, "results_next_some", NULL,
-    MYSQL NEXT_MANY(SIXTEEN),
-    LONG_COLUMNS 1 << 4),
-
-ROW(STMT_RESULTS_NEXT_64, "results_next_most", NULL,
-    MYSQL NEXT_MANY(SIXTY_FOUR),
-    LONG_COLUMNS 1 << 4),
+    LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RESULT_REMOVE, "result_remove",
     "DELETE FROM command_results WHERE id = %s AND command_uuid = %s"),

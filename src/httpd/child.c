@@ -192,17 +192,20 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
                                     nanomdm_dbd_close);
 }
 
-/* SQLite has nothing to gain from polls that ask together. */
+/* SQLite has nothing to gain from polls that ask together, MariaDB and MySQL
+ * have nothing from reports. */
 static nmdm_err_t *combine(nanomdm_site_t *site, apr_pool_t *pchild)
 {
-    if (!strcmp(nanomdm_server(site->server)->driver, "sqlite3")) {
-        return nmdm_combiner_create(&site->services.reports, pchild,
-                                    NMDM_COMBINER_FEW_SQLITE);
+    nmdm_dialect_e dialect
+        = nmdm_dialect_of(nanomdm_server(site->server)->driver);
+    int few = dialect == NMDM_SQLITE3 ? NMDM_COMBINER_FEW_SQLITE
+                                      : NMDM_COMBINER_FEW;
+
+    if (dialect != NMDM_SQLITE3) {
+        NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild, few));
     }
-    NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild,
-                                  NMDM_COMBINER_FEW));
-    return nmdm_combiner_create(&site->services.reports, pchild,
-                                NMDM_COMBINER_FEW);
+    return dialect == NMDM_MYSQL ? NULL
+        : nmdm_combiner_create(&site->services.reports, pchild, few);
 }
 
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,

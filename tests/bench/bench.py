@@ -40,7 +40,7 @@ MODES = {
     "quick": dict(rounds=3, seconds=0.8, enrolments=64, each=40),
     "full": dict(rounds=5, seconds=2.0, enrolments=160, each=100),
     "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
-    "combine": dict(rounds=3, seconds=2.0, enrolments=0, each=0),
+    "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
 }
 

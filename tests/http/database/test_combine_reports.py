@@ -18,6 +18,12 @@ DEVICES = 28
 THREADS = 40
 
 
+@pytest.fixture(autouse=True)
+def not_mariadb(db_server):
+    if db_server.kind.startswith("mysql"):
+        pytest.skip("MariaDB and MySQL have nothing to gain")
+
+
 @pytest.fixture
 def site(fresh_db, httpd):
     return httpd(fresh_db(), threads=THREADS)
