@@ -196,16 +196,19 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
  * have nothing from reports. */
 static nmdm_err_t *combine(nanomdm_site_t *site, apr_pool_t *pchild)
 {
-    nmdm_dialect_e dialect
+    const nmdm_dialect_t *dialect
         = nmdm_dialect_of(nanomdm_server(site->server)->driver);
-    int few = dialect == NMDM_SQLITE3 ? NMDM_COMBINER_FEW_SQLITE
-                                      : NMDM_COMBINER_FEW;
+    int few = dialect && dialect->has_one_writer ? NMDM_COMBINER_FEW_SQLITE
+                                                 : NMDM_COMBINER_FEW;
 
-    if (dialect != NMDM_SQLITE3) {
+    if (!dialect) {
+        return NULL;
+    }
+    if (!dialect->has_one_writer) {
         NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild, few));
     }
-    return dialect == NMDM_MYSQL ? NULL
-        : nmdm_combiner_create(&site->services.reports, pchild, few);
+    return dialect->has_one_writer || dialect->has_arrays
+        ? nmdm_combiner_create(&site->services.reports, pchild, few) : NULL;
 }
 
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,

@@ -153,6 +153,6 @@ nmdm_err_t *nmdm_queue_reports(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
     batch_t batch;
 
     sort(&batch, first);
-    return ctx->db->dialect == NMDM_PGSQL ? store_arrays(ctx, &batch)
-                                          : store_each(ctx, &batch);
+    return ctx->db->dialect->has_arrays ? store_arrays(ctx, &batch)
+                                        : store_each(ctx, &batch);
 }
