@@ -169,11 +169,11 @@ INSTALL = {
     False: "build-aux/install-deps.sh check",
 }
 # Its package and MariaDB's exclude each other.
-UNPACK_MYSQL = """\
- && apt-get install -y libevent-core-2.1-7t64 libprotobuf-lite32t64 libmecab2 \
-    libtcmalloc-minimal4t64 libfido2-1 liblz4-1 libzstd1 libaio1t64 \
+UNPACK_MYSQL = f"""\
+ && apt-get install -y $(apt-cache depends mysql-server-core \
+        | sed -n 's/^ *Depends: \\([a-z0-9.+-]*\\)$/\\1/p') \
  && cd /tmp && apt-get download mysql-server-core \
- && dpkg -x mysql-server-core_*.deb /opt/mysql"""
+ && dpkg -x mysql-server-core_*.deb /opt/mysql && {MYSQL} --version"""
 
 
 def http(program):

@@ -13,10 +13,13 @@ pytestmark = pytest.mark.unsanitized
 PYTHON = "/usr/bin/python3"
 # Each line is of the shell, in a mount namespace of its own; $W is a folder.
 WITHOUT_IPV6 = """\
-grep -v '^[^#]*:' /etc/hosts > $W/hosts; mount --bind $W/hosts /etc/hosts"""
+grep -v '^[^#]*:' /etc/hosts | install -m 644 /dev/stdin $W/hosts
+mount --bind $W/hosts /etc/hosts"""
 WITHOUT_LOCALHOST = """\
-echo 'hosts: files' > $W/nsswitch; mount --bind $W/nsswitch /etc/nsswitch.conf
-sed 's/localhost/other/' /etc/hosts > $W/hosts; mount --bind $W/hosts /etc/hosts"""
+echo 'hosts: files' | install -m 644 /dev/stdin $W/nsswitch
+mount --bind $W/nsswitch /etc/nsswitch.conf
+sed 's/localhost/other/' /etc/hosts | install -m 644 /dev/stdin $W/hosts
+mount --bind $W/hosts /etc/hosts"""
 SHARED_MEMORY = "mount -t tmpfs -o size={}m tmpfs /dev/shm"
 CLOSED = "mkdir -m 700 $W/closed; export TMPDIR=$W/closed"
 # Of the locales that a machine has, those that read and write otherwise.
