@@ -17,6 +17,7 @@
  * thousand are taken for each type. */
 #define STRIDE 1000
 #define STRIDES 10
+#define STRIDES_OF_DEVICES 50
 #define MOST_PENDING 10000
 #define MOST 1000
 
@@ -124,6 +125,27 @@ static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
     return NULL;
 }
 
+/* In strides for the same reason; a device without an enrollment is rare, so
+ * more devices are looked at. */
+static nmdm_err_t *count_begun(nmdm_ctx_t *ctx, nmdm_amount_t *amount)
+{
+    const char *cols[3], *after = "";
+    int i, found;
+
+    *amount = (nmdm_amount_t){ 0, 0 };
+    for (i = 0; i < STRIDES_OF_DEVICES; i++) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_BEGUN,
+                             NMDM_ARGS(after)));
+        amount->number += number(cols[1]);
+        if (number(cols[0]) < STRIDE) {
+            return NULL;
+        }
+        after = cols[2];
+    }
+    amount->is_least = 1;
+    return NULL;
+}
+
 static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
 {
     const char *cols[1] = { NULL };
@@ -182,6 +204,7 @@ static nmdm_err_t *count_queue(nmdm_ctx_t *ctx, nmdm_counted_t *out)
 static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
 {
     NMDM_TRY(count_enrollments(ctx, counted));
+    NMDM_TRY(count_begun(ctx, &counted->begun));
     counted->has_queue = nmdm_schema_is_complete(ctx);
     if (counted->has_queue) {
         NMDM_TRY(count_queue(ctx, counted));

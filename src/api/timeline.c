@@ -78,6 +78,45 @@ static nmdm_err_t *add_queue(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
     return NULL;
 }
 
+static nmdm_err_t *add_cancelled(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    apr_array_header_t *rows = apr_array_make(ctx->pool, 4,
+                                              sizeof(nmdm_cancelled_t));
+    int i;
+
+    NMDM_TRY(nmdm_queue_queries_cancelled(ctx, rows, out->who->id));
+    for (i = 0; i < rows->nelts; i++) {
+        const nmdm_cancelled_t *c = &APR_ARRAY_IDX(rows, i,
+                                                   nmdm_cancelled_t);
+
+        add(out, c->at, "cancelled",
+            apr_pstrcat(ctx->pool, c->request_type ? c->request_type : "",
+                        " ", c->uuid, NULL));
+    }
+    return NULL;
+}
+
+/* What disables an enrollment is CheckOut, at which it was last seen, or the
+ * Authenticate of a device whose TokenUpdate has not come yet. */
+static nmdm_err_t *add_check_ins(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    const nmdm_enrollment_t *who = out->who;
+    apr_time_t authenticated, token;
+
+    NMDM_TRY(nmdm_enrollment_queries_authenticated(ctx, &authenticated, &token,
+                                                   who->device_id));
+    add(out, authenticated, "Authenticate",
+        who->user_id ? "of the device" : NULL);
+    add(out, who->user_id ? who->user_token_at : who->device_token_at,
+        "TokenUpdate", NULL);
+    if (!who->enabled && !who->begun_at && authenticated <= token) {
+        add(out, who->last_seen, "CheckOut", NULL);
+        return NULL;
+    }
+    add(out, who->last_seen, "last seen", NULL);
+    return NULL;
+}
+
 static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
     const nmdm_last_push_t *push = &out->push;
@@ -87,7 +126,8 @@ static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
         add(out, push->pushed_at, is_refused ? "push refused" : "pushed to",
             is_refused ? apr_pstrcat(ctx->pool, push->status, " ",
                                      push->reason, NULL)
-                       : "not heard of since");
+            : out->who->last_seen > push->pushed_at
+                ? "taken by APNs" : "not heard of since");
     }
 }
 
@@ -99,32 +139,41 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
+/* The row of an enrollment, or of a device that only began to enroll. */
+static nmdm_err_t *find(nmdm_ctx_t *ctx, nmdm_timeline_t *out, const char *id)
 {
-    const sitting_t *in = baton;
-    nmdm_timeline_t *out = in->out;
     apr_array_header_t *rows = apr_array_make(ctx->pool, 1,
                                               sizeof(nmdm_enrollment_t));
     apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
                                              sizeof(const char *));
 
-    apr_array_clear(out->queue);
-    apr_array_clear(out->moments);
-    APR_ARRAY_PUSH(ids, const char *) = in->id;
+    APR_ARRAY_PUSH(ids, const char *) = id;
     NMDM_TRY(nmdm_enrollment_queries_enrollments(ctx, rows, ids, 1, 0));
     if (!rows->nelts) {
-        return nmdm_api_answer_unknown_id(ctx, in->id);
+        NMDM_TRY(nmdm_enrollment_queries_begun(ctx, rows, ids));
+    }
+    if (!rows->nelts) {
+        return nmdm_api_answer_unknown_id(ctx, id);
     }
     out->who = &APR_ARRAY_IDX(rows, 0, nmdm_enrollment_t);
+    return NULL;
+}
+
+static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
+{
+    const sitting_t *in = baton;
+    nmdm_timeline_t *out = in->out;
+
+    apr_array_clear(out->queue);
+    apr_array_clear(out->moments);
+    NMDM_TRY(find(ctx, out, in->id));
     NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &out->pending, in->id));
     NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &out->push, in->id));
-    add(out, out->who->last_seen, "last seen", NULL);
-    add(out, out->who->user_id ? out->who->user_token_at
-                               : out->who->device_token_at,
-        "TokenUpdate", NULL);
+    NMDM_TRY(add_check_ins(ctx, out));
     add_push(ctx, out);
     NMDM_TRY(add_associations(ctx, out));
     NMDM_TRY(add_queue(ctx, out));
+    NMDM_TRY(add_cancelled(ctx, out));
     return add_results(ctx, out);
 }
 

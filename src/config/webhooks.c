@@ -44,6 +44,7 @@ static const char *add_topic(cmd_parms *cmd, unsigned *topics,
                              " mdm.GetBootstrapToken,"
                              " mdm.DeclarativeManagement,"
                              " mdm.DeclarativeManagement:status, mdm.GetToken,"
+                             " mdm.ReturnToService, mdm.SCEP,"
                              " mdm.Connect or mdm.Connect:Idle, or one of them"
                              " with a minus in front");
     }
@@ -226,6 +227,7 @@ static const char *topic_names(apr_pool_t *p, unsigned topics,
         "mdm.Authenticate", "mdm.TokenUpdate", "mdm.CheckOut",
         "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
         "mdm.GetBootstrapToken", DECLARATIVE, "mdm.GetToken",
+        "mdm.ReturnToService", "mdm.SCEP",
         "mdm.Connect", "mdm.Connect:Idle", DECLARATIVE ":status", NULL
     };
     const char *with = NULL, *without = "all";

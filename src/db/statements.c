@@ -851,6 +851,22 @@ ROW(STMT_LAST_PUSH, "last_push",
     "       SECONDS(p.pushed_at)"
     "  FROM nanomdm_pushes p WHERE p.id = %s"),
 
+ROW(STMT_AUTHENTICATED, "authenticated",
+    "SELECT SECONDS(d.authenticate_at), SECONDS(d.token_update_at)"
+    "  FROM devices d WHERE d.id = %s"),
+
+/* Of one enrollment, by the primary key; without a final report. */
+ROW(STMT_CANCELLED_PAGE, "cancelled_page",
+    "SELECT q.command_uuid, c.request_type, SECONDS(q.updated_at)"
+    "  FROM enrollment_queue q"
+    "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid"
+    " WHERE q.id = %s AND q.active = FALSE"
+    "   AND NOT EXISTS (SELECT 1 FROM command_results r"
+    "                    WHERE r.id = q.id"
+    "                      AND r.command_uuid = q.command_uuid"
+    "                      AND r.status <> 'NotNow')"
+    " ORDER BY q.updated_at DESC, q.command_uuid" PAGE),
+
 /* ---- What operators see and cancel: queues and results ---- */
 
 #define WITH_RESULT \
@@ -1334,6 +1350,17 @@ ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
     "SELECT DIGITS(COALESCE(t.table_rows, 0))"
     "  FROM information_schema.tables t"
     " WHERE t.table_schema = DATABASE() AND t.table_name = 'enrollments'"),
+
+/* A stride of devices: how many, how many of them sent Authenticate and no
+ * TokenUpdate yet, and where the next begins. */
+ROW(STMT_FIGURE_BEGUN, "figure_begun",
+    "SELECT COUNT(bounded.id),"
+    "       COUNT(CASE WHEN NOT EXISTS"
+    "                       (SELECT 1 FROM enrollments e"
+    "                         WHERE e.device_id = bounded.id) THEN 1 END),"
+    "       MAX(bounded.id)"
+    "  FROM (SELECT d.id FROM devices d WHERE d.id > %s"
+    "         ORDER BY d.id LIMIT 1000) bounded"),
 
 ROW(STMT_FIGURE_SILENT, "figure_silent",
     "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"

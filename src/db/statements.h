@@ -106,6 +106,8 @@ typedef enum {
     STMT_CERTS_OF_DEVICE,
     STMT_LAST_REPORT,
     STMT_LAST_PUSH,
+    STMT_AUTHENTICATED,
+    STMT_CANCELLED_PAGE,
     /* what operators see and cancel: queues and results */
     STMT_PENDING,
     STMT_PENDING_SCAN,
@@ -253,6 +255,7 @@ typedef enum {
     STMT_FIGURE_ENROLLED_SCAN,
     STMT_FIGURE_PENDING,
     STMT_FIGURE_ESTIMATE,
+    STMT_FIGURE_BEGUN,
     STMT_FIGURE_SILENT,
     STMT_FIGURE_SILENT_IDS,
     STMT_FIGURE_PUT_OFF,

@@ -167,6 +167,8 @@ static void put_types(nanomdm_html_t *sheet, const nanomdm_status_t *status)
                          nanomdm_html_amount(sheet,
                                              status->db.counted.enabled[i]));
     }
+    nanomdm_html_row(sheet, "Pending: Authenticate, no TokenUpdate yet",
+                     nanomdm_html_amount(sheet, status->db.counted.begun));
     nanomdm_html_close_part(sheet);
 }
 

@@ -65,6 +65,7 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
         nmdm_json_add_integer(out, "enrollments_estimate",
                               db->counted.estimate);
     }
+    add_amount(out, "pending_enrollments", db->counted.begun);
     if (db->counted.has_queue) {
         add_amount(out, "pending_commands", db->counted.pending);
         add_time(out, "oldest_pending", p, db->counted.oldest_pending);
@@ -179,8 +180,14 @@ static void add_who(nmdm_json_t *out, apr_pool_t *p,
 
     nmdm_json_add_string(out, "id", who->id);
     nmdm_json_add_string(out, "device_id", who->device_id);
-    nmdm_json_add_string(out, "type", who->type);
+    if (!who->begun_at) {
+        nmdm_json_add_string(out, "type", who->type);
+    }
     nmdm_json_add_bool(out, "enabled", who->enabled);
+    if (who->begun_at) {
+        nmdm_json_add_bool(out, "pending", 1);
+        add_time(out, "authenticate_at", p, who->begun_at);
+    }
     add_number(out, "token_update_tally", who->tally);
     add_time(out, "last_seen", p, who->last_seen);
     part = nmdm_json_add_object(out, who->user_id ? "user" : "device");

@@ -147,6 +147,13 @@ static void put_queue(sheet_t *sheet, const nanomdm_status_t *status)
               counted->put_off.number);
 }
 
+static void put_begun(sheet_t *sheet, const nanomdm_status_t *status)
+{
+    put_gauge(sheet, "pending_enrollments", "Devices that sent Authenticate"
+              " and no TokenUpdate yet, of the first 50000.",
+              status->db.counted.begun.number);
+}
+
 static void put_declarations(sheet_t *sheet, const nmdm_db_stats_t *db)
 {
     if (!db->has_declarations) {
@@ -191,6 +198,7 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
         put_gauge(sheet, "enrollments_estimate", "Enrollments of all types,"
                   " by the database's own estimate.", db->counted.estimate);
     }
+    put_begun(sheet, status);
     put_queue(sheet, status);
     put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
               " refused, counted to 1000.", db->refused.number);

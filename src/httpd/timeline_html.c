@@ -41,6 +41,8 @@ static void put_facts(nanomdm_html_t *sheet, const nmdm_timeline_t *one)
     nanomdm_html_put(sheet, "<section><h2>Enrollment</h2><dl>\n");
     fact(sheet, "Type", nanomdm_html_esc(sheet, who->type));
     fact(sheet, "State", who->enabled ? "enabled"
+         : who->begun_at ? "<span class=\"warn\">pending: Authenticate, and no"
+                           " TokenUpdate yet</span>"
          : "<span class=\"warn\">not enabled</span>");
     fact(sheet, "Serial number", nanomdm_html_esc(sheet, who->serial_number));
     fact(sheet, "User", nanomdm_html_esc(sheet, who->user_short_name));

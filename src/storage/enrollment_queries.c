@@ -217,6 +217,21 @@ nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
     return NULL;
 }
 
+nmdm_err_t *nmdm_enrollment_queries_authenticated(nmdm_ctx_t *ctx,
+                                                  apr_time_t *authenticate_at,
+                                                  apr_time_t *token_at,
+                                                  const char *device_id)
+{
+    const char *cols[2] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_AUTHENTICATED,
+                         NMDM_ARGS(device_id)));
+    *authenticate_at = nmdm_time_of_seconds(cols[0]);
+    *token_at = nmdm_time_of_seconds(cols[1]);
+    return NULL;
+}
+
 /* By their digests: a join would compare texts of different collations in a
  * database that NanoMDM has made. */
 static nmdm_err_t *describe_issued(nmdm_ctx_t *ctx, apr_array_header_t *rows)

@@ -110,6 +110,12 @@ nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
                                               nmdm_last_push_t *out,
                                               const char *id);
 
+/* When a device last sent Authenticate, and TokenUpdate; 0 for never. */
+nmdm_err_t *nmdm_enrollment_queries_authenticated(nmdm_ctx_t *ctx,
+                                                  apr_time_t *authenticate_at,
+                                                  apr_time_t *token_at,
+                                                  const char *device_id);
+
 typedef struct {
     const char *sha256;
     apr_time_t at;

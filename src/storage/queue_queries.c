@@ -203,3 +203,22 @@ nmdm_err_t *nmdm_queue_queries_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
     return nmdm_db_exec(ctx, cancelled, STMT_CANCEL_RANGE,
                         NMDM_ARGS(uuid, after, last));
 }
+
+nmdm_err_t *nmdm_queue_queries_cancelled(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *rows,
+                                         const char *id)
+{
+    apr_array_header_t *values = nmdm_query_rows_values(ctx);
+    int i;
+
+    NMDM_TRY(nmdm_db_rows(ctx, values, 3, STMT_CANCELLED_PAGE,
+                          NMDM_ARGS(id)));
+    for (i = 0; i < values->nelts; i += 3) {
+        const char **row = nmdm_query_rows_at(values, i);
+
+        APR_ARRAY_PUSH(rows, nmdm_cancelled_t) = (nmdm_cancelled_t){
+            row[0], row[1], nmdm_time_of_seconds(row[2])
+        };
+    }
+    return NULL;
+}

@@ -101,4 +101,15 @@ nmdm_err_t *nmdm_queue_queries_cancel_range(nmdm_ctx_t *ctx, int *cancelled,
                                             const char *uuid, const char *after,
                                             const char *last);
 
+typedef struct {
+    const char *uuid, *request_type;    /* request_type may be NULL */
+    apr_time_t at;
+} nmdm_cancelled_t;
+
+/* The newest NMDM_QUERIES_PAGE commands of an enrollment that were cancelled,
+ * by an operator or because the device enrolled anew. */
+nmdm_err_t *nmdm_queue_queries_cancelled(nmdm_ctx_t *ctx,
+                                         apr_array_header_t *rows,
+                                         const char *id);
+
 #endif /* NMDM_QUEUE_QUERIES_H */

@@ -22,7 +22,7 @@ static const char *const TOPICS[] = {
     "mdm.Connect:Idle", "mdm.Connect", "mdm.Authenticate", "mdm.TokenUpdate",
     "mdm.CheckOut", "mdm.UserAuthenticate", "mdm.SetBootstrapToken",
     "mdm.GetBootstrapToken", "mdm.DeclarativeManagement", "mdm.GetToken",
-    "mdm.SCEP", "mdm.DeclarativeManagement:status"
+    "mdm.SCEP", "mdm.DeclarativeManagement:status", "mdm.ReturnToService"
 };
 
 /* The index of a name, or -1. */

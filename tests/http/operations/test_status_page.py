@@ -96,3 +96,56 @@ def test_it_is_looked_at_anew(watched):
     answer = operator.raw("GET", "/status")
     assert answer.headers["Refresh"] == "60"
     assert operator.raw("GET", "/status?json").headers["Refresh"] is None
+
+
+# -- What happened to one device ----------------------------------------
+
+def story(operator, id_):
+    one = operator.raw("GET", f"/status?json&id={id_}").json
+    return one, [(each["what"], each["about"]) for each in one["moments"]]
+
+
+def test_check_ins_and_cancelling_are_in_the_timeline(watched, device):
+    server, operator = watched
+    mac = device(server).enroll()
+    one, moments = story(operator, mac.id)
+    assert {what for what, _ in moments} >= {"Authenticate", "TokenUpdate",
+                                             "last seen"}
+    assert not any(what in ("CheckOut", "cancelled") for what, _ in moments)
+    uuid, plist = command("ProfileList")
+    assert operator.enqueue(mac.id, plist).status == 200
+    operator.call("DELETE", f"/v1/queue/{mac.id}?command_uuid={uuid}")
+    _, moments = story(operator, mac.id)
+    assert ("cancelled", f"ProfileList {uuid}") in moments
+    user = mac.user()
+    user.token_update()
+    mac.checkout()
+    for each in mac.id, user.id:
+        one, moments = story(operator, each)
+        assert one["enabled"] is False and ("CheckOut", "") in moments
+        assert "CheckOut" in page(operator, f"?id={each}")
+    mac.authenticate()
+    one, moments = story(operator, mac.id)
+    assert one["enabled"] is False
+    assert moments[0][0] in ("Authenticate", "last seen")
+    user.close()
+
+
+def test_what_is_pending_is_counted_and_has_a_page(watched, device):
+    server, operator = watched
+    assert operator.raw("GET", "/status?json").json[
+        "pending_enrollments"] == {"number": 0, "or_more": False}
+    device(server).enroll()
+    mac = device(server)
+    mac.authenticate()
+    one, moments = story(operator, mac.id)
+    assert one["pending"] is True and one["authenticate_at"]
+    assert "type" not in one and ("Authenticate", "") in moments
+    text = page(operator, f"?id={mac.id}")
+    assert "no TokenUpdate yet" in text and mac.serial in text
+    server.graceful()           # figures are 30 seconds old at most
+    assert operator.raw("GET", "/status?json").json[
+        "pending_enrollments"] == {"number": 1, "or_more": False}
+    assert re.search(r"no TokenUpdate yet</td><td[^>]*>1<", page(operator))
+    assert "nanomdm_pending_enrollments 1" in operator.raw(
+        "GET", "/status?prometheus").body.decode()
