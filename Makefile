@@ -89,6 +89,7 @@ MODS       := /etc/apache2/mods-available
 install: all
 	install -d $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(LIBEXECDIR)/mod_nanomdm.so
+	install -d $(DESTDIR)/etc/nanomdm
 	if [ -d $(MODS) ] || [ -d $(DESTDIR)$(MODS) ]; then \
 	    install -d $(DESTDIR)$(MODS) && \
 	    install -m 644 conf/nanomdm.load conf/nanomdm.conf \
