@@ -44,12 +44,26 @@ static void add_topics(nmdm_json_t *object, apr_pool_t *p,
     }
 }
 
+static void add_enrollments(nmdm_json_t *out, const nmdm_counted_t *counted)
+{
+    nmdm_json_t *part = nmdm_json_add_object(out, "enabled_enrollments");
+    int i;
+
+    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
+        add_amount(part, NMDM_DB_STATS_NAMES[i], counted->enabled[i]);
+    }
+    if (counted->estimate) {
+        nmdm_json_add_integer(out, "enrollments_estimate",
+                              counted->estimate);
+    }
+    add_amount(out, "pending_enrollments", counted->begun);
+}
+
 static void add_database(nmdm_json_t *out, apr_pool_t *p,
                          const nanomdm_status_t *status)
 {
     const nmdm_db_stats_t *db = &status->db;
     nmdm_json_t *part = nmdm_json_add_object(out, "database");
-    int i;
 
     nmdm_json_add_bool(part, "answers", !status->trouble);
     if (status->trouble) {
@@ -57,15 +71,7 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
         return;
     }
     nmdm_json_add_real(part, "latency_seconds", (double)db->latency / 1e6);
-    part = nmdm_json_add_object(out, "enabled_enrollments");
-    for (i = 0; i < NMDM_DB_STATS_TYPES; i++) {
-        add_amount(part, NMDM_DB_STATS_NAMES[i], db->counted.enabled[i]);
-    }
-    if (db->counted.estimate) {
-        nmdm_json_add_integer(out, "enrollments_estimate",
-                              db->counted.estimate);
-    }
-    add_amount(out, "pending_enrollments", db->counted.begun);
+    add_enrollments(out, &db->counted);
     if (db->counted.has_queue) {
         add_amount(out, "pending_commands", db->counted.pending);
         add_time(out, "oldest_pending", p, db->counted.oldest_pending);
