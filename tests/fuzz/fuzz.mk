@@ -17,7 +17,8 @@ FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize=object-size -Itests/fuzz   # see unit.mk
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
                   $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
-FUZZ_SHARED  := $(FUZZ_BUILD)/support.o $(FUZZ_BUILD)/pool_shim.o
+FUZZ_SHARED  := $(addprefix $(FUZZ_BUILD)/,support.o support_world.o \
+                  support_certs.o pool_shim.o)
 FUZZ_RULES   := Makefile tests/fuzz/fuzz.mk
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 
@@ -47,8 +48,9 @@ $(FUZZ_BUILD)/core/%.o: src/%.c $(FUZZ_RULES) | $(SCHEMA)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) \
 	    -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
-# Not steered by, and the second one not sanitized either: see unit.mk.
-$(FUZZ_BUILD)/support.o: tests/unit/support.c $(FUZZ_RULES) | $(SCHEMA)
+# Not steered by the fuzzer; pool_shim is not sanitized either: see unit.mk.
+$(filter-out %/pool_shim.o,$(FUZZ_SHARED)): $(FUZZ_BUILD)/%.o: tests/unit/%.c \
+        $(FUZZ_RULES) | $(SCHEMA)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(WARNINGS) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -22,7 +22,8 @@ UNIT_EDGE    := $(patsubst %.c,$(UNIT_BUILD)/core/%.o, \
 UNIT_PROGS   := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%, \
                   $(sort $(wildcard tests/unit/*/test_*.c)))
 # Linked in, so that a write beyond a piece of pool memory is found out.
-UNIT_SHARED  := $(UNIT_BUILD)/support.o $(UNIT_BUILD)/pool_shim.o
+UNIT_SHARED  := $(addprefix $(UNIT_BUILD)/,support.o support_world.o \
+                  support_certs.o pool_shim.o)
 
 .PHONY: check-unit asan-module pool-shim check-valgrind
 .SECONDARY: $(UNIT_PROGS:=.o) $(UNIT_SHARED) $(UNIT_CORE)
@@ -54,7 +55,7 @@ $(UNIT_BUILD)/%.o: tests/unit/%.c $(UNIT_RULES) | $(SCHEMA)
 -include $(patsubst %.o,%.d,$(UNIT_CORE) $(UNIT_EDGE) $(UNIT_SHARED)) \
          $(UNIT_PROGS:=.d)
 
-# Not sanitized: it stands below malloc's other users.
+# Not sanitized: what it replaces is used below the sanitizer's malloc.
 $(UNIT_BUILD)/pool_shim.o: tests/support/pool_shim.c
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CPPFLAGS) -O1 -g -fPIC -c -o $@ $<
