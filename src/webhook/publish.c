@@ -122,7 +122,8 @@ static nmdm_err_t *write_event(nmdm_exchange_t *x, nmdm_ctx_t *ctx,
 
     facts.has_no_payload = publication->is_unfounded;
     nmdm_event_write(x, p, conf, publication->msg, &facts);
-    if (nmdm_exchange_length(x) < LARGE) {
+    if (nmdm_exchange_length(x) < LARGE
+        || !nmdm_outbox_takes(ctx, nmdm_exchange_length(x))) {
         return NULL;
     }
     NMDM_TRY(nmdm_outbox_bytes(ctx, &bytes, who->device_id, conf->target));
