@@ -289,7 +289,7 @@ static nmdm_err_t *count_declarations(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
         &out->declarations, &out->declaration_sets, &out->declarative,
         &out->changes
     };
-    const char *cols[6];
+    const char *cols[7];
     int i, found;
 
     out->has_declarations = ctx->policy->declarations
@@ -297,13 +297,18 @@ static nmdm_err_t *count_declarations(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
     if (!out->has_declarations) {
         return NULL;
     }
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 6, STMT_DD_FIGURES, NULL, 0));
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 7, STMT_DD_FIGURES, NULL, 0));
     for (i = 0; i < 4; i++) {
         amounts[i]->number = number(cols[i]);
         amounts[i]->is_least = amounts[i]->number >= MOST_PENDING;
     }
     out->oldest_change = number(cols[4]);
     out->declaring_invalid.number = number(cols[5]);
+    out->declaring_waiting.number = number(cols[6]);
+    out->declaring_in_sync.number = out->declarative.number
+                                    - out->declaring_waiting.number;
+    out->declaring_waiting.is_least = out->declaring_in_sync.is_least
+        = out->declarative.is_least;
     return NULL;
 }
 

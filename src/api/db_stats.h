@@ -61,6 +61,8 @@ typedef struct {
     nmdm_amount_t declarations, declaration_sets;
     nmdm_amount_t declarative;  /* enrollments that have asked for some */
     nmdm_amount_t declaring_invalid;    /* that reported an invalid one */
+    nmdm_amount_t declaring_waiting;    /* for which a command waits */
+    nmdm_amount_t declaring_in_sync;    /* for which none does */
     nmdm_amount_t changes;      /* whose devices are still to be notified */
     apr_int64_t oldest_change;  /* its age in seconds; 0 without one */
     apr_array_header_t *topics; /* of push certificates, nmdm_topic_t */

@@ -3,6 +3,7 @@
  * verdict that applies, in a fixed order (declarative management specification
  * 9). */
 
+#include "api/declaration_why_text.h"
 #include "api/declarations.h"
 #include "base/time.h"
 #include "db/db.h"
@@ -39,6 +40,8 @@ typedef struct {
     apr_hash_t *activated;      /* Identifier -> that of the activation, or of
                                  * the configuration of an asset */
     apr_hash_t *missing;        /* Identifier -> what it refers to in vain */
+    apr_hash_t *predicates;     /* Identifier -> that of an activation */
+    const char *properties;     /* of its management, for people */
 } case_t;
 
 typedef struct {
@@ -98,6 +101,14 @@ static nmdm_err_t *note_references(nmdm_ctx_t *ctx, case_t *c,
             NMDM_TREE_LENIENT)) {
         return NULL;
     }
+    if (nmdm_json_tree_string(payload, "Predicate")) {
+        apr_hash_set(c->predicates, item->identifier, APR_HASH_KEY_STRING,
+                     nmdm_json_tree_string(payload, "Predicate"));
+    }
+    if (!strcmp(stored.type, "com.apple.management.properties")) {
+        c->properties = apr_psprintf(ctx->pool, "%s; properties %.500s",
+                                     c->properties, stored.payload);
+    }
     nmdm_declaration_lint_judge(warnings, references, ctx->pool, stored.type,
                                 payload);
     for (i = 0; i < references->nelts; i++) {
@@ -132,6 +143,8 @@ static nmdm_err_t *do_look_at_id(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_declarations_status_values(ctx, &c->values, c->id));
     c->activated = apr_hash_make(ctx->pool);
     c->missing = apr_hash_make(ctx->pool);
+    c->predicates = apr_hash_make(ctx->pool);
+    c->properties = "";
     for (i = 0; i < c->items->nelts; i++) {
         NMDM_TRY(note_references(ctx, c, &APR_ARRAY_IDX(
             c->items, i, nmdm_declaration_t)));
@@ -289,35 +302,15 @@ static const char *code_of(const case_t *c,
     return code;
 }
 
-/* What an operator can do about a code of Apple's. */
-static const char *remedy_of(const char *code)
+static const char *explain_predicate(const case_t *c, const char *identifier)
 {
-    static const char *const REMEDIES[][2] = {
-        { "Error.MissingConfigurations",
-          "the activation names a configuration that the device lacks" },
-        { "Error.MissingAssets", "put the asset into a set as well" },
-        { "Error.ActivationFailed",
-          "one of the activation's configurations failed; look at those" },
-        { "Error.ConfigurationNotSupported",
-          "OS version, channel or kind of enrollment do not support it" },
-        { "Error.ConfigurationIsInvalid", "correct the payload" },
-        { "Error.ConfigurationCannotBeApplied",
-          "the device could not apply it; see the description" },
-        { "Error.UnknownPayloadKeys", "remove the keys that it names" },
-        { "Error.UnableToParsePredicate", "correct the predicate" },
-        { "Error.AssetCannotBeDownloaded",
-          "look at the asset's URL and who may fetch it" },
-        { "Error.AssetCannotBeVerified",
-          "size, type and SHA-256 must be those of the file" },
-    };
-    apr_size_t i;
+    apr_pool_t *p = c->call->ctx->pool;
+    const char *predicate = apr_hash_get(c->predicates, identifier,
+                                         APR_HASH_KEY_STRING);
 
-    for (i = 0; code && i < sizeof(REMEDIES) / sizeof(*REMEDIES); i++) {
-        if (!strcmp(code, REMEDIES[i][0])) {
-            return REMEDIES[i][1];
-        }
-    }
-    return "see the description";
+    return !predicate ? identifier
+        : apr_pstrcat(p, nmdm_api_declaration_why_predicate(
+            p, identifier, predicate, c->values), c->properties, NULL);
 }
 
 /* Whether the activation of it says that its predicate is false. */
@@ -335,7 +328,7 @@ static int has_false_predicate(const case_t *c, verdict_t *out)
         if (code && !strcmp(code, "Info.Predicate")) {
             *out = (verdict_t){ "predicate-false", "the predicate of the"
                 " activation is false on this device, which may be meant",
-                names[i], state->reported_at };
+                explain_predicate(c, names[i]), state->reported_at };
             return 1;
         }
     }
@@ -357,11 +350,11 @@ static void judge_state(const case_t *c, verdict_t *out,
                                description ? description : "");
     if (!strcmp(state->valid, "invalid")) {
         out->verdict = "invalid";
-        out->text = remedy_of(code);
+        out->text = nmdm_api_declaration_why_remedy(code);
     }
     else if (code && !strncmp(code, "Error.", 6)) {
         out->verdict = "failed";
-        out->text = remedy_of(code);
+        out->text = nmdm_api_declaration_why_remedy(code);
     }
     else if (state->is_active) {
         out->verdict = "active";
@@ -447,7 +440,9 @@ static nmdm_err_t *add_verdict(nmdm_json_text_t *text, case_t *c,
         nmdm_json_text_pair(text, "check", verdict.verdict);
         nmdm_json_text_pair_raw(text, "ok", is_well ? "true" : "false");
         nmdm_json_text_pair(text, "detail", verdict.detail);
-        nmdm_json_text_raw(text, "}]");
+        nmdm_json_text_raw(text, "}");
+        nmdm_api_declaration_why_passed(text, verdict.verdict);
+        nmdm_json_text_raw(text, "]");
     }
     nmdm_json_text_raw(text, "}");
     return NULL;

@@ -2237,7 +2237,16 @@ ROW(STMT_DD_FIGURES, "dd_figures",
     " DIGITS((SELECT COUNT(DISTINCT bounded.id)"
     "           FROM (SELECT id, valid FROM nanomdm_dd_states"
     "                  WHERE id > '' LIMIT 10000) bounded"
-    "          WHERE bounded.valid = 'invalid'))"),
+    "          WHERE bounded.valid = 'invalid')),"
+    " DIGITS((SELECT COUNT(*)"
+    "           FROM (SELECT id FROM nanomdm_dd_enrollments"
+    "                  WHERE id > '' AND engine_at IS NOT NULL"
+    "                  LIMIT 10000) bounded"
+    "          WHERE EXISTS"
+    "          (SELECT 1 FROM enrollment_queue q"
+    "             JOIN commands w ON w.command_uuid = q.command_uuid"
+    "            WHERE q.id = bounded.id AND q.active = TRUE" UNANSWERED
+    "              AND w.request_type = 'DeclarativeManagement')))"),
 
 /* ---- The schema ---- */
 

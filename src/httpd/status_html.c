@@ -51,6 +51,12 @@ static void put_declaration_tiles(nanomdm_html_t *sheet,
                       "sets of declarations");
     nanomdm_html_tile(sheet, "", nanomdm_html_amount(sheet, db->declarative),
                       "enrollments fetch declarations");
+    nanomdm_html_tile(sheet, "",
+                      nanomdm_html_amount(sheet, db->declaring_in_sync),
+                      "of them in sync");
+    nanomdm_html_tile(sheet, "",
+                      nanomdm_html_amount(sheet, db->declaring_waiting),
+                      "have to ask again");
     nanomdm_html_tile(sheet, db->declaring_invalid.number ? "warn" : "",
                       nanomdm_html_amount(sheet, db->declaring_invalid),
                       "have invalid declarations");

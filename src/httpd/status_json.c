@@ -59,6 +59,20 @@ static void add_enrollments(nmdm_json_t *out, const nmdm_counted_t *counted)
     add_amount(out, "pending_enrollments", counted->begun);
 }
 
+static void add_declarations(nmdm_json_t *out, const nmdm_db_stats_t *db)
+{
+    add_amount(out, "declarations", db->declarations);
+    add_amount(out, "declaration_sets", db->declaration_sets);
+    add_amount(out, "declarative_enrollments", db->declarative);
+    add_amount(out, "declarations_in_sync", db->declaring_in_sync);
+    add_amount(out, "declarations_waiting", db->declaring_waiting);
+    add_amount(out, "enrollments_with_invalid_declarations",
+               db->declaring_invalid);
+    add_amount(out, "declaration_changes", db->changes);
+    nmdm_json_add_integer(out, "oldest_declaration_change_seconds",
+                          db->oldest_change);
+}
+
 static void add_database(nmdm_json_t *out, apr_pool_t *p,
                          const nanomdm_status_t *status)
 {
@@ -82,14 +96,7 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
     add_topics(out, p, status);
     add_amount(out, "refused_pushes", db->refused);
     if (db->has_declarations) {
-        add_amount(out, "declarations", db->declarations);
-        add_amount(out, "declaration_sets", db->declaration_sets);
-        add_amount(out, "declarative_enrollments", db->declarative);
-        add_amount(out, "enrollments_with_invalid_declarations",
-                   db->declaring_invalid);
-        add_amount(out, "declaration_changes", db->changes);
-        nmdm_json_add_integer(out, "oldest_declaration_change_seconds",
-                              db->oldest_change);
+        add_declarations(out, db);
     }
     if (db->has_outbox) {
         add_amount(out, "webhook_events_pending", db->events_pending);

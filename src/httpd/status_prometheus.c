@@ -165,6 +165,11 @@ static void put_declarations(sheet_t *sheet, const nmdm_db_stats_t *db)
               " counted to 10000.", db->declaration_sets.number);
     put_gauge(sheet, "declarative_enrollments", "Enrollments that fetch"
               " declarations, counted to 10000.", db->declarative.number);
+    put_gauge(sheet, "declarations_in_sync", "Enrollments among these for"
+              " which no DeclarativeManagement command waits.",
+              db->declaring_in_sync.number);
+    put_gauge(sheet, "declarations_waiting", "Enrollments among these for"
+              " which one waits.", db->declaring_waiting.number);
     put_gauge(sheet, "enrollments_with_invalid_declarations", "Enrollments"
               " with invalid declarations, among the first 10000 states.",
               db->declaring_invalid.number);

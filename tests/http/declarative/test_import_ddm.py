@@ -154,7 +154,7 @@ def test_K5_declarations_sets_and_tokens(site, api, ca, tmp_path, storage,
     origin = keep_keys(kept, tmp_path) if storage == "filekv" \
         else keep_files(kept, tmp_path) if storage == "file" \
         else keep_mysql(kept, request.getfixturevalue(
-            "mariadb").create_database(f"kmfddm{uuid.uuid4().hex[:8]}"))
+            "mariadb").create_database(f"nanomdm_k{uuid.uuid4().hex[:8]}"))
     done = tool("nmdm-import-ddm.py", *source_of(site.database), "--dry-run",
                 *origin)
     assert done.returncode == 0, done.stderr

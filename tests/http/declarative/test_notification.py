@@ -278,12 +278,15 @@ def test_the_status_page_counts_declarations(httpd, fresh_db, ca):
     assert figures["declarations"] == {"number": 2, "or_more": False}
     assert figures["oldest_declaration_change_seconds"] == 0
     page = api.call("GET", "/status").body.decode()
-    for text in ("declarations", "sets of declarations",
+    for text in ("declarations", "sets of declarations", "of them in sync",
+                 "have to ask again",
                  "have invalid declarations", "changes to notify of"):
         assert text in page
     metrics = api.call("GET", "/status?prometheus").body.decode()
     for line in ("nanomdm_declarations 2", "nanomdm_declaration_sets 1",
                  "nanomdm_declarative_enrollments 1",
+                 "nanomdm_declarations_in_sync 1",
+                 "nanomdm_declarations_waiting 0",
                  "nanomdm_enrollments_with_invalid_declarations 1",
                  "nanomdm_declaration_changes 0"):
         assert line in metrics.splitlines(), line
