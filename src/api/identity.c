@@ -10,7 +10,9 @@ static void describe_renewal(nmdm_json_t *identity, apr_pool_t *p,
 {
     nmdm_json_t *part;
 
-    if (!row->found || !row->has_asked) {
+    /* Asked at and never tried: it came with a renewal itself. */
+    if (!row->found || !row->has_asked
+        || (row->asked && !row->tries && !row->error)) {
         return;
     }
     part = nmdm_json_add_object(identity, "renewal");

@@ -14,6 +14,7 @@
 #include "config/durable_webhooks.h"
 #include "config/enroll.h"
 #include "config/findings.h"
+#include "config/renewal_check.h"
 #include "config/scep.h"
 #include "crypto/seal.h"
 #include "db/dialect.h"
@@ -440,6 +441,7 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
     check_webhooks(check, site);
     check_scep(check, site);
     check_enrollment(check, site);
+    nanomdm_renewal_check(check->findings, check->pool, site);
     make_trust(check, site);
 }
 

@@ -440,6 +440,7 @@ static nmdm_profile_conf_t *profile_conf(apr_pool_t *p,
     profile->checkin_url = site->checkin
         ? url_of(p, site, site->checkin->path) : NULL;
     profile->scep_url = url_of(p, site, site->scep_path);
+    profile->is_scep_elsewhere = !site->serves_scep;
     profile->topic = conf->enroll_topic;
     profile->signs_messages = at && at->signs;
     profile->has_tokens = at && at->has_tokens;

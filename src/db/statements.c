@@ -1563,6 +1563,13 @@ ROW(STMT_RENEWALS_DUE, "renewals_due",
     " ORDER BY not_after, sha256 LIMIT 100",
     LONG_COLUMNS 1 << 3),
 
+/* All of them: it is read while a server starts. */
+ROW(STMT_RENEWAL_PROFILES, "renewal_profiles",
+    "SELECT profile, DIGITS(COUNT(*)) FROM nanomdm_scep_certs"
+    " WHERE renew_state = %s AND profile IS NOT NULL"
+    " GROUP BY profile ORDER BY COUNT(*) DESC, profile LIMIT 10",
+    LONG_COLUMNS 1 << 0),
+
 ROW(STMT_RENEWAL_OF, "renewal_of",
     "SELECT " RENEWAL_COLUMNS " FROM nanomdm_scep_certs"
     " WHERE enrollment_id = %s AND renew_state IS NOT NULL"
@@ -1628,7 +1635,9 @@ ROW(STMT_RENEWAL_NEWER, "renewal_newer",
 
 ROW(STMT_RENEWAL_USE, "renewal_use",
     "UPDATE nanomdm_scep_certs"
-    "   SET renew_state = %s, enrollment_id = %s, renew_asked_at = NULL,"
+    "   SET renew_state = %s,"
+    "       renew_asked_at = CASE WHEN %s = '' THEN NULL ELSE %lld END,"
+    "       enrollment_id = %s,"
     "       renew_tries = 0, renew_uuid = NULL, renew_hashes = NULL,"
     "       renew_error = NULL"
     " WHERE sha256 = %s AND revoked_at IS NULL"),

@@ -292,6 +292,7 @@ typedef enum {
     STMT_ISSUED_FORGET,
     /* renewals of identities */
     STMT_RENEWALS_DUE,
+    STMT_RENEWAL_PROFILES,
     STMT_RENEWAL_OF,
     STMT_RENEWAL_STANDING,
     STMT_RENEWAL_ASK,

@@ -19,6 +19,7 @@ typedef struct {
     const char *server_url;
     const char *checkin_url;            /* NULL: ServerURL serves check-ins */
     const char *scep_url;
+    int is_scep_elsewhere;              /* challenges are another server's */
     const char *topic;                  /* NULL: of the push certificate */
     int signs_messages;                 /* SignMessage */
     int has_tokens;                     /* answers GetToken? */

@@ -50,21 +50,36 @@ static nmdm_err_t *find_earlier(nmdm_ctx_t *ctx, grant_t *in)
     return NULL;
 }
 
+/* The challenge of a renewal is made here and stored whatever
+ * NanoMDMSCEPChallenge says: without it nothing would tell a renewal from a new
+ * enrollment. */
+static nmdm_err_t *find_challenge(nmdm_ctx_t *ctx, grant_t *in)
+{
+    static const nmdm_challenge_t NONE = { 0 };
+
+    in->challenge = NONE;
+    if (!*in->csr->challenge) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_challenge_get(ctx, &in->challenge, in->csr->challenge));
+    if (in->challenge.found && in->conf->challenge != NMDM_SCEP_ONCE
+        && strcmp(in->challenge.purpose, NMDM_PURPOSE_RENEWAL)) {
+        in->challenge = NONE;
+    }
+    return NULL;
+}
+
 static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
 {
     grant_t *in = baton;
 
     NMDM_TRY(nmdm_scep_tables_check(ctx));
     memset(&in->signer, 0, sizeof(in->signer));
-    memset(&in->challenge, 0, sizeof(in->challenge));
     if (!in->message->is_self_signed) {
         NMDM_TRY(nmdm_issued_get(ctx, &in->signer,
                                  in->message->signer_sha256));
     }
-    if (in->conf->challenge == NMDM_SCEP_ONCE && *in->csr->challenge) {
-        NMDM_TRY(nmdm_challenge_get(ctx, &in->challenge,
-                                    in->csr->challenge));
-    }
+    NMDM_TRY(find_challenge(ctx, in));
     return find_earlier(ctx, in);
 }
 
@@ -189,6 +204,10 @@ static void judge_challenge(nmdm_ctx_t *ctx, grant_t *in)
 {
     const char *why = NULL;
 
+    if (in->challenge.found) {
+        judge_once(ctx, in);
+        return;
+    }
     switch (in->conf->challenge) {
     case NMDM_SCEP_ONCE:
         judge_once(ctx, in);

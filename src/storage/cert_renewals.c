@@ -12,6 +12,7 @@
 
 /* renew_asked_at as text, of a certificate that was never asked for. */
 #define NEVER "-1"
+#define A_DAY apr_time_from_sec(86400)
 
 static const char *or_empty(const char *text)
 {
@@ -69,6 +70,28 @@ nmdm_err_t *nmdm_cert_renewals_due(nmdm_ctx_t *ctx, apr_array_header_t *rows,
     for (i = 0; i < values->nelts; i += COLUMNS) {
         APR_ARRAY_PUSH(rows, nmdm_cert_renewal_t) = row_of(
             &APR_ARRAY_IDX(values, i, const char *));
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_cert_renewals_profiles(nmdm_ctx_t *ctx,
+                                        apr_array_header_t *rows)
+{
+    apr_array_header_t *values = apr_array_make(ctx->pool, 20,
+                                                sizeof(const char *));
+    int i;
+
+    apr_array_clear(rows);
+    if (!nmdm_schema_has_scep(ctx)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_rows(ctx, values, 2, STMT_RENEWAL_PROFILES,
+                          NMDM_ARGS(NMDM_RENEW_OWN)));
+    for (i = 0; i < values->nelts; i += 2) {
+        const char **row = &APR_ARRAY_IDX(values, i, const char *);
+
+        APR_ARRAY_PUSH(rows, nmdm_cert_profile_t)
+            = (nmdm_cert_profile_t){ row[0], apr_atoi64(row[1]) };
     }
     return NULL;
 }
@@ -208,6 +231,17 @@ nmdm_err_t *nmdm_cert_renewals_used(nmdm_ctx_t *ctx, nmdm_used_cert_t *out)
     return NULL;
 }
 
+/* With more days than a certificate lasts, the one that a renewal brings is due
+ * at once: a day passes before its device is asked for the next. */
+static int is_due_at_once(const nmdm_ctx_t *ctx, const char **cols)
+{
+    const nmdm_renewals_conf_t *conf = ctx->policy->renewals;
+
+    return conf && conf->days
+        && ctx->cert_ends <= ctx->now + conf->days * A_DAY
+        && !strcmp(or_empty(cols[USED_PURPOSE]), NMDM_PURPOSE_RENEWAL);
+}
+
 nmdm_err_t *nmdm_cert_renewals_use(nmdm_ctx_t *ctx, int *is_new,
                                    const char *device_id)
 {
@@ -235,5 +269,7 @@ nmdm_err_t *nmdm_cert_renewals_use(nmdm_ctx_t *ctx, int *is_new,
     return nmdm_db_exec(ctx, is_new, STMT_RENEWAL_USE,
                         NMDM_ARGS(cols[USED_PROFILE] ? NMDM_RENEW_OWN
                                                      : NMDM_RENEW_OTHER,
-                                  device_id, cols[USED_SHA256]));
+                                  is_due_at_once(ctx, cols) ? "asked" : "",
+                                  millis(ctx, ctx->now), device_id,
+                                  cols[USED_SHA256]));
 }

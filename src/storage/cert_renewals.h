@@ -47,6 +47,14 @@ typedef struct {
  * front. One statement, which reads what is due and nothing else. */
 nmdm_err_t *nmdm_cert_renewals_due(nmdm_ctx_t *ctx, apr_array_header_t *rows,
                                    const nmdm_cert_renewals_filter_t *filter);
+/* The profiles that the certificates in use came with, where they were served
+ * here: nmdm_cert_profile_t, the ten that most have. */
+typedef struct {
+    const char *profile;        /* IDENTIFIER SERVERURL TOPIC */
+    apr_int64_t number;         /* of certificates */
+} nmdm_cert_profile_t;
+nmdm_err_t *nmdm_cert_renewals_profiles(nmdm_ctx_t *ctx,
+                                        apr_array_header_t *rows);
 /* The one in use by an enrollment; out->found is 0 when there is none. */
 nmdm_err_t *nmdm_cert_renewals_get(nmdm_ctx_t *ctx, nmdm_cert_renewal_t *out,
                                    const char *enrollment_id);

@@ -7,7 +7,6 @@
 #include "codec/plist_tree.h"
 #include "crypto/digest.h"
 #include "db/db.h"
-#include "mdm/enrollment_profile.h"
 #include "storage/enroll_tokens.h"
 #include "storage/push_state.h"
 #include "storage/queue.h"
@@ -107,6 +106,9 @@ static nmdm_err_t *try_one(nmdm_ctx_t *ctx, nmdm_profile_t *out, int *suits_it,
     if (identifier) {
         plain.identifier = identifier;
     }
+    if (conf->is_scep_elsewhere) {
+        device.challenge = NULL;
+    }
     *suits_it = 0;
     err = nmdm_enrollment_profile_make(out, ctx->pool, &plain, &device);
     if (err) {
@@ -117,8 +119,38 @@ static nmdm_err_t *try_one(nmdm_ctx_t *ctx, nmdm_profile_t *out, int *suits_it,
         return NULL;
     }
     plain.signer = conf->signer;
-    device.challenge = challenge;
+    if (!conf->is_scep_elsewhere) {
+        device.challenge = challenge;
+    }
     return nmdm_enrollment_profile_make(out, ctx->pool, &plain, &device);
+}
+
+static nmdm_err_t *try_both(nmdm_ctx_t *ctx, nmdm_profile_t *out, int *suits_it,
+                            const nmdm_cert_renewal_t *row,
+                            const nmdm_profile_conf_t *conf,
+                            const char *topic, const char *challenge)
+{
+    const char *named = ctx->policy->renew_identifier;
+
+    *suits_it = 0;
+    if (row->profile) {
+        NMDM_TRY(try_one(ctx, out, suits_it, row, conf, NULL, topic,
+                         challenge));
+    }
+    return *suits_it || !named ? NULL
+        : try_one(ctx, out, suits_it, row, conf, named, topic, challenge);
+}
+
+nmdm_err_t *nmdm_renewal_command_suits(nmdm_ctx_t *ctx, int *suits_it,
+                                       const nmdm_profile_conf_t *conf,
+                                       const char *profile)
+{
+    nmdm_cert_renewal_t row = { .profile = profile, .enrollment_id = "-" };
+    const char *last = strrchr(profile, ' ');
+    nmdm_profile_t out;
+
+    return try_both(ctx, &out, suits_it, &row, conf, last ? last + 1 : "",
+                    NULL);
 }
 
 /* The profile of the Location whose profiles are as the device's: topic,
@@ -138,14 +170,7 @@ static nmdm_err_t *make_profile(nmdm_ctx_t *ctx, nmdm_profile_t *out,
         const nmdm_profile_conf_t *conf = APR_ARRAY_IDX(
             confs, i, const nmdm_profile_conf_t *);
 
-        if (row->profile) {
-            NMDM_TRY(try_one(ctx, out, &is_it, row, conf, NULL, topic,
-                             challenge));
-        }
-        if (!is_it && named) {
-            NMDM_TRY(try_one(ctx, out, &is_it, row, conf, named, topic,
-                             challenge));
-        }
+        NMDM_TRY(try_both(ctx, out, &is_it, row, conf, topic, challenge));
         if (is_it) {
             return NULL;
         }

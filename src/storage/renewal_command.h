@@ -7,6 +7,7 @@
 #ifndef NMDM_RENEWAL_COMMAND_H
 #define NMDM_RENEWAL_COMMAND_H
 
+#include "mdm/enrollment_profile.h"
 #include "mdm/message.h"
 #include "storage/cert_renewals.h"
 
@@ -34,6 +35,12 @@ nmdm_err_t *nmdm_renewal_command_queue(nmdm_ctx_t *ctx,
                                        nmdm_renewal_outcome_t *out,
                                        const nmdm_cert_renewal_t *row,
                                        int repeats);
+
+/* Whether the profiles of a Location renew certificates whose profile is as
+ * nmdm_cert_renewal_t has it. */
+nmdm_err_t *nmdm_renewal_command_suits(nmdm_ctx_t *ctx, int *suits,
+                                       const nmdm_profile_conf_t *conf,
+                                       const char *profile);
 
 /* Whether a command is one of those, by its UUID and placeholder. */
 int nmdm_renewal_command_is(const nmdm_command_t *command);

@@ -115,6 +115,18 @@ def test_what_may_not_be_meant_is_warned_of(httpd, issuer, ca, lines, said):
     assert status == 0 and "NMDM0035" in text and said in text, text
 
 
+@pytest.mark.parametrize("days, validity, warns", [
+    (120, 119, True), (120, 120, False), (366, 365, True)])
+@pytest.mark.one_database
+def test_c1_more_days_than_a_certificate_lasts(httpd, issuer, ca, days,
+                                               validity, warns):
+    lines = SCEP.replace("nanomdm-scep", "nanomdm-scep\n"
+                         f"NanoMDMSCEPValidity {validity}")
+    status, text = checked(httpd, issuer, ca,
+                           f"NanoMDMRenewIdentity {days}\n" + lines)
+    assert status == 0 and ("NMDM0037" in text) == warns, text
+
+
 @pytest.mark.one_database
 def test_b6_a_signer_that_ends_is_warned_of(httpd, issuer, ca):
     late = certs.self_signed("late", days=20, eku=None)

@@ -14,6 +14,7 @@ import ca as certs
 from conftest import new_database
 from device import Device, Operator, command
 from enrolling import Profile, enrolled, identity_for, operator_call
+from receiver import Answer, Receiver
 from scep import ScepClient
 from system import wait_until
 from test_enroll import store_push_certificate, topic
@@ -60,6 +61,7 @@ def renewing(make, db_server, issuer, ca, server="", location="",
 @pytest.fixture(autouse=True)
 def usual_remarks(expect_log):
     expect_log("NMDM0035", optional=True)       # NanoMDMEnrollOpen
+    expect_log("NMDM0037", optional=True)       # 400 days are never left
     expect_log("NMDM0918", optional=True)       # no APNs there
 
 
@@ -234,7 +236,49 @@ def test_c2_unless_their_identifier_is_named(httpd, db_server, issuer, ca,
     assert profile.plist["PayloadIdentifier"] == "com.example.older"
     new, _ = renew(site, issuer, mac, answer)
     assert row_of(site, new.identity)["state"] == "own"
-    assert is_renewal(next_command(new))         # 400 days are never left
+
+
+def test_c1_days_that_are_never_left(site, issuer):
+    """What a renewal brought is due at once; a day passes all the same."""
+    mac = enroll(site, issuer)
+    new, _ = renew(site, issuer, mac)
+    shown = operator_call(site, "GET", f"/v1/enrollments/{mac.id}").json
+    assert "renewal" not in shown["identity"]
+    go_back(site, new.identity, 23)
+    time.sleep(7)
+    assert not new.idle().body
+    go_back(site, new.identity, 2)
+    assert is_renewal(next_command(new))
+
+
+SHARED = LINES.replace("SetHandler nanomdm-scep", """SetHandler nanomdm-scep
+    NanoMDMSCEPChallenge %s""")
+
+
+@pytest.mark.parametrize("challenge", ["static word", "external", "none"])
+def test_c5_where_challenges_are_shared(httpd, fresh_db, issuer, ca, topic,
+                                        challenge, expect_log):
+    """The challenge of a renewal is this server's own in any case, and good
+    once."""
+    with Receiver() as receiver:
+        receiver.answers["/ask"] = Answer(200, b'{"allow": true}')
+        words = {"external": "external http://127.0.0.1:"
+                 f"{receiver.port}/ask", "none": "none\nRequire ip 127.0.0.1"}
+        site = scep_server(
+            lambda **more: httpd(fresh_db(), **more), issuer, ca, SHARED % (
+                "NanoMDMRenewIdentity 400\nNanoMDMRenewIdentifier com.old",
+                words.get(challenge, challenge), ""))
+        store_push_certificate(site, topic)
+        mac = by_hand(site, issuer, "word", topic=topic)
+        receiver.answers["/ask"] = Answer(200, b'{"allow": false}')
+        new, profile = renew(site, issuer, mac)
+        row = row_of(site, new.identity)
+        assert (row["purpose"], row["enrollment"], row["state"]) == (
+            "renewal", mac.id, "own")
+        expect_log("NMDM2202", mac.id)
+        stolen, identity = identity_for(site, issuer, profile,
+                                        key=certs.rsa_key(3072))
+        assert identity is None and stolen.failure == "badRequest"
 
 
 def test_c2_two_certificates_are_no_error(site, issuer):
@@ -368,6 +412,7 @@ def test_c5_a_stale_command_is_not_delivered(site, issuer):
     assert new.authenticate().status == 200
     assert new.token_update().status == 200
     mark = site.mark()
+    go_back(site, identity, 25)
     later = next_command(new, seconds=30)        # the next renewal
     assert later["CommandUUID"] != answer["CommandUUID"]
     assert "NMDM0740" in site.log_since(mark)
@@ -572,6 +617,13 @@ def test_c11_another_identifier_renews_nobody(httpd, fresh_db, db_server,
     row = row_of(changed, mac.identity)
     assert row["tries"] == 0 and row["uuid"] is None
     assert not commands_of(changed, mac)
+    status, text = changed.configtest()
+    assert status == 0 and "NMDM0036" in text and mac.topic in text, text
+    assert "cannot renew 1 identities" in text
+    changed.conf.write_text(changed.conf.read_text().replace(
+        "com.example.changed", "localhost.mdm"))
+    status, text = changed.configtest()
+    assert status == 0 and "NMDM0036" not in text, text
 
 
 def test_checked_out_devices_are_left(site, issuer):
