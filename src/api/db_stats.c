@@ -201,14 +201,17 @@ static nmdm_err_t *count_queue(nmdm_ctx_t *ctx, nmdm_counted_t *out)
                     NMDM_ARGS(a_day_ago(ctx)));
 }
 
-static nmdm_err_t *count(nmdm_ctx_t *ctx, nmdm_counted_t *counted)
+static nmdm_err_t *do_count(nmdm_ctx_t *ctx, void *baton)
 {
+    nmdm_counted_t *counted = baton;
+
     NMDM_TRY(count_enrollments(ctx, counted));
     NMDM_TRY(count_begun(ctx, &counted->begun));
     counted->has_queue = nmdm_schema_is_complete(ctx);
     if (counted->has_queue) {
         NMDM_TRY(count_queue(ctx, counted));
     }
+    NMDM_TRY(nmdm_api_identity_stats(&counted->identities, ctx));
     counted->counted_at = apr_time_now();
     return NULL;
 }
@@ -346,6 +349,7 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
         NMDM_TRY(read_slow(ctx, out->put_off, STMT_FIGURE_PUT_OFF_IDS,
                            NMDM_ARGS(a_day_ago(ctx))));
     }
+    NMDM_TRY(nmdm_api_identity_stats_stuck(out->stuck, ctx));
     NMDM_TRY(count_declarations(ctx, out));
     out->has_outbox = nmdm_outbox_takes(ctx, 0);
     if (out->has_outbox) {
@@ -357,11 +361,6 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
     return NULL;
 }
 
-static nmdm_err_t *do_count(nmdm_ctx_t *ctx, void *baton)
-{
-    return count(ctx, baton);
-}
-
 nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx)
 {
     nmdm_err_t *err;
@@ -371,6 +370,7 @@ nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx)
                                    sizeof(nmdm_refused_push_t)),
         .silent = apr_array_make(ctx->pool, 10, sizeof(nmdm_slow_t)),
         .put_off = apr_array_make(ctx->pool, 10, sizeof(nmdm_slow_t)),
+        .stuck = apr_array_make(ctx->pool, 10, sizeof(nmdm_stuck_t)),
         .topics = apr_array_make(ctx->pool, 4, sizeof(nmdm_topic_t)),
     };
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, out));

@@ -7,12 +7,9 @@
 #ifndef NMDM_API_DB_STATS_H
 #define NMDM_API_DB_STATS_H
 
+#include "api/amount.h"
+#include "api/identity_stats.h"
 #include "base/context.h"
-
-typedef struct {
-    apr_int64_t number;
-    int is_least;               /* there may be more */
-} nmdm_amount_t;
 
 #define NMDM_DB_STATS_TYPES 5
 
@@ -32,6 +29,7 @@ typedef struct {
     apr_time_t oldest_pending;  /* of those counted; 0: none */
     nmdm_amount_t silent;       /* pushed to again and again, and not seen */
     nmdm_amount_t put_off;      /* NotNow for more than a day */
+    nmdm_identity_stats_t identities;
 } nmdm_counted_t;
 
 typedef struct {
@@ -55,6 +53,7 @@ typedef struct {
     apr_array_header_t *refusals;       /* nmdm_refused_push_t, 20 at most */
     apr_array_header_t *silent, *put_off;       /* nmdm_slow_t, the slowest,
                                                  * 10 at most */
+    apr_array_header_t *stuck;  /* renewals, nmdm_stuck_t */
     int has_outbox;
     nmdm_amount_t events_pending, events_dead;
     int has_declarations;

@@ -1401,6 +1401,74 @@ ROW(STMT_FIGURE_CERTS, "figure_certs",
     " ORDER BY topic" PAGE,
     LONG_COLUMNS 1 << 1),
 
+/* Of certificates in use, in the order of their ends: how many end before each
+ * of three times, how many are in use, how many rows were looked at. */
+ROW(STMT_FIGURE_IDENTITIES, "figure_identities",
+    "SELECT COUNT(CASE WHEN bounded.not_after <= %lld"
+    "                   AND bounded.renew_state IS NOT NULL THEN 1 END),"
+    "       COUNT(CASE WHEN bounded.not_after <= %lld"
+    "                   AND bounded.renew_state IS NOT NULL THEN 1 END),"
+    "       COUNT(CASE WHEN bounded.not_after <= %lld"
+    "                   AND bounded.renew_state IS NOT NULL THEN 1 END),"
+    "       COUNT(bounded.renew_state), COUNT(bounded.not_after)"
+    "  FROM (SELECT not_after, renew_state FROM nanomdm_scep_certs"
+    "         WHERE not_after > %lld ORDER BY not_after LIMIT 10000)"
+    "       bounded"),
+
+ROW(STMT_FIGURE_ISSUER_NEXT, "figure_issuer_next",
+    "SELECT MIN(issuer_sha256) FROM nanomdm_scep_certs"
+    " WHERE issuer_sha256 > %s"),
+
+/* Serial numbers are random: the first ten thousand are like the others. */
+ROW(STMT_FIGURE_ISSUER, "figure_issuer",
+    "SELECT COUNT(CASE WHEN bounded.not_after > %lld"
+    "                   AND bounded.revoked_at IS NULL THEN 1 END),"
+    "       COUNT(bounded.not_after)"
+    "  FROM (SELECT not_after, revoked_at FROM nanomdm_scep_certs"
+    "         WHERE issuer_sha256 = %s ORDER BY serial LIMIT 10000)"
+    "       bounded"),
+
+/* Open, used and expired ones, those that last longest first. */
+ROW(STMT_FIGURE_CHALLENGES, "figure_challenges",
+    "SELECT COUNT(CASE WHEN bounded.used_at IS NULL"
+    "                   AND bounded.expires_at > %lld THEN 1 END),"
+    "       COUNT(bounded.used_at),"
+    "       COUNT(CASE WHEN bounded.used_at IS NULL"
+    "                   AND bounded.expires_at <= %lld THEN 1 END),"
+    "       COUNT(bounded.expires_at)"
+    "  FROM (SELECT used_at, expires_at FROM nanomdm_scep_challenges"
+    "         WHERE expires_at > 0 ORDER BY expires_at DESC LIMIT 10000)"
+    "       bounded"),
+
+/* Of certificates of one state whose devices were asked to renew them, those
+ * first that were asked longest ago. What has an error and no try cannot be
+ * asked. */
+#define ASKED_RENEWALS \
+    "  FROM (SELECT enrollment_id, renew_tries, renew_error, not_after" \
+    "          FROM nanomdm_scep_certs" \
+    "         WHERE renew_state = %s AND renew_asked_at > 0" \
+    "         ORDER BY renew_asked_at, not_after LIMIT 1000) bounded"
+#define IS_STUCK \
+    "(bounded.renew_tries >= 3" \
+    " OR (bounded.renew_tries = 0 AND bounded.renew_error IS NOT NULL))"
+
+ROW(STMT_FIGURE_RENEWALS, "figure_renewals",
+    "SELECT COUNT(CASE WHEN bounded.renew_tries > 0 THEN 1 END),"
+    "       COUNT(CASE WHEN " IS_STUCK " THEN 1 END),"
+    "       COUNT(bounded.not_after)" ASKED_RENEWALS),
+
+ROW(STMT_FIGURE_STUCK, "figure_stuck",
+    "SELECT bounded.enrollment_id, DIGITS(bounded.renew_tries),"
+    "       bounded.renew_error, DIGITS(bounded.not_after)" ASKED_RENEWALS
+    " WHERE " IS_STUCK
+    " ORDER BY bounded.not_after, bounded.enrollment_id LIMIT 10"),
+
+ROW(STMT_FIGURE_FOREIGN, "figure_foreign",
+    "SELECT COUNT(bounded.not_after)"
+    "  FROM (SELECT not_after FROM nanomdm_scep_certs"
+    "         WHERE renew_state = %s AND renew_asked_at IS NULL"
+    "           AND not_after <= %lld LIMIT 1000) bounded"),
+
 /* ---- SCEP: challenges and issued certificates ---- */
 
 /* As nmdm_issued_row_t has them. */

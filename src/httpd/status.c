@@ -11,6 +11,7 @@
 #include "codec/json.h"
 #include "config/config.h"
 #include "config/handlers.h"
+#include "config/scep.h"
 #include "db/db.h"
 #include "httpd/access.h"
 #include "httpd/health.h"
@@ -80,8 +81,13 @@ static int refuse(request_rec *r)
 /* Without a database the rest is still worth a look. */
 static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
 {
+    const nanomdm_scep_keys_t *keys = nanomdm_server(r->server)->scep_keys;
     nmdm_err_t *err = nmdm_api_db_stats(&status->db, ctx);
 
+    if (keys) {
+        status->issuer = keys->issuer->cert.sha256;
+        status->former = keys->former ? keys->former->cert.sha256 : NULL;
+    }
     nmdm_db_release(ctx);
     status->now = apr_time_now();
     status->counters = nanomdm_counters(r->server);

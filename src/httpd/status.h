@@ -9,12 +9,27 @@
 
 #include <httpd.h>
 
+#include <string.h>
+
 typedef struct {
     apr_time_t now;
     nmdm_counters_t *counters;
     nmdm_db_stats_t db;
     const char *trouble;        /* why db is not known, or NULL */
+    const char *issuer, *former;        /* SHA-256 of this server's
+                                         * issuers, or NULL */
 } nanomdm_status_t;
+
+/* What an issuer is to this server: "the issuer", "the former issuer" or
+ * NULL. */
+static inline const char *nanomdm_status_issuer(const nanomdm_status_t *status,
+                                                const char *sha256)
+{
+    return status->issuer && !strcmp(status->issuer, sha256)
+        ? "the issuer"
+        : status->former && !strcmp(status->former, sha256)
+        ? "the former issuer" : NULL;
+}
 
 /* The handler nanomdm-status: HTML, JSON or Prometheus text. */
 int nanomdm_status_handler(request_rec *r);

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "httpd/html.h"
+#include "httpd/identities_html.h"
 #include "httpd/plot_html.h"
 #include "httpd/reply.h"
 #include "httpd/verdict_html.h"
@@ -301,6 +302,7 @@ static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
     if (db->refused.number) {
         put_refusals(sheet, db);
     }
+    nanomdm_identities_html_put_stuck(sheet, db);
     nanomdm_html_put(sheet, "</div>\n");
 }
 
@@ -310,6 +312,7 @@ static void put_tables(nanomdm_html_t *sheet, const nanomdm_status_t *status)
     if (!status->trouble) {
         put_types(sheet, status);
         put_topics(sheet, status);
+        nanomdm_identities_html_put(sheet, status);
     }
     put_lately(sheet, status, NMDM_COUNT_PUSHES, "Pushes, last hour");
     put_lately(sheet, status, NMDM_COUNT_CHECKINS, "Check-ins, last hour");
@@ -323,6 +326,9 @@ static void put_tables(nanomdm_html_t *sheet, const nanomdm_status_t *status)
                "Database failures, last hour");
     put_lately(sheet, status, NMDM_COUNT_LIMITED,
                "Beyond the rate limit, last hour");
+    put_lately(sheet, status, NMDM_COUNT_SCEP, "SCEP answers, last hour");
+    put_lately(sheet, status, NMDM_COUNT_PROFILES,
+               "Enrollment profiles, last hour");
     nanomdm_html_put(sheet, "</div>\n");
 }
 

@@ -28,6 +28,74 @@ static void add_time(nmdm_json_t *object, const char *key, apr_pool_t *p,
     }
 }
 
+static void add_stuck(nmdm_json_t *out, apr_pool_t *p,
+                      const apr_array_header_t *stuck)
+{
+    nmdm_json_t *list = nmdm_json_add_array(out, "stuck_enrollments");
+    int i;
+
+    for (i = 0; i < stuck->nelts; i++) {
+        const nmdm_stuck_t *one = &APR_ARRAY_IDX(stuck, i, nmdm_stuck_t);
+        nmdm_json_t *entry = nmdm_json_add_object(list, NULL);
+
+        nmdm_json_add_string(entry, "id", one->id);
+        nmdm_json_add_integer(entry, "tries", one->tries);
+        if (*one->error) {
+            nmdm_json_add_string(entry, "error", one->error);
+        }
+        add_time(entry, "not_after", p, one->not_after);
+    }
+}
+
+static void add_issuers(nmdm_json_t *out, const nanomdm_status_t *status)
+{
+    const nmdm_identity_stats_t *stats = &status->db.counted.identities;
+    nmdm_json_t *list = nmdm_json_add_array(out, "issuers");
+    int i;
+
+    for (i = 0; i < stats->nissuers; i++) {
+        const char *sha256 = stats->issuers[i].sha256;
+        const char *what = nanomdm_status_issuer(status, sha256);
+        nmdm_json_t *entry = nmdm_json_add_object(list, NULL);
+
+        nmdm_json_add_string(entry, "sha256", sha256);
+        if (what) {
+            nmdm_json_add_string(entry, "what", what);
+        }
+        add_amount(entry, "live", stats->issuers[i].live);
+    }
+}
+
+static void add_identities(nmdm_json_t *out, apr_pool_t *p,
+                           const nanomdm_status_t *status)
+{
+    const nmdm_db_stats_t *db = &status->db;
+    const nmdm_identity_stats_t *stats = &db->counted.identities;
+    nmdm_json_t *part, *ending;
+    int i;
+
+    if (!stats->is_known) {
+        return;
+    }
+    part = nmdm_json_add_object(out, "identities");
+    add_amount(part, "in_use", stats->in_use);
+    ending = nmdm_json_add_object(part, "ending_within_days");
+    for (i = 0; i < NMDM_IDENTITY_STATS_ENDS; i++) {
+        add_amount(ending, apr_itoa(p, NMDM_IDENTITY_STATS_DAYS[i]),
+                   stats->ending[i]);
+    }
+    add_issuers(part, status);
+    part = nmdm_json_add_object(out, "scep_challenges");
+    add_amount(part, "open", stats->open);
+    add_amount(part, "used", stats->used);
+    add_amount(part, "expired", stats->expired);
+    part = nmdm_json_add_object(out, "identity_renewals");
+    add_amount(part, "asked", stats->asked);
+    add_amount(part, "stuck", stats->stuck);
+    add_amount(part, "foreign", stats->foreign);
+    add_stuck(part, p, db->stuck);
+}
+
 static void add_topics(nmdm_json_t *object, apr_pool_t *p,
                        const nanomdm_status_t *status)
 {
@@ -154,6 +222,9 @@ nmdm_bytes_t nanomdm_status_json_server(apr_pool_t *p,
     add_time(out, "counting_since", p,
              nmdm_counters_since(status->counters));
     add_database(out, p, status);
+    if (!status->trouble) {
+        add_identities(out, p, status);
+    }
     part = nmdm_json_add_object(out, "seen_here");
     nmdm_json_add_integer(part, "last_hour", (apr_int64_t)nmdm_counters_seen(
         status->counters, NMDM_LAST_HOUR, status->now));

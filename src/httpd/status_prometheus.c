@@ -179,6 +179,50 @@ static void put_declarations(sheet_t *sheet, const nmdm_db_stats_t *db)
               " of them.", db->oldest_change);
 }
 
+static void put_labelled(sheet_t *sheet, const char *name, const char *key,
+                         const char *value, nmdm_amount_t amount)
+{
+    put(sheet, "nanomdm_%s{%s=\"%s\"} " I64 "\n", name, key, value,
+        amount.number);
+}
+
+static void put_identities(sheet_t *sheet, const nmdm_identity_stats_t *stats)
+{
+    int i;
+
+    if (!stats->is_known) {
+        return;
+    }
+    put_gauge(sheet, "identities_in_use", "Identities issued here that"
+              " enrollments use, counted to 10000.", stats->in_use.number);
+    put_head(sheet, "identities_in_use_ending", "gauge", "Those that end"
+             " within so many days.");
+    for (i = 0; i < NMDM_IDENTITY_STATS_ENDS; i++) {
+        put_labelled(sheet, "identities_in_use_ending", "days",
+                     apr_itoa(sheet->pool, NMDM_IDENTITY_STATS_DAYS[i]),
+                     stats->ending[i]);
+    }
+    put_head(sheet, "identities_live", "gauge", "Certificates neither ended"
+             " nor revoked, by SHA-256 of the issuer, among 10000 of each.");
+    for (i = 0; i < stats->nissuers; i++) {
+        put_labelled(sheet, "identities_live", "issuer",
+                     stats->issuers[i].sha256, stats->issuers[i].live);
+    }
+    put_head(sheet, "scep_challenges", "gauge", "Challenges that are kept,"
+             " counted to 10000.");
+    put_labelled(sheet, "scep_challenges", "state", "open", stats->open);
+    put_labelled(sheet, "scep_challenges", "state", "used", stats->used);
+    put_labelled(sheet, "scep_challenges", "state", "expired",
+                 stats->expired);
+    put_head(sheet, "identity_renewals", "gauge", "Devices that were asked to"
+             " renew, that are stuck, or whose profile was not served here,"
+             " counted to 1000.");
+    put_labelled(sheet, "identity_renewals", "state", "asked", stats->asked);
+    put_labelled(sheet, "identity_renewals", "state", "stuck", stats->stuck);
+    put_labelled(sheet, "identity_renewals", "state", "foreign",
+                 stats->foreign);
+}
+
 static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
 {
     const nmdm_db_stats_t *db = &status->db;
@@ -207,6 +251,7 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
     put_queue(sheet, status);
     put_gauge(sheet, "refused_pushes", "Enrollments whose last push APNs"
               " refused, counted to 1000.", db->refused.number);
+    put_identities(sheet, &db->counted.identities);
     put_declarations(sheet, db);
     if (db->has_outbox) {
         put_gauge(sheet, "webhook_events_pending", "Durable events that"

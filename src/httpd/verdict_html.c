@@ -134,6 +134,24 @@ static void judge_events(const verdict_t *verdict, const nmdm_db_stats_t *db)
     }
 }
 
+static void judge_renewals(const verdict_t *verdict,
+                           const nmdm_identity_stats_t *stats)
+{
+    if (stats->stuck.number) {
+        add(verdict, "warn", "stuck",
+            several(verdict, stats->stuck, " device does not renew its"
+                    " identity", " devices do not renew their identities"),
+            "The reason is beside the device.");
+    }
+    if (stats->foreign.number) {
+        add(verdict, "warn", "renewals",
+            several(verdict, stats->foreign, " identity is due and not"
+                    " renewed", " identities are due and not renewed"),
+            "Their profile was not served here: name its identifier with"
+            " <code>NanoMDMRenewIdentifier</code>.");
+    }
+}
+
 static void judge_database(const verdict_t *verdict)
 {
     const nmdm_db_stats_t *db = &verdict->status->db;
@@ -152,6 +170,7 @@ static void judge_database(const verdict_t *verdict)
                     " pushes were refused by APNs"),
             "The reason is beside the device.");
     }
+    judge_renewals(verdict, &db->counted.identities);
     if (db->counted.has_queue) {
         judge_queue(verdict, &db->counted);
     }

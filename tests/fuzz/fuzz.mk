@@ -10,7 +10,7 @@ FUZZ_CC      ?= clang
 FUZZ_RUNS    ?= 100000
 FUZZ_BUILD   := build-fuzz
 FUZZ_NAMES   := plist plist_tree checkin report command signature header pem json params \
-                dm redact seal machine_info declaration status
+                dm redact seal machine_info declaration status scep
 FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize-recover=undefined \

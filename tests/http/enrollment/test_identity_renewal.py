@@ -19,6 +19,7 @@ from scep import ScepClient
 from system import wait_until
 from test_enroll import store_push_certificate, topic
 from test_scep import issuer, scep_server
+from test_status import STATUS, figures, metrics, page
 
 LINES = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem
@@ -531,6 +532,92 @@ def test_c9_the_log_names_who_is_lost(site, issuer):
     assert wait_until(lambda: any(
         "NMDM0972" in line and mac.id in line and "enroll again" in line
         for line in site.log_since(mark).splitlines()), seconds=20)
+
+
+@pytest.mark.parametrize("grace", [864000, 0])
+def test_c9_grace_lets_it_fetch_its_renewal(httpd, fresh_db, db_server, issuer,
+                                            ca, topic, grace, expect_log):
+    """The device was away when its certificate ended."""
+    site = renewing(httpd, db_server, issuer, ca, "NanoMDMRenewIdentity 60\n"
+                    f"NanoMDMIdentityGrace {grace}",
+                    database=fresh_db())
+    store_push_certificate(site, topic)
+    mac = enroll(site, issuer)
+    late = certs.mint("late", mac.identity.key, issuer, start=-50, days=-2)
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET sha256 = %s, not_after = %s"
+        " WHERE sha256 = %s", sha256(late),
+        int(time.time() * 1000) - 2 * A_DAY, sha256(mac.identity))
+    site.database.execute(
+        "UPDATE cert_auth_associations SET sha256 = %s WHERE id = %s",
+        sha256(late), mac.id)
+    old = Device(site, late, udid=mac.udid, topic=mac.topic)
+    old.serial = mac.serial
+    expect_log("NMDM", optional=True)
+    if not grace:
+        assert old.idle().status not in (200, 401)
+        return
+    new, _ = renew(site, issuer, old)
+    assert row_of(site, new.identity)["purpose"] == "renewal"
+    assert new.idle().status == 200
+
+
+# -- What the status shows -------------------------------------------------
+
+WATCHED = "NanoMDMRenewIdentity 60\n" + STATUS
+
+
+def test_c2_c6_a40_the_status_shows(httpd, fresh_db, db_server, issuer, ca,
+                                    topic):
+    site = renewing(httpd, db_server, issuer, ca, WATCHED,
+                    database=fresh_db())
+    store_push_certificate(site, topic)
+    stuck, asked = enroll(site, issuer), enroll(site, issuer)
+    foreign = by_hand(site, issuer, topic=topic)
+    operator_call(site, "POST", "/v1/scep-challenge")
+    soon = int(time.time() * 1000) + 20 * A_DAY
+    now = int(time.time() * 1000)
+    for mac, tries, error in ((stuck, 3, "MCSCEPErrorDomain 22013 <b>"),
+                              (asked, 1, None)):
+        site.database.execute(
+            "UPDATE nanomdm_scep_certs SET not_after = %s,"
+            " renew_asked_at = %s, renew_tries = %s, renew_error = %s"
+            " WHERE sha256 = %s", soon, now, tries, error,
+            sha256(mac.identity))
+    site.database.execute(
+        "UPDATE nanomdm_scep_certs SET not_after = %s WHERE sha256 = %s",
+        soon, sha256(foreign.identity))
+    operator = Operator(site)
+    shown = figures(operator)
+    exact = lambda number: {"number": number, "or_more": False}  # noqa: E731
+    assert shown["identities"] == {
+        "in_use": exact(3),
+        "ending_within_days": {"7": exact(0), "30": exact(3),
+                               "90": exact(3)},
+        "issuers": [{"sha256": hashlib.sha256(issuer.der).hexdigest(),
+                     "what": "the issuer", "live": exact(3)}]}
+    assert shown["scep_challenges"] == {"open": exact(1), "used": exact(3),
+                                        "expired": exact(0)}
+    renewals = shown["identity_renewals"]
+    listed, = renewals.pop("stuck_enrollments")
+    assert (listed["id"], listed["tries"]) == (stuck.id, 3)
+    assert listed["error"] == "MCSCEPErrorDomain 22013 <b>"
+    assert renewals == {"asked": exact(2), "stuck": exact(1),
+                        "foreign": exact(1)}
+    samples = metrics(operator)
+    label = f'{{issuer="{hashlib.sha256(issuer.der).hexdigest()}"}}'
+    for name, value in (('scep_challenges{state="open"}', 1),
+                        ('identity_renewals{state="stuck"}', 1),
+                        ('identity_renewals{state="foreign"}', 1),
+                        ('identities_in_use_ending{days="30"}', 3),
+                        ("identities_live" + label, 3),
+                        ('scep_answers_total{result="success"}', 3)):
+        assert samples["nanomdm_" + name] == value, samples
+    text = page(operator)
+    operator.close()
+    assert "1 device does not renew its identity" in text
+    assert "NanoMDMRenewIdentifier" in text and stuck.id in text
+    assert "22013 &lt;b&gt;" in text and "live, of the issuer" in text
 
 
 # -- By hand ---------------------------------------------------------------
