@@ -1412,8 +1412,7 @@ ROW(STMT_FIGURE_IDENTITIES, "figure_identities",
     "                   AND bounded.renew_state IS NOT NULL THEN 1 END),"
     "       COUNT(bounded.renew_state), COUNT(bounded.not_after)"
     "  FROM (SELECT not_after, renew_state FROM nanomdm_scep_certs"
-    "         WHERE not_after > %lld ORDER BY not_after LIMIT 10000)"
-    "       bounded"),
+    "         WHERE not_after > %lld ORDER BY not_after LIMIT 10000) bounded"),
 
 ROW(STMT_FIGURE_ISSUER_NEXT, "figure_issuer_next",
     "SELECT MIN(issuer_sha256) FROM nanomdm_scep_certs"
@@ -1425,8 +1424,7 @@ ROW(STMT_FIGURE_ISSUER, "figure_issuer",
     "                   AND bounded.revoked_at IS NULL THEN 1 END),"
     "       COUNT(bounded.not_after)"
     "  FROM (SELECT not_after, revoked_at FROM nanomdm_scep_certs"
-    "         WHERE issuer_sha256 = %s ORDER BY serial LIMIT 10000)"
-    "       bounded"),
+    "         WHERE issuer_sha256 = %s ORDER BY serial LIMIT 10000) bounded"),
 
 /* Open, used and expired ones, those that last longest first. */
 ROW(STMT_FIGURE_CHALLENGES, "figure_challenges",
@@ -1437,8 +1435,8 @@ ROW(STMT_FIGURE_CHALLENGES, "figure_challenges",
     "                   AND bounded.expires_at <= %lld THEN 1 END),"
     "       COUNT(bounded.expires_at)"
     "  FROM (SELECT used_at, expires_at FROM nanomdm_scep_challenges"
-    "         WHERE expires_at > 0 ORDER BY expires_at DESC LIMIT 10000)"
-    "       bounded"),
+    "         WHERE expires_at > 0"
+    "         ORDER BY expires_at DESC LIMIT 10000) bounded"),
 
 /* Of certificates of one state whose devices were asked to renew them, those
  * first that were asked longest ago. What has an error and no try cannot be
