@@ -96,7 +96,7 @@ GETCERT = """\
 export HOME=$PWD
 certmonger -s -n > certmonger.log 2>&1 &
 daemon=$!
-trap 'kill $daemon; wait' EXIT
+trap 'kill $daemon 2> kill.log || true; wait' EXIT
 for i in $(seq 100); do
     getcert list-cas -s > cas.log 2>&1 && break
     sleep 0.1
