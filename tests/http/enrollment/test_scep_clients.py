@@ -2,6 +2,7 @@
 """Independent SCEP clients enrol and renew: strongSwan's pki, scepclient,
 certmonger."""
 
+import os
 import shutil
 import subprocess
 
@@ -91,16 +92,8 @@ def test_scepclient(site, issuer, challenge, tmp_path):
             (tmp_path / "cert.pem").read_bytes()), issuer)
 
 
-# On a message bus of its own, as certmonger is run by a user (-s).
+# On a message bus of its own, which starts the daemon as for a user (-s).
 GETCERT = """\
-export HOME=$PWD
-certmonger -s -n > certmonger.log 2>&1 &
-daemon=$!
-trap 'kill $daemon 2> kill.log || true; wait' EXIT
-for i in $(seq 100); do
-    getcert list-cas -s > cas.log 2>&1 && break
-    sleep 0.1
-done
 set -eu
 getcert add-scep-ca -s -c mdm -u "$1" -N $PWD/ca.pem
 getcert request -s -c mdm -I one -k $PWD/key.pem -f $PWD/cert.pem \
@@ -119,7 +112,8 @@ def test_certmonger(site, issuer, challenge, tmp_path):
     url = f"http://127.0.0.1:{site.port}/scep-all"
     (tmp_path / "ca.pem").write_bytes(issuer.pem)
     said = run("dbus-run-session", "--", "sh", "-c", GETCERT, "getcert", url,
-               challenge(), cwd=tmp_path)
+               challenge(), cwd=tmp_path,
+               env={**os.environ, "HOME": str(tmp_path)})
     assert b"status: MONITORING" in said
     first, second = (is_ours(x509.load_pem_x509_certificate(
         (tmp_path / name).read_bytes()), issuer)
