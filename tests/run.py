@@ -127,7 +127,7 @@ def cmocka_once(folder, *variables):
 
 def forgive(result, again):
     """What failed was run once more, alone: whatever else the machine does
-    is in the tests' clocks. What passes then is told as unsteady."""
+    is in the tests' clocks. What passes then is reported as unsteady."""
     result.output += again.output
     if again.passed and not again.failed:
         result.unsteady, result.tests = result.tests, []
@@ -190,7 +190,7 @@ def pytest_once(*arguments, **environment):
 
 def test_id(case):
     """How pytest is asked for a test of its report; pytest-xdist has put
-    its group behind the name."""
+    its group after the name."""
     path = case.get("classname").replace(".", "/")
     return f"{path}.py::{re.sub(r'@[a-z_0-9]+$', '', case.get('name'))}"
 

@@ -398,7 +398,7 @@ def show(httpd, database, authority, apns, receiver):
 
 
 def end(_number, _frame):
-    """As Ctrl-C, so that whoever ends it otherwise finds nothing left
+    """As Ctrl-C, so that another way to end it finds nothing left
     either."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                               \
     } while (0)
 
-/* The input as a request body: a NUL follows it, and nothing behind that. */
+/* The input as a request body: a NUL follows it, and nothing after that. */
 static inline nmdm_bytes_t body_of(apr_pool_t *p, const uint8_t *data,
                                    size_t size)
 {

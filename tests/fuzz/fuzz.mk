@@ -1,4 +1,4 @@
-# Fuzzing; included by the Makefile behind tests/unit/unit.mk.
+# Fuzzing; included by the Makefile after tests/unit/unit.mk.
 #
 #   make fuzz                 with clang; FUZZ_RUNS inputs for each target
 #   make check-fuzz-corpus    the corpus alone, with gcc's sanitizers

@@ -16,7 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return apr_initialize() != APR_SUCCESS;
 }
 
-/* Nobody leaves the base: not by a scheme, a host, or dot segments, however
+/* No path leaves the base: not by a scheme, a host, or dot segments, however
  * often the server decodes. */
 static void check_url(const char *url)
 {

@@ -22,7 +22,7 @@ static int replay(apr_pool_t *p, const char *name)
     data = malloc(info.size ? (size_t)info.size : 1);
     apr_file_read_full(file, data, (apr_size_t)info.size, &len);
     apr_file_close(file);
-    /* Before it is tried: whoever reads of a crash wants to know. */
+    /* Before it is tried, so that the output of a crash names it. */
     printf("%s\n", name);
     fflush(stdout);
     LLVMFuzzerTestOneInput(data, len);

@@ -18,7 +18,7 @@
 static apr_pool_t *whole;
 static nmdm_trust_t *trust;
 
-/* Trust in a CA that nobody has the key of. */
+/* Trust in a CA whose key is lost. */
 static void make_trust(void)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");

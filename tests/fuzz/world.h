@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* world.h -- for the targets whose input gets as far as the database: one in
- * memory, with all tables and nobody enrolled. */
+ * memory, with all tables and no enrollment. */
 
 #ifndef WORLD_H
 #define WORLD_H

@@ -298,7 +298,7 @@ def module_httpd(harness, standard, ca):
 @pytest.fixture
 def device(request, server, ca):
     """device(server=None, **options of Device): a device with a fresh
-    UDID and identity, at the shared server unless told otherwise."""
+    UDID and identity, at the shared server by default."""
     with contextlib.ExitStack() as stack:
         def make(at=None, *, identity=None, **options):
             made = Device(at or server, identity or ca.issue(), **options)

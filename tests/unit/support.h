@@ -52,7 +52,7 @@ nmdm_bytes_t bytes_of(const char *text);
 /* Text with format, in p. */
 nmdm_bytes_t text_of(apr_pool_t *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* A copy without room to spare and without a NUL behind it, so that whoever
+/* A copy without room to spare and without a NUL after it, so that what
  * reads past its end is found out. Freed with p. */
 nmdm_bytes_t exact_copy(apr_pool_t *p, nmdm_bytes_t bytes);
 /* n times the same character. */
@@ -111,7 +111,7 @@ void world_end(world_t *w);
 /* A new request, whose memory is the test's. cert may be NULL. */
 nmdm_ctx_t *request(world_t *w, const nmdm_cert_t *cert);
 
-/* A certificate that nobody looks into, the same for the same name. */
+/* A certificate whose content is not read, the same for the same name. */
 const nmdm_cert_t *some_cert(world_t *w, const char *name);
 
 /* The first column of the first row, "" for NULL and "(none)" when there is
@@ -139,7 +139,7 @@ typedef struct {
 device_t device(world_t *w, const char *udid);
 device_t user_of(device_t device, const char *user);
 
-/* Sends a check-in with keys, values and a NULL behind its type. */
+/* Sends a check-in with keys, values and a NULL after its type. */
 nmdm_err_t *checkin(world_t *w, nmdm_reply_t *reply, device_t from,
                     const char *type, ...) __attribute__((sentinel));
 /* Sends these and expects no error. */

@@ -14,7 +14,7 @@ from .settings import secret
 REMEDIES = {
     401: "the user or the key is wrong: compare NanoMDMAPIKey with key in"
          " ctl.conf, or --key",
-    403: "the Location lets nobody in, or not this user: look for AuthType and"
+    403: "the Location lets no user in, or not this one: look for AuthType and"
          " Require in the site's configuration, and for NMDM1201 in the error"
          " log",
     404: "no such thing, or no API there: compare the Location of"

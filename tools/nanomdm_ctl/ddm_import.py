@@ -8,7 +8,7 @@ database that has our tables.
         --from-mysql "kmfddm:SECRET@tcp(127.0.0.1:3306)/kmfddm"
 
 ServerTokens stay, so that no device fetches a declaration anew; devices fetch
-their list of declarations once, with the next command. Nobody is notified. It
+their list of declarations once, with the next command. No device is notified. It
 may be run again: what is there already and the same stays, and a declaration
 that differs is left alone unless --replace is given. What devices reported does
 not move: they report all of it once a day.

@@ -38,7 +38,7 @@ def look(report, site):
 # ---- TLS ----
 
 def tls(report):
-    """Whether there is somebody to ask."""
+    """Whether there is a server to ask."""
     url = urllib.parse.urlsplit(report.settings.url)
     if url.scheme != "https":
         report.warn("TLS", f"{report.settings.url} is asked without TLS",

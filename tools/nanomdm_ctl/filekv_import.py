@@ -243,7 +243,7 @@ class Import:
         reports = {uuid: self.report(id_, uuid)
                    for uuid in {*pending, *items}
                    if items.get(uuid, set()) & {"status", "report"}}
-        # Reported as done: never again, wherever the list stands.
+        # Reported as done: never again, wherever the list is.
         pending = [uuid for uuid in pending
                    if reports.get(uuid, ("NotNow",))[0] == "NotNow"]
         self.take_back(id_, pending)

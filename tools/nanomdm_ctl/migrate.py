@@ -7,7 +7,7 @@ another server: sends each device's messages to its migration URL.
 
 For each device, in this order: Authenticate, TokenUpdate, SetBootstrapToken
 if it escrowed one, then the TokenUpdate of each of its users. Commands,
-results and certificate associations stay behind; so the new server needs
+results and certificate associations are not moved; so the new server needs
 NanoMDMRetroactive On until every device has come.
 
 Exit status: 0 all succeeded, 1 something failed, 2 wrong usage.
@@ -40,8 +40,8 @@ TIMEOUT = 60
 # What every further message would get as well.
 REMEDIES = {401: "the server does not accept --key",
             403: "the server does not let --key do this",
-            404: "no migration URL: mend --url",
-            405: "no migration URL: mend --url"}
+            404: "no migration URL: correct --url",
+            405: "no migration URL: correct --url"}
 
 DEVICES = """\
 SELECT d.id, d.authenticate, d.token_update, d.unlock_token,

@@ -21,7 +21,7 @@ from .client import REMEDIES, Client, failure, path
 from .errors import Failed
 from .results import content, rows, summary
 
-# What takes data or access from somebody, or a device out of use.
+# What takes data or access from a user, or a device out of use.
 DANGEROUS = {
     "EraseDevice", "DeviceLock", "ShutDownDevice", "RestartDevice",
     "ClearPasscode", "ClearRestrictionsPassword", "RemoveProfile",

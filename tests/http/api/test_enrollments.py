@@ -60,7 +60,7 @@ def walk(operator, limit, between=lambda: None, **filters):
 
 
 def fill(db, ids, type_="Device", enabled=True, serial=None):
-    """Enrollments that no device stands behind."""
+    """Enrollments without a device."""
     for i in range(0, len(ids), 500):
         part = ids[i:i + 500]
         insert(db, "devices", ("id", "authenticate", "serial_number"),

@@ -42,7 +42,7 @@ TOKEN = b"\0bootstrap\xff" * 9
 
 
 class Mover(Device):
-    """Somebody with the API key who speaks for a device."""
+    """An operator with the API key who speaks for a device."""
 
     path = "/migration"
 
@@ -109,7 +109,7 @@ def test_p02_migration_wants_the_key(migration, mover, expect_log,
 @pytest.mark.parametrize("with_key", [False, True])
 def test_unprotected_migration_is_403(migration, mover, expect_log,
                                       with_key):
-    """Nobody vouched for the request, whatever it says of itself."""
+    """The request is not authenticated, whatever it says of itself."""
     expect_log(r"nanomdm:error.*NMDM\d{4}.*/open")
     stranger = mover()
     stranger.path = "/open"
@@ -231,7 +231,7 @@ def test_checkout_disables(moved, db):
 
 
 def test_moving_twice_is_a_re_enrollment(moved, db):
-    """C2: whoever runs a migration again changes nothing."""
+    """C2: a migration that is run again changes nothing."""
     moved.token_update()
     moved.enroll()
     assert is_enabled(db, moved) == (True, 1)

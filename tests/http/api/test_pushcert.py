@@ -123,7 +123,7 @@ def test_push_certificate_of_another_topic_is_refused(httpd, fresh_db,
 
     def put(topic, force=False):
         return operator.pushcert_put(certs.push_certificate(topic), force)
-    assert put(other).status == 200         # nobody is enrolled
+    assert put(other).status == 200         # none is enrolled
     mac = device(server, topic=own).enroll()
     assert put(own).status == 200
     answer = put(third := certs.push_topic())

@@ -61,7 +61,7 @@ def check_nothing_failed(load, server):
 
 
 def check_only_the_late_failed(load, server, outages):
-    """Nobody is turned away before the database has been away for as long as
+    """No request is refused before the database has been away for as long as
     a request waits. outages: when it was killed."""
     said = "\n".join(line for line in server.error_log().splitlines()
                      if re.search("nanomdm:(error|warn)", line))
@@ -148,7 +148,7 @@ def test_c23_database_away_is_503_in_time(mortal, mortal_httpd, device,
 
 def test_c23_who_comes_when_the_database_is_back_is_served(
         mortal, mortal_httpd, device, trouble):
-    """C23: all of many at once, also after nobody waits any more."""
+    """C23: all of many at once, also after no client waits any more."""
     macs = [device(mortal_httpd).enroll() for _ in range(16)]
     mortal.kill()
     assert wait_until(lambda: macs[0].idle().status == 503)
@@ -162,7 +162,7 @@ def test_c23_who_comes_when_the_database_is_back_is_served(
 
 def test_c23_error_bodies_while_the_database_is_away(
         mortal, mortal_httpd, device, trouble):
-    """C23: text for devices, JSON for operators; no cause told."""
+    """C23: text for devices, JSON for operators; no cause is shown."""
     mac = device(mortal_httpd).enroll()
     operator = Operator(mortal_httpd)
     mortal.kill()
@@ -263,7 +263,7 @@ def test_schema_change_under_load_fails_no_request(
 # -- The answer to a COMMIT is lost -----------------------------------
 
 class Deafening:
-    """Stands between httpd and its database: the first COMMIT after arm()
+    """A proxy between httpd and its database: the first COMMIT after arm()
     arrives, and the connection ends in place of its answer."""
 
     def __init__(self, port):
@@ -315,7 +315,7 @@ def test_an_enqueue_whose_commit_was_not_confirmed(
             answer = operator.enqueue([mac.id, other.id], plist)
             assert not between.is_armed.is_set()
             assert answer.status == 200, answer
-            # That it is there already is told to whoever asks again.
+            # That it is there already is the answer to each repetition.
             assert operator.enqueue(mac.id, plist).status == 500
         assert mac.idle().body == other.idle().body == plist
 
@@ -337,7 +337,7 @@ def test_graceful_restarts_under_load(server, httpd, device, db):
 
 def test_stop_under_load_loses_no_answered_report(httpd, device, db,
                                                   expect_log):
-    """Whoever got a 200 is stored."""
+    """What was answered 200 is stored."""
     # mpm_event closes its workers' sockets while they work, and now and
     # then crashes of that, whatever the modules.
     expect_log("AH0005[12].*Segmentation fault", optional=True)

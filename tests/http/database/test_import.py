@@ -397,7 +397,7 @@ def truncate(path):
 
 
 def test_bad_files_are_named_and_stop_nothing(files, household, db):
-    """Each by its path; everybody else arrives."""
+    """Each by its path; all others arrive."""
     mac, phone, byod = household.mac, household.phone, household.byod
     bad = {
         files.path("devices", f"{phone.id}.auth"): truncate,
@@ -430,7 +430,7 @@ def test_bad_files_are_named_and_stop_nothing(files, household, db):
     assert is_enabled(db, mac) == (True, 0)
     assert enrollment(db, household.user)
     assert count(db, "push_certs", "1 = 1") == 0
-    # What was reported is not done again, though nobody knows how it went.
+    # What was reported is not done again, though its outcome is unknown.
     assert result(db, mac, household.id_of(2)) is None
     for number, after in ((0, 1), (1, 5), (5, 6)):
         assert mac.acknowledge(household.id_of(number)).body == \
@@ -438,7 +438,7 @@ def test_bad_files_are_named_and_stop_nothing(files, household, db):
 
 
 def pipe(path):
-    """Whoever opens it waits for ever."""
+    """To open it would block without end."""
     path.unlink()
     os.mkfifo(path)
 

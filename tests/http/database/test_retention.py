@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NanoMDMRetention: what is finished is not kept for ever."""
+"""NanoMDMRetention: what is finished is not kept without end."""
 
 import datetime
 import os

@@ -113,7 +113,7 @@ class Home:
         assert key.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in key
 
     def assert_serves(self):
-        """Whoever has a right to a secret gets it."""
+        """Each client with a right to a secret gets it."""
         answer = self.mac.get_bootstrap_token()
         assert answer.status == 200
         assert answer.plist["BootstrapToken"] == self.bootstrap
@@ -254,7 +254,7 @@ def test_other_topics_are_pushed_to(home, device, expect_log):
 
 
 def test_tampering_is_found_out(home, device, expect_log):
-    """By whoever can write to the database: moved, or changed."""
+    """By an account that can write to the database: moved, or changed."""
     one = home(key("a"))
     liar = device(one.server, topic=one.topic).enroll()
     token = one.stored()[0].decode()

@@ -23,7 +23,7 @@ PATIENCE = 1                    # of the relay
 
 
 class Relay:
-    """Stands before a database as a TCP proxy would, and ends a connection
+    """A TCP proxy in front of a database, which ends a connection
     whose server owes an answer for too long."""
 
     def __init__(self, port):

@@ -372,7 +372,7 @@ def test_s10_last_seen_can_be_written_at_once(httpd, fresh_db, device):
 
 
 def test_s10_last_seen_is_of_those_who_were_seen(device, enrolled, db):
-    """S10: a batch touches nobody else, nor a refused caller."""
+    """S10: a batch touches no other enrollment, nor a refused caller."""
     silent = device().enroll()
     masked = device(udid=silent.udid)
     before = forget(db, silent)

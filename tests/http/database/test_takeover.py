@@ -179,7 +179,7 @@ PAIRS = [("devices", "bootstrap_token_b64"), ("devices", "bootstrap_token_at"),
 @pytest.mark.parametrize("table, column", PAIRS, ids=lambda name: name)
 def test_auto_adds_one_column_of_a_change(mysql, httpd, device, up_to_date,
                                           table, column):
-    """The other is there: somebody has added it by hand."""
+    """The other is there: an administrator has added it by hand."""
     db = nanomdm_of(mysql, NANOMDM_CHANGES)
     if column == "bootstrap_token_b64":
         db.execute("ALTER TABLE devices DROP CONSTRAINT "
@@ -222,7 +222,7 @@ def test_auto_makes_the_rest_of_our_tables(mysql, httpd, device, tables):
 @pytest.mark.parametrize("tables", [1, 7])
 def test_a_part_of_nanomdms_tables_is_left_alone(mysql, httpd, device,
                                                  expect_log, tables):
-    """Ours would not fit; 503 until somebody loads the rest."""
+    """Ours would not fit; 503 until the rest is loaded."""
     db = a_part(mysql, data_file("mysql"), tables)
     before = definition(db)
     expect_log("nanomdm:error.*NMDM0803.*load the rest")

@@ -107,7 +107,7 @@ def enroll_many(site, count):
 
 @pytest.mark.slow
 def test_N6_a_killed_worker_is_followed_by_another(make):
-    """And nobody has two commands."""
+    """And no device has two commands."""
     site, api, _ = make("changes window=0", children=2)
     ids = enroll_many(site, 12000)
     assigned(api, [])

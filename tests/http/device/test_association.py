@@ -129,7 +129,7 @@ def test_the_same_certificate_again(mac):
 
 
 def test_an_older_one_does_not_come_back(mac, renewed):
-    """Else whoever stole it could."""
+    """Else a thief of it could."""
     second = renewed(mac).enroll()
     third = renewed(mac).enroll()
     assert_shut_out(mac)
@@ -219,7 +219,7 @@ def test_an_idle_poll_is_one_statement(strict, mac):
 
 @pytest.mark.parametrize("way", ["check", "upgraded"])
 def test_a_database_of_nanomdm(db_server, httpd, device, expect_log, way):
-    """Without our tables nobody is served rather than everybody."""
+    """Without our tables no device is served rather than all."""
     if db_server.kind == "sqlite3":
         pytest.skip("NanoMDM makes none")
     db = nanomdm_database(db_server)

@@ -131,7 +131,7 @@ def test_the_webhook_has_the_bytes_as_they_came(device, operator, httpd,
                             else body).rstrip()
 
 
-# -- what nobody reads ------------------------------------------------
+# -- what is not read -------------------------------------------------
 
 @pytest.mark.parametrize("number", [
     "", " ", "nan", "1.5", "-", "0x", "18446744073709551616", "9" * 400,

@@ -291,7 +291,7 @@ def test_c06_checkout_disables_device_and_users(device, operator, db):
 
 
 def test_c06_checkout_leaves_other_devices_alone(device, db):
-    """C6: nobody else is disabled."""
+    """C6: no other is disabled."""
     leaver, stayer = device().enroll(), device().enroll()
     assert is_done(leaver.checkout())
     assert is_enabled(db, stayer) == (True, 1)

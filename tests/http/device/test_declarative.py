@@ -468,7 +468,7 @@ def test_others_are_served_while_it_hangs(managing, mac, device, upstream,
     ("/nobody", None)])
 def test_what_the_server_did_wrong_is_a_warning(mac, upstream, expect_log,
                                                 path, answer):
-    """Else nobody learns that it is away or has another key."""
+    """Else it stays unknown that it is away or has another key."""
     upstream.answers["*"] = answer
     mac.path = path
     expect_log(r":warn\]", rf"NMDM\d{{4}}: {mac.id}: ")

@@ -43,7 +43,7 @@ PLIST = b'<plist version="1.0">'
 
 
 def dict_of(xml):
-    """The <dict> of an XML plist, without what stands around it."""
+    """The <dict> of an XML plist, without what surrounds it."""
     start = xml.index(b"<dict>")
     return xml[start:xml.index(b"</dict>") + len(b"</dict>")]
 
@@ -227,7 +227,7 @@ def test_m26_expect_100_continue(device):
 @one_database
 def test_broken_upload_stores_nothing(device):
     """1.6: the connection ends after what looks like a whole plist.
-    Devices go away all the time; it is no reason to wake anybody."""
+    Devices go away all the time; it is no reason to alert."""
     mac = device()
     body = authenticate(mac)
     mac.connection = connection = mac.connect(False)
@@ -524,7 +524,7 @@ def external_entity():
 
 
 def nested(depth, start, end):
-    """What is known stands before the abyss."""
+    """What is known precedes the nesting."""
     return (XML + DOCTYPE + PLIST
             + b"<dict><key>MessageType</key><string>Authenticate"
             b"</string><key>UDID</key><string>NESTED</string>"

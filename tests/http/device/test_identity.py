@@ -433,7 +433,7 @@ def test_m04_somebody_elses_key_is_400(at, ca):
 
 
 def serial(identity):
-    """As it stands in the certificate, type and length included."""
+    """As it is in the certificate, type and length included."""
     number = identity.cert.serial_number
     content = number.to_bytes(number.bit_length() // 8 + 1, "big")
     return bytes([2, len(content)]) + content
@@ -771,7 +771,7 @@ def test_three_sources_in_their_order(at, ca, headers):
 
 
 def test_ignored_header_leaves_the_next_source(at, ca):
-    """M21: nobody asked this peer; the connection still speaks."""
+    """M21: this peer was not asked; the connection still speaks."""
     mac = at("untrusted-tls")
     answer = with_header(mac, rfc9440(ca.issue()))
     assert_admitted(mac, answer)

@@ -93,7 +93,7 @@ def pair(device, server_of_all, authorities):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_other_encoding_is_no_new_certificate(pair, device, db, mode,
                                                   kind):
-    """A5: it enrolls no second device, and takes nobody else's commands."""
+    """A5: it enrolls no second device, and takes no other's commands."""
     mac, claim = pair(MODES[mode], kind)
     victim = device(mac.server).enroll()
     uuid, plist = command()
@@ -121,7 +121,7 @@ def shorter_by_one_bit(identity):
 
 
 def other_parameters(identity):
-    """NULL behind the algorithm's name, in the unsigned copy alone."""
+    """NULL after the algorithm's name, in the unsigned copy alone."""
     value = tlv(0x03, b"\0" + identity.cert.signature)
     tbs = identity.cert.tbs_certificate_bytes
     algorithm = identity.der[identity.der.index(tbs) + len(tbs):-len(value)]

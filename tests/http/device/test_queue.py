@@ -354,7 +354,7 @@ def test_cq20_recorded_result_is_stored_verbatim(device, queue, db):
     "a string", 7, {}, ["a string"], [{"ErrorCode": "a string"}],
     [{"ErrorDomain": [{}]}], b"data"], ids=repr)
 def test_cq21_odd_error_chain_is_accepted(device, queue, db, chain):
-    """CQ21: nobody reads it, so nothing hangs on it."""
+    """CQ21: it is not read, so nothing depends on it."""
     mac = device().enroll()
     ((uuid, _),) = queue(mac)
     assert is_nothing(mac.error(uuid, ErrorChain=chain))
@@ -456,7 +456,7 @@ def test_enqueue_to_a_thousand_in_one_call(httpd, device, db):
 
 
 def test_enqueue_is_all_or_nothing(device, operator, db):
-    """3.7: an unknown id, and nobody is commanded."""
+    """3.7: an unknown id, and no device is commanded."""
     mac = device().enroll()
     uuid, plist = command()
     answer = operator.enqueue([mac.id, str(uuid4())], plist)
@@ -468,7 +468,7 @@ def test_enqueue_is_all_or_nothing(device, operator, db):
 
 
 def test_enqueue_refuses_a_duplicate_uuid(device, operator, db):
-    """3.7: also for somebody else; the first command stays."""
+    """3.7: also for another enrollment; the first command stays."""
     mac, other = device().enroll(), device().enroll()
     uuid, plist = command()
     _, impostor = command("EraseDevice", uuid)

@@ -208,7 +208,7 @@ def test_c1_off_by_default(httpd, db_server, issuer, ca, topic):
 # -- Who is renewed -------------------------------------------------------
 
 def by_hand(site, issuer, challenge=None, **options):
-    """A device whose profile somebody wrote."""
+    """A device with a profile from elsewhere."""
     client = ScepClient(site, issuer)
     key = certs.rsa_key(2048)
     challenge = challenge or operator_call(

@@ -153,7 +153,7 @@ def root(subject="Test Root CA", *, key="ec", **options):
 
 
 def self_signed(subject="device", *, key="ec", **options):
-    """A leaf that nobody vouches for."""
+    """A leaf that no CA signed."""
     return mint(subject, new_key(key), None, **{"eku": "client", **options})
 
 

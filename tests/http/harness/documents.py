@@ -17,7 +17,7 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 @dataclasses.dataclass
 class Block:
-    """What stands between two fences."""
+    """The text between two fences."""
 
     document: str
     line: int

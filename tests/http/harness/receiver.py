@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for a webhook receiver, a DM server or Apple's escrow server.
+"""Takes the place of a webhook receiver, a DM server or Apple's escrow server.
 
 As a library:
 

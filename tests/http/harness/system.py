@@ -143,7 +143,7 @@ def run(*command, **options):
 
 def spawn(command, output, *, user=None, **options):
     """Start a server that ends when the test run does, even by SIGKILL:
-    otherwise it would keep its port and folder for ever.
+    otherwise it would keep its port and folder.
 
     It leads a process group of its own, because httpd stops its children
     by signalling the whole group.

@@ -124,7 +124,7 @@ def test_wrong_password_beside_a_device_certificate(named, expect_log, name):
 
 
 def is_listening(port):
-    """SSLVerifyClient require answers nobody without a certificate."""
+    """SSLVerifyClient require answers no client without a certificate."""
     try:
         socket.create_connection(("127.0.0.1", port), 5).close()
     except OSError:

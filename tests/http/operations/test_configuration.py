@@ -551,7 +551,7 @@ def test_k2_no_api_location_no_api(httpd):
 
 
 def test_directives_are_not_for_htaccess(httpd, expect_log):
-    """Whoever may write content must not change who is believed."""
+    """Write access to content must not change which proxy is trusted."""
     server = httpd(extra_vhost='<Directory "{folder}/htdocs">\n'
                    "AllowOverride All\n</Directory>")
     expect_log(r"\.htaccess: NanoMDMRetroactive not allowed here")

@@ -191,7 +191,7 @@ def target_says(request):
 
 @pytest.fixture(scope="module")
 def target():
-    """The server behind the proxy."""
+    """The proxied server."""
     with Receiver() as target:
         target.answers["*"] = target_says
         yield target
@@ -464,7 +464,7 @@ def test_x4_id_that_no_header_can_hold(guarded, device, target, refusal,
 
 
 def test_x4_spoofed_id_of_somebody_else_who_may(guarded, ca, target):
-    """Whoever another Require lets in is no enrollment."""
+    """A user whom another Require admits is no enrollment."""
     for identity in (None, ca.issue("stranger")):
         answer = ask(guarded, "/either/x", method="GET",
                      identity=identity, headers=SPOOFED)
@@ -484,7 +484,7 @@ def test_x4_trace_id_differs(guarded, mac, target):
 # -- Refused: X2 ------------------------------------------------------
 
 def stranger(guarded, device, ca):
-    """A trusted certificate that belongs to nobody."""
+    """A trusted certificate of no enrollment."""
     return device(guarded, identity=ca.issue("stranger")).identity
 
 
@@ -828,7 +828,7 @@ CacheHeader On
 
 @pytest.mark.parametrize("path", ["/files/a.txt", "/files/"])
 def test_mod_cache_keeps_no_guarded_file(httpd, device, refusal, path):
-    """It would answer anybody, before Require is asked."""
+    """It would answer any client, before Require is asked."""
     server = httpd(start=False, extra_vhost=CACHE,
                    modules=("cache", "cache_disk", "dir"))
     (server.folder / "cache").mkdir()

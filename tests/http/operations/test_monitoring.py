@@ -64,7 +64,7 @@ def test_rules_are_good_and_fire(metrics):
     status, said = run("promtool", "test", "rules",
                        "nanomdm.rules.test.yml", cwd=rules.parent)
     assert status == 0, said
-    # An alert nobody tests is none.
+    # An untested alert is none.
     alerts = set(re.findall(r"alert: (\w+)", rules.read_text()))
     tested = (CONTRIB / "prometheus/nanomdm.rules.test.yml").read_text()
     assert all(f'alertname="{alert}"' in tested for alert in alerts)

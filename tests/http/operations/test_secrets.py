@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No secret stands in a log, whatever the level and whatever goes wrong."""
+"""No secret is in a log, whatever the level and whatever goes wrong."""
 
 import base64
 import json

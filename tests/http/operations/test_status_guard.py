@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No device ever gets 401 or 403: it would unenroll itself.
 
-Whoever or whatever decides against a request on a device URL, the answer
+Whatever decides against a request on a device URL, the answer
 is 400 or 500, and one line in the error log wakes the administrator.
 """
 
@@ -30,7 +30,7 @@ AuthBasicProvider file
 AuthUserFile {folder}/users
 Require valid-user
 """
-# What somebody wrote for a part of the site in which a device URL lies.
+# Settings of a part of the site in which a device URL lies.
 OBSTACLES = {
     "basic": BASIC,
     "basic-nanomdm": BASIC.replace("Provider file", "Provider nanomdm"),
@@ -121,7 +121,7 @@ Require valid-user
 
 @pytest.fixture(scope="module")
 def elsewhere():
-    """It refuses everybody: /401/... with 401, all else with 403."""
+    """It refuses every client: /401/... with 401, all else with 403."""
     def says(request):
         body, headers = b"go away" * 10000, {"Location": "/login"}
         if "/401/" not in request.path:
@@ -241,7 +241,7 @@ def test_authorization_header_does_not_change_it(fortress, device,
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_broken_provider_without_password(fortress, device, protocol,
                                           expect_refusal):
-    """The password file is missing; nobody looked for it yet."""
+    """The password file is missing, and was not looked for yet."""
     mac = device(fortress)
     mark = fortress.mark()
     answer = checkin(mac, "/broken/mdm", protocol)
@@ -323,7 +323,7 @@ def test_nor_those_of_the_server(httpd, device, expect_log, protocol, target):
 
 
 def test_refusal_names_url_and_reason(fortress, device, expect_refusal):
-    """Whoever is woken must know where to look."""
+    """The person on call must know where to look."""
     mac = device(fortress)
     mark = fortress.mark()
     checkin(mac, "/denied/mdm")

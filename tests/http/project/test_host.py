@@ -31,7 +31,7 @@ export LC_ALL=$(locale -a | grep -i -m 1 -e ^tr_TR.utf -e ^de_DE.utf -e ^fr_FR.u
 @pytest.fixture
 def machine(tmp_path):
     """machine(changes, *command): its status and what it said, on this machine
-    with changes that nobody else sees."""
+    with changes that no other process sees."""
     tmp_path.chmod(0o755)
 
     def run(changes, *command):

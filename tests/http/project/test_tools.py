@@ -215,7 +215,7 @@ DEVICE = ("serial_number", "authenticate", "token_update", "unlock_token",
 
 
 def device_row(db, mac):
-    """Comparable whatever the driver; the identity stays behind."""
+    """Comparable whatever the driver; the identity is left out."""
     serial, authenticate, update, unlock, bootstrap = device_columns(
         db, mac, *DEVICE)
     return (serial, authenticate, plistlib.loads(update.encode()),
@@ -332,7 +332,7 @@ def test_migration_of_enabled_ones_only(source, destination, device):
 
 @one_database
 def test_migration_twice(source, destination, device):
-    """Whoever runs it again changes nothing."""
+    """A second run changes nothing."""
     devices, _ = fill(source, device)
     words = [*source_of(source.database), *destination.options()]
     for _ in range(2):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pushes: what APNs is asked, and what the operator is told (6.5, 7)."""
+"""Pushes: what APNs is asked, and what the operator gets (6.5, 7)."""
 
 import concurrent.futures
 import json
@@ -582,7 +582,7 @@ def test_topic_without_certificate_is_an_overall_error(
 @one_database
 def test_topic_without_certificate_is_logged(pushing, device, operator,
                                              expect_log):
-    """Somebody must act: nothing can be pushed before an upload."""
+    """An operator must act: nothing can be pushed before an upload."""
     poor = device(pushing, topic=certs.push_topic()).enroll()
     expect_log(r":(warn|error)\]", poor.topic)
     assert operator.push(poor.id).status == 500
@@ -684,7 +684,7 @@ def test_deaf_apns_is_an_error_in_time(fails_in_time, own_apns):
 
 @one_database
 def test_tcp_without_tls_is_an_error_in_time(fails_in_time):
-    """Somebody accepts, and says nothing."""
+    """A server accepts, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         fails_in_time(types.SimpleNamespace(
             url=f"https://localhost:{mute.getsockname()[1]}",
@@ -942,7 +942,7 @@ def make_due(db, mac):
 
 def test_silent_device_is_pushed_to_again(httpd, device, apns, operator_at,
                                           fresh_db):
-    """By whoever serves the database, so it is this server's alone."""
+    """By the child that serves the database, so it is this server's alone."""
     db = fresh_db()
     server = httpd(db, **options(apns, "NanoMDMPushRepeat On"))
     operator = operator_at(server)
@@ -1114,7 +1114,7 @@ def test_graceful_stop_answers_every_caller(httpd, device, operator_at,
 @one_database
 def test_stop_with_pushes_in_flight(httpd, device, operator_at, own_apns,
                                     expect_log):
-    """httpd ends connections at once; nobody waits for ever."""
+    """httpd ends connections at once; no client waits on."""
     server = httpd(**options(own_apns, timeout=3))
     macs, callers = push_slowly(server, operator_at, device, own_apns, 30)
     expect_log(WARNING, "|".join(ids_of(macs)), server=server,

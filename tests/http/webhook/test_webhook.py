@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The webhook: what is told of each message, and to whom (5)."""
+"""The webhook: the event of each message, and its receivers (5)."""
 
 import base64
 import contextlib
@@ -57,7 +57,7 @@ def hook_lines(url, *more, timeout=TIMEOUT):
 
 
 class Mover(Device):
-    """Somebody with the API key who speaks for a device."""
+    """An operator with the API key who speaks for a device."""
 
     path = "/migration"
 
@@ -443,7 +443,7 @@ def test_get_token_without_handler_is_told(httpd, device, own_receiver,
 @one_database
 def test_token_update_without_authenticate(hooked, receiver, mac,
                                            expect_log):
-    """An identity that nobody associated: nothing is told."""
+    """An identity that is not associated: there is no event."""
     expect_log(r":(warn|error)\]", optional=True)
     assert mac.token_update().status >= 400
     mac.authenticate()

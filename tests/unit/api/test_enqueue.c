@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_enqueue.c -- what operators ask for and are told (6.4, 6.5). */
+/* test_enqueue.c -- what operators ask for and get (6.4, 6.5). */
 
 #include "support.h"
 #include "api/answer.h"

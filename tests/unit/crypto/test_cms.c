@@ -254,7 +254,7 @@ static void the_signing_time_has_the_same_grace(void **state)
             NMDM_INVALID, "outside");
 }
 
-/* The chain is somebody else's business: see 1.8. */
+/* The chain is verified elsewhere: see 1.8. */
 static void an_expired_signer_is_not_refused_here(void **state)
 {
     const identity_t *one = IDENTITY(*state, .name = "s",

@@ -221,7 +221,7 @@ static void sealed_text_is_good_in_its_place_alone(void **state)
                "another row");
 }
 
-/* On the heap, so that a sanitizer sees what is read behind the end. */
+/* On the heap, so that a sanitizer sees what is read past the end. */
 static void a_changed_byte_is_found_out(void **state)
 {
     const nmdm_seal_t *one = keys(*state, 0, ONE, NULL);
@@ -525,7 +525,7 @@ static void all_pages_are_gone_through(void **state)
     assert_non_null(bootstrap_token(w, &(const char *){ NULL }));
 }
 
-/* Whoever has the chore keeps it until its lease is over. */
+/* The child that has the chore keeps it until its lease is over. */
 static void one_child_at_a_time_seals(void **state)
 {
     world_t *w = *state;

@@ -341,7 +341,7 @@ static void weak_signatures_on_certificates_are_refused(void **state)
     }
 }
 
-/* Nobody believes how a root signed itself. */
+/* The signature of a root on itself proves nothing. */
 static void the_signature_of_an_anchor_on_itself_does_not_matter(void **state)
 {
     const identity_t *ca = IDENTITY(*state, .name = "CA", .is_ca = 1,

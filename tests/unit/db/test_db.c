@@ -202,7 +202,7 @@ static void what_passes_is_repeated_from_its_start(void **state)
     as_elsewhere(w);
     OK(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, put, &work));
     assert_int_equal(work.calls, 5);
-    /* What failed left nothing behind: the row was written once. */
+    /* What failed left nothing: the row was written once. */
     assert_string_equal(topics(w), "1:0");
     /* Each time on another connection, should there be one. */
     assert_int_equal(w->borrows, 5);
@@ -613,7 +613,7 @@ static void what_is_missing_is_told_once(void **state)
     assert_int_equal(logged(w, "NMDM0804"), 1);
 }
 
-/* Nobody else makes SQLite databases for us, so nothing is known of it. */
+/* Not a SQLite database that this module made, so nothing is known of it. */
 static void a_strange_sqlite_database_is_refused(void **state)
 {
     world_t *w = *state;

@@ -14,7 +14,7 @@ static nmdm_retry_e of_pgsql(const char *text)
     return nmdm_db_error_retry(&nmdm_dialect_pgsql, 7, text);
 }
 
-/* As a loaded MariaDB since 11.6.2 says to whoever waited for a row. */
+/* As a loaded MariaDB since 11.6.2 says to a session that waited for a row. */
 static void a_row_that_has_changed_is_tried_again(void **state)
 {
     (void)state;

@@ -372,7 +372,7 @@ static void one_at_a_time_does_it(void **state)
     IS(ask(w, "SELECT next_at - strftime('%%s', 'now') < 86400"
               "  FROM nanomdm_chores"), "1");
     past(w, "C2", "ProfileList", 11);
-    /* Somebody died; its minute is over. */
+    /* A child died; its minute is over. */
     tell(w, "UPDATE nanomdm_chores SET position = 'A',"
             "       next_at = strftime('%%s', 'now') - 1");
     OK(nmdm_retention_run(request(w, NULL)));

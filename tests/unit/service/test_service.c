@@ -854,7 +854,7 @@ static void a_failure_half_way_leaves_an_enrollment_as_it_was(void **state)
     IS(enrollment(w, "D"), "Device enabled 1");
 }
 
-/* ---- What is told ---- */
+/* ---- Events ---- */
 
 static void a_request_leaves_its_story(void **state)
 {

@@ -404,7 +404,7 @@ static nmdm_ctx_t *any_context(void *world, apr_pool_t *p)
     return request(world, NULL);
 }
 
-/* Requests that keep their events; nobody brings these anywhere. */
+/* Requests that keep their events; these are not delivered. */
 static nmdm_relay_t *keep_events(world_t *w)
 {
     apr_array_header_t *hooks = apr_array_make(w->pool, 1, sizeof(void *));

@@ -203,7 +203,7 @@ static void a_lost_token_update_leaves_the_enrollment(void **state)
     IS(serial(w), "-");
     IS(staged(w), "1");
     assert_int_equal(logged(w, "NMDM0722: D: "), 1);
-    /* Not even when it says so: nobody knows what it is about. */
+    /* Not even when it says so: it is not known what it is about. */
     set_up(w, d);
     IS(waiting(w), "3");
     OK(checkin(w, NULL, anew, "TokenUpdate", TOKENS, NULL));
