@@ -12,6 +12,7 @@
 #   make check-faults    what happens when something breaks; also as root
 #   make check-platforms what other releases of Debian say; also as root
 #   make check-console   pictures of the status page, held against axe-core
+#   make check-packages  packages built and used in clean systems; also as root
 #   make fuzz       FUZZ_RUNS inputs for each fuzz target
 
 APXS       ?= apxs
@@ -128,7 +129,7 @@ check:
 
 -include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \
          tests/faults/faults.mk tests/platforms/platforms.mk \
-         tests/console/console.mk
+         tests/console/console.mk tests/packages/packages.mk
 
 clean:
 	rm -rf build $(filter-out build-aux,$(wildcard build-*)) *.so

@@ -28,7 +28,7 @@ PAUSE = 0.5                     # seconds between two polls
 
 
 class Device:
-    def __init__(self, profile, ca_file):
+    def __init__(self, profile, ca_file, serial=None):
         payloads = {each["PayloadType"]: each
                     for each in profile["PayloadContent"]}
         self.mdm = payloads["com.apple.mdm"]
@@ -38,6 +38,7 @@ class Device:
         self.load(identity["PayloadContent"], identity["Password"])
         self.udid = str(uuid.uuid5(uuid.NAMESPACE_URL,
                                    identity["PayloadUUID"])).upper()
+        self.serial = serial or "SIM" + self.udid[:8]
 
     def load(self, content, password):
         key, cert, _ = pkcs12.load_key_and_certificates(content,
@@ -62,7 +63,7 @@ class Device:
         url = self.mdm.get("CheckInURL", self.mdm["ServerURL"])
         self.send(url, CHECKIN, MessageType="Authenticate",
                   Topic=self.mdm["Topic"], Model="Simulator1,1",
-                  SerialNumber="SIM" + self.udid[:8])
+                  SerialNumber=self.serial)
         self.send(url, CHECKIN, MessageType="TokenUpdate",
                   Topic=self.mdm["Topic"], Token=os.urandom(32),
                   PushMagic=str(uuid.uuid4()))
@@ -102,11 +103,17 @@ def main():
                         help="answer so many, then end")
     parser.add_argument("--seconds", type=float, default=120,
                         help="how long to wait for them (default: 120)")
+    parser.add_argument("--serial", help="its serial number")
+    parser.add_argument("--background", action="store_true",
+                        help="return once it is enrolled, and answer meanwhile")
     args = parser.parse_args()
-    device = Device(plistlib.loads(args.profile.read_bytes()), args.ca_file)
+    device = Device(plistlib.loads(args.profile.read_bytes()), args.ca_file,
+                    args.serial)
     try:
         device.enroll()
         print(f"{device.udid} is enrolled", flush=True)
+        if args.background and os.fork():
+            return
         device.answer(args.commands, args.seconds)
     except urllib.error.URLError as error:
         sys.exit(f"{device.mdm['ServerURL']}: {error}; the server's error"

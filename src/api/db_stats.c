@@ -381,3 +381,23 @@ nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx)
     remember(ctx->services->totals, err ? NULL : &out->counted);
     return err;
 }
+
+static nmdm_err_t *do_depth(nmdm_ctx_t *ctx, void *baton)
+{
+    apr_int64_t *depth = baton;
+    const char *cols[3] = { NULL };
+    int found;
+
+    *depth = -1;
+    if (nmdm_schema_is_complete(ctx)) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
+                             0));
+        *depth = number(cols[0]);
+    }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_api_db_stats_depth(apr_int64_t *depth, nmdm_ctx_t *ctx)
+{
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_depth, depth);
+}

@@ -77,6 +77,8 @@ nmdm_err_t *nmdm_stats_cache_create(nmdm_stats_cache_t **out, apr_pool_t *p);
  * What takes long to count is remembered in ctx->services for a while. After
  * an error *out holds what was read before it. */
 nmdm_err_t *nmdm_api_db_stats(nmdm_db_stats_t *out, nmdm_ctx_t *ctx);
+/* How many commands wait, counted as there; -1 without the tables that know. */
+nmdm_err_t *nmdm_api_db_stats_depth(apr_int64_t *depth, nmdm_ctx_t *ctx);
 /* Of the five types, as far as they were counted. */
 nmdm_amount_t nmdm_api_db_stats_enrolled(const nmdm_counted_t *counted);
 

@@ -4,7 +4,7 @@
 #include "api/events.h"
 #include "api/answer.h"
 #include "api/names.h"
-#include "base/text.h"
+#include "webhook/event.h"
 #include "webhook/relay.h"
 #include "db/db.h"
 #include "codec/json.h"
@@ -232,4 +232,62 @@ nmdm_err_t *nmdm_api_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1837) "-: event %s was dropped", id);
     nmdm_json_set_integer(answer, "dropped", change.number);
     return give_json(ctx, reply, answer);
+}
+
+/* ---- For people ---- */
+
+typedef struct {
+    nmdm_api_events_page_t *out;
+    int dead;
+    const char *after;
+} look_t;
+
+/* Several rules may name one receiver. */
+static void add_state(apr_array_header_t *states, const char *target)
+{
+    int i;
+
+    for (i = 0; i < states->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(states, i, nmdm_outbox_state_t).target,
+                    target)) {
+            return;
+        }
+    }
+    APR_ARRAY_PUSH(states, nmdm_outbox_state_t)
+        = (nmdm_outbox_state_t){ .target = target };
+}
+
+static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
+{
+    look_t *look = baton;
+    nmdm_api_events_page_t *out = look->out;
+    int i;
+
+    apr_array_clear(out->events);
+    out->has_outbox = nmdm_outbox_takes(ctx, 0);
+    if (!out->has_outbox) {
+        return NULL;
+    }
+    for (i = 0; i < out->states->nelts; i++) {
+        NMDM_TRY(nmdm_outbox_state(ctx, &APR_ARRAY_IDX(
+            out->states, i, nmdm_outbox_state_t)));
+    }
+    return nmdm_outbox_list(ctx, out->events, look->dead, look->after);
+}
+
+nmdm_err_t *nmdm_api_events_page(nmdm_api_events_page_t *out, nmdm_ctx_t *ctx,
+                                 int dead, const char *after)
+{
+    look_t look = { out, dead, after && is_number(after) ? after : "0" };
+    const apr_array_header_t *webhooks = ctx->policy->webhooks;
+    int i;
+
+    out->events = apr_array_make(ctx->pool, NMDM_SQL_IDS,
+                                 sizeof(nmdm_listed_event_t));
+    out->states = apr_array_make(ctx->pool, 4, sizeof(nmdm_outbox_state_t));
+    for (i = 0; webhooks && i < webhooks->nelts; i++) {
+        add_state(out->states, APR_ARRAY_IDX(webhooks, i,
+                                             nmdm_webhook_conf_t *)->target);
+    }
+    return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &look);
 }

@@ -5,6 +5,10 @@
 #include "api/answer.h"
 #include "crypto/x509.h"
 #include "db/db.h"
+#include "db/schema.h"
+#include "storage/declarations.h"
+#include "storage/declarations_given.h"
+#include "storage/push_state.h"
 
 #include <apr_strings.h>
 
@@ -20,7 +24,7 @@ static void add(nmdm_timeline_t *out, apr_time_t at, const char *what,
 {
     if (at) {
         APR_ARRAY_PUSH(out->moments, nmdm_timeline_entry_t)
-            = (nmdm_timeline_entry_t){ at, what, about ? about : "" };
+            = (nmdm_timeline_entry_t){ at, what, about ? about : "", NULL };
     }
 }
 
@@ -57,6 +61,10 @@ static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
                                          NULL),
             apr_pstrcat(ctx->pool, r->request_type ? r->request_type : "",
                         " ", r->uuid, NULL));
+        if (r->updated) {
+            APR_ARRAY_IDX(out->moments, out->moments->nelts - 1,
+                          nmdm_timeline_entry_t).answered = r->uuid;
+        }
     }
     return NULL;
 }
@@ -131,6 +139,40 @@ static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
     }
 }
 
+/* Of the topic that the device enrolled with. */
+static nmdm_err_t *find_push_cert(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    nmdm_stored_cert_t cert;
+
+    out->has_push_cert = 0;
+    if (!out->who->topic) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_push_state_get_cert(ctx, &cert, out->who->topic));
+    out->has_push_cert = cert.found;
+    if (!cert.found
+        || !nmdm_x509_not_after(&out->push_cert_not_after, cert.cert_pem)) {
+        out->push_cert_not_after = 0;
+    }
+    return NULL;
+}
+
+static nmdm_err_t *find_declarations(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
+{
+    nmdm_declarations_given_t given;
+
+    if (!ctx->policy->declarations || !nmdm_schema_has_declarations(ctx)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_declarations_list_all(ctx, &out->sets,
+                                        NMDM_LIST_ENROLLMENT_SETS,
+                                        out->who->id));
+    NMDM_TRY(nmdm_declarations_given_get(ctx, &given, out->who->id));
+    out->declared_at = apr_time_from_sec(given.status_at);
+    return nmdm_declarations_status_states(ctx, &out->declarations,
+                                           out->who->id);
+}
+
 static int newest_first(const void *a, const void *b)
 {
     apr_time_t x = ((const nmdm_timeline_entry_t *)a)->at;
@@ -170,6 +212,8 @@ static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &out->pending, in->id));
     NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &out->push, in->id));
     NMDM_TRY(add_check_ins(ctx, out));
+    NMDM_TRY(find_push_cert(ctx, out));
+    NMDM_TRY(find_declarations(ctx, out));
     add_push(ctx, out);
     NMDM_TRY(add_associations(ctx, out));
     NMDM_TRY(add_queue(ctx, out));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* counters.c -- what happened, counted by all children together.
  *
- * Counting is an atomic addition. Once a minute all counters are copied, so
- * that the last hour is a difference. Different devices are counted by
- * sketches (HyperLogLog): 2 KiB for each five minutes and each hour, however
- * many devices there are. */
+ * Counting is an atomic addition. Once a minute and once a quarter of an hour
+ * all counters are copied, so that the last hour and day are differences.
+ * Different devices are counted by sketches (HyperLogLog): 2 KiB for each five
+ * minutes and each hour, however many devices there are. */
 
 #include "base/counters.h"
 
@@ -13,109 +13,16 @@
 #include <math.h>
 #include <string.h>
 
-#define COUNT(list) ((int)(sizeof(list) / sizeof(*(list))))
-
-/* ---- The families ---- */
-
-static const char *const HANDLERS[] = {
-    "device", "api", "migration", "scep", "enroll", "status", "version"
-};
-static const char *const CLASSES[] = { "2xx", "4xx", "503", "5xx" };
-static const char *const OUTCOMES[] = { "ok", "unavailable", "refused" };
-static const char *const CHECKINS[] = {
-    "Authenticate", "TokenUpdate", "CheckOut", "UserAuthenticate",
-    "SetBootstrapToken", "GetBootstrapToken", "DeclarativeManagement",
-    "GetToken", "ReturnToService", "other"
-};
-static const char *const STATUSES[] = {
-    "Idle", "Acknowledged", "NotNow", "Error", "CommandFormatError", "other"
-};
-static const char *const PUSHES[] = {
-    "ok", "BadDeviceToken", "DeviceTokenNotForTopic", "ExpiredToken",
-    "Unregistered", "TopicDisallowed", "BadCertificate",
-    "BadCertificateEnvironment", "Forbidden", "TooManyRequests",
-    "InternalServerError", "ServiceUnavailable", "Shutdown", "no answer",
-    "not tried", "other"
-};
-static const char *const SCEP[] = {
-    "success", "badAlg", "badMessageCheck", "badRequest", "badTime",
-    "badCertId", "unreadable"
-};
-static const char *const PROFILES[] = {
-    "user", "link", "machineinfo", "open", "gate", "limited", "refused"
-};
-static const char *const EVENTS[] = { "taken", "too_large", "failed" };
-static const char *const FAILURES[] = { "connection", "statement", "batch" };
-static const char *const AFTERWARDS[] = { "repeated", "failed" };
-/* Upper bounds of durations, in seconds. */
-static const char *const BOUNDS[] = {
-    "0.001", "0.005", "0.025", "0.1", "0.5", "2.5", "+Inf"
-};
-static const apr_interval_time_t BOUNDS_OF[] = {
-    1000, 5000, 25000, 100000, 500000, 2500000
-};
-
-#define NO_KEY NULL, NULL, 1
-#define KEY(name, list) name, list, COUNT(list)
-
-static const nmdm_family_t FAMILIES[] = {
-    [NMDM_COUNT_REQUESTS] = {
-        "requests", "Requests answered, by handler and class of status.",
-        KEY("handler", HANDLERS), KEY("code", CLASSES) },
-    [NMDM_COUNT_CHECKINS] = {
-        "checkins", "Check-ins of devices, by message type and outcome.",
-        KEY("type", CHECKINS), KEY("outcome", OUTCOMES) },
-    [NMDM_COUNT_REPORTS] = {
-        "reports", "Polls and command reports, by status and outcome.",
-        KEY("status", STATUSES), KEY("outcome", OUTCOMES) },
-    [NMDM_COUNT_UNREAD] = {
-        "unread", "Requests of devices answered before their message was"
-        " known.", KEY("outcome", OUTCOMES), NO_KEY },
-    [NMDM_COUNT_DELIVERED] = {
-        "commands_delivered", "Commands sent to devices.", NO_KEY, NO_KEY },
-    [NMDM_COUNT_PUSHES] = {
-        "pushes", "Pushes to APNs, by result.", KEY("result", PUSHES),
-        NO_KEY },
-    [NMDM_COUNT_EVENTS] = {
-        "webhook_events", "Tries to deliver an event to a webhook.",
-        KEY("result", EVENTS), NO_KEY },
-    [NMDM_COUNT_DATABASE] = {
-        "database_failures", "Connections that were not to be had and"
-        " statements that failed: what was then repeated, and what the client"
-        " was refused.",
-        KEY("kind", FAILURES), KEY("outcome", AFTERWARDS) },
-    [NMDM_COUNT_LIMITED] = {
-        "limited", "Requests of devices beyond what"
-        " NanoMDMRateLimit allows.", NO_KEY, NO_KEY },
-    [NMDM_COUNT_SCEP] = {
-        "scep_answers", "Answers to PKIOperation: success, the failInfo, or"
-        " unreadable for a message that no CertRep can answer.",
-        KEY("result", SCEP), NO_KEY },
-    [NMDM_COUNT_PROFILES] = {
-        "enrollment_profiles", "Enrollment profiles given, by the reason, and"
-        " not given: to a device that a gate sent away, beyond"
-        " NanoMDMEnrollLimit, and without a reason.",
-        KEY("result", PROFILES), NO_KEY },
-    [NMDM_COUNT_DURATION] = {
-        "request_duration_seconds", "From the request line to the end of the"
-        " answer.", KEY("handler", HANDLERS), KEY("le", BOUNDS) },
-    [NMDM_COUNT_MICROSECONDS] = {
-        "request_microseconds", "The sum of these.",
-        KEY("handler", HANDLERS), NO_KEY },
-};
-
-const nmdm_family_t *nmdm_count_family(nmdm_count_e family)
-{
-    return &FAMILIES[family];
-}
-
 /* ---- The memory ---- */
 
 /* Room for all families; a test compares. */
 #define CELLS 200
 
-/* Copies of an hour and a minute. */
-#define COPIES 61
+/* One copy more than there are steps. */
+#define MINUTES (NMDM_MINUTES + 1)
+#define QUARTERS (NMDM_QUARTERS + 1)
+/* A depth of the queue that is older, in seconds, is not known any more. */
+#define OLD_DEPTH 180
 
 /* 2048 registers err by 1.04 / sqrt(2048) = 2.3 %. */
 #define REGISTERS 2048
@@ -128,17 +35,34 @@ typedef struct {
     unsigned char registers[REGISTERS];
 } sketch_t;
 
+/* What was there when a step began. */
+typedef struct {
+    apr_uint32_t period;        /* since 1970 */
+    apr_uint32_t depth;         /* of the queue and 1; 0: not known */
+    apr_uint64_t cells[CELLS];
+} copy_t;
+
 struct nmdm_counters_t {
     apr_time_t since;
     apr_uint64_t cells[CELLS];
-    apr_uint32_t minute;        /* since 1970, of the last copy */
-    struct {
-        apr_uint32_t minute;
-        apr_uint64_t cells[CELLS];
-    } copies[COPIES];
+    apr_uint32_t depth;         /* as above */
+    apr_uint32_t depth_at;      /* seconds since 1970 */
+    apr_uint32_t depth_minute;  /* since 1970, of the last look */
+    apr_uint32_t last[NMDM_STEPS];      /* period of the last copy */
+    copy_t minutes[MINUTES], quarters[QUARTERS];
     sketch_t of_five_minutes[FIVE_MINUTES], of_hours[HOURS], ending[HOURS];
     apr_uint32_t deaths;        /* since the last line about them */
     apr_uint32_t deaths_at;     /* of that line, seconds since 1970 */
+};
+
+static const struct {
+    int seconds, slots;
+    apr_size_t at;              /* of the first copy */
+} STEPS[NMDM_STEPS] = {
+    [NMDM_BY_MINUTE] = { 60, MINUTES,
+                         APR_OFFSETOF(nmdm_counters_t, minutes) },
+    [NMDM_BY_QUARTER] = { 900, QUARTERS,
+                          APR_OFFSETOF(nmdm_counters_t, quarters) },
 };
 
 static const struct {
@@ -162,7 +86,9 @@ static apr_uint32_t period_of(apr_time_t now, int seconds)
 void nmdm_counters_make(nmdm_counters_t *counters, apr_time_t now)
 {
     counters->since = now;
-    counters->minute = period_of(now, 60) - 1;  /* the copy is due */
+    /* Copies are due. */
+    counters->last[NMDM_BY_MINUTE] = period_of(now, 60) - 1;
+    counters->last[NMDM_BY_QUARTER] = period_of(now, 900) - 1;
 }
 
 apr_time_t nmdm_counters_since(nmdm_counters_t *counters)
@@ -172,6 +98,13 @@ apr_time_t nmdm_counters_since(nmdm_counters_t *counters)
 
 /* ---- Counting ---- */
 
+#define COUNT(list) ((int)(sizeof(list) / sizeof(*(list))))
+
+/* The upper bounds of durations but the last, which has none. */
+static const apr_interval_time_t BOUNDS_OF[] = {
+    1000, 5000, 25000, 100000, 500000, 2500000
+};
+
 /* The cell of a family's first value: after those of the families before
  * it. */
 static int first_cell(nmdm_count_e family)
@@ -179,7 +112,7 @@ static int first_cell(nmdm_count_e family)
     int i, cell = 0;
 
     for (i = 0; i < (int)family; i++) {
-        cell += FAMILIES[i].n * FAMILIES[i].seconds;
+        cell += nmdm_count_family(i)->n * nmdm_count_family(i)->seconds;
     }
     return cell;
 }
@@ -197,7 +130,7 @@ static int find(const char *const *values, int n, const char *value)
 void nmdm_count(nmdm_counters_t *counters, nmdm_count_e family,
                 const char *value, const char *second, apr_uint64_t number)
 {
-    const nmdm_family_t *f = &FAMILIES[family];
+    const nmdm_family_t *f = nmdm_count_family(family);
     int cell;
 
     if (counters) {
@@ -210,12 +143,13 @@ void nmdm_count(nmdm_counters_t *counters, nmdm_count_e family,
 void nmdm_count_duration(nmdm_counters_t *counters, const char *handler,
                          apr_interval_time_t took)
 {
+    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_DURATION);
     int i = 0;
 
     while (i < COUNT(BOUNDS_OF) && took > BOUNDS_OF[i]) {
         i++;
     }
-    nmdm_count(counters, NMDM_COUNT_DURATION, handler, BOUNDS[i], 1);
+    nmdm_count(counters, NMDM_COUNT_DURATION, handler, f->second_values[i], 1);
     nmdm_count(counters, NMDM_COUNT_MICROSECONDS, handler, NULL,
                took > 0 ? (apr_uint64_t)took : 0);
 }
@@ -224,7 +158,8 @@ void nmdm_count_duration(nmdm_counters_t *counters, const char *handler,
 
 static int cell_of(nmdm_count_e family, int value, int second)
 {
-    return first_cell(family) + value * FAMILIES[family].seconds + second;
+    return first_cell(family) + value * nmdm_count_family(family)->seconds
+        + second;
 }
 
 apr_uint64_t nmdm_counted(nmdm_counters_t *counters,
@@ -232,6 +167,13 @@ apr_uint64_t nmdm_counted(nmdm_counters_t *counters,
 {
     return apr_atomic_read64(
         &counters->cells[cell_of(family, value, second)]);
+}
+
+static copy_t *copy_of(nmdm_counters_t *counters, nmdm_step_e step,
+                       apr_uint32_t period)
+{
+    return (copy_t *)((char *)counters + STEPS[step].at)
+        + period % (apr_uint32_t)STEPS[step].slots;
 }
 
 /* The oldest copy of the last hour; NULL when counting began later. */
@@ -244,8 +186,10 @@ static const apr_uint64_t *an_hour_ago(nmdm_counters_t *counters,
         return NULL;
     }
     for (minute = to - 60; minute <= to; minute++) {
-        if (counters->copies[minute % COPIES].minute == minute) {
-            return counters->copies[minute % COPIES].cells;
+        copy_t *copy = copy_of(counters, NMDM_BY_MINUTE, minute);
+
+        if (copy->period == minute) {
+            return copy->cells;
         }
     }
     return NULL;
@@ -261,33 +205,43 @@ apr_uint64_t nmdm_counted_lately(nmdm_counters_t *counters,
     return before ? all - before[cell_of(family, value, second)] : all;
 }
 
-/* What a cell held when that minute began; NULL when no copy was made. */
-static const apr_uint64_t *at_minute(nmdm_counters_t *counters,
-                                     apr_uint32_t minute, int cell)
+/* What was there when that step began; NULL when no copy was made. */
+static const copy_t *at_step(nmdm_counters_t *counters, nmdm_step_e step,
+                             apr_uint32_t period)
 {
-    return counters->copies[minute % COPIES].minute == minute
-        ? &counters->copies[minute % COPIES].cells[cell] : NULL;
+    const copy_t *copy = copy_of(counters, step, period);
+
+    return copy->period == period ? copy : NULL;
 }
 
-void nmdm_counted_by_minute(apr_uint64_t *out, nmdm_counters_t *counters,
-                            nmdm_count_e family, int value, int second,
-                            apr_time_t now)
+int nmdm_counted_steps(nmdm_step_e step)
+{
+    return STEPS[step].slots - 1;
+}
+
+void nmdm_counted_by_step(apr_uint64_t *out, nmdm_counters_t *counters,
+                          nmdm_step_e step, nmdm_count_e family, int value,
+                          int second, apr_time_t now)
 {
     int cell = cell_of(family, value, second), i;
-    apr_uint32_t first = period_of(now, 60) - NMDM_MINUTES + 1;
+    int steps = nmdm_counted_steps(step), seconds = STEPS[step].seconds;
+    apr_uint32_t first = period_of(now, seconds) - (apr_uint32_t)steps + 1;
     apr_uint64_t before = 0;
-    int is_known = counters->since > now - apr_time_from_sec(3600);
+    int is_known = counters->since
+        > now - apr_time_from_sec((apr_int64_t)seconds * steps);
 
-    for (i = 0; i < NMDM_MINUTES; i++) {
-        const apr_uint64_t *start = at_minute(counters, first + i, cell);
-        const apr_uint64_t *end = at_minute(counters, first + i + 1, cell);
+    for (i = 0; i < steps; i++) {
+        const copy_t *start = at_step(counters, step,
+                                      first + (apr_uint32_t)i);
+        const copy_t *end = at_step(counters, step,
+                                    first + (apr_uint32_t)i + 1);
         apr_uint64_t after;
 
-        before = start ? *start : before;
+        before = start ? start->cells[cell] : before;
         is_known = is_known || start;
-        after = i == NMDM_MINUTES - 1
+        after = i == steps - 1
             ? nmdm_counted(counters, family, value, second)
-            : end ? *end : before;
+            : end ? end->cells[cell] : before;
         out[i] = is_known && after > before ? after - before : 0;
         before = after;
     }
@@ -299,7 +253,7 @@ apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
     apr_uint64_t sum = 0;
     int i;
 
-    for (i = 0; i < FAMILIES[family].seconds; i++) {
+    for (i = 0; i < nmdm_count_family(family)->seconds; i++) {
         sum += nmdm_counted(counters, family, value, i);
     }
     return sum;
@@ -311,32 +265,88 @@ apr_uint64_t nmdm_counted_all(nmdm_counters_t *counters,
     apr_uint64_t sum = 0;
     int i;
 
-    for (i = 0; i < FAMILIES[family].n; i++) {
+    for (i = 0; i < nmdm_count_family(family)->n; i++) {
         sum += nmdm_counted_of(counters, family, i);
     }
     return sum;
 }
 
-void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now)
+/* As noted, unless that is long ago. */
+static apr_uint32_t depth_now(nmdm_counters_t *counters, apr_time_t now)
 {
-    apr_uint32_t minute = period_of(now, 60), last;
-    int slot = minute % COPIES, i;
+    apr_uint32_t at = apr_atomic_read32(&counters->depth_at);
+    apr_int64_t age = apr_time_sec(now) - (apr_int64_t)at;
 
-    if (!counters) {
-        return;
-    }
-    last = apr_atomic_read32(&counters->minute);
-    /* Further ahead than a minute it is of a clock that has been set back. */
-    if (last == minute || last == minute + 1
-        || apr_atomic_cas32(&counters->minute, minute, last) != last) {
+    return age > OLD_DEPTH || age < -OLD_DEPTH
+        ? 0 : apr_atomic_read32(&counters->depth);
+}
+
+static void tick(nmdm_counters_t *counters, nmdm_step_e step, apr_time_t now)
+{
+    apr_uint32_t period = period_of(now, STEPS[step].seconds), last;
+    copy_t *copy = copy_of(counters, step, period);
+    int i;
+
+    last = apr_atomic_read32(&counters->last[step]);
+    /* Further ahead than a step it is of a clock that has been set back. */
+    if (last == period || last == period + 1
+        || apr_atomic_cas32(&counters->last[step], period, last) != last) {
         return;                 /* another thread has, or does */
     }
-    apr_atomic_set32(&counters->copies[slot].minute, 0);
+    apr_atomic_set32(&copy->period, 0);
+    copy->depth = depth_now(counters, now);
     for (i = 0; i < CELLS; i++) {
-        counters->copies[slot].cells[i]
-            = apr_atomic_read64(&counters->cells[i]);
+        copy->cells[i] = apr_atomic_read64(&counters->cells[i]);
     }
-    apr_atomic_set32(&counters->copies[slot].minute, minute);
+    apr_atomic_set32(&copy->period, period);
+}
+
+void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now)
+{
+    if (counters) {
+        tick(counters, NMDM_BY_MINUTE, now);
+        tick(counters, NMDM_BY_QUARTER, now);
+    }
+}
+
+/* ---- The depth of the queue ---- */
+
+int nmdm_counters_depth_is_due(nmdm_counters_t *counters, apr_time_t now)
+{
+    apr_uint32_t minute = period_of(now, 60), last;
+
+    if (!counters) {
+        return 0;
+    }
+    last = apr_atomic_read32(&counters->depth_minute);
+    return last != minute
+        && apr_atomic_cas32(&counters->depth_minute, minute, last) == last;
+}
+
+void nmdm_counters_note_depth(nmdm_counters_t *counters, apr_int64_t depth,
+                              apr_time_t now)
+{
+    if (counters) {
+        apr_atomic_set32(&counters->depth, (apr_uint32_t)depth + 1);
+        apr_atomic_set32(&counters->depth_at,
+                         (apr_uint32_t)apr_time_sec(now));
+    }
+}
+
+void nmdm_counters_depths(apr_int64_t *out, nmdm_counters_t *counters,
+                          nmdm_step_e step, apr_time_t now)
+{
+    int steps = nmdm_counted_steps(step), i;
+    apr_uint32_t first = period_of(now, STEPS[step].seconds)
+        - (apr_uint32_t)steps + 1;
+
+    for (i = 0; i < steps - 1; i++) {
+        const copy_t *end = at_step(counters, step,
+                                    first + (apr_uint32_t)i + 1);
+
+        out[i] = end ? (apr_int64_t)end->depth - 1 : -1;
+    }
+    out[i] = (apr_int64_t)depth_now(counters, now) - 1;
 }
 
 /* ---- How many different devices ---- */

@@ -61,21 +61,39 @@ apr_uint64_t nmdm_counted(nmdm_counters_t *counters,
 apr_uint64_t nmdm_counted_lately(nmdm_counters_t *counters,
                                  nmdm_count_e family, int value, int second,
                                  apr_time_t now);
-/* The same of each of the last minutes: out[NMDM_MINUTES - 1] is the present
- * one. Minutes before counting began are 0. */
+
+/* The last hour by minutes, the last day by quarters of an hour. */
+typedef enum { NMDM_BY_MINUTE, NMDM_BY_QUARTER, NMDM_STEPS } nmdm_step_e;
 #define NMDM_MINUTES 60
-void nmdm_counted_by_minute(apr_uint64_t *out, nmdm_counters_t *counters,
-                            nmdm_count_e family, int value, int second,
-                            apr_time_t now);
+#define NMDM_QUARTERS 96
+#define NMDM_STEPS_MOST NMDM_QUARTERS
+/* NMDM_MINUTES or NMDM_QUARTERS. */
+int nmdm_counted_steps(nmdm_step_e step);
+/* What was counted in each step: the last one is the present. Steps before
+ * counting began are 0. */
+void nmdm_counted_by_step(apr_uint64_t *out, nmdm_counters_t *counters,
+                          nmdm_step_e step, nmdm_count_e family, int value,
+                          int second, apr_time_t now);
 /* The sum of a family, or of one value of it. */
 apr_uint64_t nmdm_counted_all(nmdm_counters_t *counters,
                               nmdm_count_e family);
 apr_uint64_t nmdm_counted_of(nmdm_counters_t *counters,
                              nmdm_count_e family, int value);
 
-/* To be called about once a second, by any thread: keeps what the last hour is
- * measured by. */
+/* To be called about once a second, by any thread: keeps what the last hour
+ * and the last day are measured by. */
 void nmdm_counters_tick(nmdm_counters_t *counters, apr_time_t now);
+
+/* ---- How many commands wait ---- */
+
+/* Whether the caller, of all threads of all children, is to count them for
+ * this minute. */
+int nmdm_counters_depth_is_due(nmdm_counters_t *counters, apr_time_t now);
+void nmdm_counters_note_depth(nmdm_counters_t *counters, apr_int64_t depth,
+                              apr_time_t now);
+/* As noted last before the end of each step; -1 where it is not known. */
+void nmdm_counters_depths(apr_int64_t *out, nmdm_counters_t *counters,
+                          nmdm_step_e step, apr_time_t now);
 
 /* ---- Events that died ---- */
 

@@ -422,6 +422,8 @@ static void judge(check_t *check, const nanomdm_tree_site_t *site)
     }
     nanomdm_server(site->server)->uses_database = 1;
     nanomdm_server(site->server)->serves_api = site->serves_api;
+    nanomdm_server(site->server)->serves_status = site->serves_status;
+    nanomdm_server(site->server)->api_path = site->api_path;
     nanomdm_server(site->server)->has_declarations = site->has_declarations
         || nanomdm_server_defaults(site->server)->dm_mode
                == NANOMDM_DECLARATIVE_BUILTIN;

@@ -105,6 +105,17 @@ static void note_path(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
 
 /* ---- One directive ---- */
 
+static void note_api(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
+                     const ap_directive_t *node)
+{
+    const char *path = nanomdm_tree_location(tree->pconf, node->parent);
+
+    if (path && !site->api_path) {
+        site->api_path = apr_pstrmemdup(tree->pconf, path, strlen(path)
+                                        - (path[strlen(path) - 1] == '/'));
+    }
+}
+
 static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
                          const ap_directive_t *node)
 {
@@ -119,6 +130,10 @@ static void note_handler(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
     }
     site->serves_api |= !strcmp(handler, "nanomdm-api")
         || !strcmp(handler, "nanomdm-declarative");
+    site->serves_status |= !strcmp(handler, "nanomdm-status");
+    if (!strcmp(handler, "nanomdm-api")) {
+        note_api(tree, site, node);
+    }
     if (nanomdm_is_device_handler(handler)) {
         site->identity_use = site->identity_use ? site->identity_use : node;
         APR_ARRAY_PUSH(site->device_uses, const ap_directive_t *) = node;

@@ -27,7 +27,8 @@ typedef struct {
     const ap_directive_t *bad_verify;   /* SSLVerifyClient beside a handler */
     apr_array_header_t *scep_uses;      /* of ap_directive_t *: SetHandler */
     apr_array_header_t *enroll_uses, *device_uses;      /* likewise */
-    int serves_api;
+    int serves_api, serves_status;
+    const char *api_path;               /* as in nanomdm_server_t */
     int has_declarations;       /* NanoMDMDeclarativeManagement builtin */
     int takes_other_identities;         /* any source but tls, anywhere? */
     apr_array_header_t *exact_paths;    /* as in nanomdm_server_t */

@@ -126,6 +126,11 @@ typedef struct {
     nmdm_trust_t *trust;                /* NULL without a CA file */
     int uses_database;
     int serves_api;                     /* so it is one that pushes */
+    int serves_status;
+    const char *api_path;               /* of the first Location with
+                                         * nanomdm-api that is no pattern;
+                                         * without a slash at the end; NULL:
+                                         * there is none */
     int has_declarations;               /* builtin, at least somewhere */
     int pool_size;                      /* DBDMax */
     const char *database;               /* DBDriver and DBDParams */

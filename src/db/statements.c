@@ -1100,6 +1100,17 @@ ROW(STMT_EVENT_BACKLOG, "event_backlog",
     "  FROM nanomdm_events"
     " WHERE is_dead = FALSE AND target = %s"),
 
+/* How many there are of a target and since when, looking at so many. */
+#define EVENT_STATE(state) \
+    "SELECT COUNT(bounded.seq), MIN(bounded.created_at)" \
+    "  FROM (SELECT e.seq, e.created_at FROM nanomdm_events e" \
+    "         WHERE e.is_dead = " state " AND e.target = %s" \
+    "         LIMIT 1000) bounded"
+
+ROW(STMT_EVENT_STATE_WAITING, "event_state_waiting", EVENT_STATE("FALSE")),
+
+ROW(STMT_EVENT_STATE_DEAD, "event_state_dead", EVENT_STATE("TRUE")),
+
 /* Dead ones too: they take the same room. */
 ROW(STMT_EVENT_BYTES, "event_bytes",
     "SELECT COALESCE(SUM(BYTE_LENGTH(body)), 0) FROM nanomdm_events"

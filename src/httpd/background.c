@@ -163,6 +163,33 @@ static void push_again(nanomdm_site_t *site, nanomdm_background_t *threads,
     } while (more && wait_for(threads, 0));
 }
 
+/* For the plot of the status page; a minute that cannot be counted is a gap
+ * there. */
+static void note_depth(nanomdm_site_t *site, apr_pool_t *p)
+{
+    nmdm_counters_t *counters = site->services.counters;
+    apr_int64_t depth;
+    nmdm_ctx_t *ctx;
+    nmdm_err_t *err;
+
+    if (!nanomdm_server(site->server)->serves_status
+        || !nmdm_counters_depth_is_due(counters, apr_time_now())) {
+        return;
+    }
+    ctx = nanomdm_site_context(site, p);
+    err = nmdm_api_db_stats_depth(&depth, ctx);
+    nmdm_db_release(ctx);
+    if (err) {
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, err->rv, site->server,
+                     NMDMNO(1904) "-: commands that wait are not counted for"
+                     " this minute: %s", nmdm_err_text(err));
+    }
+    else if (depth >= 0) {
+        nmdm_counters_note_depth(counters, depth, apr_time_now());
+    }
+    apr_pool_clear(p);
+}
+
 static void retain(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
@@ -238,6 +265,9 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             if (site->push.repeats
                 && nanomdm_server(site->server)->serves_api) {
                 push_again(site, threads, p);
+            }
+            if (wait_for(threads, 0)) {
+                note_depth(site, p);
             }
             if (site->policy.retention && wait_for(threads, 0)) {
                 retain(site, p);

@@ -52,13 +52,18 @@ static const char STYLE[] =
 "font-variant-numeric:tabular-nums;padding-right:0}\n"
 "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;"
 "margin:0}dd{margin:0;overflow-wrap:anywhere}\n"
-"form{display:flex;gap:.5rem}input,button{font:inherit;padding:.4rem .6rem;"
+"form{display:flex;gap:.5rem;margin:.7rem 0}"
+"input,button,select{font:inherit;padding:.4rem .6rem;"
 "border:1px solid var(--line);border-radius:.4rem;background:var(--bg);"
 "color:var(--ink);min-width:0}input{flex:1}\n"
 ".verdict ul{margin:0;padding-left:1.2rem}.verdict{margin-top:.7rem}\n"
-"svg{width:100%;height:4rem;display:block}.g{fill:var(--link)}"
+"svg{width:100%;height:3.2rem;display:block;border-bottom:1px solid "
+"var(--line)}.g{fill:var(--link)}.l{fill:var(--link);opacity:.45}"
 ".b{fill:var(--bad)}.axis{display:flex;justify-content:space-between}\n"
-"code{overflow-wrap:anywhere}\n"
+"code{overflow-wrap:anywhere}nav a,.pages a{margin-right:.8rem}\n"
+".group{margin:1rem 0 .4rem}.group+.tiles{margin:0}\n"
+".scroll{overflow-x:auto}.list{min-width:44rem}.list td,.list th{"
+"overflow-wrap:normal}.list td:first-child{overflow-wrap:anywhere}\n"
 "</style>\n</head>\n<body>\n<main>\n";
 
 void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)
@@ -137,6 +142,34 @@ const char *nanomdm_html_amount(const nanomdm_html_t *sheet, nmdm_amount_t a)
     return apr_pstrcat(sheet->pool, a.is_least ? "≥ " : "",
                        nanomdm_html_number(sheet, (apr_uint64_t)a.number),
                        NULL);
+}
+
+void nanomdm_html_crumbs(nanomdm_html_t *sheet)
+{
+    nanomdm_html_put(sheet, "<nav><a href=\"?\">mod_nanomdm</a>"
+                     "<a href=\"?devices=1\">Devices</a>"
+                     "<a href=\"?events=dead\">Webhooks</a></nav>\n");
+}
+
+void nanomdm_html_search(nanomdm_html_t *sheet, const char *text)
+{
+    nanomdm_html_put(sheet,
+                     "<form method=\"get\"><input name=\"q\" value=\"%s\""
+                     " aria-label=\"Serial number, name or enrollment ID\""
+                     " placeholder=\"Serial number, name or enrollment ID\""
+                     " required><button>Search</button></form>\n",
+                     nanomdm_html_esc(sheet, text));
+}
+
+void nanomdm_html_open_tiles(nanomdm_html_t *sheet, const char *title)
+{
+    nanomdm_html_put(sheet, "<h2 class=\"group\">%s</h2>\n"
+                     "<div class=\"tiles\">\n", title);
+}
+
+void nanomdm_html_close_tiles(nanomdm_html_t *sheet)
+{
+    nanomdm_html_put(sheet, "</div>\n");
 }
 
 void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,

@@ -39,6 +39,15 @@ const char *nanomdm_html_amount(const nanomdm_html_t *sheet, nmdm_amount_t a);
 /* To the page of an enrollment. */
 const char *nanomdm_html_link(const nanomdm_html_t *sheet, const char *id);
 
+/* The way back to the first page and to the lists. */
+void nanomdm_html_crumbs(nanomdm_html_t *sheet);
+/* A field to search enrollments in, with text in it. */
+void nanomdm_html_search(nanomdm_html_t *sheet, const char *text);
+
+/* Figures belong together: open, tiles, close. */
+void nanomdm_html_open_tiles(nanomdm_html_t *sheet, const char *title);
+void nanomdm_html_close_tiles(nanomdm_html_t *sheet);
+
 /* A figure; a part of the page with a table in it, whose id is its title in
  * lower case with hyphens; a row of that. mood is a
  * class: "", "warn" or "bad". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plot_html.h -- the last hour of the status page as inline SVG, and how long
- * requests of devices took. Of the shared counters; no database. */
+/* plot_html.h -- the last hour and day on the status page as inline SVG: what
+ * was counted, how long requests of devices took, and how many commands waited.
+ * Of the shared counters; no database. */
 
 #ifndef NANOMDM_PLOT_HTML_H
 #define NANOMDM_PLOT_HTML_H

@@ -5,6 +5,9 @@
 
 #include "httpd/status.h"
 #include "api/enqueue.h"
+#include "api/enrollment_list.h"
+#include "api/events.h"
+#include "base/text.h"
 #include "base/counters.h"
 #include "base/time.h"
 #include "base/version.h"
@@ -14,6 +17,8 @@
 #include "config/scep.h"
 #include "db/db.h"
 #include "httpd/access.h"
+#include "httpd/devices_html.h"
+#include "httpd/events_html.h"
 #include "httpd/health.h"
 #include "httpd/location.h"
 #include "httpd/log.h"
@@ -91,6 +96,11 @@ static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
     nmdm_db_release(ctx);
     status->now = apr_time_now();
     status->counters = nanomdm_counters(r->server);
+    if (!err && status->db.counted.has_queue) {
+        nmdm_counters_note_depth(status->counters,
+                                 status->db.counted.pending.number,
+                                 status->db.counted.counted_at);
+    }
     nmdm_counters_tick(status->counters, status->now);
     if (err) {
         nanomdm_log_error(r, ctx, err);
@@ -117,24 +127,16 @@ static int answer(request_rec *r, nmdm_ctx_t *ctx, int status,
     return nanomdm_reply(r, ctx, &reply, status);
 }
 
-static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
+/* Figures are of now. */
+static void look_again(request_rec *r)
 {
-    nmdm_timeline_t one;
-    nmdm_err_t *err = nmdm_api_timeline(&one, ctx, id);
-    int status, as_json = nanomdm_parameter(r, "json") != NULL;
+    apr_table_setn(r->headers_out, "Refresh", "60");
+}
 
-    if (as_json) {
-        apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-        return err ? nanomdm_fail_json(r, ctx, err)
-                   : answer(r, ctx, HTTP_OK, NMDM_TYPE_JSON,
-                            nanomdm_status_json_enrollment(r->pool, &one));
-    }
-    if (!err) {
-        return answer(
-            r, ctx, HTTP_OK, TYPE_HTML,
-            nanomdm_status_html_enrollment(r->pool, &one, apr_time_now()));
-    }
-    status = nanomdm_status_of(err);
+static int show_problem(request_rec *r, nmdm_ctx_t *ctx, nmdm_err_t *err)
+{
+    int status = nanomdm_status_of(err);
+
     nanomdm_log_error(r, ctx, err);
     return answer(r, ctx, status, TYPE_HTML,
                   nanomdm_status_html_problem(r->pool,
@@ -142,14 +144,95 @@ static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
                                               nmdm_err_text(err)));
 }
 
-static int show(request_rec *r, nmdm_ctx_t *ctx)
+static int show_one(request_rec *r, nmdm_ctx_t *ctx, const char *id)
+{
+    nmdm_timeline_t one;
+    nmdm_err_t *err = nmdm_api_timeline(&one, ctx, id);
+
+    if (nanomdm_parameter(r, "json")) {
+        apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+        return err ? nanomdm_fail_json(r, ctx, err)
+                   : answer(r, ctx, HTTP_OK, NMDM_TYPE_JSON,
+                            nanomdm_status_json_enrollment(r->pool, &one));
+    }
+    if (err) {
+        return show_problem(r, ctx, err);
+    }
+    look_again(r);
+    return answer(r, ctx, HTTP_OK, TYPE_HTML,
+                  nanomdm_status_html_enrollment(
+                      r->pool, &one, nanomdm_server(r->server)->api_path,
+                      apr_time_now()));
+}
+
+/* ---- Lists ---- */
+
+/* One that is found alone is shown. What is no text finds nothing, and is not
+ * repeated on the page. */
+static int show_found(request_rec *r, nmdm_ctx_t *ctx, const char *text)
+{
+    nmdm_api_enrollment_list_t list;
+    nmdm_err_t *err;
+
+    text = nmdm_utf8_valid(text, strlen(text)) ? text : "";
+    err = nmdm_api_enrollment_list_search(&list, ctx, text);
+    if (err) {
+        return show_problem(r, ctx, err);
+    }
+    if (list.rows->nelts == 1) {
+        return show_one(r, ctx, APR_ARRAY_IDX(list.rows, 0,
+                                              nmdm_enrollment_t).id);
+    }
+    return answer(r, ctx, HTTP_OK, TYPE_HTML,
+                  nanomdm_devices_html_found(r->pool, &list, text,
+                                             apr_time_now()));
+}
+
+/* What is no text begins the list. */
+static const char *place_of(request_rec *r)
+{
+    const char *after = nanomdm_parameter(r, "after");
+
+    return after && nmdm_utf8_valid(after, strlen(after)) ? after : "";
+}
+
+static int show_devices(request_rec *r, nmdm_ctx_t *ctx)
+{
+    nmdm_api_enrollment_list_query_t query = {
+        nanomdm_devices_html_type(nanomdm_parameter(r, "type")),
+        nanomdm_devices_html_state(nanomdm_parameter(r, "state")),
+        place_of(r)
+    };
+    nmdm_api_enrollment_list_t list;
+    nmdm_err_t *err = nmdm_api_enrollment_list(&list, ctx, &query);
+
+    return err ? show_problem(r, ctx, err)
+               : answer(r, ctx, HTTP_OK, TYPE_HTML,
+                        nanomdm_devices_html(r->pool, &list, &query,
+                                             apr_time_now()));
+}
+
+static int show_events(request_rec *r, nmdm_ctx_t *ctx, const char *state)
+{
+    int dead = strcmp(state, "pending") != 0;
+    nmdm_api_events_page_t page;
+    nmdm_err_t *err = nmdm_api_events_page(&page, ctx, dead,
+                                           nanomdm_parameter(r, "after"));
+
+    if (err) {
+        return show_problem(r, ctx, err);
+    }
+    look_again(r);
+    return answer(r, ctx, HTTP_OK, TYPE_HTML,
+                  nanomdm_events_html(r->pool, &page, dead, apr_time_now()));
+}
+
+/* ---- All of them ---- */
+
+static int show_server(request_rec *r, nmdm_ctx_t *ctx)
 {
     nanomdm_status_t status = { 0 };
-    const char *id = nanomdm_parameter(r, "id");
 
-    if (id && *id) {
-        return show_one(r, ctx, id);
-    }
     collect(r, ctx, &status);
     if (nanomdm_parameter(r, "json")) {
         return answer(r, ctx, HTTP_OK, NMDM_TYPE_JSON,
@@ -159,10 +242,22 @@ static int show(request_rec *r, nmdm_ctx_t *ctx)
         return answer(r, ctx, HTTP_OK, TYPE_PROMETHEUS,
                       nanomdm_status_prometheus(r->pool, &status));
     }
-    /* Figures are of now. */
-    apr_table_setn(r->headers_out, "Refresh", "60");
+    look_again(r);
     return answer(r, ctx, HTTP_OK, TYPE_HTML,
                   nanomdm_status_html_server(r->pool, &status));
+}
+
+static int show(request_rec *r, nmdm_ctx_t *ctx)
+{
+    const char *id = nanomdm_parameter(r, "id");
+    const char *text = nanomdm_parameter(r, "q");
+    const char *events = nanomdm_parameter(r, "events");
+
+    return id && *id ? show_one(r, ctx, id)
+        : text ? show_found(r, ctx, text)
+        : events ? show_events(r, ctx, events)
+        : nanomdm_parameter(r, "devices") ? show_devices(r, ctx)
+                                          : show_server(r, ctx);
 }
 
 int nanomdm_status_handler(request_rec *r)

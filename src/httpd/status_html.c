@@ -42,9 +42,6 @@ static void put_age_tile(nanomdm_html_t *sheet, apr_time_t oldest)
 static void put_declaration_tiles(nanomdm_html_t *sheet,
                                   const nmdm_db_stats_t *db)
 {
-    if (!db->has_declarations) {
-        return;
-    }
     nanomdm_html_tile(sheet, "", nanomdm_html_amount(sheet, db->declarations),
                       "declarations");
     nanomdm_html_tile(sheet, "",
@@ -69,15 +66,12 @@ static void put_declaration_tiles(nanomdm_html_t *sheet,
 
 static void put_event_tiles(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
-    if (db->has_outbox) {
-        nanomdm_html_tile(sheet,
-                          db->events_pending.number >= 100 ? "warn" : "",
-                          nanomdm_html_amount(sheet, db->events_pending),
-                          "webhook events wait");
-        nanomdm_html_tile(sheet, db->events_dead.number ? "bad" : "",
-                          nanomdm_html_amount(sheet, db->events_dead),
-                          "webhook events dead");
-    }
+    nanomdm_html_tile(sheet, db->events_pending.number >= 100 ? "warn" : "",
+                      nanomdm_html_amount(sheet, db->events_pending),
+                      "webhook events wait");
+    nanomdm_html_tile(sheet, db->events_dead.number ? "bad" : "",
+                      nanomdm_html_amount(sheet, db->events_dead),
+                      "webhook events dead");
 }
 
 /* Where they are too many to be counted, all of them by an estimate. */
@@ -137,29 +131,58 @@ static void put_queue_tiles(nanomdm_html_t *sheet,
                       nanomdm_html_amount(sheet, slow), "slow devices");
 }
 
-static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
+/* Of the database, or of the shared counters. */
+static void put_device_tiles(nanomdm_html_t *sheet,
+                             const nanomdm_status_t *status)
 {
-    const nmdm_db_stats_t *db = &status->db;
-
-    nanomdm_html_put(sheet, "<div class=\"tiles\">\n");
+    nanomdm_html_open_tiles(sheet, "Devices");
     if (!status->trouble) {
-        put_enrolled_tile(sheet, &db->counted);
+        put_enrolled_tile(sheet, &status->db.counted);
     }
     put_seen_tiles(sheet, status);
+    nanomdm_html_close_tiles(sheet);
+}
+
+static void put_server_tiles(nanomdm_html_t *sheet,
+                             const nanomdm_status_t *status)
+{
+    nanomdm_html_open_tiles(sheet, "Server");
     if (!status->trouble) {
-        if (db->counted.has_queue) {
-            put_queue_tiles(sheet, &db->counted);
-        }
-        put_declaration_tiles(sheet, db);
-        put_event_tiles(sheet, db);
-        nanomdm_html_tile(sheet, db->latency > WORRYING_LATENCY ? "warn" : "",
+        nanomdm_html_tile(sheet,
+                          status->db.latency > WORRYING_LATENCY ? "warn" : "",
                           apr_psprintf(sheet->pool, "%.2f ms",
-                                       (double)db->latency / 1000),
+                                       (double)status->db.latency / 1000),
                           "database latency");
     }
     nanomdm_html_tile(sheet, "", nanomdm_plot_html_latency(sheet, status),
                       "half and 99 of 100 device requests were faster");
-    nanomdm_html_put(sheet, "</div>\n");
+    nanomdm_html_close_tiles(sheet);
+}
+
+static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
+{
+    const nmdm_db_stats_t *db = &status->db;
+
+    put_device_tiles(sheet, status);
+    if (!status->trouble && db->counted.has_queue) {
+        nanomdm_html_open_tiles(sheet, "Queue and pushes");
+        put_queue_tiles(sheet, &db->counted);
+        nanomdm_html_tile(sheet, db->refused.number ? "bad" : "",
+                          nanomdm_html_amount(sheet, db->refused),
+                          "pushes refused by APNs");
+        nanomdm_html_close_tiles(sheet);
+    }
+    if (!status->trouble && db->has_declarations) {
+        nanomdm_html_open_tiles(sheet, "Declarations");
+        put_declaration_tiles(sheet, db);
+        nanomdm_html_close_tiles(sheet);
+    }
+    if (!status->trouble && db->has_outbox) {
+        nanomdm_html_open_tiles(sheet, "Webhooks");
+        put_event_tiles(sheet, db);
+        nanomdm_html_close_tiles(sheet);
+    }
+    put_server_tiles(sheet, status);
 }
 
 /* ---- The server: tables ---- */
@@ -360,6 +383,17 @@ static void put_legend(nanomdm_html_t *sheet, const nanomdm_status_t *status)
         "</a></p>\n");
 }
 
+/* The age of what is not counted anew for each look. */
+static const char *counted_ago(const nanomdm_html_t *sheet,
+                               const nanomdm_status_t *status)
+{
+    return status->trouble ? ""
+        : apr_pstrcat(sheet->pool, ", figures of ",
+                      nanomdm_html_duration(sheet->pool, status->now
+                                            - status->db.counted.counted_at),
+                      " ago", NULL);
+}
+
 nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
                                         const nanomdm_status_t *status)
 {
@@ -367,9 +401,10 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
 
     nanomdm_html_put(
         &sheet,
-        "<h1>mod_nanomdm</h1>\n<p class=\"dim\">" NMDM_VERSION " · %s ·"
+        "<h1>mod_nanomdm</h1>\n<p class=\"dim\">" NMDM_VERSION " · %s%s ·"
         " times are UTC · looked at anew each minute</p>\n",
-        nmdm_time_rfc3339(p, status->now));
+        nmdm_time_rfc3339(p, status->now), counted_ago(&sheet, status));
+    nanomdm_html_crumbs(&sheet);
     nanomdm_verdict_html_put(&sheet, status);
     if (status->trouble) {
         nanomdm_html_put(&sheet,
@@ -378,11 +413,8 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
                          " answer</h2><p>%s</p></section>\n",
                          nanomdm_html_esc(&sheet, status->trouble));
     }
+    nanomdm_html_search(&sheet, "");
     put_tiles(&sheet, status);
-    nanomdm_html_put(&sheet,
-                     "<form method=\"get\"><input name=\"id\" aria-label=\""
-                     "Enrollment ID\" placeholder=\"Enrollment ID\" required>"
-                     "<button>Look up</button></form>\n");
     nanomdm_plot_html_put(&sheet, status);
     if (!status->trouble) {
         put_trouble(&sheet, &status->db);

@@ -19,7 +19,8 @@
 
 typedef struct {
     const char *mood;           /* "bad" or "warn" */
-    const char *anchor;         /* of the page; NULL: none */
+    const char *anchor;         /* "#" and an id of the page, or another page;
+                                 * NULL: none */
     const char *what, *remedy;  /* HTML */
 } finding_t;
 
@@ -60,16 +61,15 @@ static void judge_topic(const verdict_t *verdict, const nmdm_topic_t *topic)
                          " <code>nanomdmctl pushcert upload</code>.";
 
     if (topic->not_after < verdict->status->now) {
-        add(verdict, "bad", "push-certificates",
+        add(verdict, "bad", "#push-certificates",
             apr_psprintf(p, "The push certificate %s %s", name,
                          topic->not_after ? "has expired" : "cannot be read"),
             remedy);
     }
     else if (days < NANOMDM_WARN_BEFORE_DAYS) {
-        add(verdict, "warn", "push-certificates",
-            apr_psprintf(p, "The push certificate %s ends in %d %s", name,
-                         (int)days, nmdm_text_plural(days, "day", "days")),
-            remedy);
+        add(verdict, "warn", "#push-certificates",
+            apr_psprintf(p, "The push certificate %s ends in %d days", name,
+                         (int)days), remedy);
     }
 }
 
@@ -82,7 +82,7 @@ static void judge_topics(const verdict_t *verdict)
         judge_topic(verdict, &APR_ARRAY_IDX(topics, i, nmdm_topic_t));
     }
     if (!topics->nelts) {
-        add(verdict, "bad", "push-certificates",
+        add(verdict, "bad", "#push-certificates",
             "No push certificate is stored",
             "No device is woken up. <code>nanomdmctl pushcert request</code>"
             " begins.");
@@ -93,13 +93,13 @@ static void judge_queue(const verdict_t *verdict,
                         const nmdm_counted_t *counted)
 {
     if (counted->silent.number) {
-        add(verdict, "warn", "silent",
+        add(verdict, "warn", "#silent",
             several(verdict, counted->silent, " device does not answer pushes",
                     " devices do not answer pushes"),
             "<code>nanomdmctl why ID</code> looks for the cause.");
     }
     if (counted->put_off.number) {
-        add(verdict, "warn", "not-now",
+        add(verdict, "warn", "#not-now",
             several(verdict, counted->put_off,
                     " device has put a command off for more than a day",
                     " devices have put a command off for more than a day"),
@@ -119,14 +119,14 @@ static void judge_queue(const verdict_t *verdict,
 static void judge_events(const verdict_t *verdict, const nmdm_db_stats_t *db)
 {
     if (db->events_dead.number) {
-        add(verdict, "bad", "webhook-deliveries-last-hour",
+        add(verdict, "bad", "?events=dead",
             several(verdict, db->events_dead, " webhook event was given up",
                     " webhook events were given up"),
             "<code>nanomdmctl events</code> shows target and reason; then"
             " <code>nanomdmctl events replay</code>.");
     }
     if (db->events_pending.number >= LARGE_BACKLOG) {
-        add(verdict, "warn", "webhook-deliveries-last-hour",
+        add(verdict, "warn", "?events=pending",
             several(verdict, db->events_pending, " webhook event waits",
                     " webhook events wait"),
             "The receiver is away or slow: <code>nanomdmctl events --state"
@@ -157,15 +157,15 @@ static void judge_database(const verdict_t *verdict)
     const nmdm_db_stats_t *db = &verdict->status->db;
 
     if (verdict->status->trouble) {
-        add(verdict, "bad", "database", "The database does not answer",
-            "Devices get 503 and try again by themselves; the error log has"
+        add(verdict, "bad", "#database", "The database does not answer",
+            "Devices get 503 and come again by themselves; the error log has"
             " the cause.");
         return;
     }
     judge_topics(verdict);
     judge_events(verdict, db);
     if (db->refused.number) {
-        add(verdict, "warn", "refused",
+        add(verdict, "warn", "#refused",
             several(verdict, db->refused, " push was refused by APNs",
                     " pushes were refused by APNs"),
             "The reason is beside the device.");
@@ -208,7 +208,7 @@ static void judge_pushes(const verdict_t *verdict)
         failed.number += strcmp(f->values[i], "ok") ? n : 0;
     }
     if (failed.number && failed.number * 5 >= all) {
-        add(verdict, "warn", "pushes-last-hour",
+        add(verdict, "warn", "#pushes-last-hour",
             several(verdict, failed, " push of the last hour was not accepted",
                     " pushes of the last hour were not accepted"),
             "<code>nanomdmctl doctor</code> looks at APNs, certificate and"
@@ -254,7 +254,7 @@ void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
         nanomdm_html_put(
             sheet, "<li><b class=\"%s\">%s</b> %s. %s</li>\n", f->mood,
             f->mood[0] == 'b' ? "Error:" : "Warning:",
-            f->anchor ? apr_psprintf(sheet->pool, "<a href=\"#%s\">%s</a>",
+            f->anchor ? apr_psprintf(sheet->pool, "<a href=\"%s\">%s</a>",
                                      f->anchor, f->what) : f->what,
             f->remedy);
     }

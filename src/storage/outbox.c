@@ -2,6 +2,7 @@
 /* outbox.c -- the outbox of durable webhooks: put, lease, done, failed. */
 
 #include "storage/outbox.h"
+#include "base/time.h"
 #include "db/db.h"
 #include "db/schema.h"
 
@@ -253,6 +254,21 @@ nmdm_err_t *nmdm_outbox_list(nmdm_ctx_t *ctx, apr_array_header_t *events,
 
         APR_ARRAY_PUSH(events, nmdm_listed_event_t) = event;
     }
+    return NULL;
+}
+
+nmdm_err_t *nmdm_outbox_state(nmdm_ctx_t *ctx, nmdm_outbox_state_t *state)
+{
+    const char *waiting[2] = { NULL }, *dead[2] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, waiting, 2, STMT_EVENT_STATE_WAITING,
+                         NMDM_ARGS(state->target)));
+    NMDM_TRY(nmdm_db_row(ctx, &found, dead, 2, STMT_EVENT_STATE_DEAD,
+                         NMDM_ARGS(state->target)));
+    state->waiting = waiting[0] ? atoi(waiting[0]) : 0;
+    state->oldest = nmdm_time_of_seconds(waiting[1]);
+    state->dead = dead[0] ? atoi(dead[0]) : 0;
     return NULL;
 }
 

@@ -105,6 +105,17 @@ typedef struct {
 nmdm_err_t *nmdm_outbox_list(nmdm_ctx_t *ctx, apr_array_header_t *events,
                              int dead, const char *after);
 
+/* Events of one target. */
+typedef struct {
+    const char *target;
+    int waiting, dead;          /* each counted up to NMDM_OUTBOX_COUNTED */
+    apr_time_t oldest;          /* of those counted that wait; 0: none */
+} nmdm_outbox_state_t;
+#define NMDM_OUTBOX_COUNTED 1000
+
+/* Fills in the rest of *state. */
+nmdm_err_t *nmdm_outbox_state(nmdm_ctx_t *ctx, nmdm_outbox_state_t *state);
+
 /* Dead events start anew: those of these numbers, or all of a target. */
 nmdm_err_t *nmdm_outbox_replay(nmdm_ctx_t *ctx, int *number,
                                const apr_array_header_t *seqs);

@@ -33,6 +33,7 @@ def look(report, site):
         push_certificates(report, client, figures)
     apns(report, site)
     scep(report, site, client)
+    profiles(report, site, client)
 
 
 # ---- TLS ----
@@ -299,3 +300,26 @@ def scep(report, site, client):
                      "the error log has the cause")
         return
     report.ok("SCEP", f"{path} gives its CA certificate")
+
+
+# ---- Profiles ----
+
+def profiles(report, site, client):
+    """Without a link or a user it is refused, and that is well."""
+    path = site.path_of("nanomdm-enroll")
+    if not path:
+        report.skip("profiles", "no nanomdm-enroll here; they are made"
+                    " elsewhere")
+        return
+    answer = client.raw("GET", path)
+    if answer.status == 404:
+        report.error("profiles", f"nothing answers at {path}",
+                     "something before this server answers, or the Location"
+                     " has another path")
+    elif answer.status >= 500:
+        report.error("profiles", f"{path}: {answer.status}, no profile can be"
+                     " given", "the error log has the cause: often a push"
+                     " certificate is missing, or NanoMDMEnrollTopic")
+    else:
+        report.ok("profiles", f"{path} answers ({answer.status} without a link"
+                  " or user)")

@@ -51,17 +51,19 @@ DBDMax {connections}
     <Location "/scep">
         SetHandler nanomdm-scep
     </Location>
-    <LocationMatch "^/(v1|status)(/|$)">
+    <Location "/v1">
+        SetHandler nanomdm-api
         AuthType Basic
         AuthName nanomdm
         AuthBasicProvider nanomdm
         Require valid-user
-    </LocationMatch>
-    <Location "/v1">
-        SetHandler nanomdm-api
     </Location>
     <Location "/status">
         SetHandler nanomdm-status
+        AuthType Basic
+        AuthName nanomdm
+        AuthBasicProvider nanomdm
+        Require valid-user
     </Location>
     <Location "/health">
         SetHandler nanomdm-health

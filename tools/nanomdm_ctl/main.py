@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "doctor": ("doctor", "look for what is wrong, and name the remedy"),
     "pushcert": ("pushcert", "request, upload or show the push certificate"),
     "profile": ("profile", "write an enrollment profile"),
+    "links": ("links", "make links that give an enrollment profile once"),
     "devices": ("devices", "list enrollments"),
     "send": ("send", "send a command to devices"),
     "queue": ("queue", "list what waits for a device"),

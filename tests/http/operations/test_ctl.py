@@ -489,3 +489,41 @@ def test_profile_by_scep(httpd, fresh_db, ca, tmp_path):
     scep, _ = plistlib.loads(out.read_bytes())["PayloadContent"]
     assert scep["PayloadContent"]["URL"] == f"{ctl.settings['url']}/scep"
     assert scep["PayloadContent"]["Challenge"]
+
+
+# -- Links ------------------------------------------------------------
+
+@pytest.fixture
+def enrolling_ctl(httpd, fresh_db, tmp_path):
+    run(ROOT / "tools/nmdm-ca.sh", tmp_path, "Test MDM CA")
+    site = httpd(fresh_db(), extra_vhost=LOCATIONS
+                 + f"NanoMDMIssuerCertificateFile {tmp_path}/issuer.pem\n"
+                   f"NanoMDMIssuerKeyFile {tmp_path}/issuer.key\n"
+                   "NanoMDMEnrollTopic com.apple.mgmt.External.test\n"
+                   '<Location "/enroll">\n  SetHandler nanomdm-enroll\n'
+                   "</Location>\n<Location \"/scep\">\n"
+                   "  SetHandler nanomdm-scep\n</Location>\n",
+                 ca=(tmp_path / "issuer.pem").read_bytes())
+    return Ctl(site, tmp_path)
+
+
+def test_links(enrolling_ctl, tmp_path):
+    ran = enrolling_ctl("links", "--user", "ada", "--serial", "C02XYZ",
+                        "--json")
+    assert ran.status == 0, ran
+    link, = ran.json
+    assert "/enroll/" in link["url"] and link["user"] == "ada"
+    (tmp_path / "serials").write_text("S1\nS2\n\nS3\n")
+    ran = enrolling_ctl("links", "--serials", str(tmp_path / "serials"),
+                        "--csv", "--seconds", "60")
+    assert [row["SERIAL"] for row in ran.csv] == ["S1", "S2", "S3"]
+    assert len({row["URL"] for row in ran.csv}) == 3
+    ran = enrolling_ctl("links", "--serials", str(tmp_path / "none"))
+    assert ran.status == 1 and "none" in ran.err
+    ran = enrolling_ctl("links", "--serials", "x", "--serial", "y")
+    assert ran.status == 2
+
+
+def test_links_where_nothing_enrolls(ctl):
+    ran = ctl("links", "--user", "ada")
+    assert ran.status == 1 and ran.err, ran

@@ -125,6 +125,9 @@ def enroll_by_link(system, url):
 @one_database
 def test_quickstart(system, apns, receiver):
     read = Reading("docs/quickstart.md")
+    for start, language in (("apt-get update", "sh"), ("2C543A24", "text")):
+        read.leave_out(start, language=language, because="make check-packages"
+                       " replays it on a fresh Debian 13")
     system.sh(read.sh("apt-get install make"))
 
     certbot = read.leave_out("apt-get install certbot", language="sh",

@@ -93,3 +93,28 @@ def test_completion_knows_each_subcommand(manual):
     text = (manual / "_nanomdmctl").read_text()
     assert text.startswith("#compdef nanomdmctl\n")
     assert all(f"    {name}) " in text for name in listed)
+
+
+ZSH = """\
+zmodload zsh/zpty
+zpty -b shell "zsh -f -i"
+zpty -w shell "fpath=($1 \\$fpath); autoload -Uz compinit; compinit -u -D;" \\
+    "echo REA''DY"
+zpty -r -m shell line "*READY*"
+zpty -n -w shell "$2"$'\\t'
+zpty -r -m shell line "*$3*" && print -r -- "found"
+zpty -d shell
+"""
+
+
+@pytest.mark.parametrize("typed, completed", [
+    ("nanomdmctl decl", "arations"),
+    ("nanomdmctl devices --sil", "ent"),
+    ("nanomdmctl send X DeviceInfor", "mation")])
+def test_zsh_completes(manual, typed, completed):
+    """A real zsh on a terminal of its own."""
+    if not shutil.which("zsh"):
+        pytest.skip("no zsh")
+    said = run("timeout", "60", "zsh", "-f", "-c", ZSH, "zsh", manual, typed,
+               completed)
+    assert b"found" in said

@@ -135,8 +135,9 @@ static void each_minute_has_what_came_in_it(void **state)
     for (minute = 0; minute < 200; minute++) {
         nmdm_counters_tick(counters, NOW + minute * MINUTE);
         nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, minute);
-        nmdm_counted_by_minute(out, counters, NMDM_COUNT_PUSHES, 0, 0,
-                               NOW + minute * MINUTE);
+        nmdm_counted_by_step(out, counters, NMDM_BY_MINUTE,
+                             NMDM_COUNT_PUSHES, 0, 0,
+                             NOW + minute * MINUTE);
         for (i = 0; i < NMDM_MINUTES; i++) {
             int which = minute - (NMDM_MINUTES - 1 - i);
 
@@ -155,8 +156,9 @@ static void a_minute_without_a_copy_moves_to_the_next(void **state)
     nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 5);
     nmdm_counters_tick(counters, NOW + 4 * MINUTE);
     nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 2);
-    nmdm_counted_by_minute(out, counters, NMDM_COUNT_PUSHES, 0, 0,
-                           NOW + 4 * MINUTE);
+    nmdm_counted_by_step(out, counters, NMDM_BY_MINUTE,
+                         NMDM_COUNT_PUSHES, 0, 0,
+                         NOW + 4 * MINUTE);
     for (i = 0; i < NMDM_MINUTES; i++) {
         sum += out[i];
     }
@@ -176,6 +178,58 @@ static void a_clock_that_is_set_back_ends_no_hour(void **state)
     }
     assert_int_equal(nmdm_counted_lately(counters, NMDM_COUNT_PUSHES, 0, 0,
                                          NOW + 199 * MINUTE), 61);
+}
+
+static void each_quarter_of_an_hour_has_what_came_in_it(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+    apr_uint64_t out[NMDM_QUARTERS];
+    int minute, i;
+
+    assert_int_equal(nmdm_counted_steps(NMDM_BY_QUARTER), NMDM_QUARTERS);
+    for (minute = 0; minute < 30 * 60; minute++) {
+        nmdm_counters_tick(counters, NOW + minute * MINUTE);
+        nmdm_count(counters, NMDM_COUNT_PUSHES, "ok", NULL, 1);
+    }
+    nmdm_counted_by_step(out, counters, NMDM_BY_QUARTER, NMDM_COUNT_PUSHES,
+                         0, 0, NOW + (minute - 1) * MINUTE);
+    for (i = 0; i < NMDM_QUARTERS - 1; i++) {
+        assert_int_equal(out[i], 15);
+    }
+    assert_in_range(out[i], 1, 15);
+}
+
+static void the_depth_of_the_queue_is_known_where_it_was_noted(void **state)
+{
+    nmdm_counters_t *counters = made(*state);
+    apr_int64_t out[NMDM_STEPS_MOST];
+    apr_time_t now = NOW;
+    int minute, i;
+
+    nmdm_counters_depths(out, counters, NMDM_BY_MINUTE, now);
+    assert_int_equal(out[NMDM_MINUTES - 1], -1);
+    for (minute = 0; minute < 10; minute++, now += MINUTE) {
+        nmdm_counters_tick(counters, now);
+        assert_true(nmdm_counters_depth_is_due(counters, now));
+        assert_false(nmdm_counters_depth_is_due(counters, now + 1));
+        nmdm_counters_note_depth(counters, minute * 100, now);
+    }
+    now -= MINUTE;
+    nmdm_counters_depths(out, counters, NMDM_BY_MINUTE, now);
+    for (i = 0; i < 10; i++) {
+        assert_int_equal(out[NMDM_MINUTES - 1 - i], (9 - i) * 100);
+    }
+    assert_int_equal(out[NMDM_MINUTES - 11], -1);
+
+    /* Then it was looked at no more. */
+    for (minute = 0; minute < 10; minute++, now += MINUTE) {
+        nmdm_counters_tick(counters, now);
+    }
+    nmdm_counters_depths(out, counters, NMDM_BY_MINUTE, now - MINUTE);
+    assert_int_equal(out[NMDM_MINUTES - 1], -1);
+    assert_int_equal(out[NMDM_MINUTES - 11], 800);
+    nmdm_counters_note_depth(NULL, 1, now);
+    assert_false(nmdm_counters_depth_is_due(NULL, now));
 }
 
 /* ---- Devices ---- */
@@ -279,6 +333,8 @@ int main(void)
         TEST(each_minute_has_what_came_in_it),
         TEST(a_minute_without_a_copy_moves_to_the_next),
         TEST(a_clock_that_is_set_back_ends_no_hour),
+        TEST(each_quarter_of_an_hour_has_what_came_in_it),
+        TEST(the_depth_of_the_queue_is_known_where_it_was_noted),
         TEST(few_devices_are_counted_exactly),
         TEST(many_devices_are_counted_nearly),
         TEST(hours_and_days_end),

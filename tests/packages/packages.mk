@@ -1,0 +1,16 @@
+# Packages as users get them; included by the Makefile.
+#
+#   make check-packages                       all of it
+#   make check-packages PACKAGES="sid rpm"    some: bookworm, trixie, sid, rpm,
+#                                             container, quickstart
+#
+# As root, with a mirror of Debian (MIRROR, or debootstrap's default). A quarter of
+# an hour; PACKAGES_FOLDER, if it is kept, saves most of that the next time.
+
+PACKAGES ?= bookworm trixie sid rpm container quickstart
+
+.PHONY: check-packages
+
+check-packages:
+	@build-aux/install-deps.sh platforms
+	@/usr/bin/python3 tests/packages/packages.py $(PACKAGES)
