@@ -26,6 +26,12 @@ def site(module_httpd):
     return module_httpd(extra_vhost=CONF)
 
 
+@pytest.fixture(autouse=True)
+def no_push_certificate(expect_log):
+    """Of those that are notified nobody is pushed to."""
+    expect_log("NMDM0916", optional=True)
+
+
 @pytest.fixture
 def api(site):
     api = Declarations(site)
