@@ -15,8 +15,8 @@
 /* Beyond this a status report that names a secret is not taken apart. */
 #define LONGEST ((apr_size_t)1024 * 1024)
 
-/* Sources are files of https://github.com/apple/device-management, read at
- * 0a4527c of 2026. Two keys are not in them: other software reports them. */
+/* Sources are files of https://github.com/apple/device-management. Two keys are
+ * not in them: other software reports them. */
 const nmdm_secret_t NMDM_SECRETS[] = {
     { "ActivationLockBypassCode", FROM,
       "mdm/commands/device.activationlock.bypasscode.yaml, iOS 7.1" },
