@@ -121,7 +121,7 @@ static int find(const char *const *values, int n, const char *value)
 {
     int i = 0;
 
-    while (values && i < n - 1 && strcmp(values[i], value)) {
+    while (values && value && i < n - 1 && strcmp(values[i], value)) {
         i++;
     }
     return values ? i : 0;
