@@ -500,10 +500,11 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
  * The SELECTs see the tables as they were before the reports. */
 #define PUT_MANY_AND_NEXT \
     "WITH reports AS MATERIALIZED" \
-    " (SELECT * FROM unnest(CAST(%s AS VARCHAR[]), CAST(%s AS VARCHAR[])," \
-    "                       CAST(%s AS VARCHAR[]), CAST(%s AS VARCHAR[])," \
-    "                       CAST(%s AS TEXT[]))" \
-    "          AS n (id, command_uuid, sha256, status, result))," \
+    " (SELECT n.id, n.command_uuid, n.sha256, n.status, n.result" \
+    "    FROM unnest(CAST(%s AS VARCHAR[]), CAST(%s AS VARCHAR[])," \
+    "                CAST(%s AS VARCHAR[]), CAST(%s AS VARCHAR[])," \
+    "                CAST(%s AS TEXT[]))" \
+    "      AS n (id, command_uuid, sha256, status, result))," \
     " stored AS" \
     " (INSERT INTO command_results (id, command_uuid, status, result)" \
     "  SELECT e.id, c.command_uuid, n.status, n.result" \

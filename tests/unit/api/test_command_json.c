@@ -149,7 +149,8 @@ static void ids_come_from_either_key(void **state)
     OK(nmdm_api_command_json_ids(&ids, ctx, order));
     assert_int_equal(ids->nelts, 3);
     OK(nmdm_json_read(&order, ctx->pool, bytes_of("{\"udid\":null}")));
-    REFUSED(nmdm_api_command_json_ids(&ids, ctx, order), NMDM_INVALID, "whom");
+    REFUSED(nmdm_api_command_json_ids(&ids, ctx, order), NMDM_INVALID,
+            "names a target");
 }
 
 static void terms_are_read_from_text_and_json(void **state)
