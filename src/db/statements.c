@@ -1643,9 +1643,9 @@ ROW(STMT_RENEWALS_DUE, "renewals_due",
 
 /* All of them: it is read while a server starts. */
 ROW(STMT_RENEWAL_PROFILES, "renewal_profiles",
-    "SELECT profile, DIGITS(COUNT(*)) FROM nanomdm_scep_certs"
+    "SELECT profile, DIGITS(COUNT(sha256)) FROM nanomdm_scep_certs"
     " WHERE renew_state = %s AND profile IS NOT NULL"
-    " GROUP BY profile ORDER BY COUNT(*) DESC, profile LIMIT 10",
+    " GROUP BY profile ORDER BY COUNT(sha256) DESC, profile LIMIT 10",
     LONG_COLUMNS 1 << 0),
 
 ROW(STMT_RENEWAL_OF, "renewal_of",
