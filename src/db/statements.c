@@ -2325,7 +2325,7 @@ ROW(STMT_DD_FIGURES, "dd_figures",
     "           FROM (SELECT id, valid FROM nanomdm_dd_states"
     "                  WHERE id > '' LIMIT 10000) bounded"
     "          WHERE bounded.valid = 'invalid')),"
-    " DIGITS((SELECT COUNT(*)"
+    " DIGITS((SELECT COUNT(bounded.id)"
     "           FROM (SELECT id FROM nanomdm_dd_enrollments"
     "                  WHERE id > '' AND engine_at IS NOT NULL"
     "                  LIMIT 10000) bounded"
