@@ -275,7 +275,7 @@ def test_readme(system, receiver, ca, expect_log):
     smallest = read.apache("LoadModule dbd_module")
     system.site(without_load_module(smallest))
     folder = system.file("/etc/nanomdm")
-    folder.mkdir()
+    assert folder.is_dir()          # made by "make install"
     (folder / "device-ca.pem").write_bytes(ca.pem)
     identity = server_identity()
     (folder / "server.pem").write_bytes(identity.pem + identity.key_pem)
@@ -295,7 +295,7 @@ def small_site(system, ca, expect_log):
     system.site(without_load_module(
         block("README.md", "LoadModule dbd_module").text))
     folder = system.file("/etc/nanomdm")
-    folder.mkdir()
+    assert folder.is_dir()          # made by "make install"
     (folder / "device-ca.pem").write_bytes(ca.pem)
     identity = server_identity()
     (folder / "server.pem").write_bytes(identity.pem + identity.key_pem)
