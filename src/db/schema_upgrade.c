@@ -5,6 +5,7 @@
 #include "db/db.h"
 #include "db/schema.h"
 #include "db/schema_scripts.h"
+#include "db/session.h"
 
 #include <apr_strings.h>
 
@@ -38,10 +39,12 @@ nmdm_err_t *nmdm_schema_upgrade_count_tables(nmdm_ctx_t *ctx, int *count)
         ? ctx->db->dialect->count_tables(ctx, count) : NULL;
 }
 
+/* What was prepared before does not survive: SQLite refuses it once. */
 static nmdm_err_t *unlock(nmdm_ctx_t *ctx, nmdm_err_t *err)
 {
     nmdm_err_t *end = ctx->db->dialect->unlock_schema(ctx, err != NULL);
 
+    ctx->db->session->stale = 1;
     return err ? err : end;
 }
 
