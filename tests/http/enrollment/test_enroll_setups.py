@@ -104,7 +104,7 @@ def test_devices_without_a_certificate_must_get_in(httpd, issuer, ca):
 
 
 @pytest.mark.parametrize("lines, said", [
-    (SITE % "NanoMDMEnrollOpen On", "anybody"),
+    (SITE % "NanoMDMEnrollOpen On", "any visitor"),
     (SITE % "NanoMDMEnrollRequire user", "gives nobody a profile"),
     (SCEP.replace("nanomdm-scep", "nanomdm-scep\nNanoMDMSCEPChallenge static"
                   " a-secret-of-many-characters") + ENROLL
