@@ -11,7 +11,7 @@ import pytest
 
 from system import ROOT, run, wait_until
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.unsanitized]
 
 
 class Stay:
