@@ -20,7 +20,8 @@ typedef struct {
     nmdm_command_t command;
 } nmdm_queue_report_t;
 
-/* Whether a report may be one of many: it is final, and not long. */
+/* Whether a report may be one of many: on the device's own channel, not NotNow,
+ * and not long. */
 int nmdm_queue_reports_suit(const nmdm_msg_t *msg);
 
 /* Stores all reports that are linked from the first on, in the order of ids,

@@ -143,6 +143,30 @@ def test_others_among_them(site, fleet, operator, device, expect_log):
     until_together(site, do)
 
 
+@pytest.mark.parametrize("status", ["Odd", "Odd" * 30, "Ödd", "Acknowledged "])
+def test_a_status_of_its_own_among_them(site, fleet, operator, expect_log,
+                                        status):
+    """It is stored like any other, shortened where its column is, so the batch
+    holds."""
+    expect_log("NMDM0", optional=True)
+
+    *others, odd = fleet        # the last to arrive: the first go by themselves
+
+    def do():
+        names = [queue(operator, mac) for mac in fleet]
+        mark = site.mark()
+        *answers, strange = at_once(site.database, [
+            *(answer_of(mac, name) for mac, name in zip(others, names)),
+            lambda: odd.report(status, names[-1])])
+        assert strange.status not in (401, 403)
+        for mac, name, answer in zip(others, names, answers):
+            assert_empty(answer)
+            assert_stored(site, mac, name)
+        assert "NMDM0192" not in site.log_since(mark), "a batch failed"
+        assert odd.acknowledge(names[-1]).status == 200
+    until_together(site, do)
+
+
 def test_not_now_and_then_done(site, fleet, operator):
     """A batch changes rows that are there as well as it adds others."""
     def do():
