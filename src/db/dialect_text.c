@@ -162,3 +162,38 @@ const char *nmdm_dialect_text(apr_pool_t *p, const char *sql,
     }
     return replace_all(p, sql, "%IDS", marks_of(p, "%s", NMDM_SQL_IDS));
 }
+
+/* ---- Arrays ---- */
+
+static char *quote(char *at, const char *value)
+{
+    *at++ = '"';
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\') {
+            *at++ = '\\';
+        }
+        *at++ = *value;
+    }
+    *at++ = '"';
+    return at;
+}
+
+const char *nmdm_dialect_array(apr_pool_t *p, const char *const *values, int n)
+{
+    apr_size_t len = sizeof("{}");
+    char *text, *at;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        len += 2 * strlen(values[i]) + sizeof("\"\",") - 1;
+    }
+    text = at = apr_palloc(p, len);
+    *at++ = '{';
+    for (i = 0; i < n; i++) {
+        at = quote(at, values[i]);
+        *at++ = ',';
+    }
+    at[n ? -1 : 0] = '}';
+    at[n ? 0 : 1] = '\0';
+    return text;
+}
