@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 import urllib.parse
 
 from .client import Client, tls_context
@@ -17,7 +18,6 @@ from .errors import Failed
 APNS = "https://api.push.apple.com"
 CLOCK_SECONDS = 60
 SAMPLE = 200                    # devices whose topic is looked at
-DAYS = "%b %d %H:%M:%S %Y %Z"
 
 
 def look(report, site):
@@ -69,8 +69,7 @@ def handshake(report, host, sock):
         report.error("TLS", f"no handshake: {error}", "SSLEngine on in the"
                      " virtual host of this port")
         return False
-    end = datetime.datetime.strptime(cert["notAfter"], DAYS)
-    left = (end - datetime.datetime.utcnow()).total_seconds() / 86400
+    left = (ssl.cert_time_to_seconds(cert["notAfter"]) - time.time()) / 86400
     report.expiry("TLS certificate", f"that of {host}", left,
                   "renew it, and restart httpd gracefully",
                   min(14, report.args.warn_days))
