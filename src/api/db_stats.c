@@ -101,49 +101,43 @@ static apr_int64_t number(const char *digits)
 }
 
 /* In strides, so that no other thread waits long for SQLite, which serves one
- * thread at a time. */
-static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
-                              const char *type)
+ * thread at a time. A row has how many were looked at, how many of them count,
+ * and the last id, which is the last argument of the next stride. */
+static nmdm_err_t *count_strides(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+                                 int most, nmdm_stmt_e stmt, const char **args,
+                                 int nargs)
 {
-    const char *cols[3], *after = "";
+    const char *cols[3];
     int i, found;
 
     *amount = (nmdm_amount_t){ 0, 0 };
-    for (i = 0; i < STRIDES; i++) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3,
-                             nmdm_schema_is_complete(ctx)
-                                 ? STMT_FIGURE_ENROLLED
-                                 : STMT_FIGURE_ENROLLED_SCAN,
-                             NMDM_ARGS(type, after)));
+    for (i = 0; i < most; i++) {
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, stmt, args, nargs));
         amount->number += number(cols[1]);
         if (number(cols[0]) < STRIDE) {
             return NULL;
         }
-        after = cols[2];
+        args[nargs - 1] = cols[2];
     }
     amount->is_least = 1;
     return NULL;
 }
 
-/* In strides for the same reason; a device without an enrollment is rare, so
- * more devices are looked at. */
+static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+                              const char *type)
+{
+    return count_strides(ctx, amount, STRIDES,
+                         nmdm_schema_is_complete(ctx)
+                             ? STMT_FIGURE_ENROLLED
+                             : STMT_FIGURE_ENROLLED_SCAN,
+                         NMDM_ARGS(type, ""));
+}
+
+/* A device without an enrollment is rare, so more devices are looked at. */
 static nmdm_err_t *count_begun(nmdm_ctx_t *ctx, nmdm_amount_t *amount)
 {
-    const char *cols[3], *after = "";
-    int i, found;
-
-    *amount = (nmdm_amount_t){ 0, 0 };
-    for (i = 0; i < STRIDES_OF_DEVICES; i++) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_BEGUN,
-                             NMDM_ARGS(after)));
-        amount->number += number(cols[1]);
-        if (number(cols[0]) < STRIDE) {
-            return NULL;
-        }
-        after = cols[2];
-    }
-    amount->is_least = 1;
-    return NULL;
+    return count_strides(ctx, amount, STRIDES_OF_DEVICES, STMT_FIGURE_BEGUN,
+                         NMDM_ARGS(""));
 }
 
 static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
