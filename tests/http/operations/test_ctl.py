@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 import ca as certs
 from apns import Answer as ApnsAnswer
 from apns import Apns
+from conftest import new_database
 from ctl import LOCATIONS, Ctl
 from device import Device
 from receiver import Answer, Receiver
@@ -24,15 +25,30 @@ one_database = pytest.mark.one_database
 DECLARATIVE = "NanoMDMDeclarativeManagement builtin\n"
 
 
-@pytest.fixture
-def site(httpd, fresh_db):
-    return httpd(fresh_db(), extra_vhost=LOCATIONS + DECLARATIVE,
-                 extra_server="AllowEncodedSlashes NoDecode\n")
+OPTIONS = {"extra_vhost": LOCATIONS + DECLARATIVE,
+           "extra_server": "AllowEncodedSlashes NoDecode\n"}
+
+
+@pytest.fixture(scope="module")
+def site(module_httpd, db_server):
+    """For all tests that look at devices of their own."""
+    return module_httpd(new_database(db_server), **OPTIONS)
 
 
 @pytest.fixture
 def ctl(site, tmp_path):
     return Ctl(site, tmp_path)
+
+
+@pytest.fixture
+def empty_site(httpd, fresh_db):
+    """For those that look at all devices."""
+    return httpd(fresh_db(), **OPTIONS)
+
+
+@pytest.fixture
+def empty_ctl(empty_site, tmp_path):
+    return Ctl(empty_site, tmp_path)
 
 
 @pytest.fixture
@@ -125,8 +141,9 @@ def test_usage(ctl):
 
 # -- devices ----------------------------------------------------------
 
-def test_devices(ctl, site, device):
-    macs = [device(site).enroll() for _ in range(3)]
+def test_devices(empty_ctl, empty_site, device):
+    ctl = empty_ctl
+    macs = [device(empty_site).enroll() for _ in range(3)]
     macs[0].user(short_name="bob").enroll()
     macs[2].checkout()
     ran = ctl("devices", "--json")
@@ -151,9 +168,10 @@ def test_devices(ctl, site, device):
 
 
 @one_database
-def test_silent_and_pending_devices(ctl, site, device, operator):
-    quiet, busy = device(site).enroll(), device(site).enroll()
-    site.database.execute(
+def test_silent_and_pending_devices(empty_ctl, empty_site, device):
+    ctl = empty_ctl
+    quiet, busy = device(empty_site).enroll(), device(empty_site).enroll()
+    empty_site.database.execute(
         "UPDATE enrollments SET last_seen_at = '2020-01-02 03:04:05'"
         " WHERE id = %s", quiet.id)
     assert [each["id"] for each in ctl(
@@ -195,11 +213,11 @@ def test_colours_only_on_a_terminal(ctl, mac):
 
 @one_database
 @pytest.mark.slow
-def test_100000_devices_begin_at_once_in_little_memory(ctl, site):
+def test_100000_devices_begin_at_once_in_little_memory(empty_ctl, empty_site):
     number = 100000
-    fill(site.database, [f"D{i:06}" for i in range(number)])
+    fill(empty_site.database, [f"D{i:06}" for i in range(number)])
     began = time.monotonic()
-    process = ctl.start("devices")
+    process = empty_ctl.start("devices")
     first = process.stdout.readline()
     took = time.monotonic() - began
     assert first.startswith(b"ID")
@@ -267,17 +285,19 @@ def test_dangerous_commands_want_a_yes(ctl, mac, words):
     ran = ctl("send", mac.id, *words.split(), "--no-push")
     assert ran.status == 2 and "give --yes if it is meant" in ran.err
     assert not mac.idle().body
-    status, seen = ctl.on_terminal("send", mac.id, *words.split(),
-                                   "--no-push", typed="no\n")
-    assert status == 1 and "Type yes to send it" in seen
-    assert not mac.idle().body
     assert ctl("send", mac.id, *words.split(), "--yes",
                "--no-push").status == 0
-    uuid = mac.idle().plist["CommandUUID"]
-    mac.acknowledge(uuid)
-    status, _ = ctl.on_terminal("send", mac.id, *words.split(), "--no-push",
-                                typed="yes\n")
-    assert status == 0 and mac.idle().body
+    assert mac.idle().body
+
+
+@one_database
+@pytest.mark.parametrize("typed", ["no", "yes"])
+def test_a_terminal_is_asked_for_the_yes(ctl, mac, typed):
+    status, seen = ctl.on_terminal("send", mac.id, "EraseDevice", "123456",
+                                   "--no-push", typed=f"{typed}\n")
+    assert "Type yes to send it" in seen
+    assert status == (typed == "no")
+    assert bool(mac.idle().body) == (typed == "yes")
 
 
 @one_database
@@ -413,7 +433,8 @@ def test_events(httpd, fresh_db, device, tmp_path, expect_log):
 
 # -- declarations -----------------------------------------------------
 
-def test_declarations(ctl, mac, tmp_path, expect_log):
+def test_declarations(empty_ctl, empty_site, device, tmp_path, expect_log):
+    ctl, mac = empty_ctl, device(empty_site).enroll()
     expect_log("NMDM0916", optional=True)       # no push certificate
     file = tmp_path / "test.json"
     file.write_text('{"Identifier":"com.example.test","Type":'
