@@ -273,6 +273,28 @@ def test_scep_behind_a_password(clinic):
     assert "Require" in clinic.finding("SCEP")["remedy"]
 
 
+ENROLL = '<Location "/enroll">\nSetHandler nanomdm-enroll\n</Location>\n'
+
+
+def test_profiles_are_given(clinic):
+    clinic.make(more=ENROLL)
+    ran = clinic.doctor()
+    assert re.search(r"^ok +profiles: /enroll answers \(403", ran.out,
+                     re.M), ran
+
+
+@pytest.mark.parametrize("more, saw, remedy", [
+    ('RedirectMatch 404 "^/enroll"\n', "nothing answers at /enroll",
+     "something before this server"),
+    ("NanoMDMEnrollOpen On\n", "/enroll: 503, no profile can be given",
+     "NanoMDMEnrollTopic")])
+def test_no_profile_is_given(clinic, more, saw, remedy):
+    """By another's rule, or without a push certificate."""
+    clinic.make(more=ENROLL + more, upload=False)
+    found = clinic.finding("profiles")
+    assert saw in found["saw"] and remedy in found["remedy"]
+
+
 def test_a_clock_that_is_off(clinic):
     """What stands before the server says another time; httpd itself does not
     let a header of that name be set."""
