@@ -2248,7 +2248,7 @@ ROW(STMT_DD_CHANGE_SEEN, "dd_change_seen",
 
 /* Locks the chore, for the child that has it. */
 ROW(STMT_DD_LEASE, "dd_lease",
-    "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + 60"
+    "UPDATE nanomdm_chores SET next_at = EPOCH_SECONDS + %lld"
     " WHERE name = 'declarations' AND position = %s"),
 
 /* A command that the device has got, and has not answered, may have been

@@ -21,6 +21,10 @@
 #define REQUEST_TYPE "DeclarativeManagement"
 /* What is waited for at most, in windows. */
 #define WINDOWS 5
+/* Seconds after which a worker that stored no page has lost its lease: another
+ * goes on soon after a crash, and a page takes a fraction of a second. Whether
+ * the lease was lost is decided in the transaction of each page. */
+#define LEASE "10"
 /* When to look whether a push has helped. */
 #define FIRST_LOOK apr_time_from_sec(30)
 /* The position of a change whose enrollment has its command already. */
@@ -241,7 +245,7 @@ nmdm_err_t *nmdm_declarations_changes_run(nmdm_ctx_t *ctx,
     apr_array_clear(run->ids);
     run->is_done = 0;
     NMDM_TRY(nmdm_db_exec(ctx, &run->is_owner, STMT_DD_LEASE,
-                          NMDM_ARGS(run->owner)));
+                          NMDM_ARGS(LEASE, run->owner)));
     if (!run->is_owner) {
         return NULL;
     }
@@ -283,7 +287,7 @@ nmdm_err_t *nmdm_declarations_changes_take(nmdm_ctx_t *ctx, int *taken,
     NMDM_TRY(nmdm_db_exec(ctx, taken, STMT_CHORE_TAKE,
                           NMDM_ARGS(CHORE, cols[0])));
     return *taken ? nmdm_db_exec(ctx, NULL, STMT_CHORE_DONE,
-                                 NMDM_ARGS("60", owner, CHORE)) : NULL;
+                                 NMDM_ARGS(LEASE, owner, CHORE)) : NULL;
 }
 
 nmdm_err_t *nmdm_declarations_changes_give_back(nmdm_ctx_t *ctx)

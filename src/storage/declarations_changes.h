@@ -39,7 +39,7 @@ nmdm_err_t *nmdm_declarations_changes_run(nmdm_ctx_t *ctx,
 /* Whether anything is due at all: one cheap look. */
 nmdm_err_t *nmdm_declarations_changes_due(nmdm_ctx_t *ctx, int *yes,
                                           int window);
-/* The lease, for a minute or until it is given back. */
+/* The lease, for ten seconds from the last page or until it is given back. */
 nmdm_err_t *nmdm_declarations_changes_take(nmdm_ctx_t *ctx, int *taken,
                                            const char *owner);
 nmdm_err_t *nmdm_declarations_changes_give_back(nmdm_ctx_t *ctx);
