@@ -170,6 +170,39 @@ static int find_row(request_rec *r, const char *name, const char *rest,
     return -1;
 }
 
+static int ends_with(const char *text, const char *end)
+{
+    apr_size_t len = strlen(text), tail = strlen(end);
+
+    return len > tail && !strcmp(text + len - tail, end);
+}
+
+/* What may follow an Identifier, by its only method. An Identifier that ends
+ * like that has its slash escaped. */
+static const char *allowed_below(request_rec *r, const char *name,
+                                 const char *rest)
+{
+    static const struct {
+        const char *end;
+        int method;
+        const char *allowed;
+    } BELOW[] = { { "/touch", M_POST, "POST" },
+                  { "/summary", M_GET, "GET, HEAD" },
+                  { "/enrollments", M_GET, "GET, HEAD" } };
+    const char *path = r->parsed_uri.path;
+    apr_size_t i;
+
+    for (i = 0; rest && path && !strcmp(name, "declarations")
+                && i < sizeof(BELOW) / sizeof(*BELOW); i++) {
+        if (ends_with(rest, BELOW[i].end)
+            && ends_with(path, BELOW[i].end)) {
+            return BELOW[i].method == r->method_number ? NULL
+                : BELOW[i].allowed;
+        }
+    }
+    return NULL;
+}
+
 /* ---- A call ---- */
 
 /* Names and values of the query in turn, decoded; a pair that cannot be
@@ -241,7 +274,8 @@ int nanomdm_declarations_call(request_rec *r, const char *name,
                             " done here (NanoMDMDeclarativeManagement"
                             " builtin)");
     }
-    row = find_row(r, name, rest, &allowed);
+    allowed = allowed_below(r, name, rest);
+    row = allowed ? -1 : find_row(r, name, rest, &allowed);
     if (row < 0 && allowed) {
         apr_table_setn(r->headers_out, "Allow", allowed);
         return answer_error(r, HTTP_METHOD_NOT_ALLOWED, apr_pstrcat(

@@ -140,12 +140,24 @@ def test_A11_identifiers_are_decoded_once(api, name, text):
 @pytest.mark.parametrize("method, path, allowed", (
     ("POST", "declarations", {"GET", "HEAD", "PUT"}),
     ("GET", "notify", {"POST"}),
-    ("PUT", "sets", {"GET", "HEAD"})))
+    ("PUT", "sets", {"GET", "HEAD"}),
+    ("GET", "declarations/x/touch", {"POST"}),
+    ("DELETE", "declarations/x/touch", {"POST"}),
+    ("PUT", "declarations/x/summary", {"GET", "HEAD"}),
+    ("DELETE", "declarations/x/enrollments", {"GET", "HEAD"})))
 def test_A12_wrong_methods(api, method, path, allowed):
     answer = api.ask(method, path)
     assert answer.status == 405
     assert set(answer.headers["Allow"].split(", ")) == allowed
     assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_A12_an_identifier_may_end_like_a_call(api, name):
+    for identifier in ("touch", name() + "/touch"):
+        assert api.put(test_declaration(identifier)) == 204
+        assert api.declaration(identifier)["Identifier"] == identifier
+        assert api.touch(identifier) == 204
+        assert api.delete(identifier) == 204
 
 
 @pytest.mark.parametrize("method, path", (
