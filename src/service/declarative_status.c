@@ -37,6 +37,7 @@ typedef struct {
     apr_hash_t *secrets;        /* of status items, by their names */
     int is_full;
     int is_mismatch;            /* a full report of other declarations */
+    int left_out;               /* values, because there are too many */
     apr_int64_t now;            /* by the database */
     const char *items_token;    /* last served, or NULL */
 } report_t;
@@ -273,9 +274,15 @@ static nmdm_err_t *add_error(nmdm_ctx_t *ctx, const report_t *report,
     return nmdm_declarations_status_put_error(ctx, report->id, path, text);
 }
 
-static nmdm_err_t *add_state_errors(nmdm_ctx_t *ctx, const report_t *report,
-                                    const apr_array_header_t *stored)
+typedef struct {
+    const char *path;
+    const nmdm_json_tree_t *error;
+} entry_t;
+
+static apr_array_header_t *reported_errors(apr_pool_t *p,
+                                           const report_t *report)
 {
+    apr_array_header_t *errors = apr_array_make(p, 16, sizeof(entry_t));
     const nmdm_json_tree_t *array, *one;
     int i;
 
@@ -285,32 +292,38 @@ static nmdm_err_t *add_state_errors(nmdm_ctx_t *ctx, const report_t *report,
             if (one->type == NMDM_TREE_OBJECT
                 && !nmdm_json_tree_is_true(one, "active")
                 && strcmp(text_or_empty(one, "valid"), "valid")) {
-                NMDM_TRY(add_error(ctx, report, stored, apr_pstrcat(
-                    ctx->pool, STATES_PATH, MANIFESTS[i], NULL), one));
+                APR_ARRAY_PUSH(errors, entry_t) = (entry_t){
+                    apr_pstrcat(p, STATES_PATH, MANIFESTS[i], NULL), one
+                };
             }
         }
     }
-    return NULL;
+    for (one = report->errors && report->errors->type == NMDM_TREE_ARRAY
+             ? report->errors->first : NULL; one; one = one->next) {
+        APR_ARRAY_PUSH(errors, entry_t) = (entry_t){ ERROR_PATH, one };
+    }
+    return errors;
 }
 
 static nmdm_err_t *add_errors(nmdm_ctx_t *ctx, const report_t *report)
 {
-    int keep = ctx->policy->declarations->keep_errors;
-    const nmdm_json_tree_t *one;
-    apr_array_header_t *stored;
+    int keep = ctx->policy->declarations->keep_errors, i;
+    apr_array_header_t *errors = reported_errors(ctx->pool, report), *stored;
 
     NMDM_TRY(nmdm_declarations_status_errors(ctx, &stored, report->id));
-    NMDM_TRY(add_state_errors(ctx, report, stored));
-    for (one = report->errors && report->errors->type == NMDM_TREE_ARRAY
-             ? report->errors->first : NULL; one; one = one->next) {
-        NMDM_TRY(add_error(ctx, report, stored, ERROR_PATH, one));
+    /* Those before them would be deleted at once. */
+    for (i = errors->nelts > keep ? errors->nelts - keep : 0;
+         i < errors->nelts; i++) {
+        const entry_t *one = &APR_ARRAY_IDX(errors, i, entry_t);
+
+        NMDM_TRY(add_error(ctx, report, stored, one->path, one->error));
     }
     return nmdm_declarations_status_trim_errors(ctx, report->id, keep);
 }
 
 /* ---- One report ---- */
 
-static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
+static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
 {
     apr_array_header_t *stored, *changed, *gone;
 
@@ -318,8 +331,9 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, const report_t *report)
                                                     report->id));
     nmdm_declarative_secrets_compare(ctx, report->id, report->secrets,
                                      stored);
-    nmdm_declarative_values_merge(&changed, &gone, ctx->pool, report->items,
-                                  stored, report->is_full, report->now);
+    report->left_out = nmdm_declarative_values_merge(
+        &changed, &gone, ctx->pool, report->items, stored, report->is_full,
+        report->now);
     nmdm_declarative_secrets_seal(ctx, report->id, report->secrets, changed);
     NMDM_TRY(nmdm_declarations_status_drop_values(ctx, report->id, gone));
     return nmdm_declarations_status_put_values(ctx, report->id, changed);
@@ -402,5 +416,11 @@ nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
     NMDM_TRY(read_report(&report, ctx, text));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_take, &report));
     log_invalid(ctx, &report);
+    if (report.left_out) {
+        nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2533)
+                 "%s: status report %s: the last %d of %d values are not"
+                 " stored", id, ctx->trace_id, report.left_out,
+                 report.left_out + NMDM_DECLARATIVE_VALUES_MOST);
+    }
     return nmdm_declarative_enrollment_compare(ctx, id, report.is_mismatch);
 }

@@ -19,9 +19,13 @@
 #define ROOT ".StatusItems"
 /* Of a path or an object, in characters, as the columns have it. */
 #define LONGEST 255
+/* Of a path while it grows, in bytes: a column has its beginning. */
+#define LONGEST_PATH 4096
 
 typedef struct {
     apr_pool_t *pool;
+    int left;                   /* rows that may still be made */
+    int left_out;
     apr_hash_t *rows;           /* row_key -> nmdm_declarations_value_t */
     apr_hash_t *replaced;       /* what gives way: of a path, or of an object
                                  * there */
@@ -74,14 +78,37 @@ static const char *fitting(apr_pool_t *p, const char *object)
         : nmdm_digest_sha256(p, (nmdm_bytes_t){ object, strlen(object) });
 }
 
+/* The path of a member. A long one ends with its digest: a report of long keys
+ * that are nested would otherwise take memory by the square of its size. */
+static const char *join(apr_pool_t *p, const char *path, const char *key)
+{
+    const char *whole;
+    apr_size_t len = strlen(path) + 1 + strlen(key);
+
+    if (len <= LONGEST_PATH) {
+        return apr_pstrcat(p, path, ".", key, NULL);
+    }
+    whole = apr_pstrcat(p, path, ".", key, NULL);
+    return apr_pstrcat(p, nmdm_utf8_shortened(p, whole, LONGEST),
+                       nmdm_digest_sha256(p, (nmdm_bytes_t){ whole, len }),
+                       NULL);
+}
+
 static void add_row(merge_t *merge, const char *path, const char *object,
                     const char *position, const nmdm_json_tree_t *value)
 {
-    nmdm_declarations_value_t *row = apr_pcalloc(merge->pool, sizeof(*row));
-    const char *key = apr_psprintf(merge->pool, "%" APR_SIZE_T_FMT ":%s%"
-                                   APR_SIZE_T_FMT ":%s%s", strlen(path), path,
-                                   strlen(object), object, position);
+    nmdm_declarations_value_t *row;
+    const char *key;
 
+    if (!merge->left) {
+        merge->left_out++;
+        return;
+    }
+    merge->left--;
+    row = apr_pcalloc(merge->pool, sizeof(*row));
+    key = apr_psprintf(merge->pool, "%" APR_SIZE_T_FMT ":%s%"
+                       APR_SIZE_T_FMT ":%s%s", strlen(path), path,
+                       strlen(object), object, position);
     row->row_key = nmdm_digest_sha256(merge->pool,
                                       (nmdm_bytes_t){ key, strlen(key) });
     row->path = nmdm_utf8_shortened(merge->pool, path, LONGEST);
@@ -112,8 +139,8 @@ static void add_rows(merge_t *merge, const char *path, const char *object,
                      apr_psprintf(merge->pool, "%s.%d", position, i++), one);
         }
         else {
-            add_rows(merge, apr_pstrcat(merge->pool, path, ".", one->key,
-                                        NULL), object, position, one);
+            add_rows(merge, join(merge->pool, path, one->key), object,
+                     position, one);
         }
     }
 }
@@ -126,17 +153,22 @@ static int is_removed(const nmdm_json_tree_t *object)
         || nmdm_json_tree_is_true(object, "removed");
 }
 
-/* Objects with an identifier give way one by one, all else together. An empty
+/* Objects with an identifier give way one by one, all else together; one that
+ * is removed and has none says nothing. An empty
  * array says nothing; in a full report, what it lacks is gone anyway. */
 static void take_array(merge_t *merge, const char *path,
                        const nmdm_json_tree_t *array)
 {
     const nmdm_json_tree_t *one;
-    int i = 0, has_objects = 0;
+    int i = 0, says = 0, has_objects = 0;
 
     for (one = array->first; one; one = one->next, i++) {
         const char *id = nmdm_json_tree_string(one, "identifier");
 
+        if (!id && is_removed(one)) {
+            continue;
+        }
+        says = 1;
         if (!id) {
             add_rows(merge, path, "", apr_psprintf(merge->pool, ".%d", i),
                      one);
@@ -149,7 +181,7 @@ static void take_array(merge_t *merge, const char *path,
             add_rows(merge, path, id, "", one);
         }
     }
-    if (array->count) {
+    if (says) {
         replace(merge, path, has_objects ? "" : NULL);
     }
 }
@@ -171,7 +203,7 @@ static void take_object(merge_t *merge, const char *path,
     const nmdm_json_tree_t *one;
 
     for (one = object->first; one; one = one->next) {
-        const char *at = apr_pstrcat(merge->pool, path, ".", one->key, NULL);
+        const char *at = join(merge->pool, path, one->key);
         const char *name = at + strlen(ROOT) + 1;
 
         if (!strcmp(name, "management.declarations")) {
@@ -203,13 +235,14 @@ static int is_same(const nmdm_declarations_value_t *stored,
         && now - stored->reported_at < NMDM_DECLARATIVE_VALUES_FRESH;
 }
 
-void nmdm_declarative_values_merge(apr_array_header_t **changed,
-                                   apr_array_header_t **gone, apr_pool_t *p,
-                                   const nmdm_json_tree_t *items,
-                                   const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now)
+int nmdm_declarative_values_merge(apr_array_header_t **changed,
+                                  apr_array_header_t **gone, apr_pool_t *p,
+                                  const nmdm_json_tree_t *items,
+                                  const apr_array_header_t *stored,
+                                  int is_full, apr_int64_t now)
 {
-    merge_t merge = { p, apr_hash_make(p), apr_hash_make(p) };
+    merge_t merge = { p, NMDM_DECLARATIVE_VALUES_MOST, 0, apr_hash_make(p),
+                      apr_hash_make(p) };
     apr_hash_index_t *hi;
     apr_pool_t *scratch;
     int i;
@@ -242,4 +275,5 @@ void nmdm_declarative_values_merge(apr_array_header_t **changed,
     /* In the order of the index, which thousands of rows are put into. */
     qsort((*changed)->elts, (size_t)(*changed)->nelts,
           sizeof(nmdm_declarations_value_t), compare_rows);
+    return merge.left_out;
 }

@@ -8,14 +8,18 @@
 #include "codec/json_tree.h"
 #include "storage/declarations_status.h"
 
+/* Values that one report may have: five for each of forty thousand apps. */
+#define NMDM_DECLARATIVE_VALUES_MOST 200000
+
 /* *changed are nmdm_declarations_value_t to be written, *gone the row_keys of
  * those to be removed. `stored` is what is there, `now` in seconds since 1970:
- * what was reported within the hour and is the same is not written again. */
-void nmdm_declarative_values_merge(apr_array_header_t **changed,
-                                   apr_array_header_t **gone, apr_pool_t *p,
-                                   const nmdm_json_tree_t *items,
-                                   const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now);
+ * what was reported within the hour and is the same is not written again.
+ * Returns how many values are left out, because there are too many. */
+int nmdm_declarative_values_merge(apr_array_header_t **changed,
+                                  apr_array_header_t **gone, apr_pool_t *p,
+                                  const nmdm_json_tree_t *items,
+                                  const apr_array_header_t *stored,
+                                  int is_full, apr_int64_t now);
 
 #define NMDM_DECLARATIVE_VALUES_FRESH 3600
 

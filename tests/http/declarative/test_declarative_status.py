@@ -258,6 +258,49 @@ def test_S14_twenty_thousand_apps(api, mac, site):
         assert other < 60 * max(one, 0.1), (few, many)
 
 
+def test_S_keys_that_are_long_and_nested(api, mac, site):
+    """Paths as long as their keys would take gigabytes."""
+    def report(value):
+        assert mac.endpoint("status", b'{"StatusItems":{"x":%s}}' % (
+            b'{"%s":' % (b"k" * 30000) * 150 + b'{"a":%s,"b":2}' % value
+            + b"}" * 150)).status == 200
+        assert len(set(api.values(mac.id, prefix=".StatusItems.x.k%"))) == 2
+        return api.values(mac.id)
+
+    report(b"1")
+    before = sum(site.rss().values())
+    values = [value for _, value in report(b'"new"')]
+    assert sorted(values) == ["2", "new"]
+    assert sum(site.rss().values()) - before < 100000
+
+
+def test_S_more_errors_than_are_kept(api, mac):
+    """Only those that stay are written."""
+    started = time.monotonic()
+    assert mac.status(Errors=list(range(200000))).status == 200
+    assert time.monotonic() - started < 20
+    assert [one["error"] for one in api.errors(mac.id, limit=1000)] \
+        == list(range(199900, 200000))
+
+
+def test_S_more_values_than_are_stored(api, mac, site):
+    """The report is taken all the same; the log says what is left out."""
+    mark = site.mark()
+    assert mac.endpoint("status", b'{"StatusItems":{"x":[%s1]}}' % (
+        b"1," * 200000)).status == 200
+    line, = [one for one in site.log_since(mark).splitlines()
+             if "NMDM2533" in one]
+    assert mac.id in line and "the last 1 of 200001 values" in line
+
+
+def test_S4_removed_without_identifier(api, mac):
+    removed = {"_removed": True}
+    for apps in ([{"identifier": "A"}], [removed],
+                 [{"identifier": "B"}, removed]):
+        assert mac.status(StatusItems={"mdm": {"app": apps}}).status == 200
+    assert [value for _, value in api.values(mac.id)] == ["A", "B"]
+
+
 def test_values_of_any_length(api, mac):
     values = {f"k{n}": "\u00e4" * n for n in (254, 255, 256, 257, 4096)}
     mac.status(StatusItems={"unknown": values})
