@@ -117,6 +117,17 @@ def test_every_call_is_documented_and_no_other():
         assert True not in rests or 1 in made[call], call
 
 
+def test_parameters_of_the_status_page_are_documented():
+    source = "".join((ROOT / f"src/httpd/{name}.c").read_text()
+                     for name in ("status", "devices_html"))
+    named = {each["name"]: each
+             for each in DOCUMENT["paths"]["/status"]["parameters"]}
+    assert set(re.findall(r'nanomdm_parameter\(r, "(\w+)"\)',
+                          source)) == set(named)
+    assert set(re.findall(r'^    \[NMDM_LIST_\w+\] = { "(\w+)"', source,
+                          re.MULTILINE)) == set(named["state"]["schema"]["enum"])
+
+
 # -- The document and a server ----------------------------------------
 
 KEPT = "kept-command"
@@ -525,7 +536,9 @@ def messages(ask, mac, stranger):
 
 
 def status(ask):
-    for query in "", "?json", "?prometheus":
+    for query in ("", "?json", "?prometheus", "?q=C02X", "?devices=1",
+                  "?devices=1&type=Device&state=enabled&after=A",
+                  "?events=dead", "?events=pending&after=1"):
         ask(200, "GET", "/status", query=query)
     for query in "?id=", "?json&id=":
         ask(400, "GET", "/status", query=query + "%FF")
@@ -594,7 +607,7 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     ask.operator = Operator(lost)
     everywhere(ask, Device(lost, mac.identity, udid=mac.udid, topic=topic),
                pem, 503)
-    for query in "?json", "?id=X":
+    for query in "?json", "?id=X", "?q=X", "?devices=1", "?events=dead":
         ask(200 if "json" in query else 503, "GET", "/status", query=query)
 
     assert ask.seen == {
