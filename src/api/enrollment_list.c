@@ -174,8 +174,9 @@ static nmdm_err_t *search(nmdm_ctx_t *ctx, list_t *list, nmdm_keys_e from,
     for (i = 0; i < keys->nelts; i++) {
         const char *id = APR_ARRAY_IDX(keys, i, nmdm_key_t).id;
 
+        /* Between them are others in the order of some collations. */
         if (prefix && strncmp(id, prefix, strlen(prefix))) {
-            break;
+            continue;
         }
         if (!apr_hash_get(list->found, id, APR_HASH_KEY_STRING)) {
             apr_hash_set(list->found, id, APR_HASH_KEY_STRING, id);

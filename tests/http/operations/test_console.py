@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the status page asks the tables, on each database: lists, search, why
+a device waits, webhooks."""
+
+import html
+import re
+
+import pytest
+
+import ca as certs
+from device import Operator, command
+from receiver import Answer, Receiver
+from system import wait_until
+from tables import forget, insert
+from test_status import STATUS, page
+
+
+@pytest.fixture
+def watched(httpd, fresh_db):
+    server = httpd(fresh_db(), extra_vhost=STATUS)
+    operator = Operator(server)
+    yield server, operator
+    operator.close()
+
+
+# -- Lists and search --------------------------------------------------
+
+def ids_of(text):
+    return re.findall(r'<tr><td><a href="\?id=[^"]*">([^<]*)</a>', text)
+
+
+def walk(operator, query):
+    """All pages."""
+    found, pages = [], 0
+    while query:
+        text = page(operator, query)
+        found += ids_of(text)
+        pages += 1
+        query = re.search(r'<a href="([^"]*)" rel="next"', text)
+        query = query and html.unescape(query[1])
+    return found, pages
+
+
+def add_enrollments(db, ids, enabled=lambda id_: True):
+    insert(db, "enrollments", ("id", "device_id", "type", "topic",
+                               "push_magic", "token_hex", "enabled"),
+           [(id_, id_, "Device", "t", "m", "ff", enabled(id_))
+            for id_ in ids])
+
+
+def test_list_is_paged_and_filtered(watched, device):
+    server, operator = watched
+    mac = device(server).enroll()
+    every = [f"M{number:03}" for number in range(120)]
+    insert(server.database, "devices",
+           ("id", "authenticate", "token_update", "serial_number"),
+           [(id_, "<plist/>", "<plist/>", f"SER{id_}") for id_ in every])
+    add_enrollments(server.database, every[:110], lambda id_: id_ >= "M060")
+    everything, pages = walk(operator, "?devices=1")
+    assert pages == 3 and everything == sorted([mac.id, *every[:110]])
+    off, _ = walk(operator, "?devices=1&state=disabled")
+    assert off == every[:60]
+    on, _ = walk(operator, "?devices=1&state=enabled&type=Device")
+    assert set(on) == {mac.id, *every[60:110]} and len(on) == 51
+    assert walk(operator, "?devices=1&type=User")[0] == []
+    begun, _ = walk(operator, "?devices=1&state=pending")
+    assert begun == every[110:]
+    for asked in "SERM115", "serm115", "M115", "m115":
+        assert "<h1>M115</h1>" in page(operator, f"?q={asked}"), asked
+
+
+def test_search_by_the_name_of_a_user(watched, device):
+    server, operator = watched
+    mac = device(server).enroll()
+    for name in "ada", "bob":
+        mac.user(user_id=f"U-{name}", short_name=name).enroll()
+    text = page(operator, "?q=ada")
+    assert "ada" in text and f"{mac.id}:U-ada</h1>" in text
+    found = ids_of(page(operator, f"?q={mac.id}"))
+    assert found == sorted([mac.id, f"{mac.id}:U-ada", f"{mac.id}:U-bob"])
+
+
+def test_prefix_in_the_order_of_a_language(watched):
+    """Where small letters, capitals and hyphens do not sort as bytes do,
+    other ids come between those that begin so."""
+    server, operator = watched
+    db = server.database
+    if db.kind == "pgsql":
+        db.execute('ALTER TABLE enrollments ALTER COLUMN id'
+                   ' TYPE VARCHAR(255) COLLATE "en-x-icu"')
+    ids = ["ABCD-1", "abcd-2", "ABCD-3", "abcd4", "ABCD-5"]
+    insert(db, "devices", ("id", "authenticate", "token_update"),
+           [(id_, "<plist/>", "<plist/>") for id_ in ids])
+    add_enrollments(db, ids)
+    assert set(ids_of(page(operator, "?q=ABCD-"))) == set(ids) - {"abcd4"}
+
+
+# -- One device --------------------------------------------------------
+
+@pytest.mark.parametrize("change, words", [
+    ("UPDATE enrollments SET enabled = FALSE", "not enabled"),
+    ("INSERT INTO nanomdm_pushes (id, status, reason, tries, next_at,"
+     " pushed_at) SELECT id, 410, 'Unregistered', 1, NULL, 1 FROM enrollments",
+     "APNs refused the last push: 410 Unregistered"),
+    ("DELETE FROM push_certs", "No push certificate of its topic"),
+    (None, "has not been heard of for ")])
+def test_why_names_the_cause(watched, device, change, words):
+    server, operator = watched
+    topic = certs.push_topic()
+    operator.pushcert_put(certs.push_certificate(topic))
+    mac = device(server, topic=topic).enroll()
+    _, plist = command()
+    operator.enqueue(mac.id, plist)
+    mac.close()
+    if change:
+        server.database.execute(change)
+
+    def section():
+        if not change:  # again, until what was noted of it has been written
+            forget(server.database, mac)
+        return re.search(r'<section class="verdict wide" id="why">.*?'
+                         r"</section>", page(operator, f"?id={mac.id}"),
+                         re.DOTALL)[0]
+
+    assert wait_until(lambda: words in section(), seconds=5), section()
+    assert "1 thing keeps it" in section(), section()
+
+
+# -- Webhooks ----------------------------------------------------------
+
+@pytest.fixture
+def receiver():
+    with Receiver() as running:
+        yield running
+
+
+def test_webhooks_with_backlog_and_reason(httpd, fresh_db, device, receiver,
+                                          expect_log):
+    expect_log("NMDM1812", "the receiver answered 500", optional=True)
+    receiver.answers["*"] = Answer(500)
+    server = httpd(fresh_db(), extra_vhost=STATUS
+                   + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
+                   "NanoMDMWebhookDelivery durable\n")
+    operator = Operator(server)
+    mac = device(server).enroll()
+    assert wait_until(lambda: "500" in page(operator, "?events=pending"))
+    text = page(operator, "?events=pending")
+    assert mac.id in text and f"{receiver.url}/mdm" in text
+    (target, created), *_ = server.database.query(
+        "SELECT target, created_at FROM nanomdm_events")
+    insert(server.database, "nanomdm_events",
+           ("device_id", "target", "event_id", "topic", "body", "is_dead",
+            "tries", "next_at", "dies_at", "last_error", "created_at"),
+           [(mac.id, target, "E1", "mdm.Connect", "{}", True, 9, 0, 0,
+             "<i>500</i>", created)])
+    text = page(operator, "?events=dead")
+    assert "&lt;i&gt;500&lt;/i&gt;" in text and mac.id in text
+    assert re.search(r'<td class="n bad">1</td>', text), text
+    assert 'href="?events=dead">1 webhook event was given up' in page(operator)
+    operator.close()
