@@ -126,6 +126,7 @@ nmdm_err_t *nmdm_api_enrollment_list(
     out->rows = apr_array_make(ctx->pool, NMDM_API_ENROLLMENT_LIST_PAGE,
                                sizeof(nmdm_enrollment_t));
     out->next = NULL;
+    out->has_more = 0;
     return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_list, &list);
 }
 
@@ -178,6 +179,7 @@ static nmdm_err_t *search(nmdm_ctx_t *ctx, list_t *list, nmdm_keys_e from,
         if (prefix && strncmp(id, prefix, strlen(prefix))) {
             continue;
         }
+        list->out->has_more |= i == NMDM_QUERIES_PAGE - 1;
         if (!apr_hash_get(list->found, id, APR_HASH_KEY_STRING)) {
             apr_hash_set(list->found, id, APR_HASH_KEY_STRING, id);
             APR_ARRAY_PUSH(ids, const char *) = id;
@@ -195,6 +197,7 @@ static nmdm_err_t *do_search(nmdm_ctx_t *ctx, void *baton)
 
     APR_ARRAY_PUSH(as_is, const char *) = list->text;
     apr_array_clear(list->out->rows);
+    list->out->has_more = 0;
     list->found = apr_hash_make(ctx->pool);
     NMDM_TRY(search(ctx, list, NMDM_KEYS_OF_IDS, all, NULL));
     NMDM_TRY(search(ctx, list, NMDM_KEYS_OF_SERIALS, all, NULL));
@@ -217,6 +220,7 @@ nmdm_err_t *nmdm_api_enrollment_list_search(nmdm_api_enrollment_list_t *out,
 
     out->rows = apr_array_make(ctx->pool, 8, sizeof(nmdm_enrollment_t));
     out->next = NULL;
+    out->has_more = 0;
     /* Nothing is stored under what no database takes for text. */
     if (!*text || strlen(text) > LONGEST_TEXT
         || !nmdm_utf8_valid(text, strlen(text))) {

@@ -27,6 +27,7 @@ typedef struct {
     apr_array_header_t *rows;   /* of nmdm_enrollment_t, in the order of ids */
     const char *next;           /* `after` of the next page; NULL: it is the
                                  * last */
+    int has_more;               /* a search may have found more than it shows */
 } nmdm_api_enrollment_list_t;
 
 /* All lives in ctx->pool. Database errors are returned. */

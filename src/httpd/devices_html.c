@@ -189,5 +189,9 @@ nmdm_bytes_t nanomdm_devices_html_found(apr_pool_t *p,
                          " or an id that is this or begins so.</p>\n");
     }
     put_rows(&sheet, list->rows);
+    if (list->has_more) {
+        nanomdm_html_put(&sheet, "<p>There may be more: write more of the"
+                         " id.</p>\n");
+    }
     return nanomdm_html_end(&sheet);
 }

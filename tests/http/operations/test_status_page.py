@@ -12,17 +12,9 @@ import pytest
 import ca as certs
 from device import Operator, command
 from tables import fill_queues, insert
-from test_status import STATUS, page
+from test_status import STATUS, page, watched  # noqa: F401
 
 pytestmark = pytest.mark.one_database
-
-
-@pytest.fixture
-def watched(httpd, fresh_db):
-    server = httpd(fresh_db(), extra_vhost=STATUS)
-    operator = Operator(server)
-    yield server, operator
-    operator.close()
 
 
 def findings(text):
