@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """conf/examples: each starts, serves a device, and lets in whom it says."""
 
+import contextlib
 import http.client
 import json
+import shutil
 import ssl
+import subprocess
 
 import pytest
 
 import ca as certs
+from databases import PROGRAMS
 from device import Device, Operator
 from documents import System
 from server import server_identity
-from system import ROOT, free_port, run
+from system import ROOT, free_port, remove_folder, run, spawn, temp_folder, \
+    wait_until
 
 pytestmark = pytest.mark.one_database
 
@@ -79,6 +84,8 @@ def test_each_example_has_a_test():
     here = globals()
     for path in EXAMPLES.glob("*.conf"):
         assert f"test_{path.stem.replace('-', '_')}" in here, path
+    assert ({path.name for path in EXAMPLES.glob("proxy/*")}
+            == {name for name, _ in PROXIES.values()})
 
 
 def test_sqlite(system):
@@ -192,3 +199,232 @@ def test_two_tenants(system):
         headers={"Host": "south.example.com"})
     assert answer.status == 400        # its CA is not trusted there
     stranger.close()
+
+
+# -- Databases ----------------------------------------------------------
+
+def database_of(program):
+    """Empty: the server is to make its tables."""
+    if not PROGRAMS[program].is_here():
+        pytest.skip(f"no {program}")
+    server = PROGRAMS[program]()
+    server.start()
+    return server
+
+
+def test_postgresql(system):
+    program = database_of("pgsql")
+    try:
+        database = program.fresh(None)
+        mac = enrolled(start(system, "postgresql", **{
+            "host=127.0.0.1 port=5432 dbname=nanomdm user=nanomdm"
+            " password=secret connect_timeout=5": database.params}))
+        assert [*database.query("SELECT id FROM enrollments")] == [(mac.id,)]
+        system.stop()
+    finally:
+        program.remove()
+
+
+def test_mariadb_tls(system, monkeypatch):
+    ca, folder = certs.root("Database CA"), temp_folder("database-tls")
+    identity = ca.issue("database", eku="server", dns="127.0.0.1")
+    (folder / "ca.pem").write_bytes(ca.pem)
+    (folder / "server.pem").write_bytes(identity.pem + identity.key_pem)
+    (folder / ".my.cnf").write_text(
+        f"[nanomdm]\nssl-ca = {folder}/ca.pem\nconnect-timeout = 5\n")
+    monkeypatch.setenv("HOME", str(folder))
+
+    class WithTls(PROGRAMS["mysql"]):
+        def options(self):
+            return [*super().options(), f"--ssl-ca={folder}/ca.pem",
+                    f"--ssl-cert={folder}/server.pem",
+                    f"--ssl-key={folder}/server.pem"]
+    if not PROGRAMS["mysql"].is_here():
+        pytest.skip("no MariaDB")
+    program = WithTls()
+    program.start()
+    try:
+        database = program.fresh(None)
+        program.admin_execute("ALTER USER nanomdm@'127.0.0.1' REQUIRE SSL")
+        mac = enrolled(start(system, "mariadb-tls", **{
+            "host=127.0.0.1,port=3306,dbname=nanomdm,user=nanomdm,pass=secret":
+            database.params}))
+        assert "NMDM0814" not in system.error_log()
+        program.admin_execute("ALTER USER nanomdm@'127.0.0.1' REQUIRE NONE")
+        assert [*database.query("SELECT id FROM enrollments")] == [(mac.id,)]
+        system.stop()
+    finally:
+        program.remove()
+        remove_folder(folder)
+
+
+# -- Proxies ------------------------------------------------------------
+
+PROXIES = {
+    "nginx": ("nginx.conf", ["nginx", "-c"]),
+    "haproxy": ("haproxy.cfg", ["haproxy", "-db", "-f"]),
+    "caddy": ("Caddyfile", ["caddy", "run", "--adapter", "caddyfile",
+                            "--config"]),
+}
+# Of the file's own surroundings.
+AROUND = {
+    "nginx": "daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
+             "events {{}}\nhttp {{ access_log off;\n{example}}}\n",
+    "haproxy": "{example}",
+    "caddy": "{{\n\tadmin off\n\tauto_https disable_redirects\n"
+             "\tstorage file_system {folder}\n\thttp_port {spare}\n}}\n"
+             "{example}",
+}
+
+
+class Front:
+    """A proxy, where a device finds the port it wants."""
+
+    def __init__(self, port):
+        self.tls_port = port
+
+
+@contextlib.contextmanager
+def proxy(kind, folder, etc, backend):
+    if not shutil.which(kind):
+        pytest.skip(f"no {kind}")
+    name, command = PROXIES[kind]
+    front = Front(free_port())
+    example = (EXAMPLES / "proxy" / name).read_text()
+    (etc / "server-and-key.pem").write_bytes(
+        server_identity().pem + server_identity().key_pem)
+    for theirs, ours in {
+            "listen 443": f"listen 127.0.0.1:{front.tls_port}",
+            "bind :443": f"bind 127.0.0.1:{front.tls_port}",
+            "mdm.example.com {": f"https://localhost:{front.tls_port} {{\n"
+                                 "\tbind 127.0.0.1",
+            "mdm.example.com": "localhost",
+            "/etc/nanomdm": str(etc),
+            "127.0.0.1:8080": f"127.0.0.1:{backend}"}.items():
+        example = example.replace(theirs, ours)
+    conf = folder / name
+    conf.write_text(AROUND[kind].format(folder=folder, example=example,
+                                        spare=free_port()))
+    with open(folder / "output", "wb") as output:
+        process = spawn([*command, str(conf)], output)
+        try:
+            yield front
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.mark.parametrize("kind", sorted(PROXIES))
+def test_behind_proxy(system, kind, tmp_path):
+    start(system, "behind-proxy",
+          **{"<VirtualHost *:8080>": f"<VirtualHost 127.0.0.1:{system.port}>"})
+    with proxy(kind, tmp_path, system.file("/etc/nanomdm"),
+               system.port) as front:
+        def speaks():
+            try:
+                mac = Device(front, authority(system).issue())
+                answer = mac.idle()
+                mac.close()
+                return answer.status != 502
+            except OSError:
+                return False
+        assert wait_until(speaks), (tmp_path / "output").read_text()
+        mac = Device(front, authority(system).issue())
+        mac.enroll()
+        assert mac.idle().status == 200
+        stranger = Device(front, certs.root("Other").issue())
+        liar = Device(front, certs.root("Other").issue(), udid=mac.udid,
+                      transport="header", plain=False,
+                      header="X-SSL-Client-Cert")
+        for each in stranger, liar:
+            assert each.idle().status == 400
+            each.close()
+        mac.close()
+
+
+# -- Directories and sign-in --------------------------------------------
+
+LDIF = """\
+dn: dc=example,dc=com
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=com
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,dc=example,dc=com
+objectClass: organizationalUnit
+ou: groups
+
+dn: uid=alice,ou=people,dc=example,dc=com
+objectClass: inetOrgPerson
+cn: Alice
+sn: Doe
+uid: alice
+userPassword: alice-secret
+
+dn: uid=bob,ou=people,dc=example,dc=com
+objectClass: inetOrgPerson
+cn: Bob
+sn: Doe
+uid: bob
+userPassword: bob-secret
+
+dn: cn=mdm,ou=groups,dc=example,dc=com
+objectClass: groupOfNames
+cn: mdm
+member: uid=alice,ou=people,dc=example,dc=com
+"""
+SLAPD = """\
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+pidfile {folder}/pid
+database mdb
+suffix dc=example,dc=com
+directory {folder}/data
+maxsize 10485760
+access to attrs=userPassword by anonymous auth by * none
+access to * by * read
+"""
+
+
+@pytest.fixture
+def directory():
+    """A slapd with two people, one of them in the group."""
+    if not shutil.which("slapd"):
+        pytest.skip("no slapd")
+    folder, port = temp_folder("slapd"), free_port()
+    (folder / "data").mkdir()
+    conf = folder / "slapd.conf"
+    conf.write_text(SLAPD.format(folder=folder))
+    subprocess.run(["slapadd", "-f", conf], input=LDIF, text=True, check=True)
+    with open(folder / "output", "wb") as output:
+        process = spawn(["slapd", "-d", "0", "-f", str(conf), "-h",
+                         f"ldap://127.0.0.1:{port}"], output)
+        yield port
+        process.terminate()
+        process.wait(20)
+    remove_folder(folder)
+
+
+def test_ldap(system, directory):
+    system.sh("a2enmod -q authnz_ldap")
+    mac = enrolled(start(system, "ldap",
+                         **{"127.0.0.1:389": f"127.0.0.1:{directory}"}))
+
+    def status(user, password):
+        operator = Operator(system, user=user, key=password)
+        answer = operator.call("GET", f"/v1/enrollments/{mac.id}")
+        operator.close()
+        return answer.status
+
+    assert wait_until(lambda: status("alice", "alice-secret") == 200)
+    assert status("bob", "bob-secret") == 403           # not in the group
+    assert status("alice", "wrong") == 401
+    assert status("nanomdm", KEY) == 401
