@@ -2,12 +2,12 @@
 /* cms.c -- Mdm-Signature: who signed a message. */
 
 #include "crypto/cms.h"
+#include "crypto/cms_verify.h"
 #include "crypto/x509.h"
 
 #include <openssl/cms.h>
 #include <openssl/err.h>
 
-#include <limits.h>
 #include <string.h>
 
 static nmdm_err_t *bad_signature(apr_pool_t *p, const char *why)
@@ -78,6 +78,12 @@ static int signing_time_fits(CMS_SignerInfo *si, X509 *x509,
         && when <= nmdm_x509_time(X509_get0_notAfter(x509)) + grace;
 }
 
+/* Of what was examined. */
+static CMS_SignerInfo *only_signer(CMS_ContentInfo *cms)
+{
+    return sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0);
+}
+
 /* Whether the one signer of cms is of a kind we accept; *x509 is its
  * certificate. NULL means yes, else why not. */
 static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
@@ -97,7 +103,7 @@ static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
     if (sk_CMS_SignerInfo_num(signers) != 1) {
         return "not exactly one signer";
     }
-    si = sk_CMS_SignerInfo_value(signers, 0);
+    si = only_signer(cms);
     if (!CMS_SignerInfo_get0_signer_id(si, &key_id, NULL, NULL) || key_id) {
         return "the signer is not named by issuer and serial number";
     }
@@ -126,7 +132,6 @@ static nmdm_err_t *signer_of(nmdm_cert_t **out, apr_pool_t *p,
 {
     CMS_ContentInfo *cms = NULL;
     STACK_OF(X509) *certs = NULL;
-    BIO *content = NULL;
     nmdm_err_t *err = NULL;
     X509 *x509 = NULL;
     const unsigned char *at;
@@ -135,9 +140,6 @@ static nmdm_err_t *signer_of(nmdm_cert_t **out, apr_pool_t *p,
 
     if (!nmdm_base64_decode(&der, p, base64, strlen(base64), 0)) {
         return bad_signature(p, "not base64");
-    }
-    if (body && body->len > INT_MAX) {
-        return bad_signature(p, "the body is too large");
     }
     at = (const unsigned char *)der.data;
     cms = d2i_CMS_ContentInfo(NULL, &at, (long)der.len);
@@ -151,15 +153,12 @@ static nmdm_err_t *signer_of(nmdm_cert_t **out, apr_pool_t *p,
         err = bad_signature(p, why);
         goto done;
     }
-    content = body ? BIO_new_mem_buf(body->data, (int)body->len) : NULL;
-    if (body && CMS_verify(cms, NULL, NULL, content, NULL,
-                   CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
+    if (body && !nmdm_cms_verify_signer(cms, only_signer(cms), x509, body)) {
         err = bad_signature(p, "it does not sign this body");
         goto done;
     }
     *out = nmdm_x509_cert(p, x509);
 done:
-    BIO_free(content);
     sk_X509_pop_free(certs, X509_free);
     CMS_ContentInfo_free(cms);
     ERR_clear_error();

@@ -2,6 +2,7 @@
 /* device_cms.c -- what a device signs before it is enrolled. */
 
 #include "crypto/device_cms.h"
+#include "crypto/cms_verify.h"
 #include "crypto/x509.h"
 
 #include <apr_strings.h>
@@ -115,12 +116,11 @@ static X509 *find_signer(STACK_OF(X509) *certs, CMS_SignerInfo *info)
 }
 
 /* NULL when the one signer is of a kind that is looked at further. */
-static const char *examine(X509 **signer, CMS_ContentInfo *cms,
-                           STACK_OF(X509) *certs)
+static const char *examine(CMS_SignerInfo **info, X509 **signer,
+                           CMS_ContentInfo *cms, STACK_OF(X509) *certs)
 {
     STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
     X509_ALGOR *digest = NULL;
-    CMS_SignerInfo *info;
     int i;
 
     if (sk_CMS_SignerInfo_num(infos) != 1) {
@@ -129,12 +129,12 @@ static const char *examine(X509 **signer, CMS_ContentInfo *cms,
     if (sk_X509_num(certs) > MOST_CERTS) {
         return "more than 8 certificates enclosed";
     }
-    info = sk_CMS_SignerInfo_value(infos, 0);
-    *signer = find_signer(certs, info);
+    *info = sk_CMS_SignerInfo_value(infos, 0);
+    *signer = find_signer(certs, *info);
     if (!*signer) {
         return "the signer's certificate is not enclosed";
     }
-    CMS_SignerInfo_get0_algs(info, NULL, NULL, &digest, NULL);
+    CMS_SignerInfo_get0_algs(*info, NULL, NULL, &digest, NULL);
     if (!digest || !digest_is_allowed(OBJ_obj2nid(digest->algorithm))) {
         return "digest algorithm not accepted";
     }
@@ -192,26 +192,20 @@ static const char *verify(nmdm_bytes_t *content, apr_pool_t *p,
                           CMS_ContentInfo *cms)
 {
     STACK_OF(X509) *certs = CMS_get1_certs(cms);
-    BIO *out = BIO_new(BIO_s_mem());
+    CMS_SignerInfo *info = NULL;
     X509 *signer = NULL;
-    const char *why = examine(&signer, cms, certs);
-    char *data;
-    long len;
+    const char *why = examine(&info, &signer, cms, certs);
 
     if (!why) {
         why = verify_chain(p, cas, signer, certs);
     }
-    if (!why && CMS_verify(cms, NULL, NULL, NULL, out,
-                           CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
+    if (!why && !nmdm_cms_verify_signer(cms, info, signer, NULL)) {
         why = "its signature does not verify";
     }
     if (!why) {
-        len = BIO_get_mem_data(out, &data);
-        *content = (nmdm_bytes_t){
-            apr_pstrmemdup(p, len ? data : "", (apr_size_t)len),
-            (apr_size_t)len };
+        *content = nmdm_cms_verify_content(cms);
+        content->data = apr_pstrmemdup(p, content->data, content->len);
     }
-    BIO_free(out);
     sk_X509_pop_free(certs, X509_free);
     return why;
 }

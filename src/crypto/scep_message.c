@@ -2,6 +2,7 @@
 /* scep_message.c -- requests of SCEP, read by OpenSSL's CMS functions. */
 
 #include "crypto/scep_message.h"
+#include "crypto/cms_verify.h"
 #include "crypto/digest.h"
 #include "crypto/scep_parts.h"
 #include "crypto/x509.h"
@@ -252,19 +253,14 @@ static int parse(struct nmdm_scep_parts_t *parts, apr_pool_t *p,
     return at == end;
 }
 
-static int verify(struct nmdm_scep_parts_t *parts, apr_pool_t *p)
+static int verify(struct nmdm_scep_parts_t *parts)
 {
-    BIO *content = BIO_new(BIO_s_mem());
-    int is_good = CMS_verify(parts->cms, NULL, NULL, NULL, content,
-                             CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) == 1;
-    char *data;
-    long len = BIO_get_mem_data(content, &data);
+    int is_good = nmdm_cms_verify_signer(parts->cms, parts->signer,
+                                         parts->x509, NULL);
 
-    if (is_good && len > 0) {
-        parts->envelope.data = apr_pstrmemdup(p, data, (apr_size_t)len);
-        parts->envelope.len = (apr_size_t)len;
+    if (is_good) {
+        parts->envelope = nmdm_cms_verify_content(parts->cms);
     }
-    BIO_free(content);
     ERR_clear_error();
     return is_good;
 }
@@ -294,7 +290,7 @@ nmdm_err_t *nmdm_scep_message_read(nmdm_scep_message_t *out, apr_pool_t *p,
     if (why) {
         nmdm_scep_parts_flaw(out, NMDM_SCEP_BAD_ALG, why);
     }
-    else if (!verify(out->parts, p)) {
+    else if (!verify(out->parts)) {
         nmdm_scep_parts_flaw(out, NMDM_SCEP_BAD_MESSAGE_CHECK,
                              "its signature does not verify");
     }

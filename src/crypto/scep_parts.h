@@ -15,7 +15,7 @@ struct nmdm_scep_parts_t {
     X509 *x509;                 /* the signer's certificate */
     ASN1_STRING *transaction;   /* of cms */
     ASN1_STRING *nonce;
-    nmdm_bytes_t envelope;      /* what is signed */
+    nmdm_bytes_t envelope;      /* what is signed, of cms */
     int cipher;                 /* its NID */
 };
 

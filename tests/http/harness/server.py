@@ -422,6 +422,15 @@ class Httpd:
             sizes[pid] = int(re.search(r"VmRSS:\s*(\d+)", status)[1])
         return sizes
 
+    def cpu_seconds(self):
+        """What the children have computed until now."""
+        ticks = 0
+        for pid in self.children():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(
+                ")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     # -- the error log ------------------------------------------------
 
     def error_log(self):
