@@ -198,20 +198,22 @@ static void retain(nanomdm_site_t *site, apr_pool_t *p)
            NMDMNO(0944) "-: NanoMDMRetention removes nothing now");
 }
 
-/* Once a minute where certificates or challenges are made. */
+/* Once a minute where certificates or challenges are made, and again at the
+ * next turn while there is more to remove. */
 static void clean_up_scep(nanomdm_site_t *site, apr_pool_t *p)
 {
     const nanomdm_server_t *server = nanomdm_server(site->server);
     nmdm_ctx_t *ctx;
+    int more;
 
     if (!server->scep_keys
         || nmdm_time_steady() - site->scep_cleaned < SCEP_INTERVAL) {
         return;
     }
-    site->scep_cleaned = nmdm_time_steady();
     ctx = nanomdm_site_context(site, p);
-    finish(site, ctx, nmdm_scep_cleanup_run(ctx),
+    finish(site, ctx, nmdm_scep_cleanup_run(ctx, &more),
            NMDMNO(1510) "-: expired SCEP challenges are not removed now");
+    site->scep_cleaned = nmdm_time_steady() - (more ? SCEP_INTERVAL : 0);
 }
 
 /* Where devices can be sent a profile. Orders of operators are carried out

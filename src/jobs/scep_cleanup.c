@@ -7,7 +7,7 @@
 #include "storage/scep.h"
 
 /* Pages of a call: of each kind up to NMDM_SQL_IDS rows. */
-#define PAGES 10
+#define PAGES 50
 
 static nmdm_err_t *do_forget(nmdm_ctx_t *ctx, void *baton)
 {
@@ -19,16 +19,18 @@ static nmdm_err_t *do_forget(nmdm_ctx_t *ctx, void *baton)
 
 /* A page is a transaction of its own, so that others wait for no more than
  * one. */
-nmdm_err_t *nmdm_scep_cleanup_run(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_scep_cleanup_run(nmdm_ctx_t *ctx, int *more)
 {
     int page, removed = 1, all = 0;
 
+    *more = 0;
     for (page = 0; page < PAGES && removed; page++) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_forget,
                               &removed));
         nmdm_db_release(ctx);
         all += removed;
     }
+    *more = removed > 0;
     if (all) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0960)
                  "-: %d expired SCEP challenges, tokens and certificates were"

@@ -6,9 +6,10 @@
 
 #include "base/context.h"
 
-/* Removes up to a thousand rows that have expired: challenges and enrollment
- * tokens a day ago, certificates a year ago. Any number of children and servers
- * may call it at once. */
-nmdm_err_t *nmdm_scep_cleanup_run(nmdm_ctx_t *ctx);
+/* Removes up to 5,000 rows of each kind that have expired, a hundred in one
+ * transaction: challenges and enrollment tokens a day ago, certificates a year
+ * ago. *more is set where some are left, 0 on error. Any number of children and
+ * servers may call it at once. */
+nmdm_err_t *nmdm_scep_cleanup_run(nmdm_ctx_t *ctx, int *more);
 
 #endif /* NMDM_SCEP_CLEANUP_H */
