@@ -1711,6 +1711,10 @@ ROW(STMT_RENEWAL_NEWER, "renewal_newer",
     " WHERE enrollment_id = %s AND renew_state IS NOT NULL"
     "   AND created_at > %lld LIMIT 1"),
 
+ROW(STMT_RENEWALS_LATELY, "renewals_lately",
+    "SELECT DIGITS(COUNT(sha256)) FROM nanomdm_scep_certs"
+    " WHERE enrollment_id = %s AND purpose = %s AND created_at > %lld"),
+
 ROW(STMT_RENEWAL_USE, "renewal_use",
     "UPDATE nanomdm_scep_certs"
     "   SET renew_state = %s,"

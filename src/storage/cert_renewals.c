@@ -13,6 +13,10 @@
 /* renew_asked_at as text, of a certificate that was never asked for. */
 #define NEVER "-1"
 #define A_DAY apr_time_from_sec(86400)
+/* Until a device is asked again whose new certificate is due at once, and how
+ * many renewals a day come so soon after each other. */
+#define SOON apr_time_from_sec(30)
+#define MOST_A_DAY 3
 
 static const char *or_empty(const char *text)
 {
@@ -232,7 +236,7 @@ nmdm_err_t *nmdm_cert_renewals_used(nmdm_ctx_t *ctx, nmdm_used_cert_t *out)
 }
 
 /* With more days than a certificate lasts, the one that a renewal brings is due
- * at once: a day passes before its device is asked for the next. */
+ * at once. */
 static int is_due_at_once(const nmdm_ctx_t *ctx, const char **cols)
 {
     const nmdm_renewals_conf_t *conf = ctx->policy->renewals;
@@ -242,11 +246,34 @@ static int is_due_at_once(const nmdm_ctx_t *ctx, const char **cols)
         && !strcmp(or_empty(cols[USED_PURPOSE]), NMDM_PURPOSE_RENEWAL);
 }
 
+/* When a device counts as asked, in text, "" for never. One whose new
+ * certificate is due at once is asked again soon, so that renewals can be
+ * tried out; from the third of a day on a day later, or it would renew without
+ * end. */
+static nmdm_err_t *asked_at_use(nmdm_ctx_t *ctx, const char **asked,
+                                const char **cols, const char *device_id)
+{
+    const char *lately[1] = { NULL };
+    int found;
+
+    *asked = "";
+    if (!is_due_at_once(ctx, cols)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_row(ctx, &found, lately, 1, STMT_RENEWALS_LATELY,
+                         NMDM_ARGS(device_id, NMDM_PURPOSE_RENEWAL,
+                                   millis(ctx, ctx->now - A_DAY))));
+    *asked = millis(ctx, ctx->now - (atoi(or_empty(lately[0])) < MOST_A_DAY
+                                     ? A_DAY - SOON : 0));
+    return NULL;
+}
+
 nmdm_err_t *nmdm_cert_renewals_use(nmdm_ctx_t *ctx, int *is_new,
                                    const char *device_id)
 {
     const char *cols[USED_COLUMNS] = { NULL };
     int found, has_newer;
+    const char *asked;
 
     *is_new = 0;
     if (!ctx->cert || !nmdm_schema_has_scep(ctx)) {
@@ -266,10 +293,10 @@ nmdm_err_t *nmdm_cert_renewals_use(nmdm_ctx_t *ctx, int *is_new,
     }
     NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_RENEWAL_LEAVE,
                           NMDM_ARGS(device_id, cols[USED_SHA256])));
+    NMDM_TRY(asked_at_use(ctx, &asked, cols, device_id));
     return nmdm_db_exec(ctx, is_new, STMT_RENEWAL_USE,
                         NMDM_ARGS(cols[USED_PROFILE] ? NMDM_RENEW_OWN
                                                      : NMDM_RENEW_OTHER,
-                                  is_due_at_once(ctx, cols) ? "asked" : "",
-                                  millis(ctx, ctx->now), device_id,
+                                  asked, *asked ? asked : "0", device_id,
                                   cols[USED_SHA256]));
 }
