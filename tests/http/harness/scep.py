@@ -106,6 +106,27 @@ def csr(key, challenge="", subject=(("CN", "device"),), digest="sha256",
         DER)
 
 
+def raw_csr(key, *attributes, extensions=(), trailer=b""):
+    """A request with any attributes at all, each as attribute() makes it;
+    extensions are asked for."""
+    asked = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")]))
+    for extension in extensions:
+        asked = asked.add_extension(extension, False)
+    info = split_tlv(split_tlv(asked.sign(key, hashes.SHA256()).public_bytes(
+        DER))[1])[1]
+    parts = []
+    while info:
+        tag, value, info = split_tlv(info)
+        parts.append((tag, value))
+    own = parts.pop()[1]
+    body = seq(*(tlv(tag, value) for tag, value in parts),
+               tlv(0xA0, own, *attributes))
+    signature = key.sign(body, padding.PKCS1v15(), hashes.SHA256())
+    return seq(body, algorithm("1.2.840.113549.1.1.11"),
+               tlv(3, b"\0" + signature)) + trailer
+
+
 def algorithm(name, parameters=NULL):
     return seq(oid(name), parameters)
 
@@ -154,8 +175,9 @@ def attribute(name, *values):
 def message(content, signer, *, kind="19", transaction=None, nonce=None,
             digest="sha256", signature_oid="1.2.840.113549.1.1.1",
             extra_certs=(), attributes=None, corrupt=False, pss=False,
-            parameters=NULL, with_cert=True, signers=1):
-    """A pkiMessage; content may be None for no eContent."""
+            parameters=NULL, with_cert=True, signers=1, digests=1):
+    """A pkiMessage; content may be None for no eContent, attributes a dict or
+    pairs; digests is how often the digest is named."""
     transaction = (printable(transaction or os.urandom(20).hex().upper())
                    if not isinstance(transaction, bytes) else transaction)
     if attributes is None:
@@ -169,7 +191,9 @@ def message(content, signer, *, kind="19", transaction=None, nonce=None,
                      attribute("1.2.840.113549.1.9.4",
                                octets(hasher.finalize())),
                      *(attribute(name, *values)
-                       for name, values in attributes.items())])
+                       for name, values in (
+                           attributes.items() if isinstance(attributes, dict)
+                           else attributes))])
     scheme = (padding.PSS(padding.MGF1(algo), algo.digest_size) if pss
               else padding.PKCS1v15())
     signature = bytearray(signer.key.sign(tlv(0x31, *signed), scheme, algo))
@@ -192,7 +216,8 @@ def message(content, signer, *, kind="19", transaction=None, nonce=None,
     inner = (seq(oid(DATA)) if content is None
              else seq(oid(DATA), tlv(0xA0, octets(content))))
     return seq(oid(SIGNED), tlv(0xA0, seq(
-        integer(1), tlv(0x31, algorithm(DIGESTS[digest], parameters)), inner,
+        integer(1),
+        tlv(0x31, *[algorithm(DIGESTS[digest], parameters)] * digests), inner,
         *([tlv(0xA0, *enclosed)] if enclosed else []),
         tlv(0x31, *[info] * signers))))
 
