@@ -31,6 +31,7 @@ from fleet import Fleet                 # noqa: E402
 from receiver import Receiver           # noqa: E402
 from server import Httpd                # noqa: E402
 from system import ROOT, NotHere, wait_until  # noqa: E402
+import enrollments                      # noqa: E402
 import witness                          # noqa: E402
 
 NAMES = {"sqlite3": "SQLite", "pgsql": "PostgreSQL", "mysql": "MariaDB"}
@@ -198,7 +199,7 @@ def replicated(stack):
 
 EVERY = "sqlite3", "pgsql", "mysql"
 SHORT = ("child SQLite", "disk SQLite", "webhook SQLite", "graceful SQLite",
-         "database PostgreSQL")
+         "database PostgreSQL", "enrollment SQLite")
 
 
 def runs():
@@ -213,6 +214,9 @@ def runs():
         for kind in kinds:
             yield (f"{fault.__name__} {NAMES[kind]}", fault, plain(kind),
                    options)
+    for kind in EVERY:
+        yield (f"enrollment {NAMES[kind]}", enrollments.kills, plain(kind),
+               {"run": enrollments.run})
     yield "disk SQLite", disk, small_disk, {}
     yield ("galera MariaDB", galera, galera_cluster,
            {"servers": 3, "children": 1})
@@ -289,8 +293,10 @@ def main():
             print(name)
             continue
         try:
-            text, verdict, log = run_one(fault, make, options,
-                                         1.5 if chosen.short else 3)
+            options = dict(options)
+            run = options.pop("run", run_one)
+            text, verdict, log = run(fault, make, options,
+                                     1.5 if chosen.short else 3)
         except NotHere as problem:
             print(f"{name}: {fault.__doc__}: not done: {problem}".strip(),
                   flush=True)
