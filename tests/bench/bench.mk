@@ -5,6 +5,7 @@
 #   make bench BENCH=large         does history or size cost anything?
 #   make bench BENCH=large ROWS=200000    the same with smaller tables
 #   make bench BENCH=combine       polls and reports together and alone
+#   make bench BENCH=enrollment    SCEP, renewals, and what strangers send
 #   make bench BENCH=handshakes    TLS as advised beside Debian's defaults
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone

@@ -26,6 +26,7 @@ import h2.connection
 import h2.events
 
 import combining
+import enrollment
 import handshakes
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
                    PROXIED, STATUS, THREADS, TOPIC, apns, certs,
@@ -42,10 +43,12 @@ MODES = {
     "large": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
+    "enrollment": dict(rounds=5, seconds=2.0, enrolments=48, each=0),
 }
 
 # Modes with a file of their own.
-COMPARISONS = {"combine": combining, "handshakes": handshakes}
+COMPARISONS = {"combine": combining, "enrollment": enrollment,
+               "handshakes": handshakes}
 
 # Of the requests a second of the static file; microseconds of the database
 # for each poll where the static file costs 100.
