@@ -136,6 +136,7 @@ def count(site, purpose):
 
 # -- B.1 Who gets one -----------------------------------------------------
 
+@pytest.mark.one_database
 def test_b1_a_stranger_gets_none(site, client):
     before = count(site, "enroll")
     answer = client.raw("GET", "/enroll")
@@ -148,6 +149,7 @@ def test_b1_a_stranger_gets_none(site, client):
     assert "neither a user, nor a link" in site.error_log()
 
 
+@pytest.mark.one_database
 def test_b1_a_user_of_any_module(site, client, topic):
     answer = client.raw("GET", "/staff", None, [STAFF])
     assert answer.status == 200, answer
@@ -158,6 +160,7 @@ def test_b1_a_user_of_any_module(site, client, topic):
     assert answer.status == 200, answer
 
 
+@pytest.mark.one_database
 def test_b1_methods_and_paths(client):
     answer = client.raw("DELETE", "/enroll")
     assert answer.status == 405
@@ -192,6 +195,7 @@ def test_b2_a_link_gives_a_profile(site, issuer, client, topic):
                        f" {topic}")
 
 
+@pytest.mark.one_database
 def test_b2_looking_does_not_use_it_up(site, client):
     path = link(site)
     before = count(site, "link")
@@ -241,6 +245,7 @@ def test_b2_expired_and_unknown(site, client):
     assert "there is no such link" in site.error_log()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("body, said", [
     (b'{"serial": 1}', "serial"), (b'{"serail": "x"}', "serail"),
     (b'{"seconds": 0}', "seconds"), (b"[]", ""), (b"{", ""),
@@ -323,6 +328,7 @@ def test_b2_an_answer_that_was_not_sent_is_given_back(site, client):
 
 # -- B.2 The profile ------------------------------------------------------
 
+@pytest.mark.one_database
 def test_b3_b4_the_built_in_profile(site, client, topic):
     answer = client.raw("GET", link(site))
     base = f"https://localhost:{site.tls_port}"
@@ -337,6 +343,7 @@ def test_b3_b4_the_built_in_profile(site, client, topic):
             == [p["PayloadUUID"] for p in profile.payloads])
 
 
+@pytest.mark.one_database
 def test_b3_a_template_keeps_what_it_has(site, client):
     profile = Profile(client.raw("GET", "/open").body)
     assert profile.plist["PayloadDisplayName"] == "Ours"
@@ -346,6 +353,7 @@ def test_b3_a_template_keeps_what_it_has(site, client):
     assert profile.challenge != "old" and len(profile.challenge) == 43
 
 
+@pytest.mark.one_database
 def test_b4_b6_anchors_and_signature(site, client, topic):
     answer = client.raw("GET", "/staff", None, [STAFF])
     if answer.status == 429:
@@ -364,6 +372,7 @@ def test_b4_b6_anchors_and_signature(site, client, topic):
     assert b"sha256" in text and b"sha1" not in text.lower()
 
 
+@pytest.mark.one_database
 def test_b7_headers(site, client):
     path = link(site)
     for method in ("HEAD", "GET"):

@@ -317,6 +317,33 @@ def test_c5_where_challenges_are_shared(httpd, fresh_db, issuer, ca, topic,
 
 
 @pytest.mark.one_database
+def test_c5_another_scep_server_has_its_challenge(httpd, fresh_db, db_server,
+                                                  issuer, ca, topic):
+    """Where none is served here any more a renewal moves devices there: the
+    challenge of the template is none of this server's."""
+    template = plistlib.dumps({"PayloadContent": [
+        {"PayloadType": "com.apple.security.scep", "PayloadContent": {
+            "URL": "https://scep.example.com/scep", "Challenge": "theirs"}}]})
+    database = fresh_db()
+    first = renewing(httpd, db_server, issuer, ca, database=database)
+    store_push_certificate(first, topic)
+    mac = by_hand(first, issuer, topic=topic)
+    first.stop()
+    lines = LINES.replace('<Location "/scep">\n    SetHandler nanomdm-scep\n'
+                          "</Location>\n", "") % (
+        "NanoMDMRenewIdentifier com.old",
+        "NanoMDMEnrollTemplate {folder}/else.plist")
+    site = scep_server(lambda **more: httpd(database, **more), issuer, ca,
+                       lines, files={"else.plist": template})
+    moved = Device(site, mac.identity, udid=mac.udid, topic=mac.topic)
+    profile = Profile(ordered(site, moved)["Command"]["Payload"])
+    assert profile.challenge == "theirs"
+    assert profile.scep["PayloadContent"]["URL"].startswith(
+        "https://scep.example.com/")
+    assert not challenges_of(site, mac)
+
+
+@pytest.mark.one_database
 def test_c2_two_certificates_are_no_error(site, issuer):
     """The one that was used last is the newest; the older one, used again,
     is not renewed once more."""

@@ -105,6 +105,7 @@ def test_b10_from_the_body(site, client, phone, issuer):
     assert ("enroll", PHONE["SERIAL"], PHONE["UDID"]) in rows
 
 
+@pytest.mark.one_database
 def test_b10_from_header_and_parameter(client, phone):
     text = base64.b64encode(machine_info(PHONE, phone)).decode()
     answer = client.raw("GET", "/ade", None,
@@ -118,6 +119,7 @@ def test_b10_from_header_and_parameter(client, phone):
         assert client.raw("GET", "/ade?deviceinfo=" + form).status == 400
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("body", [
     b"x", b"\x30\x80" * 300, plistlib.dumps(PHONE), bytes(range(256)) * 3,
     b"\x30\x84\x7f\xff\xff\xff"], ids=["text", "nested", "list", "noise",
@@ -126,6 +128,7 @@ def test_b10_no_cms(client, body):
     assert client.raw("POST", "/ade", body).status == 400
 
 
+@pytest.mark.one_database
 def test_b10_no_property_list_inside(client, phone):
     for content in (b"", b"no list", b"<plist><array/></plist>",
                     b"bplist00" + bytes(40)):
@@ -135,6 +138,7 @@ def test_b10_no_property_list_inside(client, phone):
     assert client.raw("POST", "/ade", detached).status == 400
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("change", [
     {"SERIAL": "x" * 128}, {"SERIAL": "a\nb"}, {"UDID": "é" * 200}])
 def test_b10_values_that_cannot_be_stored(client, phone, change):
@@ -144,6 +148,7 @@ def test_b10_values_that_cannot_be_stored(client, phone, change):
     assert list(change)[0] in answer.json["error"]
 
 
+@pytest.mark.one_database
 def test_b10_too_long(client, phone):
     assert client.raw("POST", "/ade", bytes(65537)).status == 413
     client.close()
@@ -153,6 +158,7 @@ def test_b10_too_long(client, phone):
 
 # -- B11, B12 Who has signed ----------------------------------------------
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("key", ["rsa", "ec"])
 @pytest.mark.parametrize("options", [
     ("-md", "sha1", "-noattr"), ("-md", "sha1"), ("-md", "sha256"),
@@ -163,12 +169,14 @@ def test_b11_forms_of_signatures(client, makers, key, options):
     assert client.raw("POST", "/ade", body).status == 200
 
 
+@pytest.mark.one_database
 def test_b11_ber(client, phone):
     body = indefinite(machine_info(PHONE, phone))
     assert body[1] == 0x80
     assert client.raw("POST", "/ade", body).status == 200
 
 
+@pytest.mark.one_database
 def test_b11_a_signature_that_does_not_verify(client, phone):
     body = bytearray(machine_info(PHONE, phone))
     body[-20] ^= 1
@@ -181,17 +189,20 @@ def test_b11_a_signature_that_does_not_verify(client, phone):
     assert is_unknown(client.raw("POST", "/ade", body))
 
 
+@pytest.mark.one_database
 def test_b11_without_the_signers_certificate(client, phone):
     body = machine_info(PHONE, phone, "-nocerts")
     assert is_unknown(client.raw("POST", "/ade", body))
 
 
+@pytest.mark.one_database
 def test_b11_two_signers(client, phone, makers):
     with makers.device("ec").file() as second:
         body = machine_info(PHONE, phone, "-signer", second.name)
     assert is_unknown(client.raw("POST", "/ade", body))
 
 
+@pytest.mark.one_database
 def test_b12_only_those_below_the_cas(site, client, makers):
     stranger = certs.root("Test iPhone Device CA", key="rsa").issue(
         "device", key="rsa", eku=None)
@@ -207,6 +218,7 @@ def test_b12_only_those_below_the_cas(site, client, makers):
     assert "none of NanoMDMEnrollDeviceCA vouches" in site.error_log()
 
 
+@pytest.mark.one_database
 def test_b12_the_root_alone_is_enough(httpd, db_server, issuer, ca, makers):
     """The others come with the message."""
     site = enroll_server(httpd, db_server, issuer, ca, LINES,
@@ -225,6 +237,7 @@ def test_b12_the_root_alone_is_enough(httpd, db_server, issuer, ca, makers):
 
 # -- B9, B13, B14 ---------------------------------------------------------
 
+@pytest.mark.one_database
 def test_b9_environment(site, client, phone):
     assert client.raw("POST", "/ade",
                       machine_info(PHONE, phone)).status == 200
@@ -248,6 +261,7 @@ def test_b13_a_liar_binds_himself(site, client, phone, issuer, expect_log):
     device.close()
 
 
+@pytest.mark.one_database
 def test_b14_no_machine_info(client):
     assert is_unknown(client.raw("POST", "/ade", b""))
     assert is_unknown(client.raw("GET", "/ade"))
@@ -290,6 +304,7 @@ def at_gates(client, phone, path="/gates", headers=(), **claims):
                       list(headers))
 
 
+@pytest.mark.one_database
 def test_b15_not_chosen(client, phone):
     answer = at_gates(client, phone, "/chosen", SERIAL="D0")
     assert answer.status == 403
@@ -298,6 +313,7 @@ def test_b15_not_chosen(client, phone):
     assert at_gates(client, phone, "/chosen").status == 200
 
 
+@pytest.mark.one_database
 def test_b15_a_watch_without_a_token(client, phone):
     answer = at_gates(client, phone, PRODUCT="Watch7,1")
     assert answer.status == 403
@@ -310,6 +326,7 @@ def test_b15_a_watch_without_a_token(client, phone):
                     PAIRING_TOKEN="x").status == 200
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("product, version, extra, body", [
     ("iPhone17,1", "18.9", "", b'{"OSVersion":"18.10"}}'),
     ("iPhone17,1", "9", "", b'{"OSVersion":"18.10"}}'),
@@ -339,6 +356,7 @@ def test_b17_minimum_by_family(client, phone, product, version, extra, body):
         b'{"code":"com.apple.softwareupdate.required","details":' + body)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("product", ["Mac14,2", "MacBookPro18,1",
                                      "Macmini9,1", "iMac21,1",
                                      "VirtualMac2,1"])
@@ -349,11 +367,13 @@ def test_b17_all_macs(client, phone, product):
         b'"details":{"OSVersion":"26.1","BuildVersion":"25B78"}}')
 
 
+@pytest.mark.one_database
 def test_b15_who_cannot_update_is_let_in(client, phone):
     assert at_gates(client, phone, OS_VERSION="1.0",
                     MDM_CAN_REQUEST_SOFTWARE_UPDATE=False).status == 200
 
 
+@pytest.mark.one_database
 def test_b15_platform_sso(client, phone):
     answer = at_gates(client, phone, PRODUCT="Mac14,2", OS_VERSION="26.1",
                       MDM_CAN_REQUEST_PSSO_CONFIG=True)
@@ -366,6 +386,7 @@ def test_b15_platform_sso(client, phone):
                     OS_VERSION="26.1").status == 200
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("accept, is_plist", [
     ("application/xml", True), ("text/xml, */*", True),
     ("application/x-plist", True), ("application/json", False),

@@ -132,6 +132,7 @@ def device_of(site, reply, key, **options):
 
 # -- A.1 Transport --------------------------------------------------------
 
+@pytest.mark.one_database
 def test_a1_methods_and_paths(client):
     assert client.get("GetCACert").status == 200
     assert client.get("GetCACert", method="HEAD").body == b""
@@ -144,6 +145,7 @@ def test_a1_methods_and_paths(client):
         answer.headers["Allow"].replace(",", " ").split())
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("query", ["", "?operation=", "?operation=getcacert",
                                    "?operation=GetCACertX", "?message=0"])
 def test_a2_unknown_operations(client, query):
@@ -152,6 +154,7 @@ def test_a2_unknown_operations(client, query):
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
+@pytest.mark.one_database
 def test_a3_capabilities(client):
     answer = client.get("GetCACaps")
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -160,6 +163,7 @@ def test_a3_capabilities(client):
                            b"SHA-512\n")
 
 
+@pytest.mark.one_database
 def test_a4_ca_certificate(client, issuer):
     for text in (None, "0", "whatever"):
         answer = client.get("GetCACert", text)
@@ -167,11 +171,13 @@ def test_a4_ca_certificate(client, issuer):
         assert answer.body == issuer.der
 
 
+@pytest.mark.one_database
 def test_a6_next_ca_certificate(client):
     assert client.get("GetNextCACert").status == 400
     assert b"GetNextCACert" not in client.get("GetCACaps").body
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("form", ["escaped", "bare", "url", "no padding",
                                   "lines", "space"])
 def test_a7_message_by_get(client, challenge, issuer, form):
@@ -193,6 +199,7 @@ def test_a7_message_by_get(client, challenge, issuer, form):
     assert Reply(answer, signer, issuer.pem).cert
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("text", ["", "%%%", "!", "AAAA", None])
 def test_a7_bad_messages_by_get(client, text):
     answer = client.get("PKIOperation", text)
@@ -200,6 +207,7 @@ def test_a7_bad_messages_by_get(client, text):
     assert answer.body.count(b"\n") == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("headers, chunked", [
     ((), False), ((("Content-Type", "application/x-pki-message"),), False),
     ((("Content-Type", "text/html"),), True)])
@@ -212,6 +220,7 @@ def test_a8_message_by_post(client, challenge, issuer, headers, chunked):
     assert Reply(answer, signer, issuer.pem).cert
 
 
+@pytest.mark.one_database
 def test_a8_too_long(client):
     assert client.post(bytes(65537)).status == 413
     client.close()
@@ -230,6 +239,7 @@ def test_a9_headers(client, challenge):
 
 # -- A.2 Reading a request ------------------------------------------------
 
+@pytest.mark.one_database
 def test_a10_ber_is_read(client, challenge, issuer):
     """Indefinite lengths and a constructed octet string, as iOS sends."""
     signer = client.signer()
@@ -246,6 +256,7 @@ def test_a10_ber_is_read(client, challenge, issuer):
     assert inner
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("change", [
     lambda der: der + b"\0", lambda der: der[:-1], lambda der: b"",
     lambda der: der + der, lambda der: os.urandom(500),
@@ -257,6 +268,7 @@ def test_a10_one_content_and_nothing_more(client, challenge, change):
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
+@pytest.mark.one_database
 def test_a11_signers_and_certificates(client, challenge):
     assert client.post(client.request(challenge(), signers=2)[0]
                        ).status == 400
@@ -273,6 +285,7 @@ def test_a11_signers_and_certificates(client, challenge):
     assert signer
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("digest, signature_oid, parameters", [
     ("sha1", "1.2.840.113549.1.1.5", b""), ("sha1", "1.2.840.113549.1.1.1",
                                             tlv(5)),
@@ -287,10 +300,12 @@ def test_a12_digests_and_signature_names(client, challenge, digest,
                         parameters=parameters).cert
 
 
+@pytest.mark.one_database
 def test_a12_pss(client, challenge):
     assert client.enrol(challenge(), pss=True).cert
 
 
+@pytest.mark.one_database
 def test_a12_weak_signatures(client, challenge):
     good = challenge()
     assert client.enrol(good, digest="md5").failure == "badAlg"
@@ -300,11 +315,13 @@ def test_a12_weak_signatures(client, challenge):
     assert client.enrol(good).cert               # none of them used it up
 
 
+@pytest.mark.one_database
 def test_a12_expired_self_signed_signer(client, challenge):
     old = certs.self_signed("old", key="rsa", eku=None, start=-20, days=-10)
     assert client.enrol(challenge(), signer=old).cert
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("attributes", [
     {}, {"7": None}, {"5": None}, {"2": None},
     {"7": (printable("a"), printable("b"))}, {"5": (octets(b""),)},
@@ -324,6 +341,7 @@ def test_a13_attributes(client, challenge, attributes, issuer):
     assert client.post(der).status == 400
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("tag", [0x0C, 0x13, 0x14, 0x16, 0x1A, 0x04])
 def test_a13_any_string_type(client, challenge, tag):
     name = tlv(tag, b"TX-" + os.urandom(8).hex().encode())
@@ -332,12 +350,14 @@ def test_a13_any_string_type(client, challenge, tag):
     assert tlv(*reply.attributes[SCEP + "7"]) == name
 
 
+@pytest.mark.one_database
 def test_a14_the_signature_comes_first(client, challenge):
     good = challenge()
     der, signer = client.request(good, corrupt=True, cipher="gcm")
     assert client.reply(der, signer).failure == "badMessageCheck"
 
 
+@pytest.mark.one_database
 def test_a15_other_recipients(client, challenge, site, issuer):
     good = challenge()
     other = certs.root("Old CA", key="rsa")
@@ -350,6 +370,7 @@ def test_a15_other_recipients(client, challenge, site, issuer):
         assert client.enrol(challenge(), envelope_options=options).cert
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("cipher", ["aes128", "aes192", "aes256", "3des"])
 def test_a16_ciphers(client, challenge, cipher):
     reply = client.enrol(challenge(), cipher=cipher)
@@ -360,6 +381,7 @@ def test_a16_ciphers(client, challenge, cipher):
     assert name in text
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("cipher", ["des", "rc2", "gcm"])
 def test_a16_refused_ciphers(client, challenge, cipher):
     good = challenge()
@@ -367,6 +389,7 @@ def test_a16_refused_ciphers(client, challenge, cipher):
     assert client.enrol(good).cert
 
 
+@pytest.mark.one_database
 def test_a16_des_by_directive(site, issuer, challenge):
     client = ScepClient(site, issuer, "/scep-des")
     reply = client.enrol(challenge(), cipher="des", digest="sha1")
@@ -376,12 +399,14 @@ def test_a16_des_by_directive(site, issuer, challenge):
     assert client.enrol(challenge(), cipher="rc2").failure == "badAlg"
 
 
+@pytest.mark.one_database
 def test_a16_the_log_names_the_directive(client, challenge, site):
     mark = site.mark()
     client.enrol(challenge(), cipher="des")
     assert "NanoMDMSCEPCipher aes 3des des" in site.log_since(mark)
 
 
+@pytest.mark.one_database
 def test_a17_one_answer(client, challenge, issuer):
     """What cannot be unwrapped, is padded badly, is no CSR or has a bad
     signature looks alike."""
@@ -400,6 +425,7 @@ def test_a17_one_answer(client, challenge, issuer):
     assert len(texts) == 1
 
 
+@pytest.mark.one_database
 def test_a18_keys_of_requests(client, challenge, site):
     good = challenge()
     mark = site.mark()
@@ -498,6 +524,7 @@ def test_a23_one_answer_three_reasons(client, challenge, site, expect_log):
     assert "serial number S23" in log and "no challenge" in log
 
 
+@pytest.mark.one_database
 def test_a24_static(site, issuer):
     client = ScepClient(site, issuer, "/scep-static")
     assert client.enrol(STATIC).cert
@@ -583,6 +610,7 @@ def test_a30_polls(client, challenge, issuer):
         assert client.post(message(poll, signer, kind=kind)).status == 400
 
 
+@pytest.mark.one_database
 def test_a31_a32_a33_the_reply(client, challenge, issuer):
     nonce = os.urandom(16)
     reply = client.enrol(challenge(), nonce=nonce, transaction="T31")
@@ -597,6 +625,7 @@ def test_a31_a32_a33_the_reply(client, challenge, issuer):
     assert len(reply.value(5)) == 16 and reply.value(5) != nonce
 
 
+@pytest.mark.one_database
 def test_a34_the_content(client, challenge):
     others = [certs.self_signed("other", key="rsa")]
     reply = client.enrol(challenge(), extra_certs=others)
@@ -609,6 +638,7 @@ def test_a34_the_content(client, challenge):
     assert inner.count(b"d.certificate") == 1
 
 
+@pytest.mark.one_database
 def test_a35_failures_have_no_content(client):
     reply = client.enrol("unknown")
     content = split = [part for tag, part in reply.parts if tag == 0x30][0]
@@ -618,6 +648,7 @@ def test_a35_failures_have_no_content(client):
 
 # -- A.5 The issued certificate -------------------------------------------
 
+@pytest.mark.one_database
 def test_a36_profile(client, challenge, issuer):
     cert = client.enrol(challenge()).cert
     get = cert.extensions.get_extension_for_class
@@ -640,12 +671,14 @@ def test_a36_profile(client, challenge, issuer):
     assert get(x509.SubjectKeyIdentifier)
 
 
+@pytest.mark.one_database
 def test_a36_validity(site, issuer):
     client = ScepClient(site, issuer, "/scep-static")
     cert = client.enrol(STATIC).cert
     assert (cert.not_valid_after - cert.not_valid_before).days == 20
 
 
+@pytest.mark.one_database
 def test_a37_subject(client, challenge):
     wanted = (("C", "DE"), ("ST", "Berlin"), ("L", "Berlin"), ("O", "Acme"),
               ("OU", "IT"), ("CN", "x" * 128), ("serialNumber", "S1"),
@@ -664,6 +697,7 @@ def test_a37_subject(client, challenge):
     assert [a.value for a in by_udid.subject] == ["U37"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("subject", [
     [("OU", str(i)) for i in range(17)], [("CN", "x" * 129)],
     [("CN", "a\nb")], [("CN", "a\x7fb")]])
@@ -721,6 +755,7 @@ def test_a39_revocation(client, challenge, site):
 
 # -- A.6 The issuer -------------------------------------------------------
 
+@pytest.mark.one_database
 def test_a40_the_former_issuer(httpd, ca, tmp_path):
     new, old = Issuer(tmp_path / "new", "New"), Issuer(tmp_path / "old", "Old")
     lines = """\
@@ -744,6 +779,7 @@ NanoMDMSCEPChallenge static x
     client.close()
 
 
+@pytest.mark.one_database
 def test_a42_the_tool_refuses_to_overwrite(tmp_path):
     issuer = Issuer(tmp_path / "ca")
     assert issuer.key.key_size == 3072
@@ -756,6 +792,7 @@ def test_a42_the_tool_refuses_to_overwrite(tmp_path):
 
 # -- A.7 Hostile input ----------------------------------------------------
 
+@pytest.mark.one_database
 def test_a45_rate_limit(httpd, ca, issuer, expect_log):
     site = scep_server(httpd, issuer, ca, PROFILE_LINES
                        + "NanoMDMRateLimit 1/h 3\n")
@@ -766,6 +803,7 @@ def test_a45_rate_limit(httpd, ca, issuer, expect_log):
     client.close()
 
 
+@pytest.mark.one_database
 def test_a46_no_secrets_in_the_log(client, challenge, site):
     good = challenge()
     client.enrol(good)

@@ -29,6 +29,7 @@ NanoMDMIssuerKeyFile {folder}/issuer.key
 """
 
 
+@pytest.mark.one_database
 def test_a25_external(httpd, issuer, ca):
     with Receiver() as receiver:
         receiver.answers["/ask"] = Answer(
@@ -47,6 +48,7 @@ def test_a25_external(httpd, issuer, ca):
         client.close()
 
 
+@pytest.mark.one_database
 def test_a25_the_request(httpd, issuer, ca):
     """Its keys, and its signature."""
     with Receiver() as receiver:
@@ -247,6 +249,7 @@ def test_a9_the_database_is_away(httpd, fresh_db, issuer, ca, expect_log,
     client.close()
 
 
+@pytest.mark.one_database
 def test_a36_the_end_of_the_issuer(httpd, ca, tmp_path, expect_log):
     """A certificate ends no later than its issuer, and the log remarks."""
     issuer = Issuer(tmp_path / "ca", "Short")
@@ -283,6 +286,7 @@ def made_by_openssl(folder, name, key, usage, ca=None, is_ca=False):
         serialization.load_pem_private_key(secret.read_bytes(), None))
 
 
+@pytest.mark.one_database
 def test_a5_an_ec_issuer_has_a_recipient(httpd, ca, tmp_path):
     """RSA decrypts and signs, the EC key issues; the list has both."""
     ec = ("ec", "-pkeyopt", "ec_paramgen_curve:P-384")
@@ -318,6 +322,7 @@ NanoMDMSCEPChallenge static x
     client.close()
 
 
+@pytest.mark.one_database
 def test_a5_an_ec_issuer_needs_a_recipient(httpd, ca, tmp_path):
     ec = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     issuer = made_by_openssl(tmp_path, "issuer", ec,
