@@ -3,6 +3,7 @@
  * CSR in it. */
 
 #include "crypto/scep_message.h"
+#include "base/text.h"
 #include "crypto/scep_parts.h"
 
 #include <apr_strings.h>
@@ -172,9 +173,11 @@ static const nmdm_key_pair_t *find_recipient(
             char *hex = number ? BN_bn2hex(number) : NULL;
             char *name = X509_NAME_oneline(issuer, NULL, 0);
 
-            *theirs = apr_psprintf(p, "the certificate with serial number %s"
-                                   " of %s", hex ? hex : "?",
-                                   name ? name : "?");
+            *theirs = apr_psprintf(
+                p, "the certificate with serial number %.64s of %s",
+                hex ? hex : "?",
+                nmdm_utf8_shortened(p, name ? name : "?",
+                                    NMDM_SCEP_NAME_SHOWN));
             OPENSSL_free(name);
             OPENSSL_free(hex);
             BN_free(number);

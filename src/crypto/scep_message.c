@@ -2,6 +2,7 @@
 /* scep_message.c -- requests of SCEP, read by OpenSSL's CMS functions. */
 
 #include "crypto/scep_message.h"
+#include "base/text.h"
 #include "crypto/cms_verify.h"
 #include "crypto/digest.h"
 #include "crypto/scep_parts.h"
@@ -176,7 +177,8 @@ static void describe_signer(nmdm_scep_message_t *out, apr_pool_t *p)
 
     X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0,
                        XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    out->signer_name = nmdm_x509_text(p, bio);
+    out->signer_name = nmdm_utf8_shortened(p, nmdm_x509_text(p, bio),
+                                           NMDM_SCEP_NAME_SHOWN);
     BIO_free(bio);
     out->signer_sha256 = nmdm_x509_cert(p, x509)->sha256;
     out->signer_key = key_digest(p, x509);

@@ -9,6 +9,10 @@
 
 #include <openssl/cms.h>
 
+/* Characters of a client's name that a log line shows: nothing bounds them but
+ * the message. */
+#define NMDM_SCEP_NAME_SHOWN 255
+
 struct nmdm_scep_parts_t {
     CMS_ContentInfo *cms;       /* the pkiMessage */
     CMS_SignerInfo *signer;

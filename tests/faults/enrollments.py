@@ -217,8 +217,7 @@ def serve(stack, database):
 
 
 def kills(world, seconds):
-    """SIGKILL of a child, of httpd, of the database, at random moments of
-    enrollments"""
+    """SIGKILL at random moments of enrollments"""
 
 
 def run(_fault, make, options, seconds):
