@@ -407,6 +407,10 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "        LIMIT 1)" \
     " WHERE a.id = %s AND a.sha256 = %s" whose
 
+#define MARKS_4 "%s, %s, %s, %s"
+#define MARKS_16 MARKS_4 ", " MARKS_4 ", " MARKS_4 ", " MARKS_4
+#define MARKS_64 MARKS_16 ", " MARKS_16 ", " MARKS_16 ", " MARKS_16
+
 /* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
  * again each time it runs. This one takes them a third of the time. */
 #define WAITS(whose) \
@@ -418,19 +422,17 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
 
 /* The same for many devices, on their own channels: for each certificate of
  * each. Of a device that has had more than are looked at, some are not found
- * here, and it asks by itself. */
-#define POLL(ids) \
+ * here, and it asks by itself. Without a constant id MariaDB would read all that
+ * the device has ever been sent, so its index is named. */
+#define PENDING_INDEX " FORCE INDEX (idx_queue_pending)"
+#define POLL(ids, index) \
     "SELECT a.id, a.sha256," \
-    "       (SELECT q.command_uuid FROM enrollment_queue q" \
+    "       (SELECT q.command_uuid FROM enrollment_queue q" index \
     "         WHERE q.id = a.id AND q.active = TRUE" UNANSWERED \
     "         LIMIT 1)" \
     "  FROM cert_auth_associations a" \
     " WHERE a.id " ids \
     " LIMIT 1000"
-
-#define MARKS_4 "%s, %s, %s, %s"
-#define MARKS_16 MARKS_4 ", " MARKS_4 ", " MARKS_4 ", " MARKS_4
-#define MARKS_64 MARKS_16 ", " MARKS_16 ", " MARKS_16 ", " MARKS_16
 
 /* Admission joins the write: nothing is stored for a stranger, nor for a
  * command or an enrollment that does not exist. */
@@ -496,6 +498,12 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     NEXT("(SELECT COUNT(s.id) FROM stored s)", \
          UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
+/* A report that is not NotNow sets free what was deferred. */
+#define IS_DUE \
+    "COALESCE((SELECT s.status FROM command_results s" \
+    "           WHERE s.id = q.id AND s.command_uuid = q.command_uuid)," \
+    "         'NotNow') = 'NotNow'"
+
 /* Reports of many devices, none of them NotNow, and the next command of each.
  * The SELECTs see the tables as they were before the reports. */
 #define PUT_MANY_AND_NEXT \
@@ -512,34 +520,63 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "   WHERE e.id = n.id AND c.command_uuid = n.command_uuid" \
     "     AND a.id = n.id AND a.sha256 = n.sha256" \
     "   ORDER BY e.id" ON_RESULT_PUT " RETURNING id)" \
-    " SELECT n.id, c.command_uuid, c.request_type, c.command" \
-    "  FROM stored s JOIN reports n ON n.id = s.id" \
+    " SELECT n.id, n.status, c.command_uuid, c.request_type, c.command" \
+    "  FROM stored t JOIN reports n ON n.id = t.id" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
     "       SELECT q.command_uuid FROM enrollment_queue q" \
     "        WHERE q.id = n.id AND q.active = TRUE" UNANSWERED UNEXPIRED \
     "          AND q.command_uuid <> n.command_uuid" \
-    "          AND COALESCE((SELECT r.status FROM command_results r" \
-    "                         WHERE r.id = q.id" \
-    "                           AND r.command_uuid = q.command_uuid)," \
-    "                       'NotNow') = 'NotNow'" \
+    "          AND " IS_DUE \
     "        ORDER BY q.priority DESC, q.created_at" \
     "        LIMIT 1)"
+
+/* The same where a parameter is one text, so a list is one mark for each value.
+ * n is the device's place in all lists. The IN beside an ELT finds rows by
+ * their index where the tables' character set is not the connection's. */
+#define PUT_MANY(marks) \
+    "INSERT INTO command_results (id, command_uuid, status, result)" \
+    " SELECT d.id, c.command_uuid, ELT(d.n, " marks "), ELT(d.n, " marks ")" \
+    "   FROM (SELECT e.id, FIELD(e.id, " marks ") AS n FROM enrollments e" \
+    "          WHERE e.id IN (" marks ")) d" \
+    "   JOIN cert_auth_associations a" \
+    "     ON a.id = d.id AND a.sha256 = ELT(d.n, " marks ")" \
+    "   JOIN commands c" \
+    "     ON c.command_uuid IN (" marks ")" \
+    "    AND c.command_uuid = ELT(d.n, " marks ")" \
+    ON_RESULT_PUT_MYSQL
+
+/* After PUT_MANY: of each report that is stored what it says, and the next
+ * command. */
+#define NEXT_MANY(marks) \
+    "SELECT d.id, r.status, c.command_uuid, c.request_type, c.command" \
+    "  FROM (SELECT a.id, a.sha256, FIELD(a.id, " marks ") AS n" \
+    "          FROM cert_auth_associations a WHERE a.id IN (" marks ")) d" \
+    "  JOIN command_results r" \
+    "    ON r.id = d.id AND r.command_uuid IN (" marks ")" \
+    "   AND r.command_uuid = ELT(d.n, " marks ")" \
+    "  LEFT JOIN commands c ON c.command_uuid = (" \
+    "       SELECT q.command_uuid FROM enrollment_queue q" PENDING_INDEX \
+    "        WHERE q.id = d.id AND q.active = TRUE" UNANSWERED UNEXPIRED \
+    "          AND " IS_DUE \
+    "        ORDER BY q.priority DESC, q.created_at" \
+    "        LIMIT 1)" \
+    " WHERE d.sha256 = ELT(d.n, " marks ")"
 
 ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 
 ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 
 ROW(STMT_QUEUE_POLL, "queue_poll", NULL,
-    PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))")),
+    PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))", "")),
 
 ROW(STMT_QUEUE_POLL_4, "queue_poll_few", NULL,
-    MYSQL POLL("IN (" MARKS_4 ")")),
+    MYSQL POLL("IN (" MARKS_4 ")", PENDING_INDEX)),
 
 ROW(STMT_QUEUE_POLL_16, "queue_poll_some", NULL,
-    MYSQL POLL("IN (" MARKS_16 ")")),
+    MYSQL POLL("IN (" MARKS_16 ")", PENDING_INDEX)),
 
 ROW(STMT_QUEUE_POLL_64, "queue_poll_most", NULL,
-    MYSQL POLL("IN (" MARKS_64 ")")),
+    MYSQL POLL("IN (" MARKS_64 ")", PENDING_INDEX)),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
     NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),
@@ -636,7 +673,28 @@ ROW(STMT_RESULT_NOT_NOW_NEXT, "result_not_now_next",
 
 ROW(STMT_RESULTS_PUT_NEXT, "results_put_next", NULL,
     PGSQL PUT_MANY_AND_NEXT,
-    LONG_COLUMNS 1 << 3),
+    LONG_COLUMNS 1 << 4),
+
+ROW(STMT_RESULTS_PUT_4, "results_put_few", NULL,
+    MYSQL PUT_MANY(MARKS_4)),
+
+ROW(STMT_RESULTS_PUT_16, "results_put_some", NULL,
+    MYSQL PUT_MANY(MARKS_16)),
+
+ROW(STMT_RESULTS_PUT_64, "results_put_most", NULL,
+    MYSQL PUT_MANY(MARKS_64)),
+
+ROW(STMT_RESULTS_NEXT_4, "results_next_few", NULL,
+    MYSQL NEXT_MANY(MARKS_4),
+    LONG_COLUMNS 1 << 4),
+
+ROW(STMT_RESULTS_NEXT_16, "results_next_some", NULL,
+    MYSQL NEXT_MANY(MARKS_16),
+    LONG_COLUMNS 1 << 4),
+
+ROW(STMT_RESULTS_NEXT_64, "results_next_most", NULL,
+    MYSQL NEXT_MANY(MARKS_64),
+    LONG_COLUMNS 1 << 4),
 
 ROW(STMT_RESULT_REMOVE, "result_remove",
     "DELETE FROM command_results WHERE id = %s AND command_uuid = %s"),

@@ -192,8 +192,7 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
                                     nanomdm_dbd_close);
 }
 
-/* SQLite has nothing to gain from polls that ask together, MariaDB and MySQL
- * have nothing from reports. */
+/* SQLite has nothing to gain from polls that ask together. */
 static nmdm_err_t *combine(nanomdm_site_t *site, apr_pool_t *pchild)
 {
     const nmdm_dialect_t *dialect
@@ -207,8 +206,7 @@ static nmdm_err_t *combine(nanomdm_site_t *site, apr_pool_t *pchild)
     if (!dialect->has_one_writer) {
         NMDM_TRY(nmdm_combiner_create(&site->services.polls, pchild, few));
     }
-    return dialect->has_one_writer || dialect->has_arrays
-        ? nmdm_combiner_create(&site->services.reports, pchild, few) : NULL;
+    return nmdm_combiner_create(&site->services.reports, pchild, few);
 }
 
 static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue_reports.c -- reports of many devices, stored together.
- *
- * Not on MariaDB and MySQL: as a UNION of SELECTs, which is what keeps the
- * collations of all tables apart, a batch costs them more than its reports one
- * by one (1.0 to 1.2 times, MariaDB 10.11). */
+/* queue_reports.c -- reports of many devices, stored together. */
 
 #include "storage/queue_reports.h"
 #include "db/db.h"
+#include "db/schema.h"
 
 #include <apr_strings.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-/* In bytes. A longer report costs the database more than what is saved. */
+/* In bytes. A longer report costs the database more than what is saved, and
+ * 64 of these are less than the least max_allowed_packet of MySQL. */
 #define LONGEST (12 * 1024)
 
 int nmdm_queue_reports_suit(const nmdm_msg_t *msg)
@@ -90,44 +88,49 @@ static nmdm_err_t *store_each(nmdm_ctx_t *ctx, batch_t *batch)
     return NULL;
 }
 
-/* ---- PostgreSQL: one statement with arrays ---- */
+/* ---- Rows of reports that were stored ---- */
 
-/* Columns of a row, which is of a report that was stored. */
-enum { ID, NEXT_UUID, NEXT_TYPE, NEXT_TEXT, COLUMNS };
+enum { ID, STATUS, NEXT_UUID, NEXT_TYPE, NEXT_TEXT, COLUMNS };
 
-static nmdm_queue_report_t *find(const batch_t *batch, const char *id)
+static nmdm_queue_report_t *find(const batch_t *batch, const char **row)
 {
     int i;
 
     for (i = 0; i < batch->n; i++) {
-        if (!strcmp(batch->reports[i]->entry.key, id)) {
+        if (!strcmp(batch->reports[i]->entry.key, row[ID])
+            && !strcmp(batch->reports[i]->msg->u.report.status, row[STATUS])) {
             return batch->reports[i];
         }
     }
     return NULL;
 }
 
-static void take_rows(const batch_t *batch, const apr_array_header_t *rows)
+static nmdm_err_t *take_rows(nmdm_ctx_t *ctx, const batch_t *batch,
+                             nmdm_stmt_e stmt, const char **args, int nargs)
 {
+    apr_array_header_t *rows
+        = apr_array_make(ctx->pool, batch->n * COLUMNS, sizeof(const char *));
     int i;
 
+    NMDM_TRY(nmdm_db_rows(ctx, rows, COLUMNS, stmt, args, nargs));
     for (i = 0; i < rows->nelts; i += COLUMNS) {
         const char **row = &APR_ARRAY_IDX(rows, i, const char *);
-        nmdm_queue_report_t *report = find(batch, row[ID]);
+        nmdm_queue_report_t *report = find(batch, row);
 
         if (report) {
             take_next(report, row + NEXT_UUID);
         }
     }
+    return NULL;
 }
+
+/* ---- PostgreSQL: one statement with arrays ---- */
 
 static nmdm_err_t *store_arrays(nmdm_ctx_t *ctx, batch_t *batch)
 {
     const char *ids[NMDM_BATCH_MOST], *uuids[NMDM_BATCH_MOST],
         *digests[NMDM_BATCH_MOST], *statuses[NMDM_BATCH_MOST],
         *texts[NMDM_BATCH_MOST];
-    apr_array_header_t *rows
-        = apr_array_make(ctx->pool, batch->n * COLUMNS, sizeof(const char *));
     int i;
 
     for (i = 0; i < batch->n; i++) {
@@ -137,22 +140,110 @@ static nmdm_err_t *store_arrays(nmdm_ctx_t *ctx, batch_t *batch)
         statuses[i] = batch->reports[i]->msg->u.report.status;
         texts[i] = batch->reports[i]->msg->u.report.stored;
     }
-    NMDM_TRY(nmdm_db_rows(
-        ctx, rows, COLUMNS, STMT_RESULTS_PUT_NEXT,
+    return take_rows(
+        ctx, batch, STMT_RESULTS_PUT_NEXT,
         NMDM_ARGS(nmdm_dialect_array(ctx->pool, ids, batch->n),
                   nmdm_dialect_array(ctx->pool, uuids, batch->n),
                   nmdm_dialect_array(ctx->pool, digests, batch->n),
                   nmdm_dialect_array(ctx->pool, statuses, batch->n),
-                  nmdm_dialect_array(ctx->pool, texts, batch->n))));
-    take_rows(batch, rows);
-    return NULL;
+                  nmdm_dialect_array(ctx->pool, texts, batch->n)));
+}
+
+/* ---- MariaDB and MySQL: two statements with lists of parameters ---- */
+
+/* The statements exist in three sizes. */
+static const struct {
+    nmdm_stmt_e put, next;
+    int places;
+} SIZES[] = {
+    { STMT_RESULTS_PUT_4, STMT_RESULTS_NEXT_4, 4 },
+    { STMT_RESULTS_PUT_16, STMT_RESULTS_NEXT_16, 16 },
+    { STMT_RESULTS_PUT_64, STMT_RESULTS_NEXT_64, NMDM_BATCH_MOST },
+};
+enum { PUT_LISTS = 7, NEXT_LISTS = 5 };
+
+/* The places beyond the last report repeat it: its first one counts. */
+typedef struct {
+    const char *ids[NMDM_BATCH_MOST], *uuids[NMDM_BATCH_MOST],
+        *digests[NMDM_BATCH_MOST], *statuses[NMDM_BATCH_MOST],
+        *texts[NMDM_BATCH_MOST];
+    int size;                   /* of SIZES */
+} lists_t;
+
+static void list(lists_t *lists, nmdm_ctx_t *ctx, const batch_t *batch)
+{
+    int i;
+
+    for (lists->size = 0; SIZES[lists->size].places < batch->n;) {
+        lists->size++;
+    }
+    for (i = 0; i < SIZES[lists->size].places; i++) {
+        const nmdm_queue_report_t *report
+            = batch->reports[i < batch->n ? i : batch->n - 1];
+
+        lists->ids[i] = report->entry.key;
+        lists->uuids[i] = report->msg->u.report.command_uuid;
+        lists->digests[i] = report->sha256;
+        lists->statuses[i] = report->msg->u.report.status;
+        lists->texts[i] = i < batch->n
+            ? nmdm_schema_xml(ctx, report->msg->u.report.stored) : "";
+    }
+}
+
+static int append(const char **args, int nargs, const char *const *texts,
+                  int n)
+{
+    memcpy(args + nargs, texts, (size_t)n * sizeof(*texts));
+    return nargs + n;
+}
+
+static nmdm_err_t *put_lists(nmdm_ctx_t *ctx, const lists_t *lists)
+{
+    const char *args[PUT_LISTS * NMDM_BATCH_MOST];
+    int places = SIZES[lists->size].places, n;
+
+    n = append(args, 0, lists->statuses, places);
+    n = append(args, n, lists->texts, places);
+    n = append(args, n, lists->ids, places);
+    n = append(args, n, lists->ids, places);
+    n = append(args, n, lists->digests, places);
+    n = append(args, n, lists->uuids, places);
+    n = append(args, n, lists->uuids, places);
+    return nmdm_db_exec(ctx, NULL, SIZES[lists->size].put, args, n);
+}
+
+/* What was stored is found afterwards: the number of rows that an upsert
+ * changed does not tell which. */
+static nmdm_err_t *find_next(nmdm_ctx_t *ctx, const batch_t *batch,
+                             const lists_t *lists)
+{
+    const char *args[NEXT_LISTS * NMDM_BATCH_MOST];
+    int places = SIZES[lists->size].places, n;
+
+    n = append(args, 0, lists->ids, places);
+    n = append(args, n, lists->ids, places);
+    n = append(args, n, lists->uuids, places);
+    n = append(args, n, lists->uuids, places);
+    n = append(args, n, lists->digests, places);
+    return take_rows(ctx, batch, SIZES[lists->size].next, args, n);
+}
+
+static nmdm_err_t *store_lists(nmdm_ctx_t *ctx, batch_t *batch)
+{
+    lists_t lists;
+
+    list(&lists, ctx, batch);
+    NMDM_TRY(put_lists(ctx, &lists));
+    return find_next(ctx, batch, &lists);
 }
 
 nmdm_err_t *nmdm_queue_reports(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
 {
+    const nmdm_dialect_t *dialect = ctx->db->dialect;
     batch_t batch;
 
     sort(&batch, first);
-    return ctx->db->dialect->has_arrays ? store_arrays(ctx, &batch)
-                                        : store_each(ctx, &batch);
+    return dialect->has_one_writer ? store_each(ctx, &batch)
+        : dialect->has_arrays ? store_arrays(ctx, &batch)
+        : store_lists(ctx, &batch);
 }

@@ -4,11 +4,13 @@ before its device has 200, and what is wrong with one does not touch another."""
 
 import contextlib
 import os
+import plistlib
 import signal
 import uuid
 
 import pytest
 
+from databases import tables_of_nanomdm
 from device import Operator, command
 from simultaneous import TOGETHER, at_once, until_together
 from tables import count, result
@@ -16,12 +18,6 @@ from wire import assert_empty
 
 DEVICES = 28
 THREADS = 40
-
-
-@pytest.fixture(autouse=True)
-def not_mariadb(db_server):
-    if db_server.kind.startswith("mysql"):
-        pytest.skip("MariaDB and MySQL have nothing to gain")
 
 
 @pytest.fixture
@@ -92,6 +88,30 @@ def test_the_same_command_of_all(site, fleet, operator):
         for mac in fleet:
             assert_stored(site, mac, name)
     until_together(site, do)
+
+
+@pytest.mark.parametrize("characters", ["utf8mb3", "latin1"])
+def test_characters_that_tables_lack(db_server, httpd, device, expect_log,
+                                     characters, tmp_path):
+    """Each is stored whole, in tables of NanoMDM's making."""
+    if not db_server.kind.startswith("mysql"):
+        pytest.skip("all tables have all characters")
+    expect_log("nanomdm:warn", "NMDM0812")
+    database = db_server.fresh(tables_of_nanomdm(tmp_path, characters))
+    site = httpd(database, threads=THREADS,
+                 extra_server="NanoMDMSchema auto\n")
+    fleet = [device(site).enroll() for _ in range(DEVICES)]
+
+    def do():
+        names = [queue(operator, mac) for mac in fleet]
+        for answer in at_once(database, [
+                answer_of(mac, name) for mac, name in zip(fleet, names)]):
+            assert_empty(answer)
+        for mac, name in zip(fleet, names):
+            text = result(database, mac, name).result
+            assert "😀" in plistlib.loads(text.encode())["Answer"]
+    with contextlib.closing(Operator(site)) as operator:
+        until_together(site, do, least=8)
 
 
 def test_others_among_them(site, fleet, operator, device, expect_log):

@@ -10,8 +10,9 @@ import pytest
 
 import ca as certs
 from conftest import Harness, new_database
+from databases import tables_of_nanomdm
 from device import Device, Operator, command
-from system import ROOT, remove_folder, run, temp_folder
+from system import remove_folder, run, temp_folder
 from tables import result
 
 NAME = "Zoë 💻 日本"
@@ -106,15 +107,9 @@ def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
 @pytest.mark.parametrize("characters", ["latin1", "utf8mb3"])
 def test_characters_that_tables_lack(program, httpd, device, expect_log,
                                      characters, tmp_path):
-    """NanoMDM's tables have the character set of their database."""
     if program.kind != "mysql":
         pytest.skip("all tables have all characters")
-    script = tmp_path / "nanomdm.sql"
-    tables, _, _ = (ROOT / "tests/data/nanomdm-mysql.sql").read_text(
-    ).partition("INSERT INTO")
-    script.write_text(tables.replace("utf8mb4 COLLATE utf8mb4_general_ci",
-                                     characters))
-    database = program.fresh(script)
+    database = program.fresh(tables_of_nanomdm(tmp_path, characters))
     expect_log("nanomdm:warn", "NMDM0812")
     mac = device(httpd(database, extra_server="NanoMDMSchema auto"))
     assert mac.authenticate(DeviceName=NAME).status == 200

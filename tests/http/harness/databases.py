@@ -19,7 +19,7 @@ import subprocess
 import psycopg2
 import pymysql
 
-from system import (as_user, free_port, kill_tree, remove_folder,
+from system import (ROOT, as_user, free_port, kill_tree, remove_folder,
                     remove_large_folder, run, spawn, temp_folder,
                     wait_until)
 
@@ -389,6 +389,17 @@ class MariaDB(Server):
             run("mariadb", "--no-defaults", f"--socket={self.socket}",
                 "--default-character-set=utf8mb4", "--user=root", name,
                 stdin=sql)
+
+
+def tables_of_nanomdm(folder, characters):
+    """An SQL file with NanoMDM's tables in a character set: they have that of
+    their database."""
+    script = folder / "nanomdm.sql"
+    tables, _, _ = (ROOT / "tests/data/nanomdm-mysql.sql").read_text(
+    ).partition("INSERT INTO")
+    script.write_text(tables.replace("utf8mb4 COLLATE utf8mb4_general_ci",
+                                     characters))
+    return script
 
 
 def oracles_mysqld():
