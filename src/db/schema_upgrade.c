@@ -19,13 +19,16 @@ int nmdm_schema_upgrade_is_of_tables(const nmdm_err_t *err)
     return err->retry != NMDM_RETRY_WAIT && err->retry != NMDM_RETRY_LATER;
 }
 
-/* 0 also when there is no such table. Not prepared: a statement that was
- * would not survive the upgrade. */
+/* 0 also when there is no such table, or on MariaDB and MySQL no index of the
+ * queue, which statements name there. Not prepared: a statement that was would
+ * not survive the upgrade. */
 nmdm_err_t *nmdm_schema_upgrade_read_version(nmdm_ctx_t *ctx, int *version)
 {
     const char *text = "0";
     nmdm_err_t *err = nmdm_db_ask(ctx, &text, nmdm_dialect_prefixed(
-        ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
+        ctx->pool, "SELECT MAX(s.version) FROM nanomdm_schema s"
+        "  LEFT JOIN enrollment_queue q"
+        "       /*! FORCE INDEX (idx_queue_pending) */ ON 1 = 0",
         ctx->services->db_source->prefix));
 
     *version = err ? 0 : atoi(text);

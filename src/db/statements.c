@@ -53,6 +53,12 @@ typedef struct {
 
 #define UNANSWERED " AND q.answered = FALSE"
 
+/* The queue where only what waits is asked for. By their statistics MariaDB and
+ * MySQL may take another index and read all that the device has ever been sent;
+ * to other databases this is a comment. */
+#define QUEUE_ALL "enrollment_queue q"
+#define QUEUE_WAITING QUEUE_ALL " /*! FORCE INDEX (idx_queue_pending) */"
+
 #define UNEXPIRED \
     " AND (q.expires_at IS NULL OR q.expires_at > CURRENT_TIMESTAMP)"
 
@@ -68,9 +74,9 @@ typedef struct {
     "                          = enrollment_queue.command_uuid" \
     "                      AND r.status <> 'NotNow')"
 
-#define CLEAR_JOINED(pending) \
+#define CLEAR_JOINED(queue, pending) \
     "UPDATE enrollments e" \
-    "  JOIN enrollment_queue q ON q.id = e.id" \
+    "  JOIN " queue " ON q.id = e.id" \
     "  LEFT JOIN command_results r" \
     "    ON r.id = q.id AND r.command_uuid = q.command_uuid" \
     "   SET q.active = FALSE" \
@@ -311,7 +317,7 @@ ROW(STMT_BOOTSTRAP_TOKEN_GET, "bootstrap_token_get",
     "                               WHERE n.id = %s)"
 
 #define CLEAR_RENEWED \
-    CLEAR_JOINED(UNANSWERED BEFORE_RENEWAL("q"))
+    CLEAR_JOINED(QUEUE_WAITING, UNANSWERED BEFORE_RENEWAL("q"))
 
 /* What Authenticate said, now that the device has gone through with it; `more`
  * is what it forgets besides. */
@@ -393,11 +399,11 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
  * command back: NotNow, or "" right after a NotNow (behaviour specification
  * 3.4). The inner SELECT picks one UUID from an index and is written so that
  * each of the planners stays with that index; only then is a command read. */
-#define NEXT(first, pending, order, whose) \
+#define NEXT(first, queue, pending, order, whose) \
     "SELECT " first ", c.command_uuid, c.request_type, c.command" \
     "  FROM cert_auth_associations a" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
-    "       SELECT q.command_uuid FROM enrollment_queue q" \
+    "       SELECT q.command_uuid FROM " queue \
     "        WHERE q.id = %s AND q.active = TRUE" pending \
     "          AND COALESCE((SELECT r.status FROM command_results r" \
     "                         WHERE r.id = q.id" \
@@ -415,19 +421,17 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
  * again each time it runs. This one takes them a third of the time. */
 #define WAITS(whose) \
     "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
-    "  LEFT JOIN enrollment_queue q" \
+    "  LEFT JOIN " QUEUE_WAITING \
     "    ON q.id = %s AND q.active = TRUE" UNANSWERED \
     " WHERE a.id = %s AND a.sha256 = %s" whose \
     " LIMIT 1"
 
 /* The same for many devices, on their own channels: for each certificate of
  * each. Of a device that has had more than are looked at, some are not found
- * here, and it asks by itself. Without a constant id MariaDB would read all that
- * the device has ever been sent, so its index is named. */
-#define PENDING_INDEX " FORCE INDEX (idx_queue_pending)"
-#define POLL(ids, index) \
+ * here, and it asks by itself. */
+#define POLL(ids) \
     "SELECT a.id, a.sha256," \
-    "       (SELECT q.command_uuid FROM enrollment_queue q" index \
+    "       (SELECT q.command_uuid FROM " QUEUE_WAITING \
     "         WHERE q.id = a.id AND q.active = TRUE" UNANSWERED \
     "         LIMIT 1)" \
     "  FROM cert_auth_associations a" \
@@ -495,7 +499,7 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
 
 #define PUT_AND_NEXT(put) \
     "WITH stored AS (" put " RETURNING id)" \
-    NEXT("(SELECT COUNT(s.id) FROM stored s)", \
+    NEXT("(SELECT COUNT(s.id) FROM stored s)", QUEUE_WAITING, \
          UNANSWERED UNEXPIRED " AND q.command_uuid <> %s", "", "")
 
 /* A report that is not NotNow sets free what was deferred. */
@@ -523,7 +527,7 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " SELECT n.id, n.status, c.command_uuid, c.request_type, c.command" \
     "  FROM stored t JOIN reports n ON n.id = t.id" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
-    "       SELECT q.command_uuid FROM enrollment_queue q" \
+    "       SELECT q.command_uuid FROM " QUEUE_WAITING \
     "        WHERE q.id = n.id AND q.active = TRUE" UNANSWERED UNEXPIRED \
     "          AND q.command_uuid <> n.command_uuid" \
     "          AND " IS_DUE \
@@ -555,7 +559,7 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     "    ON r.id = d.id AND r.command_uuid IN (" marks ")" \
     "   AND r.command_uuid = ELT(d.n, " marks ")" \
     "  LEFT JOIN commands c ON c.command_uuid = (" \
-    "       SELECT q.command_uuid FROM enrollment_queue q" PENDING_INDEX \
+    "       SELECT q.command_uuid FROM " QUEUE_WAITING \
     "        WHERE q.id = d.id AND q.active = TRUE" UNANSWERED UNEXPIRED \
     "          AND " IS_DUE \
     "        ORDER BY q.priority DESC, q.created_at" \
@@ -567,40 +571,41 @@ ROW(STMT_QUEUE_WAITS, "queue_waits", WAITS("")),
 ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 
 ROW(STMT_QUEUE_POLL, "queue_poll", NULL,
-    PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))", "")),
+    PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))")),
 
 ROW(STMT_QUEUE_POLL_4, "queue_poll_few", NULL,
-    MYSQL POLL("IN (" MARKS_4 ")", PENDING_INDEX)),
+    MYSQL POLL("IN (" MARKS_4 ")")),
 
 ROW(STMT_QUEUE_POLL_16, "queue_poll_some", NULL,
-    MYSQL POLL("IN (" MARKS_16 ")", PENDING_INDEX)),
+    MYSQL POLL("IN (" MARKS_16 ")")),
 
 ROW(STMT_QUEUE_POLL_64, "queue_poll_most", NULL,
-    MYSQL POLL("IN (" MARKS_64 ")", PENDING_INDEX)),
+    MYSQL POLL("IN (" MARKS_64 ")")),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
-    NEXT("a.id", UNANSWERED UNEXPIRED, "", ""),
-    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", ""),
+    NEXT("a.id", QUEUE_WAITING, UNANSWERED UNEXPIRED, "", ""),
+    SQLITE3 NEXT("a.id", QUEUE_WAITING, UNANSWERED UNEXPIRED, ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_NEXT_LATEST, "queue_next_latest",
-    NEXT("a.id", UNANSWERED UNEXPIRED, "", LATEST),
-    SQLITE3 NEXT("a.id", UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
+    NEXT("a.id", QUEUE_WAITING, UNANSWERED UNEXPIRED, "", LATEST),
+    SQLITE3
+    NEXT("a.id", QUEUE_WAITING, UNANSWERED UNEXPIRED, ", q.rowid", LATEST),
     LONG_COLUMNS 1 << 3),
 
 /* On a database without the additive part of the schema. */
 ROW(STMT_QUEUE_NEXT_SCAN, "queue_next_scan",
-    NEXT("a.id", "", "", ""),
-    SQLITE3 NEXT("a.id", "", ", q.rowid", ""),
+    NEXT("a.id", QUEUE_ALL, "", "", ""),
+    SQLITE3 NEXT("a.id", QUEUE_ALL, "", ", q.rowid", ""),
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_QUEUE_CLEAR, "queue_clear",
     CLEAR(" AND answered = FALSE"),
-    MYSQL CLEAR_JOINED(UNANSWERED)),
+    MYSQL CLEAR_JOINED(QUEUE_WAITING, UNANSWERED)),
 
 ROW(STMT_QUEUE_CLEAR_SCAN, "queue_clear_scan",
     CLEAR(""),
-    MYSQL CLEAR_JOINED("")),
+    MYSQL CLEAR_JOINED(QUEUE_ALL, "")),
 
 ROW(STMT_QUEUE_PUT, "queue_put", QUEUE_PUT("%IDS")),
 
@@ -755,7 +760,7 @@ ROW(STMT_PUSH_DUE, "push_due",
 
 ROW(STMT_PUSH_STATE, "push_state",
     "SELECT e.id, p.tries,"
-    "       CASE WHEN EXISTS (SELECT 1 FROM enrollment_queue q"
+    "       CASE WHEN EXISTS (SELECT 1 FROM " QUEUE_WAITING
     "                          WHERE q.id = e.id AND q.active = TRUE"
     "                            AND q.answered = FALSE" UNEXPIRED ")"
     "            THEN 1 ELSE 0 END,"
@@ -933,22 +938,22 @@ ROW(STMT_CANCELLED_PAGE, "cancelled_page",
     "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
 
 /* One list of what waits, counted to its bound. */
-#define PENDING(pending) \
+#define PENDING(queue, pending) \
     "SELECT COUNT(bounded.id), COUNT(bounded.status)," \
     "       SECONDS(MIN(bounded.not_now_at))" \
     "  FROM (SELECT q.id, r.status, r.not_now_at" \
-    "          FROM enrollment_queue q" WITH_RESULT \
+    "          FROM " queue WITH_RESULT \
     "         WHERE q.id = %s AND q.active = TRUE" pending \
     "         LIMIT 1000) bounded"
 
 /* In the order of delivery, from the entry on that the cursor names by
  * priority, time and, for commands of one time, `tie`. */
-#define QUEUE_PAGE(pending, expires_at, tie, tie_mark) \
+#define QUEUE_PAGE(queue, pending, expires_at, tie, tie_mark) \
     "SELECT q.command_uuid, c.request_type, DIGITS(q.priority)," \
     "       TEXT_OF_TIME(q.created_at), " tie "," \
     "       SECONDS(q.created_at), " expires_at ", r.status," \
     "       DIGITS(r.not_now_tally), SECONDS(r.not_now_at)" \
-    "  FROM enrollment_queue q" \
+    "  FROM " queue \
     "  LEFT JOIN commands c ON c.command_uuid = q.command_uuid" \
     WITH_RESULT \
     " WHERE q.id = %s AND q.active = TRUE" pending \
@@ -981,22 +986,24 @@ ROW(STMT_CANCELLED_PAGE, "cancelled_page",
     "                      AND r.status <> 'NotNow')"
 
 ROW(STMT_PENDING, "pending",
-    PENDING(UNANSWERED UNEXPIRED)),
+    PENDING(QUEUE_WAITING, UNANSWERED UNEXPIRED)),
 
 ROW(STMT_PENDING_SCAN, "pending_scan",
-    PENDING(NOT_FINAL)),
+    PENDING(QUEUE_ALL, NOT_FINAL)),
 
 ROW(STMT_QUEUE_PAGE, "queue_page",
-    QUEUE_PAGE(UNANSWERED UNEXPIRED, "SECONDS(q.expires_at)",
+    QUEUE_PAGE(QUEUE_WAITING, UNANSWERED UNEXPIRED,
+               "SECONDS(q.expires_at)",
                "q.command_uuid", "%s"),
     SQLITE3
-    QUEUE_PAGE(UNANSWERED UNEXPIRED, "SECONDS(q.expires_at)",
+    QUEUE_PAGE(QUEUE_WAITING, UNANSWERED UNEXPIRED,
+               "SECONDS(q.expires_at)",
                "q.rowid", "INTEGER_OF(%s)")),
 
 ROW(STMT_QUEUE_PAGE_SCAN, "queue_page_scan",
-    QUEUE_PAGE(NOT_FINAL, "NULL", "q.command_uuid", "%s"),
+    QUEUE_PAGE(QUEUE_ALL, NOT_FINAL, "NULL", "q.command_uuid", "%s"),
     SQLITE3
-    QUEUE_PAGE(NOT_FINAL, "NULL", "q.rowid", "INTEGER_OF(%s)")),
+    QUEUE_PAGE(QUEUE_ALL, NOT_FINAL, "NULL", "q.rowid", "INTEGER_OF(%s)")),
 
 ROW(STMT_RESULT_PAGE, "result_page",
     RESULTS
@@ -2316,7 +2323,7 @@ ROW(STMT_DD_LEASE, "dd_lease",
 /* A command that the device has got, and has not answered, may have been
  * looked at before the change; one with Data of its own says nothing of it. */
 #define DD_WAITS(whose, lacks) \
-    "(SELECT 1 FROM enrollment_queue q" \
+    "(SELECT 1 FROM " QUEUE_WAITING \
     "   JOIN commands w ON w.command_uuid = q.command_uuid" \
     "   LEFT JOIN nanomdm_dd_enrollments g ON g.id = q.id" \
     "  WHERE q.id = " whose " AND q.active = TRUE" UNANSWERED UNEXPIRED \
@@ -2359,7 +2366,7 @@ ROW(STMT_DD_WAITING, "dd_waiting",
     "SELECT q.command_uuid, r.status,"
     "       CASE WHEN g.delivered_uuid = q.command_uuid THEN '1' ELSE '0'"
     "       END, SECONDS(q.created_at)"
-    "  FROM enrollment_queue q"
+    "  FROM " QUEUE_WAITING
     "  JOIN commands w ON w.command_uuid = q.command_uuid"
     "  LEFT JOIN command_results r"
     "    ON r.id = q.id AND r.command_uuid = q.command_uuid"
@@ -2392,7 +2399,7 @@ ROW(STMT_DD_FIGURES, "dd_figures",
     "                  WHERE id > '' AND engine_at IS NOT NULL"
     "                  LIMIT 10000) bounded"
     "          WHERE EXISTS"
-    "          (SELECT 1 FROM enrollment_queue q"
+    "          (SELECT 1 FROM " QUEUE_WAITING
     "             JOIN commands w ON w.command_uuid = q.command_uuid"
     "            WHERE q.id = bounded.id AND q.active = TRUE" UNANSWERED
     "              AND w.request_type = 'DeclarativeManagement')))"),

@@ -11,12 +11,10 @@ import pytest
 
 from device import Operator, command
 from simultaneous import TOGETHER, at_once, until_together
-from tables import fill_queues, insert
 from wire import assert_empty
 
 DEVICES = 20
 THREADS = 40                    # more than ask by themselves
-HISTORY = 300
 
 
 @pytest.fixture(autouse=True)
@@ -65,31 +63,6 @@ def test_each_gets_its_own(site, fleet):
                 else:
                     assert_empty(answer)
         until_together(site, do)
-
-
-def rows_followed(database):
-    """How many rows a MariaDB or MySQL server has read along an index."""
-    (_, number), = database.query(
-        "SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
-    return int(number)
-
-
-def test_history_costs_nothing(site, fleet):
-    """Each device has answered hundreds of commands."""
-    if site.database.kind == "pgsql":
-        pytest.skip("its index of what waits holds nothing else")
-    names = fill_queues(site.database, fleet, HISTORY)
-    insert(site.database, "command_results",
-           ("id", "command_uuid", "status", "result"),
-           [(mac.id, name, "Acknowledged", "<?xml") for mac in fleet
-            for name in names])
-
-    def do():
-        before = rows_followed(site.database)
-        for answer in at_once(site.database, [mac.idle for mac in fleet]):
-            assert_empty(answer)
-        assert rows_followed(site.database) - before < HISTORY
-    until_together(site, do, least=8)
 
 
 def test_strangers_and_users_among_them(site, fleet, device, expect_log):
