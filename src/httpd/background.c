@@ -24,8 +24,10 @@ APLOG_USE_MODULE(nanomdm);
 
 /* How often last_seen_at is written. */
 #define SEEN_INTERVAL apr_time_from_sec(1)
-/* How often to look for devices that need another push. */
+/* How often to look for devices that need another push; the first time soon,
+ * for what became due or was configured while the server was restarted. */
 #define SWEEP_INTERVAL apr_time_from_sec(5)
+#define FIRST_SWEEP apr_time_from_sec(1)
 /* From one removal of expired challenges to the next. */
 #define SCEP_INTERVAL apr_time_from_sec(60)
 /* How often to look whether declarations have changed. */
@@ -256,10 +258,11 @@ static int may_seal(nanomdm_background_t *threads)
 static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
 {
     nanomdm_background_t *threads = data;
+    apr_interval_time_t interval = FIRST_SWEEP;
     apr_pool_t *p = make_pool();
     int i;
 
-    while (wait_for(threads, SWEEP_INTERVAL)) {
+    for (; wait_for(threads, interval); interval = SWEEP_INTERVAL) {
         for (i = 0; i < threads->sites->nelts; i++) {
             nanomdm_site_t *site = APR_ARRAY_IDX(threads->sites, i,
                                                  nanomdm_site_t *);

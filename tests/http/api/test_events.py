@@ -250,6 +250,13 @@ def test_tries_have_one_event_id_and_keep_the_order(httpd, device,
     server = httpd(extra_vhost=durable(receiver.url))
     expect_log(FAILED, "answered 503", server=server)
     mac = device(server).enroll()
+    wait_for_a_try(server.database, mac)
+    make_due(server.database, mac)
+
+    def is_refused_again():
+        return rows(server.database, mac)[0][2] == 2
+    assert wait_until(is_refused_again, LONG)
+    make_due(server.database, mac)
     events = wait_for(receiver, mac, 4)
     assert topics(events) == 3 * ["mdm.Authenticate"] + [
         "mdm.TokenUpdate"]

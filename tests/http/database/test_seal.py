@@ -161,6 +161,7 @@ def test_what_is_stored_is_sealed(home):
     one.assert_serves()
 
 
+@one_database
 def test_without_the_directive_nothing_is_sealed(home):
     one = home()
     one.assert_clear()
@@ -181,6 +182,7 @@ def test_an_existing_database_is_sealed(home):
     one.assert_serves()
 
 
+@one_database
 def test_rotation_and_the_way_back(home, expect_log):
     """A child of before may be at it when the first of the new ones has
     sealed something with a key that it does not know."""
@@ -204,6 +206,7 @@ def test_rotation_and_the_way_back(home, expect_log):
     one.assert_serves()
 
 
+@one_database
 @pytest.mark.parametrize("line", ["", key("b")], ids=["none", "another"])
 def test_a_missing_key_is_an_error_and_no_loss(home, expect_log, line):
     """An empty answer would tell a Mac that there is no token."""
@@ -236,6 +239,7 @@ def test_a_missing_key_is_an_error_and_no_loss(home, expect_log, line):
     one.assert_serves()
 
 
+@one_database
 def test_other_topics_are_pushed_to(home, device, expect_log):
     one = home(key("a"))
     other = certs.push_topic()
@@ -253,6 +257,7 @@ def test_other_topics_are_pushed_to(home, device, expect_log):
     assert "another row" in answer.json["push_error"]
 
 
+@one_database
 def test_tampering_is_found_out(home, device, expect_log):
     """By an account that can write to the database: moved, or changed."""
     one = home(key("a"))
@@ -274,6 +279,7 @@ def test_tampering_is_found_out(home, device, expect_log):
     one.assert_serves()
 
 
+@one_database
 def test_a_renewed_enrollment_keeps_what_is_sealed(home):
     one = home(key("a") + "\nNanoMDMReenroll keep")
     one.mac.authenticate()
@@ -282,6 +288,7 @@ def test_a_renewed_enrollment_keeps_what_is_sealed(home):
     one.assert_serves()
 
 
+@one_database
 def test_a_re_enrollment_forgets_as_before(home):
     one = home(key("a"))
     one.mac.enroll()

@@ -182,7 +182,7 @@ def test_the_depth_is_counted_without_a_look(httpd, fresh_db):
            [(mac.id, mac.id, "Device", "t", "m", "ff")])
     fill_queues(db, [mac], 3)
     operator = Operator(httpd(db, extra_vhost=STATUS))
-    time.sleep(6)               # its first turn is after five seconds
+    time.sleep(3)               # its first turn is after a second
     db.execute("DELETE FROM enrollment_queue")
     said = re.findall(r'aria-label="Commands that wait: ([^"]*)"',
                       page(operator))
