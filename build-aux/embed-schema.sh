@@ -25,3 +25,6 @@ embed UPGRADE_0003_MYSQL schema/upgrade/0003.mysql.sql
 embed UPGRADE_0004_SQLITE3 schema/upgrade/0004.sqlite3.sql
 embed UPGRADE_0004_PGSQL schema/upgrade/0004.pgsql.sql
 embed UPGRADE_0004_MYSQL schema/upgrade/0004.mysql.sql
+embed UPGRADE_0005_SQLITE3 schema/upgrade/0005.sqlite3.sql
+embed UPGRADE_0005_PGSQL schema/upgrade/0005.pgsql.sql
+embed UPGRADE_0005_MYSQL schema/upgrade/0005.mysql.sql

@@ -1,8 +1,8 @@
 -- mod_nanomdm: all tables, for MySQL 8.0.19 and MariaDB 10.6 and later.
 -- Load with the server's own client: mysql --comments DATABASE < mysql.sql
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the queue's columns answered and expires_at, and what
--- begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, pushed_at of
+-- the enrollments, and what begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 -- The collation is the byte-exact one without padding, which has another name
@@ -63,7 +63,8 @@ CREATE TABLE users (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
--- Device and user channels together, from their first TokenUpdate on.
+-- Device and user channels together, from their first TokenUpdate on; pushed_at:
+-- when APNs last took a push.
 -- Each index ends with the primary key: idx_enrollment_type gives the
 -- enrollments of a type in the order of ids.
 CREATE TABLE enrollments (
@@ -77,6 +78,7 @@ CREATE TABLE enrollments (
     enabled            BOOLEAN      NOT NULL DEFAULT TRUE,
     token_update_tally INTEGER      NOT NULL DEFAULT 1,
     last_seen_at       TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    pushed_at          TIMESTAMP(6) NULL,
     created_at         TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     updated_at         TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
                        ON UPDATE CURRENT_TIMESTAMP(6),
@@ -517,4 +519,4 @@ CREATE TABLE nanomdm_schema (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
-INSERT INTO nanomdm_schema (version) VALUES (4);
+INSERT INTO nanomdm_schema (version) VALUES (5);

@@ -1,8 +1,8 @@
 -- mod_nanomdm: all tables, for PostgreSQL 12 and later.
 -- Load as the owner: psql -1 -v ON_ERROR_STOP=1 -f pgsql.sql DATABASE
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the queue's columns answered and expires_at, and what
--- begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, pushed_at of
+-- the enrollments, and what begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 
@@ -58,7 +58,8 @@ CREATE INDEX idx_user_device ON users (device_id);
 -- Operators look for user names and page through the users of one.
 CREATE INDEX idx_user_short_name ON users (user_short_name, id);
 
--- Device and user channels together, from their first TokenUpdate on.
+-- Device and user channels together, from their first TokenUpdate on; pushed_at:
+-- when APNs last took a push.
 CREATE TABLE enrollments (
     id                 VARCHAR(255) NOT NULL,
     device_id          VARCHAR(255) NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE enrollments (
     enabled            BOOLEAN      NOT NULL DEFAULT TRUE,
     token_update_tally INTEGER      NOT NULL DEFAULT 1,
     last_seen_at       TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    pushed_at          TIMESTAMP    NULL,
     created_at         TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     updated_at         TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP,
     PRIMARY KEY (id),
@@ -559,4 +561,4 @@ CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (4);
+INSERT INTO nanomdm_schema (version) VALUES (5);

@@ -1,8 +1,8 @@
 -- mod_nanomdm: all tables, for SQLite 3.35 and later.
 -- Load: sqlite3 -bail DATABASE < sqlite3.sql
 -- Tables and columns are NanoMDM's, so that either program can serve the
--- database; ours are the queue's columns answered and expires_at, and what
--- begins with nanomdm_ or idx_.
+-- database; ours are the queue's columns answered and expires_at, pushed_at of
+-- the enrollments, and what begins with nanomdm_ or idx_.
 -- The module's loader splits where a line ends in a semicolon and an empty line
 -- follows.
 -- SQLite holds no VARCHAR to its length, so the checks do. Times are UTC with
@@ -67,7 +67,8 @@ CREATE INDEX idx_user_device ON users (device_id);
 -- Operators look for user names and page through the users of one.
 CREATE INDEX idx_user_short_name ON users (user_short_name, id);
 
--- Device and user channels together, from their first TokenUpdate on.
+-- Device and user channels together, from their first TokenUpdate on; pushed_at:
+-- when APNs last took a push.
 CREATE TABLE enrollments (
     id                 VARCHAR(255) NOT NULL,
     device_id          VARCHAR(255) NOT NULL,
@@ -80,6 +81,7 @@ CREATE TABLE enrollments (
     token_update_tally INTEGER      NOT NULL DEFAULT 1,
     last_seen_at       TEXT         NOT NULL
                        DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    pushed_at          TEXT         NULL,
     created_at         TEXT         NOT NULL
                        DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     updated_at         TEXT         NOT NULL
@@ -624,4 +626,4 @@ CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (4);
+INSERT INTO nanomdm_schema (version) VALUES (5);

@@ -125,17 +125,31 @@ static nmdm_err_t *add_check_ins(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
     return NULL;
 }
 
+/* A push is noted when a command is queued; that APNs took it, afterwards. */
+static int is_taken(const nmdm_last_push_t *push)
+{
+    return !push->has_taken || push->taken_at >= push->pushed_at;
+}
+
 static void add_push(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
 {
     const nmdm_last_push_t *push = &out->push;
     int is_refused = push->found && atoi(push->status) >= 400;
+    const char *outcome = out->who->last_seen > push->pushed_at
+        ? "taken by APNs" : "taken by APNs, not heard of since";
 
-    if (push->found) {
-        add(out, push->pushed_at, is_refused ? "push refused" : "pushed to",
-            is_refused ? apr_pstrcat(ctx->pool, push->status, " ",
-                                     push->reason, NULL)
-            : out->who->last_seen > push->pushed_at
-                ? "taken by APNs" : "not heard of since");
+    if (push->taken_at && (is_refused || !push->found || !is_taken(push))) {
+        add(out, push->taken_at, "pushed to", "taken by APNs");
+    }
+    if (is_refused) {
+        add(out, push->pushed_at, "push refused",
+            apr_pstrcat(ctx->pool, push->status, " ", push->reason, NULL));
+    }
+    else if (push->found && is_taken(push)) {
+        add(out, push->pushed_at, "pushed to", outcome);
+    }
+    else if (push->found) {
+        add(out, push->pushed_at, "push tried", "without an answer of APNs");
     }
 }
 

@@ -127,6 +127,7 @@ typedef struct {
     nmdm_combiner_t *polls;             /* NULL: each asks by itself */
     nmdm_combiner_t *reports;           /* NULL: each is stored by itself */
     nmdm_last_seen_t *seen;
+    nmdm_last_seen_t *pushed;           /* APNs took a push to these */
     nmdm_once_daily_t *daily;
     nmdm_circuit_breaker_t *breaker;    /* by topic */
     nmdm_waiters_t *waiters;            /* requests that wait for APNs */

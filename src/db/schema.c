@@ -89,8 +89,10 @@ static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
              " auto\"; then restart gracefully", version,
              NMDM_SCHEMA_VERSION, version < NMDM_SCHEMA_QUEUE
                  ? "polls will cost more as history grows"
-                 : "SCEP and \"NanoMDMDeclarativeManagement builtin\" answer"
-                   " 503",
+                 : version < NMDM_SCHEMA_SCEP
+                 ? "SCEP and \"NanoMDMDeclarativeManagement builtin\" answer"
+                   " 503"
+                 : "when an enrollment was last pushed to is not kept",
              ctx->db->dialect->name,
              !version && nmdm_schema_scripts_nanomdms[dialect] ? 0
                                                                : version + 1);
@@ -272,6 +274,11 @@ int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx)
 int nmdm_schema_has_scep(const nmdm_ctx_t *ctx)
 {
     return has_version(ctx, NMDM_SCHEMA_SCEP);
+}
+
+int nmdm_schema_has_pushed(const nmdm_ctx_t *ctx)
+{
+    return has_version(ctx, NMDM_SCHEMA_PUSHED);
 }
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)

@@ -795,6 +795,10 @@ ROW(STMT_PUSH_FORGET, "push_forget",
 ROW(STMT_PUSH_FORGET_ONE, "push_forget_one",
     "DELETE FROM nanomdm_pushes WHERE id = %s"),
 
+ROW(STMT_PUSH_TAKEN, "push_taken",
+    "UPDATE enrollments SET pushed_at = CURRENT_TIMESTAMP"
+    " WHERE id IN (%IDS)"),
+
 /* Read when a push certificate is uploaded, which is once a year: it may look
  * through all enrollments. */
 ROW(STMT_TOPIC_IN_USE, "topic_in_use",
@@ -914,6 +918,9 @@ ROW(STMT_LAST_PUSH, "last_push",
     "SELECT DIGITS(p.status), p.reason, DIGITS(p.tries), SECONDS(p.next_at),"
     "       SECONDS(p.pushed_at)"
     "  FROM nanomdm_pushes p WHERE p.id = %s"),
+
+ROW(STMT_LAST_PUSH_TAKEN, "last_push_taken",
+    "SELECT SECONDS(e.pushed_at) FROM enrollments e WHERE e.id = %s"),
 
 ROW(STMT_AUTHENTICATED, "authenticated",
     "SELECT SECONDS(d.authenticate_at), SECONDS(d.token_update_at)"

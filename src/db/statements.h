@@ -92,6 +92,7 @@ typedef enum {
     STMT_PUSH_RECALL,
     STMT_PUSH_FORGET,
     STMT_PUSH_FORGET_ONE,
+    STMT_PUSH_TAKEN,
     STMT_TOPIC_IN_USE,
     STMT_PUSH_CERT_PUT,
     STMT_PUSH_CERT_GET,
@@ -112,6 +113,7 @@ typedef enum {
     STMT_CERTS_OF_DEVICE,
     STMT_LAST_REPORT,
     STMT_LAST_PUSH,
+    STMT_LAST_PUSH_TAKEN,
     STMT_AUTHENTICATED,
     STMT_CANCELLED_PAGE,
     /* what operators see and cancel: queues and results */

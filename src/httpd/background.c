@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* background.c -- what a child does without a request: a thread that
- * writes down who was seen, and one that pushes again, removes what is old and
- * seals what is not sealed yet. */
+/* background.c -- what a child does without a request: a thread that writes
+ * down who was seen and pushed to, and one that pushes again, removes what is
+ * old and seals what is not sealed yet. */
 
 #include "httpd/background.h"
 #include "base/cond.h"
@@ -16,6 +16,8 @@
 #include "jobs/retention.h"
 #include "jobs/scep_cleanup.h"
 #include "storage/enrollments.h"
+#include "storage/last_seen.h"
+#include "storage/push_state.h"
 
 #include <apr_thread_proc.h>
 #include <http_log.h>
@@ -80,28 +82,34 @@ static nmdm_err_t *do_seen(nmdm_ctx_t *ctx, void *baton)
     return nmdm_enrollments_seen(ctx, baton);
 }
 
-/* What could not be written is noted again, for the next time. */
-static void flush_seen(nanomdm_site_t *site, apr_pool_t *p)
+static nmdm_err_t *do_pushed(nmdm_ctx_t *ctx, void *baton)
 {
-    apr_array_header_t *ids = nmdm_last_seen_take(site->services.seen, p);
+    return nmdm_push_state_taken(ctx, baton);
+}
+
+/* Writes what was noted into `column`; what could not be written is noted
+ * again, for the next time. */
+static void flush(nanomdm_site_t *site, apr_pool_t *p, nmdm_last_seen_t *notes,
+                  nmdm_unit_fn write, const char *column)
+{
+    apr_array_header_t *ids = nmdm_last_seen_take(notes, p);
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
     nmdm_err_t *err = NULL;
     int i;
 
     if (ids->nelts) {
-        err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_seen, ids);
+        err = nmdm_db_unit(ctx, NMDM_UNIT_WRITE, write, ids);
         nmdm_db_release(ctx);
     }
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server,
-                     NMDMNO(1502) "-: last_seen_at of %d %s is not written"
-                     " yet: %s", ids->nelts,
+                     NMDMNO(1502) "-: %s of %d %s is not written"
+                     " yet: %s", column, ids->nelts,
                      nmdm_text_plural(ids->nelts, "enrollment",
                                       "enrollments"),
                      nmdm_err_text(err));
         for (i = 0; i < ids->nelts; i++) {
-            nmdm_last_seen_note(site->services.seen,
-                                APR_ARRAY_IDX(ids, i, const char *));
+            nmdm_last_seen_note(notes, APR_ARRAY_IDX(ids, i, const char *));
         }
     }
 }
@@ -114,7 +122,8 @@ static void flush_all(nanomdm_background_t *threads, apr_pool_t *p)
     for (i = 0; i < threads->sites->nelts; i++) {
         site = APR_ARRAY_IDX(threads->sites, i, nanomdm_site_t *);
         nmdm_counters_tick(site->services.counters, apr_time_now());
-        flush_seen(site, p);
+        flush(site, p, site->services.pushed, do_pushed, "pushed_at");
+        flush(site, p, site->services.seen, do_seen, "last_seen_at");
         nanomdm_dbd_cache_expire(site->shelf);
     }
     apr_pool_clear(p);

@@ -216,6 +216,7 @@ static nmdm_err_t *equip(nanomdm_site_t *site, apr_pool_t *pchild,
         NMDM_TRY(combine(site, pchild));
     }
     NMDM_TRY(nmdm_last_seen_create(&site->services.seen, pchild));
+    NMDM_TRY(nmdm_last_seen_create(&site->services.pushed, pchild));
     NMDM_TRY(nmdm_sqlite_wal_create(&site->services.db_source->wal, pchild));
     NMDM_TRY(nmdm_once_daily_create(&site->services.daily, pchild));
     NMDM_TRY(nmdm_circuit_breaker_create(&site->services.breaker, pchild));

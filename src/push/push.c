@@ -11,6 +11,7 @@
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "push/apns_message.h"
+#include "storage/last_seen.h"
 #include "storage/push_state.h"
 #include "base/time.h"
 
@@ -322,6 +323,9 @@ static void note_outcome(nmdm_ctx_t *ctx, batch_t *batch,
     }
     else if (!outcome.error && info->was_refused) {
         APR_ARRAY_PUSH(batch->cleared, const char *) = info->id;
+    }
+    if (!outcome.error && ctx->services->pushed) {
+        nmdm_last_seen_note(ctx->services->pushed, info->id);
     }
     if (ctx->services->breaker) {
         nmdm_circuit_breaker_note(ctx->services->breaker, info->topic,

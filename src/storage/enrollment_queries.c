@@ -197,6 +197,22 @@ nmdm_err_t *nmdm_enrollment_queries_last_report(nmdm_ctx_t *ctx,
     return NULL;
 }
 
+static nmdm_err_t *read_taken(nmdm_ctx_t *ctx, nmdm_last_push_t *out,
+                              const char *id)
+{
+    const char *at = NULL;
+    int found;
+
+    if (!nmdm_schema_has_pushed(ctx)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_row(ctx, &found, &at, 1, STMT_LAST_PUSH_TAKEN,
+                         NMDM_ARGS(id)));
+    out->has_taken = 1;
+    out->taken_at = nmdm_time_of_seconds(at);
+    return NULL;
+}
+
 nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
                                               nmdm_last_push_t *out,
                                               const char *id)
@@ -214,7 +230,7 @@ nmdm_err_t *nmdm_enrollment_queries_last_push(nmdm_ctx_t *ctx,
     out->tries = cols[2];
     out->next_at = nmdm_time_of_seconds(cols[3]);
     out->pushed_at = nmdm_time_of_seconds(cols[4]);
-    return NULL;
+    return read_taken(ctx, out, id);
 }
 
 nmdm_err_t *nmdm_enrollment_queries_authenticated(nmdm_ctx_t *ctx,

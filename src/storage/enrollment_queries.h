@@ -103,6 +103,9 @@ typedef struct {
     int found;
     const char *status, *reason, *tries;
     apr_time_t next_at, pushed_at;
+    int has_taken;              /* is taken_at known? */
+    apr_time_t taken_at;        /* when APNs last took one, within a second of
+                                 * it; 0: never */
 } nmdm_last_push_t;
 
 /* Nothing is found without the additive part of the schema. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* last_seen.h -- who was seen lately: written later by a thread. */
+/* last_seen.h -- who was seen lately, or pushed to: written later by a
+ * thread. */
 
 #ifndef NMDM_LAST_SEEN_H
 #define NMDM_LAST_SEEN_H

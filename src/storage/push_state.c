@@ -127,6 +127,13 @@ nmdm_err_t *nmdm_push_state_forget(nmdm_ctx_t *ctx,
     return nmdm_db_exec_ids(ctx, STMT_PUSH_FORGET, NULL, ids);
 }
 
+nmdm_err_t *nmdm_push_state_taken(nmdm_ctx_t *ctx,
+                                  const apr_array_header_t *ids)
+{
+    return nmdm_schema_has_pushed(ctx)
+        ? nmdm_db_exec_ids(ctx, STMT_PUSH_TAKEN, NULL, ids) : NULL;
+}
+
 nmdm_err_t *nmdm_push_state_topic_in_use(nmdm_ctx_t *ctx, const char **other,
                                          const char *topic)
 {

@@ -60,6 +60,11 @@ nmdm_err_t *nmdm_push_state_recall(nmdm_ctx_t *ctx, apr_time_t last);
 nmdm_err_t *nmdm_push_state_forget(nmdm_ctx_t *ctx,
                                    const apr_array_header_t *ids);
 
+/* Notes that APNs took a push to each of these ids now. Nothing without the
+ * column for it. */
+nmdm_err_t *nmdm_push_state_taken(nmdm_ctx_t *ctx,
+                                  const apr_array_header_t *ids);
+
 /* Why a new push certificate is probably a mistake: a topic that enabled
  * enrollments use, when none uses this one and none of it was stored before;
  * else NULL. */
