@@ -3,6 +3,7 @@
  * certificates, URLs. */
 
 #include "config/parse.h"
+#include "config/secret_program.h"
 #include "crypto/trust.h"
 
 #include <apr_file_io.h>
@@ -18,6 +19,9 @@
 
 /* A secret file holds one line. */
 #define MAX_SECRET 4096
+
+/* In UTF-8. */
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 /* The certificates that a system trusts take a quarter of this. */
 #define MAX_PEM 1048576
@@ -108,6 +112,34 @@ void nanomdm_warn_of_short_key(cmd_parms *cmd, const char *key)
     }
 }
 
+/* What editors and shells put around the one line of a secret is no part of
+ * it: a byte order mark, blanks, the end of the line. */
+static const char *set_line(cmd_parms *cmd, const char **secret, char *text,
+                            const char *said, const char *where)
+{
+    apr_size_t len;
+
+    text += strncmp(text, BYTE_ORDER_MARK, 3) ? 0 : 3;
+    text += strspn(text, " \t");
+    len = strlen(text);
+    while (len && apr_isspace(text[len - 1])) {
+        len--;
+    }
+    text[len] = '\0';
+    if (!len) {
+        return nanomdm_wrong(cmd, said, apr_psprintf(
+            cmd->pool, "no secret in it; write one line of text into the %s",
+            where));
+    }
+    if (strpbrk(text, "\r\n")) {
+        return nanomdm_wrong(cmd, said, apr_psprintf(
+            cmd->pool, "more than one line in it; write one line of text into"
+            " the %s", where));
+    }
+    *secret = text;
+    return NULL;
+}
+
 static const char *read_secret_file(cmd_parms *cmd, const char **secret,
                                     const char *path)
 {
@@ -120,21 +152,20 @@ static const char *read_secret_file(cmd_parms *cmd, const char **secret,
     if (problem) {
         return problem;
     }
-    while (len && apr_isspace(text[len - 1])) {
-        len--;
-    }
-    text[len] = '\0';
-    if (!len || strlen(text) != len) {
-        return nanomdm_wrong(cmd, said, "no secret in it; write one line of"
-                                        " text into the file");
-    }
-    if (strpbrk(text, "\r\n")) {
-        return nanomdm_wrong(cmd, said, "more than one line in it; write one"
+    if (len == MAX_SECRET) {
+        return nanomdm_wrong(cmd, said, "longer than a secret is; write one"
                                         " line of text into the file");
     }
-    warn_of_readers(cmd, path);
-    *secret = text;
-    return NULL;
+    if (strlen(text) != len) {
+        return nanomdm_wrong(cmd, said, "no secret in it, but a zero byte;"
+                                        " write one line of text into the"
+                                        " file");
+    }
+    problem = set_line(cmd, secret, text, said, "file");
+    if (!problem) {
+        warn_of_readers(cmd, path);
+    }
+    return problem;
 }
 
 /* The first line that a program writes, as AuthLDAPBindPassword has it. */
@@ -142,22 +173,17 @@ static const char *ask_program(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                const char *line)
 {
     const char *said = apr_pstrcat(cmd->pool, "exec:", line, NULL);
-    const char *found = NULL;
-    char **argv;
+    const char *problem;
+    char *text;
 
-    if (apr_tokenize_to_argv(line, &argv, cmd->temp_pool) == APR_SUCCESS
-        && argv[0]) {
-        found = ap_get_exec_line(cmd->pool, argv[0],
-                                 (const char *const *)argv);
+    problem = nanomdm_secret_program_ask(cmd, &text, line);
+    if (problem) {
+        return nanomdm_wrong(cmd, said, apr_pstrcat(
+            cmd->pool, problem, "; write exec: and the path of one that"
+            " writes the secret", NULL));
     }
-    if (!found || !*found) {
-        return nanomdm_wrong(cmd, said, "the program did not run or wrote"
-                                        " nothing; write exec: and the path"
-                                        " of one that writes the secret");
-    }
-    slot->value = found;
     slot->shown = said;
-    return NULL;
+    return set_line(cmd, &slot->value, text, said, "program's output");
 }
 
 const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
@@ -176,8 +202,8 @@ const char *nanomdm_set_secret(cmd_parms *cmd, nanomdm_hidden_t *slot,
                                  "the environment has no such variable, or an"
                                  " empty one; set it, or use file:PATH");
         }
-        slot->value = apr_pstrdup(cmd->pool, found);
-        return NULL;
+        return set_line(cmd, &slot->value, apr_pstrdup(cmd->pool, found),
+                        value, "variable");
     }
     if (!strncmp(value, "exec:", 5)) {
         return ask_program(cmd, slot, value + 5);

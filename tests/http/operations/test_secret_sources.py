@@ -2,6 +2,7 @@
 """Where a SECRET comes from, and what is said of a bad one."""
 
 import os
+import time
 
 import pytest
 
@@ -81,7 +82,62 @@ def test_a_program_gives_the_secret(httpd):
     operator.close()
 
 
-@pytest.mark.parametrize("program", ["/no/such/program", "/bin/true", ""])
-def test_a_program_that_gives_none(configtest, program):
-    good, said = configtest(f'NanoMDMAPIKey "exec:{program}"\n')
-    assert not good and "the program did not run or wrote nothing" in said
+@pytest.mark.parametrize("program, why", [
+    ("/no/such/program", "the program did not run (No such file"),
+    ("", "the program did not run"),
+    ("/bin/true", "the program wrote nothing"),
+    # What it says then is no secret.
+    ("{folder}/k 1", "the program failed (exit status 1)"),
+    ("{folder}/k 0", "no secret in it"),
+])
+def test_a_program_that_gives_none(configtest, program, why):
+    text = b'#!/bin/sh\nif [ $1 = 1 ]; then echo sealed; else echo " "; fi\n'
+    good, said = configtest(f'NanoMDMAPIKey "exec:{program}"\n',
+                            text + b"exit $1\n", 0o755)
+    assert not good and why in said
+    assert "sealed" not in said
+
+
+@pytest.mark.parametrize("script", [
+    "exec yes a-secret-of-a-good-length",
+    "echo a-secret-of-a-good-length; exec sleep 100 >&-"])
+def test_a_program_that_does_not_end(configtest, script):
+    """The server does not start, and does not wait without end."""
+    start = time.monotonic()
+    good, said = configtest('NanoMDMAPIKey "exec:{folder}/k"\n',
+                            f"#!/bin/sh\n{script}\n".encode(), 0o755)
+    assert not good and "did not end within 10 seconds" in said
+    assert time.monotonic() - start < 60
+
+
+AROUND = [f"\ufeff{KEY}", f"{KEY}\r\n", f" \t{KEY}  \n", f"{KEY}\n\n",
+          f"\ufeff {KEY}\r\n"]
+
+
+@pytest.mark.parametrize("text", AROUND, ids=ascii)
+@pytest.mark.parametrize("source", ["file", "env", "exec"])
+def test_what_is_around_a_secret_is_no_part_of_it(httpd, monkeypatch, source,
+                                                  text):
+    """As editors and shells leave it there."""
+    value = {"file": "file:{folder}/k", "env": "env:NANOMDM_TEST_KEY",
+             "exec": "exec:/bin/cat {folder}/k"}[source]
+    monkeypatch.setenv("NANOMDM_TEST_KEY", text)
+    server = httpd(replace={"api_key": f'NanoMDMAPIKey "{value}"\n'},
+                   files={"k": text.encode()})
+    operator = Operator(server, key=KEY)
+    assert operator.call("GET", "/v1/events").status == 200
+    operator.close()
+
+
+@pytest.mark.parametrize("text", [b"x" * 5000, KEY.encode() + b"\0",
+                                  b"\xef\xbb\xbf", b" \r\n"])
+def test_a_file_without_a_secret(configtest, text):
+    good, said = configtest("NanoMDMAPIKey file:{folder}/k\n", text)
+    assert not good and "NanoMDMAPIKey" in said
+    assert "no secret in it" in said or "longer than a secret" in said
+
+
+def test_a_variable_of_two_lines(configtest, monkeypatch):
+    monkeypatch.setenv("NANOMDM_TEST_KEY", "one\ntwo")
+    good, said = configtest("NanoMDMAPIKey env:NANOMDM_TEST_KEY\n")
+    assert not good and "more than one line" in said and "two\n" not in said
