@@ -8,6 +8,7 @@
 
 #include "httpd/traffic_dump.h"
 #include "base/time.h"
+#include "codec/plist_repair.h"
 #include "codec/redact.h"
 #include "codec/secrets.h"
 #include "config/config.h"
@@ -162,11 +163,21 @@ static void put_head(record_t *record, const nanomdm_request_state_t *exchange)
 static void put_masked(record_t *record, nmdm_bytes_t body,
                        nmdm_secret_e said)
 {
+    const char *const *keys = nmdm_secrets_keys(record->pool, said);
     apr_size_t len;
+    nmdm_bytes_t text = nmdm_redact_replace_part(&len, record->pool, body,
+                                                 keys);
+    int replaced = len < body.len
+        ? nmdm_plist_repair(&body, record->pool, body) : 0;
 
-    put_bytes(record, nmdm_redact_replace_part(&len, record->pool, body,
-                                               nmdm_secrets_keys(
-                                                   record->pool, said)));
+    if (replaced) {             /* as it is stored */
+        text = nmdm_redact_replace_part(&len, record->pool, body, keys);
+    }
+    put_bytes(record, text);
+    if (replaced) {
+        put(record, "---- %s characters that XML lacks, shown as U+FFFD:"
+            " %d\n", record->trace_id, replaced);
+    }
     while (len < body.len && apr_isspace(body.data[len])) {
         len++;
     }
