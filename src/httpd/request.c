@@ -219,18 +219,19 @@ nmdm_err_t *nanomdm_body_for_events(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
 const char *nanomdm_parameter(request_rec *r, const char *name)
 {
     const char *args = r->args;
-    apr_size_t len = strlen(name);
 
     while (args && *args) {
-        const char *pair = ap_getword(r->pool, &args, '&');
+        char *own = ap_getword(r->pool, &args, '&');
+        char *value = own + strcspn(own, "=");
+        const char *raw;
 
-        if (!strncmp(pair, name, len)
-            && (pair[len] == '=' || pair[len] == '\0')) {
-            char *value = apr_pstrdup(r->pool, pair + len
-                                               + (pair[len] == '='));
-
-            return ap_unescape_urlencoded(value) == OK
-                ? value : apr_pstrdup(r->pool, pair);
+        if (*value) {
+            *value++ = '\0';
+        }
+        raw = apr_pstrdup(r->pool, value);
+        (void)ap_unescape_urlencoded(own);
+        if (!strcmp(own, name)) {
+            return ap_unescape_urlencoded(value) == OK ? value : raw;
         }
     }
     return NULL;

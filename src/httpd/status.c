@@ -274,7 +274,7 @@ int nanomdm_status_handler(request_rec *r)
         return nanomdm_plain(r, error, apr_pstrcat(
             r->pool, ap_get_status_line(error) + 4, "\n", NULL));
     }
-    if (r->args && !strcmp(r->args, "health")) {
+    if (nanomdm_parameter(r, "health") && !nanomdm_location_is_below(r)) {
         return nanomdm_health_answer(r);
     }
     if (!nanomdm_access_is_vouched_for(r) && !is_from_here(r)) {

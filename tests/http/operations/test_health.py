@@ -32,6 +32,34 @@ def test_ok(httpd, path):
     client.close()
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize("path", ["/health", "/health?x=1", "/status?health",
+                                  "/status?health=1", "/status?health&_=17",
+                                  "/status?_=17&health="])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_balancers_ask_in_different_ways(httpd, method, path):
+    """HAProxy by OPTIONS, others by HEAD, some so that no cache answers;
+    none has a password."""
+    client = Client(httpd(extra_vhost=HEALTH))
+    answer = client.raw(method, path, headers={"Via": "1.1 balancer"})
+    assert answer.status == 200
+    assert answer.body == (b"" if method == "HEAD" else b"ok\n")
+    assert answer.headers["Content-Length"] == "3"
+    client.close()
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("path", ["/status?Health", "/status/x?health",
+                                  "/status?healthy", "/status?json=health"])
+def test_other_questions_need_a_password(httpd, path, expect_log):
+    expect_log("NMDM", optional=True)
+    client = Client(httpd(extra_vhost=HEALTH))
+    answer = client.raw("GET", path, headers={"Via": "1.1 balancer"})
+    assert answer.status in (401, 403, 404)
+    assert answer.body != b"ok\n"
+    client.close()
+
+
 def test_503_while_the_database_is_away(httpd, fresh_db, private_db_server,
                                         expect_log):
     db_server = private_db_server()
@@ -75,3 +103,20 @@ def test_503_without_tables(httpd, fresh_db, expect_log, db_server):
     answer = client.raw("GET", "/health")
     assert (answer.status, answer.body) == (503, b"schema\n")
     client.close()
+
+
+def test_a_wrong_password_of_the_database(httpd, fresh_db, device,
+                                          expect_log):
+    """One line says where it is written, and what the server says of it."""
+    db = fresh_db()
+    if db.kind == "sqlite3":
+        pytest.skip("has none")
+    db.params = re.sub(r"(pass(?:word)?=)[^ ,]*", r"\1not-the-one", db.params)
+    expect_log("nanomdm:error.*NMDM1501", db.kind, r"httpd\.conf:\d+")
+    expect_log(r"(?i)dbd:error.*(password authentication failed"
+               r"|access denied)")
+    expect_log("(dbd|nanomdm):(error|crit)", optional=True)
+    server = httpd(db)
+    answer = device(server).authenticate()
+    assert answer.status == 503 and answer.headers["Retry-After"]
+    assert "not-the-one" not in server.error_log()
