@@ -11,6 +11,7 @@ import pytest
 
 import ca as certs
 from device import Operator, command
+from system import ROOT
 
 one_database = pytest.mark.one_database
 JSON = {"Content-Type": "application/json"}
@@ -41,6 +42,11 @@ OURS = {
     ("GET", "events"): ["state", "limit", "cursor"],
     ("POST", "events/replay"): [],
     ("DELETE", "events/1"): [],
+    ("POST", "scep-challenge"): [],
+    ("POST", "enroll-links"): [],
+    ("GET", "certs"): ["expires_before", "id", "issuer", "limit", "cursor"],
+    ("DELETE", "certs/" + 64 * "a"): [],
+    ("POST", "renew/ID"): ["issuer"],
 }
 
 
@@ -60,7 +66,8 @@ def test_an_unknown_parameter_of_our_calls_is_400(operator, method, call,
 
 
 @pytest.mark.parametrize("parameter", ["no_push=1", "nopush=1",
-                                       "no_push=true"])
+                                       "no_push=true", "%6eopush=1",
+                                       "nopus%68=%31", "&&nopush=1&"])
 def test_no_push_is_nopush(operator, mac, parameter):
     """NanoMDM's quickstart writes it so."""
     uuid, plist = command()
@@ -121,6 +128,19 @@ BODIES = [
      '"priority"'),
     ("POST", "commands", {"udid": "x", "request_type": "A", "UDIDs": []},
      '"udid"'),
+    ("PUT", "enqueue", {"Ids": ["x"], "command": ""},
+     "ids, command, nopush, priority and expires"),
+    ("POST", "push", {"ids": ["x"], "": 1}, "there are ids"),
+    ("POST", "enrollments/query", {"filter": {"ids": [], "limit": 5}}, "ids"),
+    ("POST", "enrollments/query", {"filter": {}, "limit": 5},
+     "filter and options"),
+    ("POST", "enrollments/query", {"options": {"include": 1}},
+     "include_device_cert and include_unlock_token"),
+    ("POST", "events/replay", {"ids": [], "state": "dead"}, "ids and target"),
+    ("POST", "scep-challenge", {"serial_number": "x"},
+     "serial, udid, enrollment_id, user and seconds"),
+    ("POST", "scep-challenge", {"seconds": 5, "expires": 60},
+     "serial, udid, enrollment_id, user and seconds"),
 ]
 
 
@@ -151,6 +171,20 @@ def test_json_without_its_content_type(operator, call, headers):
     text = error_of(operator.call("PUT", "/v1/" + call, b' {"ids": ["x"]}',
                                   headers), 400)
     assert "Content-Type: application/json" in text
+
+
+@one_database
+@pytest.mark.parametrize("method, call, body", [
+    ("POST", "scep-challenge", b'{"zzz": 1}'),
+    ("GET", "certs?zzz=1", None), ("POST", "renew?zzz=1", None)])
+def test_the_manual_has_what_the_calls_of_identities_take(operator, method,
+                                                          call, body):
+    """What an answer says that there is, is in the row of docs/api.md."""
+    text = error_of(operator.call(method, f"/v1/{call}", body, JSON), 400)
+    names = re.split(", | and ", text.split("there are ")[1])
+    row, = re.findall(rf"^\| `{method} /{call.split('?')[0]}` \| (.*?) \|",
+                      (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert set(names) == set(re.findall("`([a-z_]+)`", row))
 
 
 # -- What there is ----------------------------------------------------
