@@ -153,8 +153,9 @@ class System(Httpd):
         """A text with the paths, names and ports of this system."""
         for path in HERE:
             text = text.replace(path, f"{self.folder}{path}")
-        text = text.replace("https://mdm.example.com",
-                            f"https://localhost:{self.tls_port}")
+        for host in ("mdm.example.com", "$host"):
+            text = text.replace(f"https://{host}",
+                                f"https://localhost:{self.tls_port}")
         text = text.replace("mdm.example.com", "localhost")
         return text.replace("<VirtualHost *:443>",
                             f"<VirtualHost 127.0.0.1:{self.tls_port}>")
