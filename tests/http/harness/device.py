@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 import plistlib
+import re
 import select
 import socket
 import ssl
@@ -43,6 +44,9 @@ BAD_SIGNATURES = {
     "nocerts": ["-nocerts"],
 }
 NEED_RSA = ("md5", "pss")
+
+# Of a log line that is about no enrollment. The log has more in front of it.
+NO_ID = re.compile(rb"""(^|["'>]|: )-: """)
 
 
 def sign(body, identity):
@@ -456,6 +460,12 @@ class Operator(Client):
         secret = f"{user}:{key or server.api_key}".encode()
         self.authorization = ("Authorization", "Basic "
                               + base64.b64encode(secret).decode())
+
+    def raw(self, *arguments, **options):
+        """No text that it is given begins with what stands for an id."""
+        answer = super().raw(*arguments, **options)
+        assert not NO_ID.search(answer.body), answer
+        return answer
 
     def call(self, method, path, body=None, headers=(), **options):
         """raw() with the key."""

@@ -421,6 +421,34 @@ NanoMDMWebhook {url}/rest topics=all,-mdm.DeclarativeManagement:status
 
 
 @one_database
+def test_return_to_service_is_a_topic(httpd, own_receiver, device):
+    """With an answer of ours; and once, where there is none: 400."""
+    url = own_receiver.url
+    site = httpd(extra_vhost=f"""
+NanoMDMWebhook {url}/returns topics=mdm.ReturnToService
+NanoMDMWebhook {url}/rest topics=all,-mdm.ReturnToService
+NanoMDMReturnToService {{folder}}/return.plist "Device"
+""", files={"return.plist": plistlib.dumps({"ReturnToService": {}})})
+    mac = device(site).enroll()
+    assert mac.return_to_service(Extra="x").status == 200
+    user = mac.user()
+    assert user.token_update().status == 200
+    with site.expect("NMDM0713"):
+        assert user.return_to_service().status == 400
+    assert mac.checkout().status == 200
+    (one,) = requests_of(own_receiver, mac, 1, path="/returns")
+    event = json.loads(one.body)
+    assert event["topic"] == "mdm.ReturnToService"
+    assert plistlib.loads(base64.b64decode(
+        event["checkin_event"]["raw_payload"]))["Extra"] == "x"
+    (one,) = requests_of(own_receiver, user, 1, path="/returns")
+    assert json.loads(one.body)["checkin_event"]["ids"]["id"] == user.id
+    assert [json.loads(each.body)["topic"] for each in requests_of(
+        own_receiver, mac, 3, path="/rest")] == [
+            "mdm.Authenticate", "mdm.TokenUpdate", "mdm.CheckOut"]
+
+
+@one_database
 def test_failed_declarative_management_is_told(hooked, receiver, mac,
                                                expect_log):
     mac.enroll()
