@@ -397,10 +397,13 @@ def show(httpd, database, authority, apns, receiver):
     return mac
 
 
+SIGNALS = signal.SIGINT, signal.SIGTERM
+
+
 def end(_number, _frame):
-    """As Ctrl-C, so that another way to end it finds nothing left
-    either."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Once: a second one would interrupt the tidying up."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -409,7 +412,8 @@ def main():
     arguments.add_argument("--stay", action="store_true",
                            help="leave the server running until Ctrl-C")
     stays = arguments.parse_args().stay
-    signal.signal(signal.SIGTERM, end)
+    for each in SIGNALS:        # SIGINT is ignored in a script's background
+        signal.signal(each, end)
     sqlite = databases.Sqlite()
     receiver = receivers.Receiver()
     httpd = None

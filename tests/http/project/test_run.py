@@ -14,6 +14,11 @@ from system import ROOT, run, wait_until
 pytestmark = [pytest.mark.one_database, pytest.mark.unsanitized]
 
 
+def as_in_the_background():
+    """A shell without job control begins it so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class Stay:
     """`make run` after the build, in a folder of its own."""
 
@@ -23,8 +28,8 @@ class Stay:
         self.process = subprocess.Popen(
             ["/usr/bin/python3", str(ROOT / "tools/demo.py"), "--stay"],
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
-        self.reader = threading.Thread(target=self.read)
+            text=True, preexec_fn=as_in_the_background)
+        self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
@@ -45,7 +50,7 @@ def stay(tmp_path):
     stay = Stay(tmp_path)
     yield stay
     if stay.process.poll() is None:
-        stay.end()
+        stay.process.kill()
 
 
 def test_the_lines_of_make_run(stay):
