@@ -7,6 +7,7 @@ node and npm, and the network for axe-core.
     look.py [FOLDER]           where the pictures go; build/console by default
 """
 
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -18,7 +19,10 @@ sys.path.insert(0, str(ROOT / "tests/http/harness"))
 import ca as certs  # noqa: E402
 from databases import PROGRAMS  # noqa: E402
 from device import Device, Operator, command  # noqa: E402
+from receiver import Answer, Receiver  # noqa: E402
 from server import Httpd  # noqa: E402
+from system import wait_until  # noqa: E402
+from tables import insert  # noqa: E402
 
 PACKAGES = ("axe-core@4.10.2", "puppeteer-core@22.15.0")
 STATUS = """\
@@ -32,8 +36,11 @@ def good_day(server, operator, ca):
     topic = certs.push_topic()
     operator.pushcert_put(certs.push_certificate(topic))
     macs = [Device(server, ca.issue(), topic=topic).enroll()
-            for _ in range(12)]
-    for mac in macs:
+            for _ in range(60)]
+    for name in "ada", "bob":
+        macs[0].user(user_id=f"U-{name}", short_name=name).enroll()
+    Device(server, ca.issue(), topic=topic).authenticate()
+    for mac in macs[:12]:
         _, plist = command()
         operator.enqueue(mac.id, plist)
         for _ in range(3):
@@ -56,21 +63,64 @@ def bad_day(server, operator, ca):
         if number % 2:
             mac.not_now(mac.idle().plist["CommandUUID"])
     operator.push([mac.id for mac in macs])
-    execute = server.database.execute
-    execute("UPDATE enrollment_queue SET created_at ="
-            " datetime('now', '-9 days')")
-    execute("UPDATE command_results SET not_now_at ="
+    macs[3].checkout()
+    database = server.database
+    assert wait_until(lambda: database.query(
+        "SELECT 1 FROM nanomdm_events WHERE last_error IS NOT NULL"))
+    (target, created), *_ = database.query(
+        "SELECT target, created_at FROM nanomdm_events")
+    insert(database, "nanomdm_events",
+           ("device_id", "target", "event_id", "topic", "body", "is_dead",
+            "tries", "next_at", "dies_at", "last_error", "created_at"),
+           [(mac.id, target, "E1", "mdm.Connect", "{}", True, 9, 0, 0,
+             "the receiver answered 500", created) for mac in macs])
+    for change in (
+            "UPDATE enrollment_queue SET created_at ="
+            " datetime('now', '-9 days')",
+            "UPDATE command_results SET not_now_at ="
             " datetime('now', '-3 days'), updated_at ="
-            " datetime('now', '-3 days')")
+            " datetime('now', '-3 days')"):
+        database.execute(change)
     return macs[1]
 
 
-def look(modules, folder, name, url):
+def pages_of(name, url, mac):
+    """Each as its name and its URL."""
+    for page, query in (("", ""), ("-device", f"?id={mac.id}"),
+                        ("-devices", "?devices=1"),
+                        ("-pending", "?devices=1&state=pending"),
+                        ("-search", f"?q={mac.id}"),
+                        ("-nothing", "?q=nothing"),
+                        ("-waiting", "?events=pending"),
+                        ("-dead", "?events=dead")):
+        yield from (name + page, url + query)
+
+
+def look(modules, folder, pages):
     done = subprocess.run(
-        ["node", ROOT / "tests/console/look.js", folder, name, url],
+        ["node", ROOT / "tests/console/look.js", folder, *pages],
         env={"PATH": "/usr/bin:/bin", "NODE_PATH": modules / "node_modules",
              "HOME": modules}, check=False)
     return done.returncode
+
+
+@contextlib.contextmanager
+def serving():
+    """A server whose webhooks fail, its operator and the CA of its devices."""
+    program = PROGRAMS["sqlite3"]()
+    program.start()
+    ca = certs.root("Test Device CA")
+    with Receiver() as receiver:
+        receiver.answers["*"] = Answer(500)
+        server = Httpd(program.fresh(None), ca, extra_vhost=STATUS
+                       + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
+                         "NanoMDMWebhookDelivery durable\n")
+        try:
+            server.start()
+            yield server, Operator(server), ca
+        finally:
+            server.remove()
+            program.remove()
 
 
 def main():
@@ -78,26 +128,16 @@ def main():
                           else ROOT / "build/console")
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0
-    with tempfile.TemporaryDirectory() as modules:
+    with tempfile.TemporaryDirectory() as name:
+        modules = pathlib.Path(name)
         subprocess.run(["npm", "install", "--no-audit", "--no-fund",
                         "--silent", *PACKAGES], cwd=modules, check=True)
         for name, day in (("good", good_day), ("bad", bad_day)):
-            program = PROGRAMS["sqlite3"]()
-            program.start()
-            ca = certs.root("Test Device CA")
-            server = Httpd(program.fresh(None), ca, extra_vhost=STATUS)
-            try:
-                server.start()
-                operator = Operator(server)
+            with serving() as (server, operator, ca):
                 mac = day(server, operator, ca)
                 url = f"http://localhost:{server.port}/status"
-                worst = max(worst, look(pathlib.Path(modules), folder, name,
-                                        url),
-                            look(pathlib.Path(modules), folder,
-                                 f"{name}-device", f"{url}?id={mac.id}"))
-            finally:
-                server.remove()
-                program.remove()
+                worst = max(worst, look(modules, folder,
+                                        pages_of(name, url, mac)))
     print(f"pictures: {folder}")
     return worst
 
