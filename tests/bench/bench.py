@@ -642,6 +642,9 @@ def pages(operator, devices):
     return {
         "status page, counted anew": look("GET", "/status"),
         "status page": look("GET", "/status"),
+        "status page, list of devices": look("GET", "/status?devices=1"),
+        "status page, search for an id": look("GET",
+                                              f"/status?q={udid(5)}"),
         "enrollments, first page": look("POST", f"{query}100"),
         "enrollments, page at 90 % by cursor": look(
             "POST", f"{query}100&cursor={cursor}"),
