@@ -25,7 +25,7 @@ static void put_receivers(nanomdm_html_t *sheet,
 {
     int i;
 
-    nanomdm_html_put(sheet, "<section><h2>Receivers</h2>\n");
+    nanomdm_html_put(sheet, "<section class=\"wide\"><h2>Receivers</h2>\n");
     nanomdm_html_put(sheet, states->nelts
                      ? "<table><thead><tr><th scope=\"col\">Target</th>"
                        "<th scope=\"col\" class=\"n\">Wait</th>"

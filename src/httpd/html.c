@@ -49,10 +49,11 @@ static const char STYLE[] =
 "vertical-align:top;overflow-wrap:anywhere}\n"
 "tr:first-child>*{border-top:0}"
 ".n{text-align:right;white-space:nowrap;width:1%;"
-"font-variant-numeric:tabular-nums;padding-right:0}\n"
+"font-variant-numeric:tabular-nums;padding-right:0}"
+".n+*{padding-left:1rem}\n"
 "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;"
 "margin:0}dd{margin:0;overflow-wrap:anywhere}\n"
-"form{display:flex;gap:.5rem;margin:.7rem 0}"
+"form{display:flex;flex-wrap:wrap;gap:.5rem;margin:.7rem 0}"
 "input,button,select{font:inherit;padding:.4rem .6rem;"
 "border:1px solid var(--line);border-radius:.4rem;background:var(--bg);"
 "color:var(--ink);min-width:0}input{flex:1}\n"
@@ -63,7 +64,8 @@ static const char STYLE[] =
 "code{overflow-wrap:anywhere}nav a,.pages a{margin-right:.8rem}\n"
 ".group{margin:1rem 0 .4rem}.group+.tiles{margin:0}\n"
 ".scroll{overflow-x:auto}.list{min-width:44rem}.list td,.list th{"
-"overflow-wrap:normal}.list td:first-child{overflow-wrap:anywhere}\n"
+"overflow-wrap:normal}.list td:first-child{overflow-wrap:anywhere;"
+"min-width:10rem}\n"
 "</style>\n</head>\n<body>\n<main>\n";
 
 void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)

@@ -105,13 +105,14 @@ def look(modules, folder, pages):
 
 
 @contextlib.contextmanager
-def serving():
-    """A server whose webhooks fail, its operator and the CA of its devices."""
+def serving(answer):
+    """A server whose webhooks are answered so, its operator and the CA of its
+    devices."""
     program = PROGRAMS["sqlite3"]()
     program.start()
     ca = certs.root("Test Device CA")
     with Receiver() as receiver:
-        receiver.answers["*"] = Answer(500)
+        receiver.answers["*"] = answer
         server = Httpd(program.fresh(None), ca, extra_vhost=STATUS
                        + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
                          "NanoMDMWebhookDelivery durable\n")
@@ -132,8 +133,9 @@ def main():
         modules = pathlib.Path(name)
         subprocess.run(["npm", "install", "--no-audit", "--no-fund",
                         "--silent", *PACKAGES], cwd=modules, check=True)
-        for name, day in (("good", good_day), ("bad", bad_day)):
-            with serving() as (server, operator, ca):
+        for name, day, answer in (("good", good_day, Answer()),
+                                  ("bad", bad_day, Answer(500))):
+            with serving(answer) as (server, operator, ca):
                 mac = day(server, operator, ca)
                 url = f"http://localhost:{server.port}/status"
                 worst = max(worst, look(modules, folder,
