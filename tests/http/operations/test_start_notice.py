@@ -47,6 +47,26 @@ def test_a_start_says_what_is_served(httpd, fresh_db):
     assert "NMDM0057" not in server.configtest()[1]
 
 
+@pytest.mark.parametrize("lines, is_said", [
+    ("", True), ("SSLSessionTickets on\n", True),
+    ("SSLSessionTickets off\n", False)])
+def test_tickets_cost(httpd, lines, is_said):
+    server = httpd(extra_vhost=lines)
+    log = server.log_since(0)
+    assert log.count("NMDM0058") == is_said, log
+    assert "NMDM0058" not in server.configtest()[1]
+
+
+@pytest.mark.parametrize("factor, held", [("", 150), ("1.5", 125), ("4", 250)])
+def test_how_many_connections_are_held(httpd, factor, held):
+    """Of two children: a thread each beside those that are kept for it."""
+    lines = f"AsyncRequestWorkerFactor {factor}\n" if factor else ""
+    server = httpd(threads=25, children=2, extra_server=lines)
+    said, = [line for line in server.log_since(0).splitlines()
+             if "NMDM0059" in line]
+    assert f"at most {held} connections" in said
+
+
 def test_a_long_list_is_cut_off(httpd):
     server = httpd(extra_vhost="".join(
         f'<Location "/mdm{i}">\n    SetHandler nanomdm\n</Location>\n'
