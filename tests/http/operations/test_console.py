@@ -106,7 +106,8 @@ def test_prefix_in_the_order_of_a_language(watched):
 @pytest.mark.parametrize("change, words", [
     ("UPDATE enrollments SET enabled = FALSE", "not enabled"),
     ("INSERT INTO nanomdm_pushes (id, status, reason, tries, next_at,"
-     " pushed_at) SELECT id, 410, 'Unregistered', 1, NULL, 1 FROM enrollments",
+     " pushed_at) SELECT id, 410, 'Unregistered', 1, NULL, CURRENT_TIMESTAMP"
+     " FROM enrollments",
      "APNs refused the last push: 410 Unregistered"),
     ("DELETE FROM push_certs", "No push certificate of its topic"),
     (None, "has not been heard of for ")])
