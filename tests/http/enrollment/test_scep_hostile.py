@@ -24,10 +24,19 @@ pytestmark = pytest.mark.one_database
 
 CHALLENGE = "1.2.840.113549.1.9.7"
 
+GRACE = """\
+<Location "/scep-grace">
+    SetHandler nanomdm-scep
+    NanoMDMSCEPRenewal 400
+    NanoMDMIdentityGrace 864000
+</Location>
+"""
+
 
 @pytest.fixture(scope="module")
 def site(module_httpd, issuer, ca):
-    return scep_server(module_httpd, issuer, ca, children=2)
+    return scep_server(module_httpd, issuer, ca, PROFILE_LINES + GRACE,
+                       children=2)
 
 
 def is_refusal(answer):
@@ -407,6 +416,17 @@ def test_a28_an_expired_signer(client, site, issuer, challenge, kind):
     renewing = ScepClient(site, issuer, "/scep-renew")
     assert renewing.enrol(kind=kind, signer=old).failure == "badRequest"
     assert renewing.enrol(challenge(), kind=kind, signer=old).cert
+
+
+def test_a28_an_expired_signer_within_its_grace(client, site, issuer,
+                                                challenge):
+    """Of ten days."""
+    old = issued(client, challenge, serial="S-late")
+    renewing = ScepClient(site, issuer, "/scep-grace")
+    end(site, old, 9)
+    assert renewing.enrol(kind="17", signer=old).cert
+    end(site, old, 11)
+    assert renewing.enrol(kind="17", signer=old).failure == "badRequest"
 
 
 @pytest.mark.parametrize("path, bound", [("/scep", "S-two"),
