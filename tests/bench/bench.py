@@ -26,6 +26,7 @@ import h2.connection
 import h2.events
 
 import combining
+import declarative
 import enrollment
 import handshakes
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
@@ -44,10 +45,12 @@ MODES = {
     "combine": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "enrollment": dict(rounds=5, seconds=2.0, enrolments=48, each=0),
+    "declarative": dict(rounds=5, seconds=1.0, enrolments=0, each=0),
 }
 
 # Modes with a file of their own.
-COMPARISONS = {"combine": combining, "enrollment": enrollment,
+COMPARISONS = {"combine": combining, "declarative": declarative,
+               "enrollment": enrollment,
                "handshakes": handshakes}
 
 # Of the requests a second of the static file; microseconds of the database
@@ -139,6 +142,7 @@ class Bench:
         self.devices = devices
         self.folder = pathlib.Path(folder)
         self.rounds, self.seconds = mode["rounds"], mode["seconds"]
+        self.rows = mode["rows"]
         self.enrolments, self.each = mode["enrolments"], mode["each"]
         if kind == "sqlite3":
             self.each *= 2              # it is that much faster
@@ -710,7 +714,8 @@ def main():
     arguments.add_argument("--json", type=pathlib.Path,
                            default=PROGRAMS / "bench.json")
     arguments.add_argument("--rows", type=int, default=1_000_000,
-                           help="of the filled tables, with --mode large")
+                           help="of the filled tables, with --mode large and"
+                           " declarative")
     chosen = arguments.parse_args()
     mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)

@@ -64,6 +64,7 @@ static struct {
     int port, threads, first, count, each, pause_ms;
     double seconds;
     const char *path, *workload, *identities, *uuid, *header, *topic;
+    const char *endpoint, *data;        /* of declarative management */
     int is_plain, uuid_each;
     connect_e connect;
 } opt = { .threads = 25, .count = 25, .path = "/mdm", .workload = "poll",
@@ -432,6 +433,22 @@ static int turn_poll(worker_t *w, device_t *device)
     return 1;
 }
 
+/* Asks an endpoint of declarative management; Data is base64. */
+static int turn_declarative(worker_t *w, device_t *device)
+{
+    char keys[7680];
+
+    snprintf(keys, sizeof(keys),
+             "<key>MessageType</key><string>DeclarativeManagement</string>\n"
+             "<key>UDID</key><string>%s</string>\n"
+             "<key>Endpoint</key><string>%s</string>\n%s%s%s",
+             device->udid, opt.endpoint,
+             opt.data ? "<key>Data</key><data>" : "",
+             opt.data ? opt.data : "", opt.data ? "</data>\n" : "");
+    send_plist(w, device, CHECKIN, keys);
+    return opt.seconds > 0;
+}
+
 static int turn_enrol(worker_t *w, device_t *device)
 {
     if (authenticate(w, device)) {
@@ -476,7 +493,8 @@ static const struct {
 } WORKLOADS[] = {
     { "static", turn_static }, { "poll", turn_poll },
     { "enrol", turn_enrol }, { "roundtrip", turn_roundtrip },
-    { "answer", turn_answer }, { NULL, NULL }
+    { "answer", turn_answer }, { "declarative", turn_declarative },
+    { NULL, NULL }
 };
 
 static turn_fn turn;
@@ -568,7 +586,8 @@ static void parse(int argc, char **argv)
         { "uuid-each", 1, 0, 'U' }, { "header", 1, 0, 'h' },
         { "plain", 0, 0, 'P' }, { "fresh", 0, 0, 'F' },
         { "resume", 0, 0, 'R' }, { "pause", 1, 0, 'z' },
-        { "topic", 1, 0, 'T' }, { 0, 0, 0, 0 }
+        { "topic", 1, 0, 'T' }, { "endpoint", 1, 0, 'E' },
+        { "data", 1, 0, 'D' }, { 0, 0, 0, 0 }
     };
     int letter, i;
 
@@ -591,6 +610,8 @@ static void parse(int argc, char **argv)
         case 'R': opt.connect = RESUME; break;
         case 'z': opt.pause_ms = atoi(optarg); break;
         case 'T': opt.topic = optarg; break;
+        case 'E': opt.endpoint = optarg; break;
+        case 'D': opt.data = optarg; break;
         default: exit(2);
         }
     }
@@ -599,14 +620,16 @@ static void parse(int argc, char **argv)
             turn = WORKLOADS[i].turn;
         }
     }
-    if (!turn || !opt.port || !opt.identities || opt.threads < 1
+    if (!turn || (turn == turn_declarative && !opt.endpoint) || !opt.port || !opt.identities || opt.threads < 1
         || opt.count < opt.threads) {
         fprintf(stderr, "usage: load --port N --identities FILE"
-                " --workload static|poll|enrol|roundtrip|answer\n"
+                " --workload static|poll|enrol|roundtrip|answer|"
+                "declarative\n"
                 "  [--threads N] [--first N] [--count N] [--path PATH]\n"
                 "  [--seconds S | each device once] [--fresh | --resume]\n"
                 "  [--plain --header NAME] [--each N] [--pause MS]\n"
                 "  [--uuid UUID | --uuid-each PREFIX] [--topic TOPIC]\n"
+                "  [--endpoint NAME [--data BASE64]]\n"
                 "at least one device for each thread\n");
         exit(2);
     }
