@@ -258,6 +258,7 @@ def test_S14_twenty_thousand_apps(api, mac, site):
         assert other < 60 * max(one, 0.1), (few, many)
 
 
+@pytest.mark.unsanitized            # it measures memory
 def test_S_keys_that_are_long_and_nested(api, mac, site):
     """Paths as long as their keys would take gigabytes."""
     def report(value):
@@ -274,6 +275,7 @@ def test_S_keys_that_are_long_and_nested(api, mac, site):
     assert sum(site.rss().values()) - before < 100000
 
 
+@pytest.mark.one_database
 def test_S_more_errors_than_are_kept(api, mac):
     """Only those that stay are written."""
     started = time.monotonic()
@@ -283,8 +285,11 @@ def test_S_more_errors_than_are_kept(api, mac):
         == list(range(199900, 200000))
 
 
-def test_S_more_values_than_are_stored(api, mac, site):
+@pytest.mark.unsanitized            # as a unit test it is sanitized
+@pytest.mark.one_database
+def test_S_more_values_than_are_stored(api, mac, site, expect_log):
     """The report is taken all the same; the log says what is left out."""
+    expect_log("NMDM2533")
     mark = site.mark()
     assert mac.endpoint("status", b'{"StatusItems":{"x":[%s1]}}' % (
         b"1," * 200000)).status == 200

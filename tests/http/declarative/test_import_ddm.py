@@ -2,6 +2,8 @@
 """tools/nmdm-import-ddm.py: what KMFDDM keeps becomes rows (DDM-K5)."""
 
 import json
+import shlex
+import subprocess
 import uuid
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from databases import PASSWORD, PROGRAMS, USER
 from declarations import (DeclarativeDevice, Declarations, activation,
                           test_declaration)
+from documents import block
+from system import ROOT
 from test_tools import dsn_of, source_of, tool
 
 CONF = ("NanoMDMDeclarativeManagement builtin\n"
@@ -186,6 +190,23 @@ def test_K5_declarations_sets_and_tokens(site, api, ca, tmp_path, storage,
     assert again.returncode == 0
     kept.check(api)
     mac.close()
+
+
+def test_the_document_says_how(site, api, tmp_path):
+    """The lines of docs/declarative.md, with this database and folder."""
+    kept = Kept("A")
+    keep_keys(kept, tmp_path)
+    lines = block("docs/declarative.md", "tools/nmdm-import-ddm.py").text
+    for written, here in (
+            ("pgsql", site.database.kind), ("/var/lib/kmfddm/db", tmp_path),
+            ('"host=db dbname=mdm user=mdm password=secret"',
+             shlex.quote(str(site.database.params)))):
+        assert lines.count(written) == 1
+        lines = lines.replace(written, str(here))
+    done = subprocess.run(["sh", "-e"], input=lines, cwd=ROOT, text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kept.check(api)
 
 
 def test_what_cannot_be_imported_is_named(site, api, tmp_path):

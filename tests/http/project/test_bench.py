@@ -33,7 +33,8 @@ def devices(tmp_path_factory):
 @pytest.fixture
 def bench(httpd, fresh_db, devices):
     """bench(workload, **options), at a server where all are enrolled."""
-    server = httpd(fresh_db(), ca=devices.ca, extra_vhost=PROXIED)
+    server = httpd(fresh_db(), ca=devices.ca, extra_vhost=PROXIED
+                   + "NanoMDMDeclarativeManagement builtin\n")
     server.write("htdocs/empty", b"")
 
     def run(workload, **options):
@@ -50,6 +51,12 @@ def test_every_device_enrols(bench):
     """Authenticate and TokenUpdate, over a connection of its own."""
     assert bench.enrolled["requests"] == 2 * DEVICES
     assert bench.enrolled["connections"] == DEVICES
+
+
+def test_devices_ask_for_declarations(bench):
+    for options in {"endpoint": "tokens"}, {"endpoint": "status",
+                                            "data": "e30="}:
+        assert bench("declarative", **options)["requests"] == DEVICES
 
 
 @pytest.mark.parametrize("workload", ["static", "poll"])
