@@ -208,7 +208,7 @@ def test_a_child_that_ends_in_the_middle(house, expect_log, db_server, way):
     macs = [home.enroll() for _ in range(10)]
     waiting = home.order(macs, "DeviceInformation")
     fill_history(db, macs, 3, 29)
-    fill_history(db, macs, 130, 31)     # more than a stride takes
+    fill_history(db, macs, 170, 31)     # more than a stride takes
 
     def left():
         return count(db, "command_results", "status = 'Acknowledged'")
