@@ -174,6 +174,7 @@ def test_the_depth_is_counted_without_a_look(httpd, fresh_db):
     """The first look finds what the maintenance thread has noted: with the
     device's answer since, both are there."""
     db = fresh_db()
+    httpd(db).stop()            # makes the tables
     mac = types.SimpleNamespace(id="M1")
     insert(db, "devices", ("id", "authenticate", "token_update"),
            [(mac.id, "<plist/>", "<plist/>")])
