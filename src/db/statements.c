@@ -1775,7 +1775,7 @@ ROW(STMT_RENEWAL_ORDER_MANY, "renewal_order_many",
 
 ROW(STMT_RENEWAL_USED, "renewal_used",
     "SELECT sha256, purpose, renew_state, profile, created_at"
-    "  FROM nanomdm_scep_certs WHERE sha256 = %s",
+    "  FROM nanomdm_scep_certs WHERE sha256 IN (%s, %s)",
     LONG_COLUMNS 1 << 3),
 
 ROW(STMT_RENEWAL_NEWER, "renewal_newer",

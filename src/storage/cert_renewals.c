@@ -213,15 +213,13 @@ enum { USED_SHA256, USED_PURPOSE, USED_STATE, USED_PROFILE, USED_CREATED,
 /* By either form of an ECDSA signature, as it was associated. */
 static nmdm_err_t *find_used(nmdm_ctx_t *ctx, int *found, const char **cols)
 {
+    const nmdm_cert_t *cert = ctx->cert;
+
     *found = 0;
-    if (!ctx->cert || !nmdm_schema_has_scep(ctx)) {
-        return NULL;
-    }
-    NMDM_TRY(nmdm_db_row(ctx, found, cols, USED_COLUMNS, STMT_RENEWAL_USED,
-                         NMDM_ARGS(ctx->cert->sha256)));
-    return *found || !ctx->cert->other_sha256 ? NULL
+    return !cert || !nmdm_schema_has_scep(ctx) ? NULL
         : nmdm_db_row(ctx, found, cols, USED_COLUMNS, STMT_RENEWAL_USED,
-                      NMDM_ARGS(ctx->cert->other_sha256));
+                      NMDM_ARGS(cert->sha256, cert->other_sha256
+                                    ? cert->other_sha256 : cert->sha256));
 }
 
 nmdm_err_t *nmdm_cert_renewals_used(nmdm_ctx_t *ctx, nmdm_used_cert_t *out)
