@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """conf/examples: each starts, serves a device, and lets in whom it says."""
 
+import base64
 import contextlib
 import http.client
+import http.server
 import json
+import pathlib
 import shutil
 import ssl
 import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import pytest
 
@@ -14,7 +22,7 @@ import ca as certs
 from databases import PROGRAMS
 from device import Device, Operator
 from documents import System
-from server import server_identity
+from server import server_authority, server_identity
 from system import ROOT, free_port, remove_folder, run, spawn, temp_folder, \
     wait_until
 
@@ -428,3 +436,125 @@ def test_ldap(system, directory):
     assert status("bob", "bob-secret") == 403           # not in the group
     assert status("alice", "wrong") == 401
     assert status("nanomdm", KEY) == 401
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Provider:
+    """An OpenID Connect provider that signs every visitor in as `person`."""
+
+    def __init__(self, folder):
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.person = {}
+        self.nonces = {}
+        provider = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                url = urllib.parse.urlsplit(self.path)
+                provider.get(self, url.path,
+                             dict(urllib.parse.parse_qsl(url.query)))
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = dict(urllib.parse.parse_qsl(body.decode()))
+                send_json(self, provider.token(asked["code"]))
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                                      Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with server_identity().file() as pem:
+            context.load_cert_chain(pem.name)
+        self.server.socket = context.wrap_socket(self.server.socket,
+                                                 server_side=True)
+        self.ca = folder / "provider-ca.pem"
+        self.ca.write_bytes(server_authority().pem)
+        self.url = f"https://localhost:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever,
+                         daemon=True).start()
+
+    def get(self, handler, path, asked):
+        if path == "/keys":
+            numbers = self.key.public_key().public_numbers()
+            send_json(handler, {"keys": [{
+                "kty": "RSA", "kid": "1", "alg": "RS256", "use": "sig",
+                "n": base64url(numbers.n.to_bytes(256, "big")),
+                "e": base64url(numbers.e.to_bytes(3, "big"))}]})
+            return
+        code = f"code{len(self.nonces)}"
+        self.nonces[code] = asked.get("nonce")
+        handler.send_response(302)
+        handler.send_header("Location", asked["redirect_uri"] + "?" + (
+            urllib.parse.urlencode({"code": code, "state": asked["state"]})))
+        handler.end_headers()
+
+    def token(self, code):
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+        now = int(time.time())
+        claims = {"iss": self.url, "aud": "mdm", "sub": self.person["email"],
+                  "iat": now, "exp": now + 300, "nonce": self.nonces[code],
+                  **self.person}
+        signed = ".".join(base64url(json.dumps(part).encode()) for part in (
+            {"alg": "RS256", "kid": "1"}, claims))
+        signature = self.key.sign(signed.encode(), padding.PKCS1v15(),
+                                  hashes.SHA256())
+        return {"access_token": "x", "token_type": "Bearer",
+                "id_token": f"{signed}.{base64url(signature)}"}
+
+
+def send_json(handler, value):
+    body = json.dumps(value).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def test_oidc(system):
+    if not pathlib.Path(
+            "/etc/apache2/mods-available/auth_openidc.load").exists():
+        pytest.skip("no libapache2-mod-auth-openidc")
+    provider = Provider(system.folder)   # which httpd may read
+    system.sh("a2enmod -q auth_openidc")
+    mac = enrolled(start(system, "oidc",
+                         **{"https://id.example.com": provider.url,
+                            "https://mdm.example.com":
+                            f"https://localhost:{system.tls_port}",
+                            "OIDCClientID": f"OIDCCABundlePath {provider.ca}\n"
+                                            "OIDCClientID"}))
+
+    def sign_in(**person):
+        """What a browser is shown."""
+        provider.person = person
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        browser = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(),
+            urllib.request.HTTPSHandler(context=context))
+        browser.addheaders = [("Accept", "text/html")]
+        try:
+            with browser.open(f"https://localhost:{system.tls_port}/status",
+                              timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    status, text = sign_in(email="alice@example.com", groups=["mdm", "all"])
+    assert status == 200 and "<h1>mod_nanomdm</h1>" in text, [
+        line for line in system.error_log().splitlines()
+        if "auth_openidc" in line]
+    status, text = sign_in(email="bob@example.com", groups=["all"])
+    assert status in (401, 403) and "<h1>mod_nanomdm</h1>" not in text
+    provider.server.shutdown()
+    operator = Operator(system)
+    assert operator.call("GET", f"/v1/enrollments/{mac.id}").status == 200
+    operator.close()
