@@ -48,6 +48,6 @@ $(BENCH_BUILD)/client_library: tests/bench/client_library.c src/db/statements.c 
 	    -isystem $(shell pg_config --includedir) \
 	    $(addprefix -isystem ,$(patsubst -I%,%,$(filter -I%, \
 	        $(shell mariadb_config --include)))) \
-	    -Wl,--unresolved-symbols=ignore-all \
+	    -no-pie -Wl,--unresolved-symbols=ignore-all \
 	    -o $@ $(filter %.c,$^) -laprutil-1 -lapr-1 -lcrypto -lpq -lmariadb \
 	    -lsqlite3 -lpthread
