@@ -121,12 +121,14 @@ def children(pid):
 
 
 def kill_tree(process):
-    """SIGKILL a process that we started and its direct children."""
+    """SIGKILL a process that we started and its direct children; its group as
+    well, which has a child that was made meanwhile: that one would keep the
+    port."""
     for pid in [process.pid, *children(process.pid)]:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
