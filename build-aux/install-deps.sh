@@ -19,7 +19,7 @@ CHECK="$DEMO $DEB lintian
        sqlite3 procps strongswan-pki libstrongswan-standard-plugins
        libstrongswan-extra-plugins scep certmonger
        valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
-       openapi-specification prometheus"
+       openapi-specification prometheus zsh"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 FAULTS="$CHECK galera-4 rsync mount"
 PLATFORMS="debootstrap iproute2 util-linux python3 git"

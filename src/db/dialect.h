@@ -69,6 +69,8 @@ typedef struct {
     int looks_first;            /* a poll asks whether anything waits before it
                                  * fetches that, which takes longer */
     int repeats_uuid;           /* a report's UUID is a parameter twice */
+    int upsert_copies;          /* an upsert that finds its row takes the
+                                 * memory of its text once more */
 
     /* Its apr_dbd driver. */
     int keeps_statements;       /* what is prepared lives as long as the

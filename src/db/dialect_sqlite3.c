@@ -116,6 +116,7 @@ const nmdm_dialect_t nmdm_dialect_sqlite3 = {
     .has_one_writer = 1,
     .is_ours_alone = 1,
     .repeats_uuid = 1,
+    .upsert_copies = 1,
     .keeps_statements = 1,
     .settle = settle,
     .classify = classify,

@@ -481,6 +481,14 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " VALUES (CURRENT_TIMESTAMP, 1, %s, %s," \
     "         (SELECT e.id" RESULT_FROM whose "), %s)"
 
+/* The same parameters, for a result that is there: an upsert that finds its row
+ * copies a text once more on SQLite. */
+#define RESULT_REPLACE(more, whose) \
+    "UPDATE command_results SET status = %s, result = %s," \
+    "                           updated_at = CURRENT_TIMESTAMP" more \
+    " WHERE id = (SELECT e.id" RESULT_FROM whose ") AND command_uuid = %s"
+#define ONCE_MORE ", not_now_tally = not_now_tally + 1"
+
 #define ON_RESULT_PUT \
     " ON CONFLICT (id, command_uuid) DO UPDATE" \
     "   SET status = excluded.status, result = excluded.result"
@@ -662,6 +670,18 @@ ROW(STMT_RESULT_NOT_NOW_LATEST, "result_not_now_latest",
     RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW,
     SQLITE3 RESULT_NOT_NOW_SQLITE3(LATEST) ON_RESULT_NOT_NOW,
     MYSQL RESULT_NOT_NOW(LATEST) ON_RESULT_NOT_NOW_MYSQL),
+
+ROW(STMT_RESULT_REPLACE, "result_replace", NULL,
+    SQLITE3 RESULT_REPLACE("", "")),
+
+ROW(STMT_RESULT_REPLACE_LATEST, "result_replace_latest", NULL,
+    SQLITE3 RESULT_REPLACE("", LATEST)),
+
+ROW(STMT_RESULT_DEFER_AGAIN, "result_defer_again", NULL,
+    SQLITE3 RESULT_REPLACE(ONCE_MORE, "")),
+
+ROW(STMT_RESULT_DEFER_AGAIN_LATEST, "result_defer_again_latest", NULL,
+    SQLITE3 RESULT_REPLACE(ONCE_MORE, LATEST)),
 
 /* A report and the next command in one round trip, where a WITH may hold an
  * INSERT. The SELECT sees the tables as they were before the report, so its

@@ -110,6 +110,34 @@ static nmdm_err_t *report_and_fetch(nmdm_ctx_t *ctx, int *stored,
     return NULL;
 }
 
+/* In bytes. Of a report that is this long memory counts more than the time of
+ * one more statement. */
+#define LONG_REPORT (1024 * 1024)
+
+/* By whether it is NotNow, and whether LATEST has parameters. */
+static nmdm_err_t *store(nmdm_ctx_t *ctx, int *stored,
+                         const nmdm_report_t *report, int is_latest,
+                         const char **args, int nargs)
+{
+    static const nmdm_stmt_e PUT[2][2] = {
+        { STMT_RESULT_PUT, STMT_RESULT_PUT_LATEST },
+        { STMT_RESULT_NOT_NOW, STMT_RESULT_NOT_NOW_LATEST },
+    }, REPLACE[2][2] = {
+        { STMT_RESULT_REPLACE, STMT_RESULT_REPLACE_LATEST },
+        { STMT_RESULT_DEFER_AGAIN, STMT_RESULT_DEFER_AGAIN_LATEST },
+    };
+    int is_not_now = !strcmp(report->status, "NotNow");
+
+    *stored = 0;
+    if (ctx->db->dialect->upsert_copies
+        && strlen(report->stored) >= LONG_REPORT) {
+        NMDM_TRY(nmdm_db_exec(ctx, stored, REPLACE[is_not_now][is_latest],
+                              args, nargs));
+    }
+    return *stored ? NULL
+        : nmdm_db_exec(ctx, stored, PUT[is_not_now][is_latest], args, nargs);
+}
+
 nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                               nmdm_next_e *next, nmdm_command_t *command,
                               const nmdm_msg_t *msg)
@@ -119,7 +147,7 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
                             nmdm_schema_xml(ctx, report->stored), msg->who.id,
                             report->command_uuid, msg->who.device_id,
                             ctx->cert->sha256 };
-    int is_final = strcmp(report->status, "NotNow") != 0, more, n;
+    int more, n;
 
     *next = NMDM_NEXT_UNKNOWN;
     NMDM_TRY(nmdm_cert_associations_text(ctx, &more, args + 6));
@@ -131,12 +159,7 @@ nmdm_err_t *nmdm_queue_report(nmdm_ctx_t *ctx, int *stored,
     if (ctx->db->dialect->repeats_uuid) {
         args[n++] = report->command_uuid;
     }
-    return nmdm_db_exec(ctx, stored,
-                        more ? is_final ? STMT_RESULT_PUT_LATEST
-                                        : STMT_RESULT_NOT_NOW_LATEST
-                             : is_final ? STMT_RESULT_PUT
-                                        : STMT_RESULT_NOT_NOW,
-                        args, n);
+    return store(ctx, stored, report, more != 0, args, n);
 }
 
 nmdm_err_t *nmdm_queue_remove(nmdm_ctx_t *ctx, int *was_queued,

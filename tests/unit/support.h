@@ -13,6 +13,11 @@
 
 #include <cmocka.h>
 
+/* cmocka 2 has this and deprecates the one that 1 has. */
+#ifndef assert_int_in_range
+#define assert_int_in_range assert_in_range
+#endif
+
 #include "base/context.h"
 #include "db/db.h"
 #include "crypto/trust.h"

@@ -196,7 +196,7 @@ static void each_quarter_of_an_hour_has_what_came_in_it(void **state)
     for (i = 0; i < NMDM_QUARTERS - 1; i++) {
         assert_int_equal(out[i], 15);
     }
-    assert_in_range(out[i], 1, 15);
+    assert_int_in_range(out[i], 1, 15);
 }
 
 static void the_depth_of_the_queue_is_known_where_it_was_noted(void **state)

@@ -481,7 +481,7 @@ static void a_file_that_is_no_database_costs_no_memory(void **state)
         }
     }
     after = __sanitizer_get_current_allocated_bytes();
-    assert_in_range(after, 0, before + 16384);
+    assert_int_in_range(after, 0, before + 16384);
     world_end(w);
 }
 

@@ -105,7 +105,7 @@ static void who_is_silent_is_pushed_to_at_growing_intervals(void **state)
         forget(w);
         sweep_at(w, NOW + SECONDS(at));
         assert_int_equal(pushed_to(w, "D"), 1);
-        assert_in_range(next_of(w, "D"), (unsigned long)(at + PAUSES[i] * 0.9),
+        assert_int_in_range(next_of(w, "D"), (unsigned long)(at + PAUSES[i] * 0.9),
                         (unsigned long)(at + PAUSES[i] * 1.1));
         at = next_of(w, "D") + 1;
     }

@@ -495,7 +495,7 @@ static void a_connection_lost_at_every_try_is_the_failure(void **state)
     HOLDS(strstr(x[0]->failure, "connection lost to localhost")
           || strstr(x[0]->failure, "connection closed by localhost"),
           "%s", x[0]->failure);
-    assert_in_range(count(c->pool, "connections"), 3, 8);
+    assert_int_in_range(count(c->pool, "connections"), 3, 8);
 }
 
 static void an_idle_connection_that_was_lost_is_replaced(void **state)
@@ -546,7 +546,7 @@ static void a_stalled_server_fails_at_the_deadline(void **state)
     order(c->pool, "{\"default\": {}}");
     assert_int_equal(run_one(c, push(c->pool, 2, LONG))->status, 200);
     assert_int_equal(count(c->pool, "connections"), 1);
-    assert_in_range(count(c->pool, "resets"), 100, 150);
+    assert_int_in_range(count(c->pool, "resets"), 100, 150);
 }
 
 /* So many seconds. */

@@ -344,7 +344,7 @@ static void wait_ends_at_the_deadline(void **state)
     nmdm_http_client_run(net->client, all, 2, net->p);
     expect_failure(all[0], "no complete answer in time");
     expect(all[1], 200, "slow");
-    assert_in_range(nmdm_time_steady() - start, apr_time_from_msec(395),
+    assert_int_in_range(nmdm_time_steady() - start, apr_time_from_msec(395),
                     HANGING);
 }
 
@@ -357,9 +357,9 @@ static void wait_for_a_name_ends_at_the_deadline(void **state)
     x->deadline = start + apr_time_from_msec(200);
     run(net, x);
     expect_failure(x, "no connection in time");
-    assert_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3000));
+    assert_int_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3000));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3500));
+    assert_int_in_range(nmdm_time_steady() - start, 0, apr_time_from_msec(3500));
 }
 
 static void deadline_holds_for_those_without_a_connection(void **state)
@@ -374,9 +374,9 @@ static void deadline_holds_for_those_without_a_connection(void **state)
         all[i]->deadline = start + apr_time_from_msec(i < 10 ? 1000 : 300);
     }
     nmdm_http_client_run(net->client, all + 10, 10, net->p);
-    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
+    assert_int_in_range(nmdm_time_steady() - start, 0, HANGING);
     nmdm_http_client_run(net->client, all, 10, net->p);
-    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
+    assert_int_in_range(nmdm_time_steady() - start, 0, HANGING);
     for (i = 0; i < 20; i++) {
         expect_failure(all[i], "in time");
     }
@@ -473,8 +473,8 @@ static void there_are_at_most_eight_connections(void **state)
         expect(all[i], 200, "slow");
     }
     read_counts(net, &connections, &most);
-    assert_in_range(most, 2, 8);
-    assert_in_range(connections, 2, 9);
+    assert_int_in_range(most, 2, 8);
+    assert_int_in_range(connections, 2, 9);
 }
 
 /* ---- Posting ---- */
@@ -538,7 +538,7 @@ static void orders_do_not_wait_for_each_other(void **state)
     }
     wait_for_ended(net, 24);
     read_counts(net, &connections, &most);
-    assert_in_range(most, 2, 6);
+    assert_int_in_range(most, 2, 6);
 }
 
 static void what_hangs_leaves_room_for_who_waits(void **state)
@@ -552,7 +552,7 @@ static void what_hangs_leaves_room_for_who_waits(void **state)
     }
     apr_sleep(apr_time_from_msec(300));
     expect(got(net, "/ok"), 200, "fine");
-    assert_in_range(nmdm_time_steady() - start, 0, HANGING);
+    assert_int_in_range(nmdm_time_steady() - start, 0, HANGING);
 }
 
 static void failures_of_posted_ones_are_told(void **state)
@@ -656,7 +656,7 @@ static void patience_has_an_end(void **state)
         post(net, apr_itoa(net->p, i % 30), "/hang", "");
     }
     stop_client(net, apr_time_from_msec(200));
-    assert_in_range(nmdm_time_steady() - start, apr_time_from_msec(195),
+    assert_int_in_range(nmdm_time_steady() - start, apr_time_from_msec(195),
                     HANGING);
     assert_int_equal(net->n_ended, 100);
     for (i = 0; i < 100; i++) {
