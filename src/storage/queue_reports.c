@@ -124,60 +124,21 @@ static nmdm_err_t *take_rows(nmdm_ctx_t *ctx, const batch_t *batch,
     return NULL;
 }
 
-/* ---- PostgreSQL: one statement with arrays ---- */
+/* ---- One list for each value ---- */
 
-static nmdm_err_t *store_arrays(nmdm_ctx_t *ctx, batch_t *batch)
-{
-    const char *ids[NMDM_BATCH_MOST], *uuids[NMDM_BATCH_MOST],
-        *digests[NMDM_BATCH_MOST], *statuses[NMDM_BATCH_MOST],
-        *texts[NMDM_BATCH_MOST];
-    int i;
-
-    for (i = 0; i < batch->n; i++) {
-        ids[i] = batch->reports[i]->entry.key;
-        uuids[i] = batch->reports[i]->msg->u.report.command_uuid;
-        digests[i] = batch->reports[i]->sha256;
-        statuses[i] = batch->reports[i]->msg->u.report.status;
-        texts[i] = batch->reports[i]->msg->u.report.stored;
-    }
-    return take_rows(
-        ctx, batch, STMT_RESULTS_PUT_NEXT,
-        NMDM_ARGS(nmdm_dialect_array(ctx->pool, ids, batch->n),
-                  nmdm_dialect_array(ctx->pool, uuids, batch->n),
-                  nmdm_dialect_array(ctx->pool, digests, batch->n),
-                  nmdm_dialect_array(ctx->pool, statuses, batch->n),
-                  nmdm_dialect_array(ctx->pool, texts, batch->n)));
-}
-
-/* ---- MariaDB and MySQL: two statements with lists of parameters ---- */
-
-/* The statements exist in three sizes. */
-static const struct {
-    nmdm_stmt_e put, next;
-    int places;
-} SIZES[] = {
-    { STMT_RESULTS_PUT_4, STMT_RESULTS_NEXT_4, 4 },
-    { STMT_RESULTS_PUT_16, STMT_RESULTS_NEXT_16, 16 },
-    { STMT_RESULTS_PUT_64, STMT_RESULTS_NEXT_64, NMDM_BATCH_MOST },
-};
-enum { PUT_LISTS = 7, NEXT_LISTS = 5 };
-
-/* The places beyond the last report repeat it: its first one counts. */
 typedef struct {
     const char *ids[NMDM_BATCH_MOST], *uuids[NMDM_BATCH_MOST],
         *digests[NMDM_BATCH_MOST], *statuses[NMDM_BATCH_MOST],
         *texts[NMDM_BATCH_MOST];
-    int size;                   /* of SIZES */
 } lists_t;
 
-static void list(lists_t *lists, nmdm_ctx_t *ctx, const batch_t *batch)
+/* The places beyond the last report repeat it: its first one counts. */
+static void list(lists_t *lists, nmdm_ctx_t *ctx, const batch_t *batch,
+                 int places)
 {
     int i;
 
-    for (lists->size = 0; SIZES[lists->size].places < batch->n;) {
-        lists->size++;
-    }
-    for (i = 0; i < SIZES[lists->size].places; i++) {
+    for (i = 0; i < places; i++) {
         const nmdm_queue_report_t *report
             = batch->reports[i < batch->n ? i : batch->n - 1];
 
@@ -190,6 +151,38 @@ static void list(lists_t *lists, nmdm_ctx_t *ctx, const batch_t *batch)
     }
 }
 
+/* ---- PostgreSQL: one statement with arrays ---- */
+
+static nmdm_err_t *store_arrays(nmdm_ctx_t *ctx, batch_t *batch)
+{
+    lists_t lists;
+    int n = batch->n;
+
+    list(&lists, ctx, batch, n);
+    return take_rows(
+        ctx, batch, STMT_RESULTS_PUT_NEXT,
+        NMDM_ARGS(nmdm_dialect_array(ctx->pool, lists.ids, n),
+                  nmdm_dialect_array(ctx->pool, lists.uuids, n),
+                  nmdm_dialect_array(ctx->pool, lists.digests, n),
+                  nmdm_dialect_array(ctx->pool, lists.statuses, n),
+                  nmdm_dialect_array(ctx->pool, lists.texts, n)));
+}
+
+/* ---- MariaDB and MySQL: two statements with lists of parameters ---- */
+
+/* The statements exist in three sizes. */
+typedef struct {
+    nmdm_stmt_e put, next;
+    int places;
+} size_of_lists_t;
+
+static const size_of_lists_t SIZES[] = {
+    { STMT_RESULTS_PUT_4, STMT_RESULTS_NEXT_4, 4 },
+    { STMT_RESULTS_PUT_16, STMT_RESULTS_NEXT_16, 16 },
+    { STMT_RESULTS_PUT_64, STMT_RESULTS_NEXT_64, NMDM_BATCH_MOST },
+};
+enum { PUT_LISTS = 7, NEXT_LISTS = 5 };
+
 static int append(const char **args, int nargs, const char *const *texts,
                   int n)
 {
@@ -197,10 +190,11 @@ static int append(const char **args, int nargs, const char *const *texts,
     return nargs + n;
 }
 
-static nmdm_err_t *put_lists(nmdm_ctx_t *ctx, const lists_t *lists)
+static nmdm_err_t *put_lists(nmdm_ctx_t *ctx, const lists_t *lists,
+                             const size_of_lists_t *size)
 {
     const char *args[PUT_LISTS * NMDM_BATCH_MOST];
-    int places = SIZES[lists->size].places, n;
+    int places = size->places, n;
 
     n = append(args, 0, lists->statuses, places);
     n = append(args, n, lists->texts, places);
@@ -209,32 +203,37 @@ static nmdm_err_t *put_lists(nmdm_ctx_t *ctx, const lists_t *lists)
     n = append(args, n, lists->digests, places);
     n = append(args, n, lists->uuids, places);
     n = append(args, n, lists->uuids, places);
-    return nmdm_db_exec(ctx, NULL, SIZES[lists->size].put, args, n);
+    return nmdm_db_exec(ctx, NULL, size->put, args, n);
 }
 
 /* What was stored is found afterwards: the number of rows that an upsert
  * changed does not tell which. */
 static nmdm_err_t *find_next(nmdm_ctx_t *ctx, const batch_t *batch,
-                             const lists_t *lists)
+                             const lists_t *lists,
+                             const size_of_lists_t *size)
 {
     const char *args[NEXT_LISTS * NMDM_BATCH_MOST];
-    int places = SIZES[lists->size].places, n;
+    int places = size->places, n;
 
     n = append(args, 0, lists->ids, places);
     n = append(args, n, lists->ids, places);
     n = append(args, n, lists->uuids, places);
     n = append(args, n, lists->uuids, places);
     n = append(args, n, lists->digests, places);
-    return take_rows(ctx, batch, SIZES[lists->size].next, args, n);
+    return take_rows(ctx, batch, size->next, args, n);
 }
 
 static nmdm_err_t *store_lists(nmdm_ctx_t *ctx, batch_t *batch)
 {
+    const size_of_lists_t *size = SIZES;
     lists_t lists;
 
-    list(&lists, ctx, batch);
-    NMDM_TRY(put_lists(ctx, &lists));
-    return find_next(ctx, batch, &lists);
+    while (size->places < batch->n) {
+        size++;
+    }
+    list(&lists, ctx, batch, size->places);
+    NMDM_TRY(put_lists(ctx, &lists, size));
+    return find_next(ctx, batch, &lists, size);
 }
 
 nmdm_err_t *nmdm_queue_reports(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first)
