@@ -538,7 +538,7 @@ def messages(ask, mac, stranger):
 def status(ask):
     for query in ("", "?json", "?prometheus", "?q=C02X", "?devices=1",
                   "?devices=1&type=Device&state=enabled&after=A",
-                  "?events=dead", "?events=pending&after=1"):
+                  "?events=dead", "?events=pending&after=1", "?health"):
         ask(200, "GET", "/status", query=query)
     for query in "?id=", "?json&id=":
         ask(400, "GET", "/status", query=query + "%FF")
@@ -607,7 +607,8 @@ def test_answers_are_as_documented_and_all_of_them_occur(
     ask.operator = Operator(lost)
     everywhere(ask, Device(lost, mac.identity, udid=mac.udid, topic=topic),
                pem, 503)
-    for query in "?json", "?id=X", "?q=X", "?devices=1", "?events=dead":
+    for query in ("?json", "?id=X", "?q=X", "?devices=1", "?events=dead",
+                  "?health"):
         ask(200 if "json" in query else 503, "GET", "/status", query=query)
 
     assert ask.seen == {

@@ -239,7 +239,8 @@ def test_a9_the_database_is_away(httpd, fresh_db, issuer, ca, expect_log,
     der, signer = client.request(challenge)
     expect_log("NMDM1501")
     expect_log("dbd", optional=True)
-    expect_log("NMDM15", "no connection to the database", optional=True)
+    # The work that is due meets it in any step.
+    expect_log("NMDM15", optional=True)
     db_server.kill()
     answer = client.post(der)
     assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
