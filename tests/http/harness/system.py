@@ -120,16 +120,34 @@ def children(pid):
     return sorted(found)
 
 
+def state(pid):
+    """The letter of a process, "Z" also when it is gone."""
+    try:
+        return (pathlib.Path(f"/proc/{pid}/stat").read_text()
+                .rpartition(")")[2].split()[0])
+    except OSError:
+        return "Z"
+
+
 def kill_tree(process):
-    """SIGKILL a process that we started and its direct children; its group as
-    well, which has a child that was made meanwhile: that one would keep the
-    port."""
-    for pid in [process.pid, *children(process.pid)]:
+    """SIGKILL a process that we started and its direct children, and wait
+    until they are gone.
+
+    It is stopped first, so that it makes no child meanwhile: such a one would
+    keep the port of httpd, or the shared memory of PostgreSQL, whose children
+    lead sessions of their own.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: state(process.pid) in "TZ", pause=0.002)
+    victims = children(process.pid)
+    for pid in [*victims, process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    wait_until(lambda: all(state(pid) == "Z" for pid in victims), pause=0.002)
 
 
 def run(*command, **options):
