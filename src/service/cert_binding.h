@@ -7,8 +7,8 @@
 
 #include "mdm/message.h"
 
-/* Within the transaction that is to associate ctx->cert with the sender of msg
- * (Authenticate; or, associated retroactively, another message): NMDM_REFUSED
+/* Within the transaction that stores an Authenticate, or associates ctx->cert
+ * retroactively with the sender of another message (msg is NULL): NMDM_REFUSED
  * when the certificate is revoked or bound to another device. Otherwise its row
  * has the enrollment, and a revocation waits for the commit. A certificate of
  * another issuer is not restricted. */

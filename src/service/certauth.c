@@ -113,6 +113,8 @@ nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
         NMDM_TRY(look_again(ctx, &theirs, who));
     }
     if (theirs) {
+        /* What it says of itself may be another's all the same. */
+        NMDM_TRY(nmdm_cert_binding_check(ctx, who, msg));
         ctx->is_admitted = 1;
         return NULL;
     }

@@ -548,6 +548,14 @@ def test_a27_binding_at_authenticate(client, site, challenge):
     assert mac.token_update().status == 200
     row, = certs_of(site, id="OTHER-27")
     assert row["serial_number"] == "SERIAL27"
+    # Also once it is the device's own.
+    assert mac.authenticate(SerialNumber="STRANGER").status == 500
+    assert mac.authenticate().status == 500
+    assert site.database.query(
+        "SELECT serial_number FROM devices WHERE id = %s",
+        "OTHER-27") == [("SERIAL27",)]
+    assert mac.idle().status == 200
+    assert mac.authenticate(SerialNumber="SERIAL27").status == 200
 
 
 @pytest.mark.parametrize("binding, good", [
