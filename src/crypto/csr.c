@@ -24,21 +24,21 @@ static apr_status_t free_req(void *req)
     return APR_SUCCESS;
 }
 
-/* RSA of 2048 to 4096 bits whose exponent is 65537 or more. */
+/* RSA of 2048 to 4096 bits whose exponent is 65537 or more, and of a usual
+ * length. */
 static const char *flaw_of_rsa(apr_pool_t *p, EVP_PKEY *key)
 {
-    BIGNUM *e = NULL;
-    int bits = EVP_PKEY_get_bits(key), is_small;
+    int bits = EVP_PKEY_get_bits(key), exponent;
 
     if (bits < 2048 || bits > 4096) {
         return apr_psprintf(p, "its RSA key has %d bits, not 2048 to 4096;"
                             " write Keysize 2048 into the SCEP payload, whose"
                             " default is 1024", bits);
     }
-    is_small = !EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e)
-        || BN_num_bits(e) < 17;
-    BN_free(e);
-    return is_small ? "its RSA key has an exponent below 65537" : NULL;
+    exponent = nmdm_x509_exponent_bits(key);
+    return exponent < 17 ? "its RSA key has an exponent below 65537"
+        : exponent > NMDM_X509_EXPONENT_BITS
+        ? "its RSA key has an exponent above 2^256" : NULL;
 }
 
 static const char *flaw_of_ec(EVP_PKEY *key)

@@ -224,6 +224,9 @@ static const char *flaw_of_algorithms(const struct nmdm_scep_parts_t *parts,
                             " 4096; write Keysize 2048 into the SCEP payload,"
                             " whose default is 1024", bits);
     }
+    if (nmdm_x509_exponent_bits(key) > NMDM_X509_EXPONENT_BITS) {
+        return "its signer's key has an exponent above 2^256";
+    }
     CMS_SignerInfo_get0_algs(parts->signer, NULL, NULL, &digest, &signature);
     if (!is_digest(OBJ_obj2nid(digest->algorithm))) {
         return "its digest algorithm is not accepted";

@@ -6,6 +6,7 @@
 
 #include <apr_strings.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -54,6 +55,16 @@ nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, X509 *x509)
     cert->der.len = (apr_size_t)len;
     cert->sha256 = nmdm_digest_sha256(p, cert->der);
     return cert;
+}
+
+int nmdm_x509_exponent_bits(const EVP_PKEY *key)
+{
+    BIGNUM *e = NULL;
+    int bits = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e)
+        ? BN_num_bits(e) : 0;
+
+    BN_free(e);
+    return bits;
 }
 
 const char *nmdm_x509_text(apr_pool_t *p, BIO *bio)

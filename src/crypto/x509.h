@@ -8,6 +8,7 @@
 
 struct asn1_string_st;
 struct bio_st;
+struct evp_pkey_st;
 struct x509_st;
 
 /* ---- For all files ---- */
@@ -23,6 +24,11 @@ int nmdm_x509_not_after(apr_time_t *out, const char *pem);
 
 /* ---- For the files that know OpenSSL ---- */
 
+/* The longest public exponent of an RSA key (FIPS 186-5 A.1.1). OpenSSL takes
+ * one as long as the modulus, and to verify with that costs as much CPU as a
+ * hundred usual signatures. */
+#define NMDM_X509_EXPONENT_BITS 256
+
 /* What OpenSSL has to say; its error queue is empty afterwards. */
 const char *nmdm_x509_failure(apr_pool_t *p);
 
@@ -36,6 +42,8 @@ void nmdm_x509_free_with(apr_pool_t *p, struct x509_st *x509);
 nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, struct x509_st *x509);
 /* 0 when it is no time. */
 apr_time_t nmdm_x509_time(const struct asn1_string_st *t);
+/* The length of an RSA key's public exponent; 0 when it has none. */
+int nmdm_x509_exponent_bits(const struct evp_pkey_st *key);
 /* What was written to a memory BIO. */
 const char *nmdm_x509_text(apr_pool_t *p, struct bio_st *bio);
 

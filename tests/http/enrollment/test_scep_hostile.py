@@ -4,6 +4,7 @@ little, and issues nothing that it should not."""
 
 import base64
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import urllib.parse
@@ -169,6 +170,31 @@ def test_a12_a_signer_whose_key_is_not_rsa(client, challenge):
     assert is_refusal(client.post(client.request(
         good, with_cert=False, extra_certs=[made])[0]))
     assert client.enrol(good).cert
+
+
+def rsa_key_with_exponent(bits):
+    """Whose public exponent has about so many, made of its private one."""
+    p, q = (getattr(certs.rsa_key(2048).private_numbers(), name)
+            for name in "pq")
+    for start in range(1 << (bits - 1) | 1, 1 << bits, 2):
+        with contextlib.suppress(ValueError):       # no inverse
+            d = pow(start, -1, (p - 1) * (q - 1))
+            return rsa.RSAPrivateNumbers(
+                p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q),
+                rsa.rsa_crt_iqmp(p, q),
+                rsa.RSAPublicNumbers(start, p * q)).private_key()
+
+
+@pytest.mark.parametrize("bits, is_taken", [(200, True), (257, False),
+                                            (2000, False)])
+def test_a44_long_exponents(client, challenge, bits, is_taken):
+    """To verify with one as long as the key costs a hundred times as much."""
+    key, good = rsa_key_with_exponent(bits), challenge()
+    assert (client.enrol(good, signer=certs.mint("long", key, None))
+            .failure == "badAlg") != is_taken
+    assert (client.enrol(challenge(), key=key).failure == "badAlg"
+            ) != is_taken
+    assert is_taken or client.enrol(good).cert
 
 
 def test_a12_the_signature_of_other_content(client, challenge):
