@@ -26,9 +26,37 @@ static nmdm_bytes_t question(apr_pool_t *p, const nmdm_scep_conf_t *conf,
     return nmdm_json_write_compact(p, json);
 }
 
+/* A value that is no string is none of its own: the certificate would be bound
+ * to nothing. */
+static const char *flaw_of_binding(nmdm_binding_t *binding,
+                                   const nmdm_json_t *json)
+{
+    const struct {
+        const char *key, **value;
+    } ALL[] = {
+        { "udid", &binding->udid }, { "serial", &binding->serial_number },
+        { "enrollment_id", &binding->enrollment_id },
+        { "user", &binding->user_name }
+    };
+    nmdm_json_t *value;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(ALL) / sizeof(*ALL); i++) {
+        nmdm_err_t *err = nmdm_json_typed(&value, json, ALL[i].key,
+                                          NMDM_JSON_STRING);
+
+        if (err) {
+            return nmdm_err_text(err);
+        }
+        *ALL[i].value = value ? nmdm_json_text(value) : NULL;
+    }
+    return nmdm_binding_flaw(binding);
+}
+
 static const char *read_answer(apr_pool_t *p, const nmdm_exchange_t *x,
                                nmdm_binding_t *binding)
 {
+    const char *flaw;
     nmdm_json_t *json;
 
     if (!x->status) {
@@ -43,11 +71,9 @@ static const char *read_answer(apr_pool_t *p, const nmdm_exchange_t *x,
         || !nmdm_json_is_true(json, "allow")) {
         return "NanoMDMSCEPChallenge's server does not allow it";
     }
-    binding->udid = nmdm_json_string(json, "udid");
-    binding->serial_number = nmdm_json_string(json, "serial");
-    binding->enrollment_id = nmdm_json_string(json, "enrollment_id");
-    binding->user_name = nmdm_json_string(json, "user");
-    return nmdm_binding_flaw(binding);
+    flaw = flaw_of_binding(binding, json);
+    return flaw ? apr_pstrcat(p, "NanoMDMSCEPChallenge's server answered: ",
+                              flaw, NULL) : NULL;
 }
 
 void nmdm_scep_external_ask(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,

@@ -40,7 +40,12 @@ def test_a25_external(httpd, issuer, ca):
         client = ScepClient(site, issuer)
         cert = client.enrol("word").cert
         assert [a.value for a in cert.subject] == ["S25"]
-        for body in (b'{"allow": false}', b"", b"x"):
+        for body in (b'{"allow": false}', b"", b"x", b"[]", b"true",
+                     b'{"allow": 1}', b'{"allow": "true"}',
+                     b'{"allow": true, "serial": 25}',
+                     b'{"allow": true, "udid": ["U"]}',
+                     b'{"allow": true, "user": "a\\nb"}',
+                     b'{"allow": true, "serial": "' + 200 * b"S" + b'"}'):
             receiver.answers["/ask"] = Answer(200, body)
             assert client.enrol("word").failure == "badRequest"
         receiver.answers["/ask"] = Answer(204)
