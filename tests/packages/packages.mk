@@ -5,7 +5,8 @@
 #                                             container, quickstart
 #
 # As root, with a mirror of Debian (MIRROR, or debootstrap's default). A quarter of
-# an hour; PACKAGES_FOLDER, if it is kept, saves most of that the next time.
+# an hour; PACKAGES_FOLDER, if it is kept, saves most of that the next time, and
+# DEB_BUILD_OPTIONS="noopt noautodbgsym parallel=2" most of the compiler's.
 
 PACKAGES ?= bookworm trixie sid rpm container quickstart
 
