@@ -28,3 +28,6 @@ embed UPGRADE_0004_MYSQL schema/upgrade/0004.mysql.sql
 embed UPGRADE_0005_SQLITE3 schema/upgrade/0005.sqlite3.sql
 embed UPGRADE_0005_PGSQL schema/upgrade/0005.pgsql.sql
 embed UPGRADE_0005_MYSQL schema/upgrade/0005.mysql.sql
+embed UPGRADE_0006_SQLITE3 schema/upgrade/0006.sqlite3.sql
+embed UPGRADE_0006_PGSQL schema/upgrade/0006.pgsql.sql
+embed UPGRADE_0006_MYSQL schema/upgrade/0006.mysql.sql

@@ -29,6 +29,7 @@ CREATE TABLE devices (
                         ON UPDATE CURRENT_TIMESTAMP(6),
     PRIMARY KEY (id),
     INDEX idx_device_serial (serial_number),
+    INDEX idx_device_begun (token_update_at, id),
     CHECK (SUBSTRING(identity_cert FROM 1 FOR 27) = '-----BEGIN CERTIFICATE-----'),
     CHECK (serial_number <> ''),
     CHECK (LENGTH(unlock_token) > 0),
@@ -87,6 +88,7 @@ CREATE TABLE enrollments (
     INDEX idx_enrollment_user (user_id, device_id),
     INDEX idx_enrollment_device (device_id),
     INDEX idx_enrollment_type (type),
+    INDEX idx_enrollment_disabled (enabled, id),
     FOREIGN KEY (device_id) REFERENCES devices (id)
         ON DELETE CASCADE ON UPDATE CASCADE,
     FOREIGN KEY (user_id, device_id) REFERENCES users (id, device_id)
@@ -519,4 +521,4 @@ CREATE TABLE nanomdm_schema (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
-INSERT INTO nanomdm_schema (version) VALUES (5);
+INSERT INTO nanomdm_schema (version) VALUES (6);

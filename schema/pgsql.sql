@@ -31,6 +31,10 @@ CREATE TABLE devices (
 
 CREATE INDEX idx_device_serial ON devices (serial_number);
 
+-- Operators page through devices that sent Authenticate and no TokenUpdate yet.
+CREATE INDEX idx_device_begun
+    ON devices (id) WHERE token_update_at IS NULL;
+
 -- One row for each user channel; id is the whole enrollment ID.
 CREATE TABLE users (
     id                          VARCHAR(255) NOT NULL,
@@ -92,6 +96,10 @@ CREATE INDEX idx_enrollment_type ON enrollments (type);
 
 -- Operators page through the enrollments of one type.
 CREATE INDEX idx_enrollment_type_id ON enrollments (type, id);
+
+-- And through those that are disabled.
+CREATE INDEX idx_enrollment_disabled
+    ON enrollments (id) WHERE enabled = FALSE;
 
 -- Each command once, however many enrollments have it queued.
 CREATE TABLE commands (
@@ -561,4 +569,4 @@ CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (5);
+INSERT INTO nanomdm_schema (version) VALUES (6);

@@ -136,7 +136,9 @@ static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
 /* A device without an enrollment is rare, so more devices are looked at. */
 static nmdm_err_t *count_begun(nmdm_ctx_t *ctx, nmdm_amount_t *amount)
 {
-    return count_strides(ctx, amount, STRIDES_OF_DEVICES, STMT_FIGURE_BEGUN,
+    return count_strides(ctx, amount, STRIDES_OF_DEVICES,
+                         nmdm_schema_has_states(ctx) ? STMT_FIGURE_BEGUN
+                                                     : STMT_FIGURE_BEGUN_SCAN,
                          NMDM_ARGS(""));
 }
 

@@ -60,9 +60,10 @@ static void sort(const apr_array_header_t *rows)
 static int passes(const nmdm_key_t *key,
                   const nmdm_api_enrollment_list_query_t *query)
 {
-    return query->state == NMDM_LIST_ANY_STATE
-        || query->state == NMDM_LIST_PENDING
-        || key->enabled == (query->state == NMDM_LIST_ENABLED);
+    return query->state == NMDM_LIST_PENDING
+        || ((query->state == NMDM_LIST_ANY_STATE
+             || key->enabled == (query->state == NMDM_LIST_ENABLED))
+            && (!query->type || !strcmp(key->type, query->type)));
 }
 
 /* Takes ids of a page of keys until the list is full; returns whether it is
@@ -93,6 +94,7 @@ static nmdm_err_t *do_list(nmdm_ctx_t *ctx, void *baton)
     const nmdm_api_enrollment_list_query_t *query = list->query;
     int is_pending = query->state == NMDM_LIST_PENDING, examined, is_full = 0;
     nmdm_keys_e from = is_pending ? NMDM_KEYS_BEGUN
+        : query->state == NMDM_LIST_DISABLED ? NMDM_KEYS_DISABLED
         : query->type ? NMDM_KEYS_OF_TYPE : NMDM_KEYS_ALL;
     apr_array_header_t *ids = texts(ctx->pool), *types = texts(ctx->pool);
     const char *after = query->after;

@@ -116,7 +116,8 @@ static void choose_source(query_t *q)
     q->from = f->ids.list ? NMDM_KEYS_OF_IDS
         : f->serials.list ? NMDM_KEYS_OF_SERIALS
         : f->names.list ? NMDM_KEYS_OF_NAME
-        : f->types.list ? NMDM_KEYS_OF_TYPE : NMDM_KEYS_ALL;
+        : f->types.list ? NMDM_KEYS_OF_TYPE
+        : f->enabled == 0 ? NMDM_KEYS_DISABLED : NMDM_KEYS_ALL;
     q->list = f->ids.list ? f->ids.list
         : f->serials.list ? f->serials.list
         : f->names.list ? f->names.list : f->types.list;

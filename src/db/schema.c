@@ -92,7 +92,9 @@ static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
                  : version < NMDM_SCHEMA_SCEP
                  ? "SCEP and \"NanoMDMDeclarativeManagement builtin\" answer"
                    " 503"
-                 : "when an enrollment was last pushed to is not kept",
+                 : version < NMDM_SCHEMA_PUSHED
+                 ? "when an enrollment was last pushed to is not kept"
+                 : "lists of pending and of disabled ones look at all",
              ctx->db->dialect->name,
              !version && nmdm_schema_scripts_nanomdms[dialect] ? 0
                                                                : version + 1);
@@ -279,6 +281,11 @@ int nmdm_schema_has_scep(const nmdm_ctx_t *ctx)
 int nmdm_schema_has_pushed(const nmdm_ctx_t *ctx)
 {
     return has_version(ctx, NMDM_SCHEMA_PUSHED);
+}
+
+int nmdm_schema_has_states(const nmdm_ctx_t *ctx)
+{
+    return has_version(ctx, NMDM_SCHEMA_STATES);
 }
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)

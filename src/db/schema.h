@@ -9,13 +9,14 @@
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
  * as NanoMDM makes it, without our additive part; an older version is done
  * without as well. */
-#define NMDM_SCHEMA_VERSION 5
+#define NMDM_SCHEMA_VERSION 6
 
 /* The versions from which on there is what follows. */
 #define NMDM_SCHEMA_QUEUE 2             /* of the queue, pushes and events */
 #define NMDM_SCHEMA_DECLARATIONS 3      /* the tables nanomdm_dd_... */
 #define NMDM_SCHEMA_SCEP 4              /* the tables nanomdm_scep_... */
 #define NMDM_SCHEMA_PUSHED 5            /* enrollments.pushed_at */
+#define NMDM_SCHEMA_STATES 6            /* indexes of states of enrollments */
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
@@ -39,6 +40,8 @@ int nmdm_schema_has_declarations(const nmdm_ctx_t *ctx);
 int nmdm_schema_has_scep(const nmdm_ctx_t *ctx);
 /* Whether it can keep when enrollments were pushed to. */
 int nmdm_schema_has_pushed(const nmdm_ctx_t *ctx);
+/* Whether indexes find the pending and the disabled. */
+int nmdm_schema_has_states(const nmdm_ctx_t *ctx);
 
 /* Whether property lists' columns may lack characters beyond ASCII. */
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);

@@ -874,16 +874,28 @@ ROW(STMT_PUSH_CERT_TOPICS, "push_cert_topics",
 ROW(STMT_ROSTER_WALK, "roster_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
+/* MySQL and MariaDB rather walk through the primary key, whose order is the
+ * one that is asked for. */
+ROW(STMT_ROSTER_DISABLED, "roster_disabled",
+    KEYS " FROM enrollments e /*! FORCE INDEX (idx_enrollment_disabled) */"
+    " WHERE e.enabled = FALSE AND e.id > %s ORDER BY e.id" PAGE),
+
 /* Devices that sent Authenticate and no TokenUpdate yet. */
-#define BEGUN_FROM(condition) \
-    "  FROM devices d" \
+#define BEGUN_IN(devices, condition) \
+    "  FROM " devices \
     " WHERE " condition " NOT EXISTS" \
     "       (SELECT 1 FROM enrollments e WHERE e.device_id = d.id)"
-#define BEGUN_KEYS(condition) \
-    "SELECT d.id, '', FALSE" BEGUN_FROM(condition " d.id > %s AND") \
-    " ORDER BY d.id" PAGE
+#define BEGUN_FROM(condition) BEGUN_IN("devices d", condition)
+#define BEGUN_PAGE(devices, condition) \
+    "SELECT d.id, '', FALSE" \
+    BEGUN_IN(devices, condition " d.id > %s AND") " ORDER BY d.id" PAGE
+#define BEGUN_KEYS(condition) BEGUN_PAGE("devices d", condition)
+#define DEVICES_BEGUN "devices d /*! FORCE INDEX (idx_device_begun) */"
 
-ROW(STMT_ROSTER_BEGUN, "roster_begun", BEGUN_KEYS("")),
+ROW(STMT_ROSTER_BEGUN, "roster_begun",
+    BEGUN_PAGE(DEVICES_BEGUN, "d.token_update_at IS NULL AND")),
+
+ROW(STMT_ROSTER_BEGUN_SCAN, "roster_begun_scan", BEGUN_KEYS("")),
 
 ROW(STMT_ROSTER_BEGUN_IDS, "roster_begun_ids",
     BEGUN_KEYS("d.id IN (%IDS) AND")),
@@ -1457,14 +1469,20 @@ ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
 
 /* A stride of devices: how many, how many of them sent Authenticate and no
  * TokenUpdate yet, and where the next begins. */
+#define FIGURE_BEGUN(devices, condition) \
+    "SELECT COUNT(bounded.id)," \
+    "       COUNT(CASE WHEN NOT EXISTS" \
+    "                       (SELECT 1 FROM enrollments e" \
+    "                         WHERE e.device_id = bounded.id) THEN 1 END)," \
+    "       MAX(bounded.id)" \
+    "  FROM (SELECT d.id FROM " devices " WHERE " condition " d.id > %s" \
+    "         ORDER BY d.id LIMIT 1000) bounded"
+
 ROW(STMT_FIGURE_BEGUN, "figure_begun",
-    "SELECT COUNT(bounded.id),"
-    "       COUNT(CASE WHEN NOT EXISTS"
-    "                       (SELECT 1 FROM enrollments e"
-    "                         WHERE e.device_id = bounded.id) THEN 1 END),"
-    "       MAX(bounded.id)"
-    "  FROM (SELECT d.id FROM devices d WHERE d.id > %s"
-    "         ORDER BY d.id LIMIT 1000) bounded"),
+    FIGURE_BEGUN(DEVICES_BEGUN, "d.token_update_at IS NULL AND")),
+
+ROW(STMT_FIGURE_BEGUN_SCAN, "figure_begun_scan",
+    FIGURE_BEGUN("devices d", "")),
 
 ROW(STMT_FIGURE_SILENT, "figure_silent",
     "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"

@@ -44,9 +44,14 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
                                 ? STMT_ROSTER_TYPE : STMT_ROSTER_TYPE_SCAN,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
+    case NMDM_KEYS_BEGUN:
+        return nmdm_db_rows(ctx, values, 3, nmdm_schema_has_states(ctx)
+                            ? STMT_ROSTER_BEGUN : STMT_ROSTER_BEGUN_SCAN,
+                            NMDM_ARGS(after));
     default:
-        return nmdm_db_rows(ctx, values, 3, from == NMDM_KEYS_BEGUN
-                            ? STMT_ROSTER_BEGUN : STMT_ROSTER_WALK,
+        return nmdm_db_rows(ctx, values, 3, from == NMDM_KEYS_DISABLED
+                            && nmdm_schema_has_states(ctx)
+                            ? STMT_ROSTER_DISABLED : STMT_ROSTER_WALK,
                             NMDM_ARGS(after));
     }
 }

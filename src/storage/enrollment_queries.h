@@ -24,6 +24,7 @@ typedef enum {
     NMDM_KEYS_OF_SERIALS,       /* of these devices and their users */
     NMDM_KEYS_OF_NAME,          /* of users with this one short name */
     NMDM_KEYS_OF_TYPE,          /* of this one type */
+    NMDM_KEYS_DISABLED,         /* of all where no index has these */
     /* Of devices that sent Authenticate and no TokenUpdate yet: their type is
      * "". */
     NMDM_KEYS_BEGUN, NMDM_KEYS_BEGUN_OF_IDS, NMDM_KEYS_BEGUN_OF_SERIALS

@@ -12,6 +12,7 @@ from device import Operator, command
 from receiver import Answer, Receiver
 from system import wait_until
 from tables import forget, insert
+from test_enrollments import found, walk as walk_api
 from test_status import STATUS, page, watched  # noqa: F401
 
 
@@ -59,6 +60,45 @@ def test_list_is_paged_and_filtered(watched, device):
     assert begun == every[110:]
     for asked in "SERM115", "serm115", "M115", "m115":
         assert "<h1>M115</h1>" in page(operator, f"?q={asked}"), asked
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_few_among_many_are_found(watched, version, expect_log, httpd,
+                                  db_server):
+    """The pending and the disabled behind more than a page looks at: at once
+    where indexes have them, a part at a time where a database lacks these."""
+    server, operator = watched
+    db = server.database
+    every = [f"M{number:04}" for number in range(2500)]
+    insert(db, "devices", ("id", "authenticate"),
+           [(id_, "<plist/>") for id_ in ["N1", *every]])
+    db.execute("UPDATE devices SET token_update_at = CURRENT_TIMESTAMP"
+               " WHERE id <> 'N1'")
+    add_enrollments(db, every, lambda id_: id_ not in ("M2200", "M2400"))
+    db.execute("UPDATE enrollments SET type = 'Shared iPad'"
+               " WHERE id = 'M2400'")
+    if version == 5:
+        of = " ON {}" if db_server.kind == "mysql" else ""
+        db.execute("DROP INDEX idx_device_begun" + of.format("devices"))
+        db.execute("DROP INDEX idx_enrollment_disabled"
+                   + of.format("enrollments"))
+        db.execute("UPDATE nanomdm_schema SET version = 5 WHERE version = 6")
+        expect_log("NMDM0804", "lists of pending and of disabled ones")
+        expect_log("NMDM0805", optional=True)
+        server = httpd(db, extra_vhost=STATUS,
+                       extra_server="NanoMDMSchema check")
+        operator = Operator(server)
+    pages = 1 if version == 6 else 2
+    disabled = "?devices=1&state=disabled"
+    assert walk(operator, disabled) == (["M2200", "M2400"], pages)
+    assert walk(operator, disabled + "&type=Device") == (["M2200"], pages)
+    assert walk(operator, "?devices=1&state=pending") == (["N1"], 1)
+    server.graceful()           # figures are 30 seconds old at most
+    assert operator.raw("GET", "/status?json").json[
+        "pending_enrollments"] == {"number": 1, "or_more": False}
+    if version == 6:
+        assert found(operator, enabled=False) == ["M2200", "M2400", "N1"]
+    assert walk_api(operator, 1000, enabled=False) == ["M2200", "M2400", "N1"]
 
 
 def test_a_search_that_finds_more_says_so(watched):

@@ -526,6 +526,8 @@ static void drop_tables_of_version_3(world_t *w)
 {
     const char *name;
 
+    tell(w, "DROP INDEX idx_device_begun");
+    tell(w, "DROP INDEX idx_enrollment_disabled");
     tell(w, "ALTER TABLE enrollments DROP COLUMN pushed_at");
     while (strcmp(name = ask(w, "SELECT COALESCE(MAX(name), '')"
                                 "  FROM sqlite_master"
@@ -557,6 +559,8 @@ static void a_database_of_version_2_serves_what_it_has_tables_for(void **state)
     assert_int_equal(logged(w, "upgraded the schema to version 4"), 1);
     assert_true(nmdm_schema_has_pushed(ctx));
     assert_int_equal(logged(w, "upgraded the schema to version 5"), 1);
+    assert_true(nmdm_schema_has_states(ctx));
+    assert_int_equal(logged(w, "upgraded the schema to version 6"), 1);
 }
 
 static void a_database_of_version_1_is_upgraded(void **state)

@@ -421,6 +421,9 @@ static void pages_come_from_an_index_in_their_order(void **state)
     } ROWS[] = {
         { STMT_ROSTER_WALK, "sqlite_autoindex_enrollments_1 (id>?)" },
         { STMT_ROSTER_SKIP, "sqlite_autoindex_enrollments_1 (id>?)" },
+        { STMT_ROSTER_DISABLED, "idx_enrollment_disabled (id>?)" },
+        { STMT_ROSTER_BEGUN, "idx_device_begun (id>?)" },
+        { STMT_FIGURE_BEGUN, "idx_device_begun (id>?)" },
         { STMT_ROSTER_NAME,
           "idx_user_short_name (user_short_name=? AND id>?)" },
         { STMT_ROSTER_TYPE, "idx_enrollment_type_id (type=? AND id>?)" },
