@@ -2,7 +2,6 @@
 """Check-ins: what each message answers and leaves in the tables."""
 
 import base64
-import contextlib
 import plistlib
 
 import pytest
@@ -464,76 +463,6 @@ def test_c14_identity_cert_is_the_presented_one(device, ca, db, key):
             presented.identity.pem.decode(),)
 
 
-# -- UserAuthenticate -------------------------------------------------
-
-@pytest.fixture(scope="module")
-def challenger(module_httpd):
-    """A server that lets users authenticate."""
-    return module_httpd(
-        extra_vhost="NanoMDMUserAuthenticate empty-challenge")
-
-
-@pytest.mark.parametrize("nothing", [None, ""], ids=["absent", "empty"])
-def test_c15_user_authenticate_is_declined(device, db, nothing):
-    """C15: 410 Gone, and nothing stored."""
-    user = device().enroll().user()
-    answer = user.user_authenticate(DigestResponse=nothing)
-    assert is_refused(answer, 410, GONE)
-    assert user_columns(db, user, "id") is None
-
-
-def test_c15_user_authenticate_of_a_device_is_declined(device):
-    """C15: also without a user's identity."""
-    assert is_refused(device().enroll().user_authenticate(), 410, GONE)
-
-
-def test_c16_user_authenticate_in_two_steps(device, challenger, db):
-    """C16: an empty challenge, then 200; both in their slots."""
-    user = device(challenger).enroll().user()
-    slots = ("user_authenticate", "user_authenticate_at",
-             "user_authenticate_digest", "user_authenticate_digest_at")
-    answer = user.user_authenticate()
-    assert answer.status == 200
-    assert answer.headers["Content-Type"] == "text/xml; charset=utf-8"
-    assert answer.body.startswith(PLIST_HEAD)
-    assert answer.plist == {"DigestChallenge": ""}
-    first, first_at, *digest = user_columns(db, user, *slots)
-    assert plistlib.loads(first.encode()) == user.message(
-        "UserAuthenticate")
-    assert (first_at is None, digest) == (False, [None, None])
-
-    assert is_done(user.user_authenticate(DigestResponse="digest"))
-    again, again_at, digest, digest_at = user_columns(db, user, *slots)
-    assert (again, again_at) == (first, first_at)
-    assert plistlib.loads(digest.encode())["DigestResponse"] == "digest"
-    assert digest_at is not None
-
-    assert is_done(user.token_update())
-    assert user_columns(db, user, *slots)[0] == first
-
-
-def test_c16_empty_digest_response_is_the_first_step(device, challenger):
-    """C16: an empty DigestResponse counts as absent."""
-    user = device(challenger).enroll().user()
-    answer = user.user_authenticate(DigestResponse="")
-    assert answer.plist == {"DigestChallenge": ""}
-
-
-def test_c16_user_authenticate_needs_a_user(device, challenger, db):
-    """C16: a device identity is refused, nothing stored (2.7)."""
-    mac = device(challenger).enroll()
-    assert is_refused(mac.user_authenticate(), 500, SERVER_ERROR)
-    assert count(db, "users", "device_id = %s", mac.id) == 0
-
-
-def test_c17_digest_response_while_declining(device, db):
-    """C17: accepted as NanoMDM does or 410, but nothing stored."""
-    user = device().enroll().user()
-    answer = user.user_authenticate(DigestResponse="digest")
-    assert is_done(answer) or is_refused(answer, 410, GONE)
-    assert user_columns(db, user, "id") is None
-
-
 # -- What is not configured -------------------------------------------
 
 @pytest.mark.parametrize("service_type, parameters", [
@@ -594,83 +523,3 @@ def test_checkins_move_last_seen(device, db, message):
     before = forget(db, mac)
     assert getattr(mac, message)().status == 200
     assert wait_until(lambda: last_seen(db, mac) > before)
-
-
-# -- All or nothing ---------------------------------------------------
-
-REFUSED_TOPIC = "com.apple.mgmt.refused"
-KEPT_TOPIC = "com.apple.mgmt.kept"
-
-RULES = {
-    "inserting": f"NEW.topic <> '{REFUSED_TOPIC}'",
-    "disabling": f"NEW.enabled = TRUE OR NEW.topic <> '{KEPT_TOPIC}'",
-}
-
-
-@contextlib.contextmanager
-def rule(db, name):
-    """Let the database refuse some enrollments."""
-    if db.kind == "sqlite3":
-        event = "INSERT" if name == "inserting" else "UPDATE"
-        db.execute(f"CREATE TRIGGER refuse BEFORE {event} ON enrollments"
-                   f" WHEN NOT ({RULES[name]}) BEGIN"
-                   " SELECT RAISE(ABORT, 'refused by rule'); END")
-        undo = "DROP TRIGGER refuse"
-    else:
-        db.execute("ALTER TABLE enrollments ADD CONSTRAINT refuse CHECK"
-                   f" ({RULES[name].replace('NEW.', '')})")
-        undo = "ALTER TABLE enrollments DROP CONSTRAINT refuse"
-    try:
-        yield
-    finally:
-        db.execute(undo)
-
-
-def test_failing_token_update_stores_nothing(device, db, expect_log):
-    """Q11: the enrollment cannot be stored, so the device's row keeps
-    what it had."""
-    mac = device()
-    mac.authenticate()
-    mac.topic = REFUSED_TOPIC
-    expect_log("nanomdm:error")
-    with rule(db, "inserting"):
-        answer = mac.token_update(UnlockToken=b"unlock")
-    assert is_refused(answer, 500, SERVER_ERROR)
-    assert device_columns(db, mac, "token_update", "token_update_at",
-                          "unlock_token", "unlock_token_at") == (
-                              None, None, None, None)
-    assert is_done(mac.token_update(Topic=TOPIC))
-
-
-def test_failing_token_update_of_a_user_stores_nothing(device, db,
-                                                       expect_log):
-    """Q11: the same for the user's row."""
-    user = device().enroll().user()
-    user.topic = REFUSED_TOPIC
-    expect_log("nanomdm:error")
-    with rule(db, "inserting"):
-        answer = user.token_update()
-    assert is_refused(answer, 500, SERVER_ERROR)
-    assert user_columns(db, user, "id") is None
-    assert is_done(user.token_update(Topic=TOPIC))
-
-
-def test_failing_authenticate_changes_nothing(device, operator, db,
-                                              expect_log):
-    """Q11: the enrollment cannot be disabled, so token, queue and
-    message stay."""
-    mac = device(topic=KEPT_TOPIC).enroll()
-    mac.token_update(UnlockToken=b"unlock")
-    mac.set_bootstrap_token(TOKEN)
-    uuid, plist = command()
-    operator.enqueue(mac.id, plist)
-    columns = ("authenticate", "authenticate_at", "serial_number",
-               "identity_cert", "bootstrap_token_b64", "unlock_token_at")
-    before = device_columns(db, mac, *columns)
-    expect_log("nanomdm:error")
-    with rule(db, "disabling"):
-        answer = mac.authenticate(SerialNumber="other")
-    assert is_refused(answer, 500, SERVER_ERROR)
-    assert device_columns(db, mac, *columns) == before
-    assert is_enabled(db, mac) == (True, 2)
-    assert mac.idle().body == plist
