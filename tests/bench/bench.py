@@ -14,27 +14,22 @@ import contextlib
 import json
 import pathlib
 import re
-import socket
-import ssl
 import statistics
 import tempfile
 import threading
 import time
 
-import h2.config
-import h2.connection
-import h2.events
-
 import combining
 import declarative
 import enrollment
 import handshakes
+from pushing import push
+from report import NAMES, Report, ratio, say_head, take_turns
 from world import (BenchHttpd, CONNECTIONS, Devices, Filler, Meter, PROGRAMS,
-                   PROXIED, STATUS, THREADS, TOPIC, apns, certs,
-                   database_server, fresh, load, resident, timed, udid)
+                   PROXIED, STATUS, THREADS, database_server, fresh, load,
+                   resident, timed, udid)
 from device import Operator
 
-NAMES = {"sqlite3": "SQLite", "pgsql": "PostgreSQL", "mysql": "MariaDB"}
 MANY = 1000                             # devices of the fan-out
 
 # rounds; seconds of a run; enrolments of a run; commands of a device
@@ -57,78 +52,6 @@ COMPARISONS = {"combine": combining, "declarative": declarative,
 # for each poll where the static file costs 100.
 POLL_SHARE = {"sqlite3": 0.70, "pgsql": 0.45, "mysql": 0.35}
 POLL_DATABASE = {"pgsql": 150, "mysql": 250}
-
-
-class Report:
-    """The rows of the table and what was reached."""
-
-    def __init__(self):
-        self.figures = {}
-        self.goals = []
-
-    def row(self, database, name, runs):
-        """The medians of some runs of one workload."""
-        figures = {key: statistics.median(run[key] for run in runs)
-                   for key, value in runs[0].items()
-                   if isinstance(value, (int, float))}
-        trouble = [run["trouble"] for run in runs if run.get("trouble")]
-        if trouble:
-            print(f"  TROUBLE in {name}: {trouble[0]}", flush=True)
-        self.figures.setdefault(database, {})[name] = figures
-        say_row(name, figures)
-        return figures
-
-    def note(self, database, name, **figures):
-        self.figures.setdefault(database, {}).setdefault(name, {}).update(
-            figures)
-
-    def goal(self, database, what, measured, limit, *, least=False, unit=""):
-        """least: measured has to be at least the limit, else at most."""
-        reached = measured >= limit if least else measured <= limit
-        self.goals.append({"database": database, "what": what,
-                           "measured": measured, "limit": limit,
-                           "least": least, "reached": reached})
-        print(f"  {'reached' if reached else 'MISSED '} {what}: "
-              f"{measured:.3g}{unit}"
-              f" ({'at least' if least else 'at most'} {limit:.3g}{unit})",
-              flush=True)
-
-    def compare(self, database, what, measured):
-        print(f"          {what}: {measured:.2f}", flush=True)
-        self.note(database, what, ratio=measured)
-
-
-def say_head(title):
-    print(f"\n{title}\n  {'':30}{'req/s':>8}{'httpd':>8}{'database':>9}"
-          f"{'p50':>8}{'p99':>8}   CPU in us, times in ms", flush=True)
-
-
-def say_row(name, row):
-    def column(key, width, form="{:.0f}", by=1):
-        text = form.format(row[key] / by) if key in row else "-"
-        return f"{text:>{width}}"
-    print(f"  {name:30}" + column("rps", 8) + column("httpd_us", 8)
-          + column("db_us", 9) + column("p50_us", 8, "{:.2f}", 1000)
-          + column("p99_us", 8, "{:.2f}", 1000), flush=True)
-
-
-def ratio(above, below, key="rps"):
-    """The median of what each round says, as rounds differ less in
-    themselves than from each other."""
-    return statistics.median(a[key] / b[key]
-                             for a, b in zip(above, below) if b[key])
-
-
-def take_turns(rounds, scenarios):
-    """Every scenario once a round, each time in another order; the results
-    of each by name."""
-    results = {name: [] for name in scenarios}
-    for turn in range(rounds):
-        names = list(scenarios)
-        names = names[turn % len(names):] + names[:turn % len(names)]
-        for name in names:
-            results[name].append(scenarios[name](turn))
-    return results
 
 
 # ---- one database: enrol, poll, round trip ----
@@ -440,111 +363,6 @@ def tell(report, bench, receiver):
     for httpd in httpds.values():
         httpd.stop()
         assert "NMDM150" not in httpd.error_log(), httpd.error_log()
-
-
-# ---- push ----
-
-PUSHES = 5000
-FIRST_PUSHED = 1_000_000                # the number of a device
-
-
-def push(report, bench):
-    database = fresh(bench.server)
-    if bench.kind == "sqlite3":         # httpd makes the tables
-        bench.httpd(database).stop()
-    Filler(database).enrollments(FIRST_PUSHED, PUSHES)
-    Filler(database).settle()
-    certificate = certs.push_certificate(TOPIC)
-    with pushing(bench, database, certificate, 20) as (httpd, port):
-        runs = take_turns(bench.rounds, {
-            1000: lambda turn: push_call(bench, httpd, 1000),
-            5000: lambda turn: push_call(bench, httpd, 5000),
-            "five": lambda turn: five_in_flight(port, certificate, 150)})
-        say_head(f"{NAMES[bench.kind]}: push, APNs 20 ms away")
-        report.row(bench.kind, "five in flight", runs["five"])
-        for number in 1000, 5000:
-            name = f"push, {number} ids, 20 ms"
-            report.row(bench.kind, name, runs[number])
-            report.goal(bench.kind, f"{name}, times five in flight",
-                        ratio(runs[number], runs["five"]), 40, least=True)
-    with pushing(bench, database, certificate, 0) as (httpd, port):
-        runs = [push_call(bench, httpd, 5000) for _ in range(bench.rounds)]
-        name = "push, 5000 ids, no latency"
-        row = report.row(bench.kind, name, runs)
-        report.goal(bench.kind, f"{name}, CPU of httpd and database",
-                    row["httpd_us"] + row["db_us"], 20, unit=" us")
-    with pushing(bench, database, certificate, 1500) as (httpd, port):
-        before = resident(httpd)["pss_kb"]
-        thread = threading.Thread(
-            target=lambda: push_call(bench, httpd, 1000))
-        thread.start()
-        time.sleep(1.0)                 # all of them are on their way
-        during = resident(httpd)["pss_kb"]
-        thread.join()
-        report.goal(bench.kind, "memory of a push in flight",
-                    (during - before) / 1000, 4, unit=" KB")
-
-
-@contextlib.contextmanager
-def pushing(bench, database, certificate, latency_ms):
-    """An httpd that pushes to a stand-in for APNs, connected already."""
-    with apns(bench.folder, latency_ms) as (port, ca_file):
-        httpd = bench.httpd(database, extra_vhost=(
-            f"NanoMDMPushURL https://localhost:{port}\n"
-            f"NanoMDMPushCACertificateFile {ca_file}\n"))
-        with contextlib.closing(Operator(httpd)) as operator:
-            assert operator.pushcert_put(certificate).status == 200
-        push_call(bench, httpd, 10)
-        yield httpd, port
-        httpd.stop()
-
-
-def push_call(bench, httpd, number):
-    ids = [udid(FIRST_PUSHED + i) for i in range(number)]
-    meter = Meter(httpd, bench.server)
-    with contextlib.closing(Operator(httpd, timeout=120)) as operator:
-        operator.raw("GET", "/empty")
-        body = json.dumps({"ids": ids}).encode()
-        before, began = meter.read(), time.monotonic()
-        answer = operator.call("POST", "/v1/push", body,
-                               {"Content-Type": "application/json"})
-        seconds = time.monotonic() - began
-    after = meter.read()
-    assert answer.status == 200 and len(answer.json["status"]) == number, \
-        answer
-    return {"rps": number / seconds,
-            "httpd_us": (after[0] - before[0]) / number * 1e6,
-            "db_us": (after[1] - before[1]) / number * 1e6}
-
-
-def five_in_flight(port, certificate, number):
-    """A simple client, which sends the next when one is answered."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    with certificate.file() as pem:
-        context.load_cert_chain(pem.name)
-    sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
-    client = h2.connection.H2Connection(h2.config.H2Configuration())
-    client.initiate_connection()
-    begun = answered = 0
-    started = time.monotonic()
-    while answered < number:
-        while begun < number and begun - answered < 5:
-            stream = client.get_next_available_stream_id()
-            client.send_headers(stream, [
-                (":method", "POST"), (":scheme", "https"),
-                (":authority", "localhost"),
-                (":path", f"/3/device/{begun:064x}"),
-                ("apns-topic", TOPIC), ("apns-push-type", "mdm")])
-            client.send_data(stream, b'{"mdm":"magic"}', end_stream=True)
-            begun += 1
-        sock.sendall(client.data_to_send())
-        for event in client.receive_data(sock.recv(65536)):
-            answered += isinstance(event, h2.events.StreamEnded)
-    sock.close()
-    return {"rps": number / (time.monotonic() - started)}
 
 
 # ---- size ----
