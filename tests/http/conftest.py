@@ -21,6 +21,8 @@ import server as httpd_server
 from server import Announcement, Httpd
 from system import ROOT, wait_until
 
+pytest_plugins = ["declaration_fixtures"]
+
 
 def pytest_report_header(config):
     """Once, at the top of a run; see tests/run.py for a failure of it."""

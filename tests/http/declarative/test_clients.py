@@ -13,8 +13,7 @@ import uuid
 
 import pytest
 
-from declarations import (DeclarativeDevice, Declarations, activation,
-                          test_declaration)
+from declarations import activation, test_declaration
 
 CONF = ("NanoMDMDeclarativeManagement builtin\n"
         "NanoMDMDeclarativeManagementNotify changes window=1\n"
@@ -30,20 +29,6 @@ def site(module_httpd):
 def no_push_certificate(expect_log):
     """Of those that are notified nobody is pushed to."""
     expect_log("NMDM0916", optional=True)
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
-
-
-@pytest.fixture
-def mac(site, ca):
-    mac = DeclarativeDevice(site, ca.issue()).enroll()
-    yield mac
-    mac.close()
 
 
 def key_of(site):

@@ -2,13 +2,10 @@
 """Declarations, sets and enrollments by the operator's API (DDM-A)."""
 
 import concurrent.futures
-import json
-import uuid
 
 import pytest
 
 from declarations import Declarations, test_declaration
-from device import Operator
 
 CONF = "NanoMDMDeclarativeManagement builtin\nAllowEncodedSlashes NoDecode\n"
 
@@ -16,19 +13,6 @@ CONF = "NanoMDMDeclarativeManagement builtin\nAllowEncodedSlashes NoDecode\n"
 @pytest.fixture(scope="module")
 def site(module_httpd):
     return module_httpd(extra_vhost=CONF, children=2, threads=16)
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
-
-
-@pytest.fixture
-def name():
-    """A fresh Identifier or set name: the database is shared."""
-    return lambda text="x": f"{text}.{uuid.uuid4()}"
 
 
 def test_A1_upload_says_what_it_did(api, name):

@@ -5,9 +5,7 @@ import uuid
 
 import pytest
 
-from databases import PROGRAMS
 from declarations import DeclarativeDevice, Declarations, test_declaration
-from device import Operator
 
 one_database = pytest.mark.one_database
 NAME = "NanoMDMDeclarativeManagement"

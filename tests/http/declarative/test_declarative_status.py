@@ -21,20 +21,6 @@ def site(module_httpd):
     return module_httpd(extra_vhost=CONF)
 
 
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
-
-
-@pytest.fixture
-def mac(site, ca):
-    mac = DeclarativeDevice(site, ca.issue()).enroll()
-    yield mac
-    mac.close()
-
-
 def declarations(**arrays):
     """StatusItems with management.declarations."""
     return {"management": {"declarations": {

@@ -2,7 +2,6 @@
 """What devices are answered, tokens, and the command (DDM-D, T, N, E)."""
 
 import json
-import uuid
 
 import pytest
 
@@ -38,18 +37,6 @@ def site(module_httpd):
 def no_push_certificate(expect_log):
     """Commands wait all the same (DDM-N7)."""
     expect_log("NMDM0916", optional=True)
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
-
-
-@pytest.fixture
-def name():
-    return lambda text="x": f"{text}.{uuid.uuid4()}"
 
 
 @pytest.fixture

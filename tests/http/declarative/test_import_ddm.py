@@ -9,8 +9,7 @@ import uuid
 import pytest
 
 from databases import PASSWORD, PROGRAMS, USER
-from declarations import (DeclarativeDevice, Declarations, activation,
-                          test_declaration)
+from declarations import DeclarativeDevice, activation, test_declaration
 from documents import block
 from system import ROOT
 from test_tools import dsn_of, source_of, tool
@@ -36,13 +35,6 @@ KMFDDM = (
 @pytest.fixture
 def site(httpd, fresh_db):
     return httpd(fresh_db(), extra_vhost=CONF)
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
 
 
 class Kept:

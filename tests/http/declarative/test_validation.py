@@ -7,8 +7,7 @@ import uuid
 
 import pytest
 
-from declarations import (DeclarativeDevice, Declarations, activation,
-                          test_declaration)
+from declarations import DeclarativeDevice, activation, test_declaration
 
 TYPE = "com.apple.configuration.management.test"
 
@@ -22,13 +21,6 @@ def site(module_httpd):
                         "AuthType Basic\nAuthName x\n"
                         "AuthBasicProvider nanomdm\nRequire valid-user\n"
                         "</Location>\n")
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
 
 
 def upload(identifier='"x"', type_=f'"{TYPE}"', payload='{"Echo":"e"}',

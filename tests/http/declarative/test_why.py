@@ -5,21 +5,13 @@ import uuid
 
 import pytest
 
-from declarations import (DeclarativeDevice, Declarations, activation,
-                          test_declaration)
+from declarations import DeclarativeDevice, activation, test_declaration
 
 
 @pytest.fixture(scope="module")
 def site(module_httpd):
     return module_httpd(extra_vhost="NanoMDMDeclarativeManagement builtin\n"
                         "NanoMDMDeclarativeManagementNotify none\n")
-
-
-@pytest.fixture
-def api(site):
-    api = Declarations(site)
-    yield api
-    api.close()
 
 
 @pytest.fixture
