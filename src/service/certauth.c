@@ -130,6 +130,18 @@ nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     return nmdm_cert_associations_add(ctx, who->device_id);
 }
 
+nmdm_err_t *nmdm_certauth_recognize(nmdm_ctx_t *ctx, const nmdm_id_t *who)
+{
+    int theirs;
+
+    if (ctx->is_migration || !ctx->cert) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
+    ctx->is_admitted |= theirs;
+    return NULL;
+}
+
 nmdm_err_t *nmdm_certauth_admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
     int theirs, has_another, known;

@@ -20,6 +20,11 @@ nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg);
  * device that both have no association. */
 nmdm_err_t *nmdm_certauth_admit(nmdm_ctx_t *ctx, const nmdm_id_t *who);
 
+/* Sets ctx->is_admitted when the certificate is associated with the sender's
+ * device; reads only. Otherwise nothing is said yet: nmdm_certauth_admit
+ * finds out why, or associates it. */
+nmdm_err_t *nmdm_certauth_recognize(nmdm_ctx_t *ctx, const nmdm_id_t *who);
+
 /* NMDM_REFUSED unless the request has a verified identity. */
 nmdm_err_t *nmdm_certauth_has_cert(nmdm_ctx_t *ctx, const nmdm_id_t *who);
 

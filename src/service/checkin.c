@@ -156,6 +156,11 @@ static nmdm_err_t *on_declarative(nmdm_ctx_t *ctx, void *baton)
     return nmdm_certauth_admit(ctx, &((checkin_t *)baton)->msg->who);
 }
 
+static nmdm_err_t *recognize(nmdm_ctx_t *ctx, void *baton)
+{
+    return nmdm_certauth_recognize(ctx, &((checkin_t *)baton)->msg->who);
+}
+
 /* RFC 3986 resolves endpoints beside the last segment of such a URL. */
 static void remark_on_url(nmdm_ctx_t *ctx, const char *id, const char *url)
 {
@@ -269,6 +274,24 @@ static nmdm_err_t *do_checkin(nmdm_ctx_t *ctx, void *baton)
     return ctx->is_admitted ? nmdm_publish_write(ctx, &in->publication) : NULL;
 }
 
+/* Most often there is nothing to write for a DeclarativeManagement: its sender
+ * is known, and no event is kept. */
+static nmdm_err_t *take(nmdm_ctx_t *ctx, checkin_t *in)
+{
+    nmdm_err_t *err;
+
+    if (in->handle == on_declarative
+        && nmdm_publish_unit(ctx, in->msg, NMDM_UNIT_READ) == NMDM_UNIT_READ) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, recognize, in));
+        if (ctx->is_admitted) {
+            return NULL;
+        }
+    }
+    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_checkin, in);
+    in->publication.is_written &= !err;
+    return err;
+}
+
 nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  nmdm_bytes_t body)
 {
@@ -284,8 +307,7 @@ nmdm_err_t *nmdm_service_checkin(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         i++;
     }
     in.handle = MESSAGES[i].handle;
-    err = nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_checkin, &in);
-    in.publication.is_written &= !err;
+    err = take(ctx, &in);
     if (!err && MESSAGES[i].then) {
         err = MESSAGES[i].then(ctx, &in);
     }
