@@ -17,6 +17,8 @@
 #define LONGEST_VALUE 4096
 #define USUAL_ERRORS 10
 #define MOST_ERRORS 1000
+/* Of a report: so many are never kept. */
+#define NO_INDEX "999999999"
 
 static const char *time_text(apr_pool_t *p, apr_int64_t seconds)
 {
@@ -316,27 +318,35 @@ static nmdm_err_t *do_report(nmdm_ctx_t *ctx, void *baton)
                                            report->index, report->status_id);
 }
 
+/* As the database and the answer have it, NULL if it is no number. Where it is
+ * longer than theirs, it is beyond all that is kept. */
+static const char *index_of(const char *text)
+{
+    if (!*text || text[strspn(text, "0123456789")]) {
+        return NULL;
+    }
+    text += strspn(text, "0");
+    return !*text ? "0" : strlen(text) < strlen(NO_INDEX) ? text : NO_INDEX;
+}
+
 nmdm_err_t *nmdm_api_declaration_status_report(
     nmdm_api_declarations_call_t *call)
 {
     apr_pool_t *p = call->ctx->pool;
-    report_t report = { call->rest,
-                        nmdm_api_declarations_param(call, "index"),
+    const char *index = nmdm_api_declarations_param(call, "index");
+    report_t report = { call->rest, index ? index_of(index) : NULL,
                         nmdm_api_declarations_param(call, "status_id"), 0,
                         { NULL, NULL, NULL, 0, NULL } };
     apr_table_t *headers = apr_table_make(p, 3);
     char date[APR_RFC822_DATE_LEN];
-    int number;
 
     NMDM_TRY(nmdm_api_declarations_check_name(
         call->ctx, call->rest, "the enrollment id in the path"));
-    if (!report.index && !(report.status_id && *report.status_id)) {
+    if (index ? !report.index : !(report.status_id && *report.status_id)) {
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(2570)
                         "write index=N, of which 0 is the newest, or"
                         " status_id=ID");
     }
-    NMDM_TRY(nmdm_api_declarations_number(call, &number, "index", 0, 0,
-                                          999999999));
     NMDM_TRY(nmdm_db_unit(call->ctx, NMDM_UNIT_READ, do_report, &report));
     if (!report.found) {
         return nmdm_err(p, NMDM_NOT_FOUND, APR_SUCCESS, NMDMNO(2571)

@@ -6,6 +6,7 @@
 #include <apr_hash.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <apr_tables.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -288,17 +289,31 @@ static nmdm_json_tree_t *read_word(reader_t *rd)
 
 static void add(nmdm_json_tree_t *container, nmdm_json_tree_t *value)
 {
-    if (container->last) {
-        container->last->next = value;
-    }
-    else {
-        container->first = value;
-    }
+    *(container->last ? &container->last->next : &container->first) = value;
     container->last = value;
     container->count++;
 }
 
 static nmdm_json_tree_t *read_value(reader_t *rd);
+
+/* A key and its colon. */
+static int read_key(reader_t *rd, nmdm_bytes_t *key)
+{
+    if (!next_is(rd, '"')) {
+        fail(rd, "a key in quotes is missing");
+        return 0;
+    }
+    if (!read_string(rd, key)) {
+        return 0;
+    }
+    skip_blanks(rd);
+    if (!next_is(rd, ':')) {
+        fail(rd, "a colon is missing");
+        return 0;
+    }
+    rd->at++;
+    return 1;
+}
 
 /* A member of an object: key, colon and value. */
 static nmdm_json_tree_t *read_member(reader_t *rd, apr_hash_t *known)
@@ -307,10 +322,7 @@ static nmdm_json_tree_t *read_member(reader_t *rd, apr_hash_t *known)
     nmdm_json_tree_t *value;
     nmdm_bytes_t key;
 
-    if (!next_is(rd, '"')) {
-        return fail(rd, "a key in quotes is missing");
-    }
-    if (!read_string(rd, &key)) {
+    if (!read_key(rd, &key)) {
         return NULL;
     }
     place.key = key.data;
@@ -321,11 +333,6 @@ static nmdm_json_tree_t *read_member(reader_t *rd, apr_hash_t *known)
         }
         apr_hash_set(known, key.data, (apr_ssize_t)key.len, key.data);
     }
-    skip_blanks(rd);
-    if (!next_is(rd, ':')) {
-        return fail(rd, "a colon is missing");
-    }
-    rd->at++;
     value = read_value(rd);
     if (value) {
         value->key = key.data;
@@ -345,6 +352,70 @@ static nmdm_json_tree_t *read_element(reader_t *rd, int index)
     return value;
 }
 
+/* ---- What is nested too deeply ---- */
+
+/* `open` has the bracket that closes each container, innermost last. */
+static char closing(const apr_array_header_t *open)
+{
+    return APR_ARRAY_IDX(open, open->nelts - 1, char);
+}
+
+/* Up to the first value that is no container, or to an empty container. */
+static int pass_value(reader_t *rd, apr_array_header_t *open)
+{
+    nmdm_bytes_t key;
+
+    for (;;) {
+        skip_blanks(rd);
+        if (!next_is(rd, '{') && !next_is(rd, '[')) {
+            return read_value(rd) != NULL;
+        }
+        APR_ARRAY_PUSH(open, char) = *rd->at++ == '{' ? '}' : ']';
+        skip_blanks(rd);
+        if (next_is(rd, closing(open))) {
+            return 1;
+        }
+        if (closing(open) == '}' && !read_key(rd, &key)) {
+            return 0;
+        }
+    }
+}
+
+/* What follows a value: all that ends here, or the way to the next one. */
+static int pass_ends(reader_t *rd, apr_array_header_t *open)
+{
+    nmdm_bytes_t key;
+
+    while (open->nelts) {
+        skip_blanks(rd);
+        if (next_is(rd, ',')) {
+            rd->at++;
+            skip_blanks(rd);
+            return closing(open) == ']' || read_key(rd, &key);
+        }
+        if (!next_is(rd, closing(open))) {
+            fail(rd, "a comma or the closing bracket is missing");
+            return 0;
+        }
+        rd->at++;
+        open->nelts--;
+    }
+    return 1;
+}
+
+/* Checked like all else, without recursion, and null to who asks. */
+static nmdm_json_tree_t *pass_over(reader_t *rd)
+{
+    apr_array_header_t *open = apr_array_make(rd->pool, 64, sizeof(char));
+
+    do {
+        if (!pass_value(rd, open) || !pass_ends(rd, open)) {
+            return NULL;
+        }
+    } while (open->nelts);
+    return make(rd, NMDM_TREE_NULL);
+}
+
 static nmdm_json_tree_t *read_container(reader_t *rd)
 {
     int is_object = *rd->at == '{';
@@ -353,7 +424,8 @@ static nmdm_json_tree_t *read_container(reader_t *rd)
     apr_hash_t *known;
 
     if (!rd->depth) {
-        return fail(rd, "nested too deeply");
+        return rd->mode == NMDM_TREE_LENIENT
+            ? pass_over(rd) : fail(rd, "nested too deeply");
     }
     rd->depth--;
     rd->at++;
@@ -422,46 +494,4 @@ nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
         fail(&rd, "something follows the value");
     }
     return rd.err;
-}
-
-/* ---- Asking ---- */
-
-nmdm_json_tree_t *nmdm_json_tree_get(const nmdm_json_tree_t *object,
-                                     const char *key)
-{
-    nmdm_json_tree_t *found = NULL, *one;
-
-    for (one = object && object->type == NMDM_TREE_OBJECT ? object->first
-                                                          : NULL;
-         one; one = one->next) {
-        if (!strcmp(one->key, key)) {
-            found = one;
-        }
-    }
-    return found;
-}
-
-const char *nmdm_json_tree_string(const nmdm_json_tree_t *object,
-                                  const char *key)
-{
-    const nmdm_json_tree_t *value = nmdm_json_tree_get(object, key);
-
-    return value && value->type == NMDM_TREE_STRING ? value->text.data : NULL;
-}
-
-int nmdm_json_tree_is_true(const nmdm_json_tree_t *object, const char *key)
-{
-    const nmdm_json_tree_t *value = nmdm_json_tree_get(object, key);
-
-    return value && value->type == NMDM_TREE_TRUE;
-}
-
-const char *nmdm_json_tree_type_name(nmdm_json_tree_type_e type)
-{
-    static const char *const NAMES[] = {
-        "null", "true or false", "true or false", "a number", "a string",
-        "an array", "an object"
-    };
-
-    return NAMES[type];
 }

@@ -31,12 +31,13 @@ struct nmdm_json_tree_t {
 typedef enum {
     /* Duplicate keys, escaped NUL and lone surrogates are errors. */
     NMDM_TREE_STRICT,
-    /* Of duplicate keys all are there; the others become U+FFFD. */
+    /* Of duplicate keys all are there; the others become U+FFFD; what is
+     * nested too deeply is null. */
     NMDM_TREE_LENIENT
 } nmdm_json_tree_mode_e;
 
-/* Reads text, which must be one value and nothing else. Nesting deeper than
- * `depth` is refused. NMDM_INVALID says what is wrong and where: the path of
+/* Reads text, which must be one value and nothing else. Strictly, nesting deeper
+ * than `depth` is refused. NMDM_INVALID says what is wrong and where: the path of
  * keys and indices, such as $.Payload.List[3], and the byte. */
 nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
                                 nmdm_bytes_t text, int depth,

@@ -172,8 +172,13 @@ def test_S10_the_report_itself(api, mac, site):
     by_id = api.ask("GET", f"status-report/{mac.id}", status_id=status_id)
     assert by_id.body == raws[0]
     assert by_id.headers["X-Status-Report-Index"] == "1"
+    assert api.ask("GET", f"status-report/{mac.id}", index="0" * 30
+                   + "1").headers["X-Status-Report-Index"] == "1"
     for query, status in (({"index": 99}, 404), ({"index": -1}, 400),
+                          ({"index": "9" * 20}, 404), ({"index": "+1"}, 400),
                           ({"index": "x"}, 400), ({}, 400),
+                          ({"index": "x", "status_id": status_id}, 400),
+                          ({"index": "9" * 99, "status_id": status_id}, 404),
                           ({"status_id": status_id, "index": 0}, 404)):
         assert api.ask("GET", f"status-report/{mac.id}",
                        **query).status == status
@@ -308,6 +313,20 @@ def test_values_of_any_length(api, mac):
     b'{"StatusItems":{"' + b"k" * 3000 + b'":1}}'))
 def test_any_object_is_taken(mac, raw):
     assert mac.endpoint("status", raw).status == 200
+
+
+def test_what_is_nested_too_deeply_is_null(api, mac):
+    """A device is never refused for a report that is JSON; one that is none
+    is refused however deep that shows."""
+    deep = b'[{"x":' * 50_000 + b"1" + b"}]" * 50_000
+    raw = (b'{"StatusItems":{"device":{"model":{"family":"Mac"}},"deep":'
+           + deep + b',"x":2},"Errors":[' + deep + b"]}")
+    assert mac.endpoint("status", raw).status == 200
+    assert api.values(mac.id) == [
+        (".StatusItems.device.model.family", "Mac"), (".StatusItems.x", "2")]
+    kept = api.ask("GET", f"status-report/{mac.id}", index=0)
+    assert kept.body == raw
+    assert mac.endpoint("status", raw.replace(b":1}", b":1,}")).status == 400
 
 
 def test_secrets_are_not_shown(api, mac, site):

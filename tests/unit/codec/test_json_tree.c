@@ -95,6 +95,45 @@ static void nesting_has_a_bound(void **state)
     assert_non_null(read_text(&tree, *state, text, 63, NMDM_TREE_STRICT));
 }
 
+/* A report of so many arrays, with `inner` in the innermost. */
+static const char *nested(apr_pool_t *p, int depth, const char *inner)
+{
+    char *open = apr_palloc(p, (apr_size_t)depth + 1);
+    char *close = apr_palloc(p, (apr_size_t)depth + 1);
+
+    memset(open, '[', (size_t)depth);
+    memset(close, ']', (size_t)depth);
+    open[depth] = close[depth] = '\0';
+    return apr_pstrcat(p, "{\"a\":", open, inner, close, ",\"b\":1}", NULL);
+}
+
+static void devices_may_nest_as_they_like(void **state)
+{
+    static const char *const GOOD[] = {
+        "", "1", "{}", "[],{\"x\":[{}]},\"]\\\"\", -0.5e3 ,null",
+        " { \"x\" : [ ] , \"y\" : { \"z\" : true } } "
+    };
+    static const char *const WRONG[] = {
+        ",", "1,", "[}", "{]", "{\"x\"}", "{\"x\":}", "{\"x\":1,}", "{1:1}",
+        "{\"x\" 1}", "01", "\"", "1 2", "]", "nul"
+    };
+    nmdm_json_tree_t *tree;
+    size_t i;
+
+    for (i = 0; i < sizeof(GOOD) / sizeof(*GOOD); i++) {
+        assert_null(read_text(&tree, *state,
+                              nested(*state, 200000, GOOD[i]), 3,
+                              NMDM_TREE_LENIENT));
+        assert_string_equal(nmdm_json_tree_canonical(*state, tree),
+                            "{\"a\":[[null]],\"b\":1}");
+    }
+    for (i = 0; i < sizeof(WRONG) / sizeof(*WRONG); i++) {
+        assert_non_null(read_text(&tree, *state,
+                                  nested(*state, 10, WRONG[i]), 3,
+                                  NMDM_TREE_LENIENT));
+    }
+}
+
 static void a_member_has_a_type(void **state)
 {
     nmdm_json_tree_t *tree;
@@ -122,6 +161,7 @@ int main(void)
         TEST(what_is_refused_is_named_with_its_place),
         TEST(devices_may_write_what_operators_may_not),
         TEST(nesting_has_a_bound),
+        TEST(devices_may_nest_as_they_like),
         TEST(a_member_has_a_type),
     };
 
