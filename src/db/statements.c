@@ -2178,10 +2178,29 @@ ROW(STMT_DD_VALUES, "dd_values",
               "CASE WHEN CHAR_LENGTH(value) > 255 THEN value END"),
     LONG_COLUMNS 1 << 4),
 
-#define DD_VALUE_COLUMNS \
+ROW(STMT_DD_VALUES_OLDEST, "dd_values_oldest",
+    "SELECT DIGITS(MIN(reported_at)) FROM nanomdm_dd_values WHERE id = %s"),
+
+#define DD_VALUES_INTO \
     "INSERT INTO nanomdm_dd_values" \
-    "       (id, status_id, reported_at, row_key, path, object, value, kind)" \
-    " SELECT %s, %s, EPOCH_SECONDS,"
+    "       (id, status_id, reported_at, row_key, path, object, value, kind)"
+
+#define DD_VALUES_OF_ARRAYS \
+    DD_VALUES_INTO \
+    " SELECT %s, %s, %lld, j.k, j.p, j.o, j.v, j.t" \
+    "  FROM unnest(CAST(%s AS TEXT[]), CAST(%s AS TEXT[])," \
+    "              CAST(%s AS TEXT[]), CAST(%s AS TEXT[])," \
+    "              CAST(%s AS TEXT[])) AS j (k, p, o, v, t)"
+
+#define DD_VALUES_1 "(%s, %s, %lld, %s, %s, %s, %s, %s)"
+#define DD_VALUES_5 \
+    DD_VALUES_1 ", " DD_VALUES_1 ", " DD_VALUES_1 ", " DD_VALUES_1 ", " \
+    DD_VALUES_1
+#define DD_VALUES_20 \
+    DD_VALUES_5 ", " DD_VALUES_5 ", " DD_VALUES_5 ", " DD_VALUES_5
+#define DD_VALUES_100 \
+    DD_VALUES_20 ", " DD_VALUES_20 ", " DD_VALUES_20 ", " DD_VALUES_20 ", " \
+    DD_VALUES_20
 
 #define ON_DD_VALUE \
     " ON CONFLICT (id, row_key) DO UPDATE" \
@@ -2189,27 +2208,34 @@ ROW(STMT_DD_VALUES, "dd_values",
     "       status_id = excluded.status_id," \
     "       reported_at = excluded.reported_at"
 
-ROW(STMT_DD_VALUE_PUT, "dd_value_put",
-    DD_VALUE_COLUMNS " j.k, j.p, j.o, j.v, j.t"
-    "  FROM json_to_recordset(CAST(%s AS JSON))"
-    "       AS j (k TEXT, p TEXT, o TEXT, v TEXT, t TEXT)"
-    ON_DD_VALUE,
-    SQLITE3
-    DD_VALUE_COLUMNS
-    " json_extract(j.value, '$.k'), json_extract(j.value, '$.p'),"
-    " json_extract(j.value, '$.o'), json_extract(j.value, '$.v'),"
-    " json_extract(j.value, '$.t')"
-    "  FROM json_each(%s) j WHERE TRUE"
-    ON_DD_VALUE,
-    MYSQL
-    DD_VALUE_COLUMNS " j.k, j.p, j.o, j.v, j.t"
-    "  FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
-    "       k CHAR(64) PATH '$.k', p VARCHAR(255) PATH '$.p',"
-    "       o VARCHAR(255) PATH '$.o', v LONGTEXT PATH '$.v',"
-    "       t VARCHAR(15) PATH '$.t')) j"
-    " ON DUPLICATE KEY UPDATE"
-    "   value = VALUES(value), kind = VALUES(kind),"
-    "   status_id = VALUES(status_id), reported_at = VALUES(reported_at)"),
+#define ON_DD_VALUE_MYSQL \
+    " ON DUPLICATE KEY UPDATE" \
+    "   value = VALUES(value), kind = VALUES(kind)," \
+    "   status_id = VALUES(status_id), reported_at = VALUES(reported_at)"
+
+/* Where a parameter may be a list. Values that are known to be new are
+ * inserted a quarter faster without ON CONFLICT. */
+ROW(STMT_DD_VALUES_ADD, "dd_values_add", NULL,
+    PGSQL DD_VALUES_OF_ARRAYS),
+
+ROW(STMT_DD_VALUES_PUT, "dd_values_put", NULL,
+    PGSQL DD_VALUES_OF_ARRAYS ON_DD_VALUE),
+
+ROW(STMT_DD_VALUES_ADD_100, "dd_values_add_most", NULL,
+    SQLITE3 DD_VALUES_INTO " VALUES " DD_VALUES_100,
+    MYSQL DD_VALUES_INTO " VALUES " DD_VALUES_100),
+
+ROW(STMT_DD_VALUES_PUT_100, "dd_values_put_most", NULL,
+    SQLITE3 DD_VALUES_INTO " VALUES " DD_VALUES_100 ON_DD_VALUE,
+    MYSQL DD_VALUES_INTO " VALUES " DD_VALUES_100 ON_DD_VALUE_MYSQL),
+
+ROW(STMT_DD_VALUES_PUT_20, "dd_values_put_some", NULL,
+    SQLITE3 DD_VALUES_INTO " VALUES " DD_VALUES_20 ON_DD_VALUE,
+    MYSQL DD_VALUES_INTO " VALUES " DD_VALUES_20 ON_DD_VALUE_MYSQL),
+
+ROW(STMT_DD_VALUES_PUT_1, "dd_values_put_one", NULL,
+    SQLITE3 DD_VALUES_INTO " VALUES " DD_VALUES_1 ON_DD_VALUE,
+    MYSQL DD_VALUES_INTO " VALUES " DD_VALUES_1 ON_DD_VALUE_MYSQL),
 
 ROW(STMT_DD_VALUE_DROP, "dd_value_drop",
     "DELETE FROM nanomdm_dd_values"

@@ -20,6 +20,8 @@
 /* Of columns, in characters. */
 #define LONGEST 255
 #define LONGEST_VALID 15
+/* Of a report, in bytes, from where on it is compared with the last one. */
+#define LARGE (64 * 1024)
 /* Declarations that a line in the log names. */
 #define LOGGED 10
 
@@ -323,23 +325,61 @@ static nmdm_err_t *add_errors(nmdm_ctx_t *ctx, const report_t *report)
 
 /* ---- One report ---- */
 
+/* Whether the report is the last one again, whose answer was lost, say, and its
+ * values were written within the hour: a hundred thousand of them are not read
+ * back to find that none has changed. Secrets are not in what is kept. */
+static nmdm_err_t *is_last_again(nmdm_ctx_t *ctx, int *yes,
+                                 const report_t *report)
+{
+    nmdm_declarations_report_t last;
+    apr_int64_t reported_at;
+
+    *yes = 0;
+    if (strlen(report->raw) < LARGE || apr_hash_count(report->secrets)) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_declarations_status_report(ctx, yes, &last, report->id,
+                                             "0", NULL));
+    if (!*yes || strcmp(last.raw, report->raw)) {
+        *yes = 0;
+        return NULL;
+    }
+    NMDM_TRY(nmdm_declarations_status_oldest(ctx, &reported_at, report->id));
+    *yes = report->now - reported_at < NMDM_DECLARATIVE_VALUES_FRESH;
+    return NULL;
+}
+
 static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
 {
-    apr_array_header_t *stored, *changed, *gone;
+    nmdm_declarative_values_t values;
+    apr_array_header_t *stored;
+    int is_known;
 
+    NMDM_TRY(is_last_again(ctx, &is_known, report));
+    if (is_known) {
+        return NULL;
+    }
     NMDM_TRY(nmdm_declarations_status_sealed_values(ctx, &stored,
                                                     report->id));
     nmdm_declarative_secrets_compare(ctx, report->id, report->secrets,
                                      stored);
-    report->left_out = nmdm_declarative_values_merge(
-        &changed, &gone, ctx->pool, report->items, stored, report->is_full,
-        report->now);
-    nmdm_declarative_secrets_seal(ctx, report->id, report->secrets, changed);
-    NMDM_TRY(nmdm_declarations_status_drop_values(ctx, report->id, gone));
-    return nmdm_declarations_status_put_values(ctx, report->id, changed);
+    nmdm_declarative_values_merge(&values, ctx->pool, report->items, stored,
+                                  report->is_full, report->now);
+    report->left_out = values.left_out;
+    nmdm_declarative_secrets_seal(ctx, report->id, report->secrets,
+                                  values.added);
+    nmdm_declarative_secrets_seal(ctx, report->id, report->secrets,
+                                  values.changed);
+    NMDM_TRY(nmdm_declarations_status_drop_values(ctx, report->id,
+                                                  values.gone));
+    NMDM_TRY(nmdm_declarations_status_put_values(
+        ctx, report->id, values.added, 1, report->now));
+    return nmdm_declarations_status_put_values(
+        ctx, report->id, values.changed, 0, report->now);
 }
 
-/* A packet that the database does not take would be sent again without end. */
+/* A packet that the database does not take would be sent again without end.
+ * Then none is kept, so that index 0 never is an older one. */
 static int fits(const nmdm_ctx_t *ctx, const char *raw)
 {
     apr_uint32_t most = ctx->services->db_source->schema->max_packet;
@@ -367,10 +407,9 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(merge_values(ctx, report));
     NMDM_TRY(add_errors(ctx, report));
     NMDM_TRY(compare(ctx, report, states));
-    return !fits(ctx, report->raw) ? NULL
-        : nmdm_declarations_status_put_report(
-            ctx, report->id, report->raw,
-            ctx->policy->declarations->keep_reports);
+    return nmdm_declarations_status_put_report(
+        ctx, report->id, report->raw, !fits(ctx, report->raw) ? 0
+        : ctx->policy->declarations->keep_reports);
 }
 
 /* ---- The log ---- */

@@ -7,6 +7,7 @@
  * members that a report leaves out are kept. */
 
 #include "service/declarative_values.h"
+#include "codec/json_text.h"
 #include "crypto/digest.h"
 #include "mdm/status_items.h"
 
@@ -22,11 +23,18 @@
 /* Of a path while it grows, in bytes: a column has its beginning. */
 #define LONGEST_PATH 4096
 
+/* A value of the report, and how it stands to what is stored. */
+typedef struct {
+    nmdm_declarations_value_t value;
+    int number;                 /* in the order of the report */
+    enum { IS_NEW, IS_CHANGED, IS_SAME } state;
+} row_t;
+
 typedef struct {
     apr_pool_t *pool;
-    int left;                   /* rows that may still be made */
     int left_out;
-    apr_hash_t *rows;           /* row_key -> nmdm_declarations_value_t */
+    apr_array_header_t *rows;   /* row_t */
+    nmdm_json_text_t *key;      /* of the row being made */
     apr_hash_t *replaced;       /* what gives way: of a path, or of an object
                                  * there */
 } merge_t;
@@ -74,7 +82,8 @@ static int gives_way(const merge_t *merge, apr_pool_t *scratch,
 /* What fits into a column; what does not is known by its digest. */
 static const char *fitting(apr_pool_t *p, const char *object)
 {
-    return nmdm_utf8_length(object) <= LONGEST ? object
+    return strlen(object) <= LONGEST || nmdm_utf8_length(object) <= LONGEST
+        ? object
         : nmdm_digest_sha256(p, (nmdm_bytes_t){ object, strlen(object) });
 }
 
@@ -94,30 +103,44 @@ static const char *join(apr_pool_t *p, const char *path, const char *key)
                        NULL);
 }
 
+/* With its length before it. */
+static void add_to_key(nmdm_json_text_t *key, const char *text)
+{
+    char len[24];
+
+    apr_snprintf(len, sizeof(len), "%" APR_SIZE_T_FMT ":", strlen(text));
+    nmdm_json_text_raw(key, len);
+    nmdm_json_text_raw(key, text);
+}
+
+static const char *row_key(merge_t *merge, const char *path,
+                           const char *object, const char *position)
+{
+    merge->key->len = 0;
+    add_to_key(merge->key, path);
+    add_to_key(merge->key, object);
+    nmdm_json_text_raw(merge->key, position);
+    return nmdm_digest_sha256(merge->pool, nmdm_json_text_bytes(merge->key));
+}
+
 static void add_row(merge_t *merge, const char *path, const char *object,
                     const char *position, const nmdm_json_tree_t *value)
 {
-    nmdm_declarations_value_t *row;
-    const char *key;
+    row_t row = { .number = merge->rows->nelts, .state = IS_NEW };
 
-    if (!merge->left) {
+    if (row.number == NMDM_DECLARATIVE_VALUES_MOST) {
         merge->left_out++;
         return;
     }
-    merge->left--;
-    row = apr_pcalloc(merge->pool, sizeof(*row));
-    key = apr_psprintf(merge->pool, "%" APR_SIZE_T_FMT ":%s%"
-                       APR_SIZE_T_FMT ":%s%s", strlen(path), path,
-                       strlen(object), object, position);
-    row->row_key = nmdm_digest_sha256(merge->pool,
-                                      (nmdm_bytes_t){ key, strlen(key) });
-    row->path = nmdm_utf8_shortened(merge->pool, path, LONGEST);
-    row->object = object;
-    row->value = value->type == NMDM_TREE_TRUE ? "true"
+    row.value.row_key = row_key(merge, path, object, position);
+    row.value.path = strlen(path) <= LONGEST
+        ? path : nmdm_utf8_shortened(merge->pool, path, LONGEST);
+    row.value.object = object;
+    row.value.value = value->type == NMDM_TREE_TRUE ? "true"
         : value->type == NMDM_TREE_FALSE ? "false" : value->text.data;
-    row->kind = value->type == NMDM_TREE_STRING ? "string"
+    row.value.kind = value->type == NMDM_TREE_STRING ? "string"
         : value->type == NMDM_TREE_NUMBER ? "number" : "boolean";
-    apr_hash_set(merge->rows, row->row_key, APR_HASH_KEY_STRING, row);
+    APR_ARRAY_PUSH(merge->rows, row_t) = row;
 }
 
 /* A value and all that is in it. Elements of an array share a path. */
@@ -221,10 +244,34 @@ static void take_object(merge_t *merge, const char *path,
 
 /* ---- The merge ---- */
 
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(((const row_t *)a)->value.row_key,
+                  ((const row_t *)b)->value.row_key);
+}
+
 static int compare_rows(const void *a, const void *b)
 {
-    return strcmp(((const nmdm_declarations_value_t *)a)->row_key,
-                  ((const nmdm_declarations_value_t *)b)->row_key);
+    int order = compare_keys(a, b);
+
+    return order ? order : ((const row_t *)a)->number
+                               - ((const row_t *)b)->number;
+}
+
+/* In the order of the index, which thousands of rows are put into; of several
+ * for one place the last. */
+static void sort(apr_array_header_t *rows)
+{
+    row_t *row = (row_t *)rows->elts;
+    int i, n = 0;
+
+    qsort(row, (size_t)rows->nelts, sizeof(*row), compare_rows);
+    for (i = 0; i < rows->nelts; i++) {
+        if (i + 1 == rows->nelts || compare_keys(&row[i], &row[i + 1])) {
+            row[n++] = row[i];
+        }
+    }
+    rows->nelts = n;
 }
 
 static int is_same(const nmdm_declarations_value_t *stored,
@@ -235,45 +282,64 @@ static int is_same(const nmdm_declarations_value_t *stored,
         && now - stored->reported_at < NMDM_DECLARATIVE_VALUES_FRESH;
 }
 
-int nmdm_declarative_values_merge(apr_array_header_t **changed,
-                                  apr_array_header_t **gone, apr_pool_t *p,
-                                  const nmdm_json_tree_t *items,
-                                  const apr_array_header_t *stored,
-                                  int is_full, apr_int64_t now)
+static row_t *find(const apr_array_header_t *rows, const char *key)
 {
-    merge_t merge = { p, NMDM_DECLARATIVE_VALUES_MOST, 0, apr_hash_make(p),
-                      apr_hash_make(p) };
-    apr_hash_index_t *hi;
+    row_t wanted = { .value.row_key = key };
+
+    return bsearch(&wanted, rows->elts, (size_t)rows->nelts, sizeof(wanted),
+                   compare_keys);
+}
+
+static void compare(merge_t *merge, apr_array_header_t *gone,
+                    const apr_array_header_t *stored, int is_full,
+                    apr_int64_t now)
+{
     apr_pool_t *scratch;
     int i;
 
-    *changed = apr_array_make(p, 16, sizeof(nmdm_declarations_value_t));
-    *gone = apr_array_make(p, 16, sizeof(const char *));
-    if (items && items->type == NMDM_TREE_OBJECT) {
-        take_object(&merge, ROOT, items);
-    }
-    apr_pool_create(&scratch, p);
+    apr_pool_create(&scratch, merge->pool);
     for (i = 0; i < stored->nelts; i++) {
         const nmdm_declarations_value_t *old = &APR_ARRAY_IDX(
             stored, i, nmdm_declarations_value_t);
-        const nmdm_declarations_value_t *row = apr_hash_get(
-            merge.rows, old->row_key, APR_HASH_KEY_STRING);
+        row_t *row = find(merge->rows, old->row_key);
 
-        if (row && is_same(old, row, now)) {
-            apr_hash_set(merge.rows, old->row_key, APR_HASH_KEY_STRING, NULL);
+        if (row) {
+            row->state = is_same(old, &row->value, now) ? IS_SAME
+                                                        : IS_CHANGED;
         }
-        else if (!row && (is_full || gives_way(&merge, scratch, old))) {
-            APR_ARRAY_PUSH(*gone, const char *) = old->row_key;
+        else if (is_full || gives_way(merge, scratch, old)) {
+            APR_ARRAY_PUSH(gone, const char *) = old->row_key;
         }
         apr_pool_clear(scratch);
     }
     apr_pool_destroy(scratch);
-    for (hi = apr_hash_first(p, merge.rows); hi; hi = apr_hash_next(hi)) {
-        APR_ARRAY_PUSH(*changed, nmdm_declarations_value_t)
-            = *(nmdm_declarations_value_t *)apr_hash_this_val(hi);
+}
+
+void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
+                                   apr_pool_t *p,
+                                   const nmdm_json_tree_t *items,
+                                   const apr_array_header_t *stored,
+                                   int is_full, apr_int64_t now)
+{
+    merge_t merge = { p, 0, apr_array_make(p, 64, sizeof(row_t)),
+                      nmdm_json_text_create(p), apr_hash_make(p) };
+    int i;
+
+    out->added = apr_array_make(p, 64, sizeof(nmdm_declarations_value_t));
+    out->changed = apr_array_make(p, 64, sizeof(nmdm_declarations_value_t));
+    out->gone = apr_array_make(p, 16, sizeof(const char *));
+    if (items && items->type == NMDM_TREE_OBJECT) {
+        take_object(&merge, ROOT, items);
     }
-    /* In the order of the index, which thousands of rows are put into. */
-    qsort((*changed)->elts, (size_t)(*changed)->nelts,
-          sizeof(nmdm_declarations_value_t), compare_rows);
-    return merge.left_out;
+    sort(merge.rows);
+    compare(&merge, out->gone, stored, is_full, now);
+    for (i = 0; i < merge.rows->nelts; i++) {
+        const row_t *row = &APR_ARRAY_IDX(merge.rows, i, row_t);
+
+        if (row->state != IS_SAME) {
+            APR_ARRAY_PUSH(row->state == IS_NEW ? out->added : out->changed,
+                           nmdm_declarations_value_t) = row->value;
+        }
+    }
+    out->left_out = merge.left_out;
 }

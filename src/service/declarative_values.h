@@ -11,15 +11,23 @@
 /* Values that one report may have: five for each of forty thousand apps. */
 #define NMDM_DECLARATIVE_VALUES_MOST 200000
 
-/* *changed are nmdm_declarations_value_t to be written, *gone the row_keys of
- * those to be removed. `stored` is what is there, `now` in seconds since 1970:
- * what was reported within the hour and is the same is not written again.
- * Returns how many values are left out, because there are too many. */
-int nmdm_declarative_values_merge(apr_array_header_t **changed,
-                                  apr_array_header_t **gone, apr_pool_t *p,
-                                  const nmdm_json_tree_t *items,
-                                  const apr_array_header_t *stored,
-                                  int is_full, apr_int64_t now);
+/* What a report makes of the values that are stored. */
+typedef struct {
+    apr_array_header_t *added, *changed;    /* nmdm_declarations_value_t to be
+                                             * written; those added are not
+                                             * there yet */
+    apr_array_header_t *gone;   /* row_keys of those to be removed */
+    int left_out;               /* values, because there are too many */
+} nmdm_declarative_values_t;
+
+/* `stored` is what is there, `now` in seconds since 1970: what was reported
+ * within the hour and is the same is not written again. What *out points to
+ * lives as long as p, `items` and `stored`. */
+void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
+                                   apr_pool_t *p,
+                                   const nmdm_json_tree_t *items,
+                                   const apr_array_header_t *stored,
+                                   int is_full, apr_int64_t now);
 
 #define NMDM_DECLARATIVE_VALUES_FRESH 3600
 

@@ -167,6 +167,19 @@ nmdm_err_t *nmdm_declarations_status_sealed_values(
     return NULL;
 }
 
+nmdm_err_t *nmdm_declarations_status_oldest(nmdm_ctx_t *ctx,
+                                            apr_int64_t *reported_at,
+                                            const char *id)
+{
+    const char *cols[1] = { NULL };
+    int found;
+
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_DD_VALUES_OLDEST,
+                         NMDM_ARGS(id)));
+    *reported_at = found ? seconds(cols[0]) : 0;
+    return NULL;
+}
+
 nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
                                             apr_array_header_t **values,
                                             const char *id)
@@ -186,28 +199,6 @@ nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
         }
     }
     return NULL;
-}
-
-nmdm_err_t *nmdm_declarations_status_put_values(
-    nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *values)
-{
-    batch_t batch = { ctx, STMT_DD_VALUE_PUT, id,
-                      nmdm_json_text_create(ctx->pool), 0 };
-    int i;
-
-    for (i = 0; i < values->nelts; i++) {
-        const nmdm_declarations_value_t *value = &APR_ARRAY_IDX(
-            values, i, nmdm_declarations_value_t);
-
-        begin_row(&batch);
-        nmdm_json_text_pair(batch.text, "k", value->row_key);
-        nmdm_json_text_pair(batch.text, "p", value->path);
-        nmdm_json_text_pair(batch.text, "o", value->object);
-        nmdm_json_text_pair(batch.text, "v", value->value);
-        nmdm_json_text_pair(batch.text, "t", value->kind);
-        NMDM_TRY(end_row(&batch));
-    }
-    return flush(&batch);
 }
 
 nmdm_err_t *nmdm_declarations_status_drop_values(

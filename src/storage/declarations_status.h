@@ -63,8 +63,15 @@ nmdm_err_t *nmdm_declarations_status_values(nmdm_ctx_t *ctx,
 /* The same as they are stored. */
 nmdm_err_t *nmdm_declarations_status_sealed_values(
     nmdm_ctx_t *ctx, apr_array_header_t **values, const char *id);
+/* When the one was reported that was reported the longest time ago, in seconds
+ * since 1970; 0 without values. */
+nmdm_err_t *nmdm_declarations_status_oldest(nmdm_ctx_t *ctx,
+                                            apr_int64_t *reported_at,
+                                            const char *id);
+/* At `now`, in seconds since 1970; is_new: none of them is there. */
 nmdm_err_t *nmdm_declarations_status_put_values(
-    nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *values);
+    nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *values,
+    int is_new, apr_int64_t now);
 nmdm_err_t *nmdm_declarations_status_drop_values(
     nmdm_ctx_t *ctx, const char *id, const apr_array_header_t *row_keys);
 

@@ -207,6 +207,41 @@ def test_S12_the_same_again_writes_no_value(api, mac, site):
     assert len(before[mac.id]) == 60
 
 
+def test_S12_a_large_report_again(httpd, fresh_db, ca):
+    """The last one again, whose answer was lost, is known without reading
+    the values; one that is not the last is merged."""
+    site = httpd(fresh_db(), extra_vhost=CONF
+                 + "LogLevel nanomdm:debug\n")
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+    api = Declarations(site)
+    apps = [{"identifier": f"app.{i}", "name": "n" * 90, "state": "1"}
+            for i in range(1000)]
+    first = {"StatusItems": {"mdm": {"app": apps}}}
+    other = {"StatusItems": {"mdm": {"app": [
+        {"identifier": "app.7", "_removed": True},
+        *[{**app, "state": "2"} for app in apps[10:]]]}}}
+
+    def take(report):
+        mark = site.mark()
+        assert mac.status(**report).status == 200
+        return " dd_values: " in site.log_since(mark)
+
+    assert take(first)
+    values = api.values(mac.id)
+    assert not take(first)
+    assert api.values(mac.id) == values
+    assert take(other)
+    assert len(api.values(mac.id)) == len(values) - 3
+    assert take(first)
+    assert api.values(mac.id) == values
+    assert not take(first)
+    site.database.execute("UPDATE nanomdm_dd_values SET reported_at ="
+                          " reported_at - 3600 WHERE object = 'app.5'")
+    assert take(first)
+    api.close()
+    mac.close()
+
+
 def test_S13_values_of_all_types(api, mac):
     mac.endpoint("status", b'{"StatusItems":{"unknown":{"b":true,"i":5,'
                  b'"r":1.5,"s":"text","z":null,"o":{"deep":{"er":"x"}}}}}')

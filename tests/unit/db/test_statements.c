@@ -324,6 +324,8 @@ static int scans(const char *plan, const char *sql)
                 || strstr(sql, " LIMIT 10000) bounded"));
 
         if (!is_bounded && strncmp(at, "SCAN CONSTANT ROW\n", 18)
+            && strncmp(at, "SCAN 20 CONSTANT ROWS\n", 22)
+            && strncmp(at, "SCAN 100 CONSTANT ROWS\n", 23)
             && strncmp(at, "SCAN j VIRTUAL TABLE", 20)) {
             return 1;
         }

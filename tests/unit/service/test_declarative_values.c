@@ -44,33 +44,36 @@ static int find(const apr_array_header_t *values, const char *key)
 /* Merges StatusItems as the database would then have them. */
 static void take(rows_t *rows, const char *items, int is_full)
 {
-    apr_array_header_t *changed, *gone;
+    nmdm_declarative_values_t values;
+    apr_array_header_t *written;
     nmdm_json_tree_t *tree;
     int i, at;
 
     assert_null(nmdm_json_tree_read(
         &tree, rows->pool, (nmdm_bytes_t){ items, strlen(items) }, 64,
         NMDM_TREE_LENIENT));
-    rows->left_out = nmdm_declarative_values_merge(
-        &changed, &gone, rows->pool, tree, rows->stored, is_full,
-        rows->now);
-    rows->changed = changed->nelts;
-    rows->gone = gone->nelts;
+    nmdm_declarative_values_merge(&values, rows->pool, tree, rows->stored,
+                                  is_full, rows->now);
+    written = apr_array_append(rows->pool, values.added, values.changed);
+    rows->left_out = values.left_out;
+    rows->changed = written->nelts;
+    rows->gone = values.gone->nelts;
     if (rows->left_out) {
         return;                 /* too many to keep here */
     }
-    for (i = 0; i < gone->nelts; i++) {
-        at = find(rows->stored, APR_ARRAY_IDX(gone, i, const char *));
+    for (i = 0; i < values.gone->nelts; i++) {
+        at = find(rows->stored, APR_ARRAY_IDX(values.gone, i, const char *));
         assert_true(at >= 0);
         APR_ARRAY_IDX(rows->stored, at, nmdm_declarations_value_t)
             = *(nmdm_declarations_value_t *)apr_array_pop(rows->stored);
     }
-    for (i = 0; i < changed->nelts; i++) {
+    for (i = 0; i < written->nelts; i++) {
         nmdm_declarations_value_t value = APR_ARRAY_IDX(
-            changed, i, nmdm_declarations_value_t);
+            written, i, nmdm_declarations_value_t);
 
         value.reported_at = rows->now;
         at = find(rows->stored, value.row_key);
+        assert_int_equal(at < 0, i < values.added->nelts);
         if (at >= 0) {
             APR_ARRAY_IDX(rows->stored, at, nmdm_declarations_value_t)
                 = value;
@@ -171,6 +174,17 @@ static void a_full_report_is_all_there_is(void **state)
     assert_string_equal(held(rows), "");
 }
 
+static void of_several_values_for_one_place_the_last_counts(void **state)
+{
+    rows_t *rows = make(state);
+
+    take(rows, "{\"x\":{\"a\":1,\"a\":2,\"b\":1,\"a\":3},"
+               "\"mdm\":{\"app\":[{\"identifier\":\"A\",\"s\":1},"
+               "{\"identifier\":\"A\",\"s\":2}]}}", 0);
+    assert_string_equal(held(rows), "mdm.app.identifier=A mdm.app.s=2"
+                        " x.a=3 x.b=1");
+}
+
 static void long_paths_are_cut_and_stay_apart(void **state)
 {
     rows_t *rows = make(state);
@@ -215,6 +229,7 @@ int main(void)
         TEST(objects_of_an_array_are_replaced_one_by_one),
         TEST(members_that_are_not_named_stay_where_the_item_is_unknown),
         TEST(a_full_report_is_all_there_is),
+        TEST(of_several_values_for_one_place_the_last_counts),
         TEST(long_paths_are_cut_and_stay_apart),
         TEST(a_report_has_only_so_many_values),
     };
