@@ -36,9 +36,9 @@ typedef enum {
     NMDM_TREE_LENIENT
 } nmdm_json_tree_mode_e;
 
-/* Reads text, which must be one value and nothing else. Strictly, nesting deeper
- * than `depth` is refused. NMDM_INVALID says what is wrong and where: the path of
- * keys and indices, such as $.Payload.List[3], and the byte. */
+/* Reads text, which must be one value and nothing else. Strictly, nesting
+ * deeper than `depth` is refused. NMDM_INVALID says what is wrong and where:
+ * the path of keys and indices, such as $.Payload.List[3], and the byte. */
 nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
                                 nmdm_bytes_t text, int depth,
                                 nmdm_json_tree_mode_e mode);

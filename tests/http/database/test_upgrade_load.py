@@ -6,6 +6,7 @@ children of another that all find it old, and a NanoMDM (DDM-B2)."""
 import concurrent.futures
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,8 @@ from test_mixed_load import Mix
 from test_storage import nanomdm_enqueues, nanomdm_next, nanomdm_stores
 
 CONF = "NanoMDMDeclarativeManagement builtin\n"
-DEVICES = 6
+DEVICES = 4
+THREADS = 6                     # of a child, each with a connection
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ class NanoMDM(threading.Thread):
                 assert nanomdm_next(self.db, self.id) == uuid
                 nanomdm_stores(self.db, self.id, uuid, "Acknowledged")
                 self.done.append(uuid)
+                time.sleep(0.05)    # a connection for each statement
         except Exception as problem:
             self.problem = problem
 
@@ -73,7 +76,7 @@ def test_B2_a_database_is_upgraded_under_load(old, httpd, device, ca,
                                               expect_log):
     for pattern in ("NMDM080[45]", "NMDM2520", "NMDM0916"):
         expect_log(pattern, optional=True)
-    beside = httpd(old, children=3, extra_vhost=CONF,
+    beside = httpd(old, children=3, threads=THREADS, extra_vhost=CONF,
                    extra_server="NanoMDMSchema check\n")
     macs = [device(beside).enroll() for _ in range(DEVICES)]
     lone = device(beside).enroll()
@@ -87,7 +90,7 @@ def test_B2_a_database_is_upgraded_under_load(old, httpd, device, ca,
                       and mix.answered["Acknowledged"] > 5)
     before = dict(mix.answered)
 
-    server = httpd(old, children=4, extra_vhost=CONF,
+    server = httpd(old, children=4, threads=THREADS, extra_vhost=CONF,
                    extra_server="NanoMDMSchema auto\n")
     with concurrent.futures.ThreadPoolExecutor(DEVICES) as pool:
         answers = list(pool.map(
