@@ -31,6 +31,7 @@ from fleet import Fleet                 # noqa: E402
 from receiver import Receiver           # noqa: E402
 from server import Httpd                # noqa: E402
 from system import ROOT, NotHere, wait_until  # noqa: E402
+import declarative_kills                # noqa: E402
 import enrollments                      # noqa: E402
 import witness                          # noqa: E402
 
@@ -217,6 +218,9 @@ def runs():
     for kind in EVERY:
         yield (f"enrollment {NAMES[kind]}", enrollments.kills, plain(kind),
                {"run": enrollments.run})
+    for kind in EVERY:
+        yield (f"declarations {NAMES[kind]}", declarative_kills.kills,
+               plain(kind), {"run": declarative_kills.run})
     yield "disk SQLite", disk, small_disk, {}
     yield ("galera MariaDB", galera, galera_cluster,
            {"servers": 3, "children": 1})
