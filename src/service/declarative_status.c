@@ -12,6 +12,7 @@
 #include "service/declarative_values.h"
 #include "storage/declarations_given.h"
 
+#include <apr_atomic.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 
@@ -20,6 +21,8 @@
 /* Of columns, in characters. */
 #define LONGEST 255
 #define LONGEST_VALID 15
+/* Of a packet to the database, in bytes, beside one long text. */
+#define FOR_THE_REST 65536
 /* Of a report, in bytes, from where on it is compared with the last one. */
 #define LARGE (64 * 1024)
 /* Declarations that a line in the log names. */
@@ -39,7 +42,7 @@ typedef struct {
     apr_hash_t *secrets;        /* of status items, by their names */
     int is_full;
     int is_mismatch;            /* a full report of other declarations */
-    int left_out;               /* values, because there are too many */
+    int left_out;               /* values that are too many or too long */
     apr_int64_t now;            /* by the database */
     const char *items_token;    /* last served, or NULL */
 } report_t;
@@ -88,14 +91,35 @@ static const char *text_or_empty(const nmdm_json_tree_t *object,
     return text ? text : "";
 }
 
+/* A text that the database does not take would be sent again without end. */
+static apr_size_t longest_text(const nmdm_ctx_t *ctx)
+{
+    apr_uint32_t most = apr_atomic_read32(
+        &ctx->services->db_source->schema->max_packet);
+
+    return !most ? APR_SIZE_MAX : most > FOR_THE_REST ? most - FOR_THE_REST
+                                                      : 0;
+}
+
 /* ---- The states of declarations ---- */
 
-static nmdm_declarations_state_t *make_state(apr_pool_t *p,
+/* They may take twice their length, within JSON. */
+static const char *reasons_of(const nmdm_ctx_t *ctx,
+                              const nmdm_json_tree_t *state)
+{
+    const nmdm_json_tree_t *reasons = nmdm_json_tree_get(state, "reasons");
+    const char *text = reasons ? nmdm_json_tree_canonical(ctx->pool, reasons)
+                               : NULL;
+
+    return text && strlen(text) <= longest_text(ctx) / 2 ? text : NULL;
+}
+
+static nmdm_declarations_state_t *make_state(const nmdm_ctx_t *ctx,
                                              const nmdm_json_tree_t *one,
                                              const char *manifest)
 {
+    apr_pool_t *p = ctx->pool;
     const char *identifier = nmdm_json_tree_string(one, "identifier");
-    const nmdm_json_tree_t *reasons = nmdm_json_tree_get(one, "reasons");
     nmdm_declarations_state_t *state;
 
     if (!identifier || nmdm_utf8_length(identifier) > LONGEST) {
@@ -109,21 +133,22 @@ static nmdm_declarations_state_t *make_state(apr_pool_t *p,
                                        LONGEST_VALID);
     state->token = nmdm_utf8_shortened(p, text_or_empty(one, "server-token"),
                                        LONGEST);
-    state->reasons = reasons ? nmdm_json_tree_canonical(p, reasons) : NULL;
+    state->reasons = reasons_of(ctx, one);
     return state;
 }
 
 /* Identifier -> state, of all that the report has. */
-static apr_hash_t *reported_states(apr_pool_t *p, const report_t *report)
+static apr_hash_t *reported_states(const nmdm_ctx_t *ctx,
+                                   const report_t *report)
 {
-    apr_hash_t *states = apr_hash_make(p);
+    apr_hash_t *states = apr_hash_make(ctx->pool);
     const nmdm_json_tree_t *array, *one;
     int i;
 
     for (i = 0; i < 4; i++) {
         array = array_of(report, i);
         for (one = array ? array->first : NULL; one; one = one->next) {
-            nmdm_declarations_state_t *state = make_state(p, one,
+            nmdm_declarations_state_t *state = make_state(ctx, one,
                                                           MANIFESTS[i]);
 
             if (state) {
@@ -260,6 +285,9 @@ static nmdm_err_t *add_error(nmdm_ctx_t *ctx, const report_t *report,
     const char *object = object_of(ctx->pool, path, text);
     int i;
 
+    if (strlen(text) > longest_text(ctx)) {
+        return NULL;
+    }
     for (i = 0; i < stored->nelts; i++) {
         const nmdm_declarations_error_t *old = &APR_ARRAY_IDX(
             stored, i, nmdm_declarations_error_t);
@@ -364,7 +392,8 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
     nmdm_declarative_secrets_compare(ctx, report->id, report->secrets,
                                      stored);
     nmdm_declarative_values_merge(&values, ctx->pool, report->items, stored,
-                                  report->is_full, report->now);
+                                  report->is_full, report->now,
+                                  longest_text(ctx));
     report->left_out = values.left_out;
     nmdm_declarative_secrets_seal(ctx, report->id, report->secrets,
                                   values.added);
@@ -378,19 +407,10 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
         ctx, report->id, values.changed, 0, report->now);
 }
 
-/* A packet that the database does not take would be sent again without end.
- * Then none is kept, so that index 0 never is an older one. */
-static int fits(const nmdm_ctx_t *ctx, const char *raw)
-{
-    apr_uint32_t most = ctx->services->db_source->schema->max_packet;
-
-    return !most || strlen(raw) + 65536 < most;
-}
-
 static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *report = baton;
-    apr_hash_t *states = reported_states(ctx->pool, report);
+    apr_hash_t *states = reported_states(ctx, report);
     nmdm_declarations_given_t given;
 
     if (!nmdm_schema_has_declarations(ctx)) {
@@ -407,8 +427,10 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(merge_values(ctx, report));
     NMDM_TRY(add_errors(ctx, report));
     NMDM_TRY(compare(ctx, report, states));
+    /* Where it is too long none is kept, so that index 0 is not another. */
     return nmdm_declarations_status_put_report(
-        ctx, report->id, report->raw, !fits(ctx, report->raw) ? 0
+        ctx, report->id, report->raw,
+        strlen(report->raw) > longest_text(ctx) ? 0
         : ctx->policy->declarations->keep_reports);
 }
 
@@ -457,9 +479,12 @@ nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
     log_invalid(ctx, &report);
     if (report.left_out) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2533)
-                 "%s: status report %s: the last %d of %d values are not"
-                 " stored", id, ctx->trace_id, report.left_out,
-                 report.left_out + NMDM_DECLARATIVE_VALUES_MOST);
+                 "%s: status report %s: %d %s not stored: there are more than"
+                 " %d, or max_allowed_packet of the database is too small",
+                 id, ctx->trace_id, report.left_out,
+                 nmdm_text_plural(report.left_out, "value is",
+                                  "values are"),
+                 NMDM_DECLARATIVE_VALUES_MOST);
     }
     return nmdm_declarative_enrollment_compare(ctx, id, report.is_mismatch);
 }

@@ -32,6 +32,7 @@ typedef struct {
 
 typedef struct {
     apr_pool_t *pool;
+    apr_size_t longest;         /* of values, in bytes */
     int left_out;
     apr_array_header_t *rows;   /* row_t */
     nmdm_json_text_t *key;      /* of the row being made */
@@ -128,7 +129,8 @@ static void add_row(merge_t *merge, const char *path, const char *object,
 {
     row_t row = { .number = merge->rows->nelts, .state = IS_NEW };
 
-    if (row.number == NMDM_DECLARATIVE_VALUES_MOST) {
+    if (row.number == NMDM_DECLARATIVE_VALUES_MOST
+        || value->text.len > merge->longest) {
         merge->left_out++;
         return;
     }
@@ -319,9 +321,10 @@ void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
                                    apr_pool_t *p,
                                    const nmdm_json_tree_t *items,
                                    const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now)
+                                   int is_full, apr_int64_t now,
+                                   apr_size_t longest)
 {
-    merge_t merge = { p, 0, apr_array_make(p, 64, sizeof(row_t)),
+    merge_t merge = { p, longest, 0, apr_array_make(p, 64, sizeof(row_t)),
                       nmdm_json_text_create(p), apr_hash_make(p) };
     int i;
 

@@ -17,17 +17,19 @@ typedef struct {
                                              * written; those added are not
                                              * there yet */
     apr_array_header_t *gone;   /* row_keys of those to be removed */
-    int left_out;               /* values, because there are too many */
+    int left_out;               /* values that are too many or too long */
 } nmdm_declarative_values_t;
 
 /* `stored` is what is there, `now` in seconds since 1970: what was reported
- * within the hour and is the same is not written again. What *out points to
- * lives as long as p, `items` and `stored`. */
+ * within the hour and is the same is not written again. `longest` is how many
+ * bytes a value may have. What *out points to lives as long as p, `items` and
+ * `stored`. */
 void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
                                    apr_pool_t *p,
                                    const nmdm_json_tree_t *items,
                                    const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now);
+                                   int is_full, apr_int64_t now,
+                                   apr_size_t longest);
 
 #define NMDM_DECLARATIVE_VALUES_FRESH 3600
 

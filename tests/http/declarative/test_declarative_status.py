@@ -321,7 +321,40 @@ def test_S_more_values_than_are_stored(api, mac, site, expect_log):
         b"1," * 200000)).status == 200
     line, = [one for one in site.log_since(mark).splitlines()
              if "NMDM2533" in one]
-    assert mac.id in line and "the last 1 of 200001 values" in line
+    assert mac.id in line and "1 value is not stored" in line
+
+
+@pytest.fixture
+def small_packets(db_server):
+    if db_server.kind != "mysql":
+        pytest.skip("no bound to statements")
+    db_server.admin_execute("SET GLOBAL max_allowed_packet = 1048576")
+    yield
+    db_server.admin_execute("SET GLOBAL max_allowed_packet = 67108864")
+
+
+def test_texts_that_the_database_does_not_take(
+        small_packets, httpd, fresh_db, ca, expect_log):
+    """A device that gets 413 would send its report again without end."""
+    expect_log("NMDM2533")
+    site = httpd(fresh_db(), extra_vhost=CONF)
+    mac = DeclarativeDevice(site, ca.issue()).enroll()
+    api = Declarations(site)
+    long = '"' * 1_100_000
+    report = {"StatusItems": {"x": {"small": 1}}}
+    assert mac.status(**report).status == 200
+    report["StatusItems"]["x"]["big"] = long
+    report["StatusItems"] |= declarations(configurations=[
+        state("c", False, "invalid", reasons=[{"code": long}])])
+    report["Errors"] = [{"StatusItem": "x", "text": long}, {"e": 1}]
+    assert mac.status(**report).status == 200
+    assert api.values(mac.id) == [(".StatusItems.x.small", "1")]
+    assert "reasons" not in api.states(mac.id)["c"]
+    assert [one["error"] for one in api.errors(mac.id)] == [{"e": 1}]
+    assert api.ask("GET", f"status-report/{mac.id}",
+                   index=0).status == 404
+    api.close()
+    mac.close()
 
 
 def test_S4_removed_without_identifier(api, mac):

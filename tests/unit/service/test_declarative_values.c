@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a value here. */
+#define LONGEST 1000
+
 typedef struct {
     apr_pool_t *pool;
     apr_array_header_t *stored; /* nmdm_declarations_value_t */
@@ -53,12 +56,12 @@ static void take(rows_t *rows, const char *items, int is_full)
         &tree, rows->pool, (nmdm_bytes_t){ items, strlen(items) }, 64,
         NMDM_TREE_LENIENT));
     nmdm_declarative_values_merge(&values, rows->pool, tree, rows->stored,
-                                  is_full, rows->now);
+                                  is_full, rows->now, LONGEST);
     written = apr_array_append(rows->pool, values.added, values.changed);
     rows->left_out = values.left_out;
     rows->changed = written->nelts;
     rows->gone = values.gone->nelts;
-    if (rows->left_out) {
+    if (rows->left_out > 1) {
         return;                 /* too many to keep here */
     }
     for (i = 0; i < values.gone->nelts; i++) {
@@ -200,6 +203,17 @@ static void long_paths_are_cut_and_stay_apart(void **state)
     assert_int_equal(rows->changed + rows->gone, 0);
 }
 
+static void a_value_that_is_too_long_is_left_out(void **state)
+{
+    rows_t *rows = make(state);
+
+    take(rows, "{\"x\":{\"a\":\"short\",\"b\":1}}", 0);
+    take(rows, apr_psprintf(rows->pool, "{\"x\":{\"a\":\"%0*d\",\"b\":2}}",
+                            LONGEST + 1, 0), 0);
+    assert_int_equal(rows->left_out, 1);
+    assert_string_equal(held(rows), "x.b=2");
+}
+
 static void a_report_has_only_so_many_values(void **state)
 {
     rows_t *rows = make(state);
@@ -231,6 +245,7 @@ int main(void)
         TEST(a_full_report_is_all_there_is),
         TEST(of_several_values_for_one_place_the_last_counts),
         TEST(long_paths_are_cut_and_stay_apart),
+        TEST(a_value_that_is_too_long_is_left_out),
         TEST(a_report_has_only_so_many_values),
     };
 
