@@ -115,6 +115,8 @@ class Harness:
         self.standard = {}
         self.servers = []
         self.announced = []
+        self.lately = []        # optional ones of the last test: what may
+                                # come in it may come a moment later
 
     def db_server(self, kind):
         if kind not in self.db_servers:
@@ -151,7 +153,8 @@ class Harness:
                     for missed in self.missed()]
         problems += [f"unannounced in the error log: {line}"
                      for httpd in self.servers
-                     for line in httpd.alarms(self.announced)]
+                     for line in httpd.alarms(self.announced
+                                              + self.lately)]
         self.announced = []
         return problems
 
@@ -194,7 +197,9 @@ def pytest_runtest_makereport(item, call):
                                        and not report.passed)
     if not finished or not harness:
         return
+    optional = [each for each in harness.announced if each.optional]
     problems = "\n".join(harness.dismiss(item.stash.get(PRIVATE, [])))
+    harness.lately = optional
     if problems and report.passed:
         report.outcome = "failed"
         report.longrepr = problems

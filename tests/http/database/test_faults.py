@@ -338,9 +338,10 @@ def test_graceful_restarts_under_load(server, httpd, device, db):
 def test_stop_under_load_loses_no_answered_report(httpd, device, db,
                                                   expect_log):
     """What was answered 200 is stored."""
-    # mpm_event closes its workers' sockets while they work, and now and
-    # then crashes of that, whatever the modules.
+    # mpm_event closes its workers' sockets while they work: whatever the
+    # modules, they remark on it and now and then crash of it.
     expect_log("AH0005[12].*Segmentation fault", optional=True)
+    expect_log("mpm_event:error.*AH03093", optional=True)
     stopped = httpd()
     with Load(db, devices_of(stopped, device)) as load:
         load.wait_for(60)
