@@ -47,6 +47,7 @@ typedef struct {
 typedef struct nmdm_db_t nmdm_db_t;
 typedef struct nmdm_db_source_t nmdm_db_source_t;
 typedef struct nmdm_last_seen_t nmdm_last_seen_t;
+typedef struct nmdm_sender_t nmdm_sender_t;
 typedef struct nmdm_sqlite_wal_t nmdm_sqlite_wal_t;
 typedef struct nmdm_once_daily_t nmdm_once_daily_t;
 typedef struct nmdm_circuit_breaker_t nmdm_circuit_breaker_t;
@@ -154,6 +155,8 @@ struct nmdm_ctx_t {
                                                  * lives, or NULL */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
+    const nmdm_sender_t *sender;        /* what one look found of who sent
+                                         * this, or NULL: storage/sender.h */
     const char *query;          /* of the URL, for webhooks; or NULL */
     const char *trace_id;       /* 16 hex digits */
     const char *traceparent;    /* as sent (W3C Trace Context), or NULL */

@@ -99,9 +99,23 @@ typedef struct {
     "           AND w.type <= place.type" \
     "         ORDER BY w.type, w.id LIMIT " most ")"
 
+/* A column that tells whether a table has such a row. */
+#define HAS(rows) " CASE WHEN EXISTS (SELECT 1 FROM " rows ") THEN 1 ELSE 0 END"
+
 static const statement_t STATEMENTS[STMT_MAX] = {
 
 /* ---- Certificate associations ---- */
+
+/* The columns are those of nmdm_sender_e. */
+ROW(STMT_SENDER_LOOK, "sender_look",
+    "SELECT" HAS("cert_auth_associations WHERE id = %s AND sha256 = %s") ","
+    HAS("devices WHERE id = %s") ","
+    HAS("enrollments WHERE device_id = %s") ","
+    HAS("nanomdm_pushes WHERE id = %s") ","
+    HAS("nanomdm_renewals WHERE id = %s") ","
+    HAS("nanomdm_scep_certs WHERE sha256 IN (%s, %s)") ","
+    HAS("nanomdm_scep_certs WHERE enrollment_id = %s"
+        " AND renew_state IS NOT NULL")),
 
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
     "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
@@ -110,8 +124,10 @@ ROW(STMT_CERT_IS_LATEST, "cert_is_latest",
     "SELECT a.id FROM cert_auth_associations a"
     " WHERE a.id = %s AND a.sha256 = %s" LATEST),
 
-ROW(STMT_CERT_IS_KNOWN, "cert_is_known",
-    "SELECT id FROM cert_auth_associations WHERE sha256 = %s LIMIT 1"),
+/* Of the two encodings of a certificate the first that is known. */
+ROW(STMT_CERT_KNOWN, "cert_known",
+    "SELECT sha256 FROM cert_auth_associations WHERE sha256 IN (%s, %s)"
+    " ORDER BY CASE WHEN sha256 = %s THEN 0 ELSE 1 END LIMIT 1"),
 
 ROW(STMT_DEVICE_HAS_CERT, "device_has_cert",
     "SELECT id FROM cert_auth_associations WHERE id = %s LIMIT 1"),

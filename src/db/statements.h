@@ -8,9 +8,10 @@
 
 typedef enum {
     /* certificate associations */
+    STMT_SENDER_LOOK,
     STMT_CERT_IS_ASSOCIATED,
     STMT_CERT_IS_LATEST,
-    STMT_CERT_IS_KNOWN,
+    STMT_CERT_KNOWN,
     STMT_DEVICE_HAS_CERT,
     STMT_CERT_ASSOCIATE,
     STMT_CERT_DISSOCIATE,

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "db/schema.h"
 #include "storage/scep.h"
+#include "storage/sender.h"
 
 #include <apr_strings.h>
 
@@ -63,6 +64,10 @@ static const char *flaw_of(nmdm_ctx_t *ctx, const nmdm_issued_row_t *row,
  * other. */
 static nmdm_err_t *find(nmdm_ctx_t *ctx, nmdm_issued_row_t *row)
 {
+    memset(row, 0, sizeof(*row));
+    if (nmdm_sender_lacks(ctx, NMDM_SENDER_ISSUED_CERT)) {
+        return NULL;
+    }
     NMDM_TRY(nmdm_issued_get(ctx, row, ctx->cert->sha256));
     return !row->found && ctx->cert->other_sha256
         ? nmdm_issued_get(ctx, row, ctx->cert->other_sha256) : NULL;

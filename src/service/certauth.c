@@ -9,6 +9,7 @@
 #include "service/cert_binding.h"
 #include "storage/cert_associations.h"
 #include "storage/enrollments.h"
+#include "storage/sender.h"
 
 #include <apr_strings.h>
 
@@ -87,13 +88,23 @@ static nmdm_err_t *is_not_outdated(nmdm_ctx_t *ctx, const nmdm_id_t *who)
                                " NanoMDMAssociation is latest");
 }
 
-/* Rarely asked: the first question is of one statement, and has its answer for
- * a known device. */
-static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
+/* Does the certificate count for this device? One question of one statement,
+ * which has its answer for a known device. */
+static nmdm_err_t *look(nmdm_ctx_t *ctx, int *theirs, const nmdm_id_t *who)
+{
+    *theirs = nmdm_sender_has(ctx, NMDM_SENDER_ASSOCIATION);
+    return *theirs || nmdm_sender_lacks(ctx, NMDM_SENDER_ASSOCIATION) ? NULL
+        : nmdm_cert_associations_counts(ctx, theirs, who->device_id);
+}
+
+/* Rarely asked. *known is whether it is any device's. */
+static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs, int *known,
                               const nmdm_id_t *who)
 {
-    NMDM_TRY(nmdm_cert_associations_use_known(ctx));
-    return nmdm_cert_associations_counts(ctx, theirs, who->device_id);
+    *theirs = 0;
+    NMDM_TRY(nmdm_cert_associations_use_known(ctx, known));
+    return *known
+        ? nmdm_cert_associations_counts(ctx, theirs, who->device_id) : NULL;
 }
 
 /* A certificate stays with the device that first enrolled with it; a device
@@ -101,16 +112,16 @@ static nmdm_err_t *look_again(nmdm_ctx_t *ctx, int *theirs,
 nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
     const nmdm_id_t *who = &msg->who;
-    int known, theirs;
+    int known = 0, theirs;
 
     if (ctx->is_migration) {
         return NULL;
     }
     NMDM_TRY(nmdm_certauth_has_cert(ctx, who));
-    NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
+    NMDM_TRY(look(ctx, &theirs, who));
     if (!theirs) {
         NMDM_TRY(nmdm_cert_associations_lock(ctx, NULL));
-        NMDM_TRY(look_again(ctx, &theirs, who));
+        NMDM_TRY(look_again(ctx, &theirs, &known, who));
     }
     if (theirs) {
         /* What it says of itself may be another's all the same. */
@@ -120,7 +131,6 @@ nmdm_err_t *nmdm_certauth_admit_new(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     }
     NMDM_TRY(is_not_outdated(ctx, who));
     NMDM_TRY(is_in_time(ctx, who));
-    NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (known) {
         return denied_cert(ctx, who, "new enrollment: cert re-use not"
                                      " permitted");
@@ -144,19 +154,19 @@ nmdm_err_t *nmdm_certauth_recognize(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 
 nmdm_err_t *nmdm_certauth_admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
 {
-    int theirs, has_another, known;
+    int known = 0, theirs, has_another;
 
     if (ctx->is_migration) {
         return NULL;
     }
     NMDM_TRY(nmdm_certauth_has_cert(ctx, who));
-    NMDM_TRY(nmdm_cert_associations_counts(ctx, &theirs, who->device_id));
+    NMDM_TRY(look(ctx, &theirs, who));
     if (!theirs) {
         if (ctx->policy->retroactive) {
             NMDM_TRY(nmdm_cert_associations_lock(ctx, NULL));
             NMDM_TRY(nmdm_cert_associations_lock(ctx, who->device_id));
         }
-        NMDM_TRY(look_again(ctx, &theirs, who));
+        NMDM_TRY(look_again(ctx, &theirs, &known, who));
     }
     if (theirs) {
         ctx->is_admitted = 1;
@@ -170,7 +180,6 @@ nmdm_err_t *nmdm_certauth_admit(nmdm_ctx_t *ctx, const nmdm_id_t *who)
     }
     NMDM_TRY(
         nmdm_cert_associations_device_has(ctx, &has_another, who->device_id));
-    NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
     if (has_another || known) {
         return denied_cert(ctx, who, "existing enrollment: cert re-use not"
                                      " permitted");

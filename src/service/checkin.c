@@ -15,6 +15,7 @@
 #include "storage/cert_renewals.h"
 #include "storage/enrollments.h"
 #include "storage/renewal.h"
+#include "storage/sender.h"
 #include "webhook/publish.h"
 
 #include <string.h>
@@ -42,6 +43,7 @@ static nmdm_err_t *on_authenticate(nmdm_ctx_t *ctx, void *baton)
         return nmdm_certauth_denied(ctx, msg->who.id,
                                     "Authenticate on a user channel");
     }
+    NMDM_TRY(nmdm_sender_look(ctx, &msg->who));
     NMDM_TRY(nmdm_certauth_admit_new(ctx, msg));
     NMDM_TRY(nmdm_renewal_delivery_keeps(ctx, &keeps, msg->who.id));
     if (keeps) {
@@ -63,6 +65,7 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
     checkin_t *in = baton;
     const nmdm_msg_t *msg = in->msg;
 
+    NMDM_TRY(nmdm_sender_look(ctx, &msg->who));
     NMDM_TRY(nmdm_certauth_admit(ctx, &msg->who));
     NMDM_TRY(nmdm_renewal_commit(ctx, msg));
     NMDM_TRY(nmdm_enrollments_token_update(ctx, msg));

@@ -49,12 +49,14 @@ static nmdm_err_t *do_device_of_cert(nmdm_ctx_t *ctx, void *baton)
 {
     const char **id = baton;
 
+    int known;
+
     NMDM_TRY(nmdm_cert_associations_device_of(ctx, id));
-    if (!*id && ctx->cert->other_sha256) {
-        NMDM_TRY(nmdm_cert_associations_use_known(ctx));
-        NMDM_TRY(nmdm_cert_associations_device_of(ctx, id));
+    if (*id || !ctx->cert->other_sha256) {
+        return NULL;
     }
-    return NULL;
+    NMDM_TRY(nmdm_cert_associations_use_known(ctx, &known));
+    return known ? nmdm_cert_associations_device_of(ctx, id) : NULL;
 }
 
 nmdm_err_t *nmdm_service_device_of_cert(nmdm_ctx_t *ctx, const char **id)

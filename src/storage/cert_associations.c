@@ -84,22 +84,19 @@ nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
         : lock_by_row(ctx, name);
 }
 
-nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx)
+nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx, int *known)
 {
-    const char *shown = ctx->cert->sha256;
-    const nmdm_cert_t *other;
-    int known;
+    const char *shown = ctx->cert->sha256, *sha256 = NULL;
+    const nmdm_cert_t *other = NULL;
 
-    if (!ctx->cert->other_sha256) {
-        return NULL;
+    NMDM_TRY(nmdm_db_row(ctx, known, &sha256, 1, STMT_CERT_KNOWN,
+                         NMDM_ARGS(shown, ctx->cert->other_sha256
+                                       ? ctx->cert->other_sha256 : shown,
+                                   shown)));
+    if (*known && strcmp(sha256, shown)) {
+        other = nmdm_cert_encodings_other(ctx->pool, ctx->cert);
+        *known = other != NULL;
     }
-    NMDM_TRY(nmdm_cert_associations_knows(ctx, &known));
-    if (known) {
-        return NULL;
-    }
-    NMDM_TRY(exists(ctx, &known, STMT_CERT_IS_KNOWN,
-                    NMDM_ARGS(ctx->cert->other_sha256)));
-    other = known ? nmdm_cert_encodings_other(ctx->pool, ctx->cert) : NULL;
     if (other) {
         ctx->cert = other;
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0504)
@@ -108,11 +105,6 @@ nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx)
                  shown, other->sha256);
     }
     return NULL;
-}
-
-nmdm_err_t *nmdm_cert_associations_knows(nmdm_ctx_t *ctx, int *yes)
-{
-    return exists(ctx, yes, STMT_CERT_IS_KNOWN, NMDM_ARGS(ctx->cert->sha256));
 }
 
 nmdm_err_t *nmdm_cert_associations_device_has(nmdm_ctx_t *ctx, int *yes,

@@ -25,11 +25,9 @@ nmdm_err_t *nmdm_cert_associations_text(nmdm_ctx_t *ctx, int *nargs,
  * transaction waits for each other. */
 nmdm_err_t *nmdm_cert_associations_lock(nmdm_ctx_t *ctx,
                                         const char *device_id);
-/* Where the request's certificate is not associated with any device, but is in
- * its other encoding: puts that into its place, in ctx->cert. */
-nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx);
-/* Is the request's certificate associated with any enrollment? */
-nmdm_err_t *nmdm_cert_associations_knows(nmdm_ctx_t *ctx, int *yes);
+/* Is the request's certificate associated with any device? Where it is in its
+ * other encoding alone: puts that into its place, in ctx->cert. */
+nmdm_err_t *nmdm_cert_associations_use_known(nmdm_ctx_t *ctx, int *known);
 nmdm_err_t *nmdm_cert_associations_device_has(nmdm_ctx_t *ctx, int *yes,
                                               const char *device_id);
 nmdm_err_t *nmdm_cert_associations_add(nmdm_ctx_t *ctx, const char *device_id);

@@ -2,6 +2,7 @@
 /* cert_renewals.c -- which certificates are in use and to be renewed. */
 
 #include "storage/cert_renewals.h"
+#include "storage/sender.h"
 #include "db/db.h"
 #include "db/schema.h"
 
@@ -152,6 +153,7 @@ nmdm_err_t *nmdm_cert_renewals_leave(nmdm_ctx_t *ctx,
                                      const char *enrollment_id)
 {
     return nmdm_schema_has_scep(ctx)
+        && !nmdm_sender_lacks(ctx, NMDM_SENDER_RENEWING_CERT)
         ? nmdm_db_exec(ctx, NULL, STMT_RENEWAL_LEAVE,
                        NMDM_ARGS(enrollment_id, "")) : NULL;
 }
@@ -216,7 +218,8 @@ static nmdm_err_t *find_used(nmdm_ctx_t *ctx, int *found, const char **cols)
     const nmdm_cert_t *cert = ctx->cert;
 
     *found = 0;
-    return !cert || !nmdm_schema_has_scep(ctx) ? NULL
+    return !cert || !nmdm_schema_has_scep(ctx)
+        || nmdm_sender_lacks(ctx, NMDM_SENDER_ISSUED_CERT) ? NULL
         : nmdm_db_row(ctx, found, cols, USED_COLUMNS, STMT_RENEWAL_USED,
                       NMDM_ARGS(cert->sha256, cert->other_sha256
                                     ? cert->other_sha256 : cert->sha256));

@@ -3,6 +3,7 @@
 
 #include "storage/enrollments.h"
 #include "storage/queue.h"
+#include "storage/sender.h"
 #include "codec/redact.h"
 #include "crypto/seal.h"
 #include "crypto/x509.h"
@@ -44,6 +45,9 @@ nmdm_err_t *nmdm_enrollments_authenticate(nmdm_ctx_t *ctx,
                                     or_empty(msg->u.authenticate
                                                  .serial_number),
                                     nmdm_schema_xml(ctx, msg->text))));
+    if (nmdm_sender_lacks(ctx, NMDM_SENDER_ENROLLMENT)) {
+        return NULL;            /* nothing waits for it, nothing is enabled */
+    }
     NMDM_TRY(nmdm_queue_clear(ctx, id));
     return nmdm_db_exec(ctx, NULL, STMT_DEVICE_DISABLE, NMDM_ARGS(id));
 }
@@ -103,10 +107,11 @@ nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
 {
     const nmdm_token_update_t *update = &msg->u.token_update;
     const nmdm_id_t *who = &msg->who;
-    int known;
+    int known = nmdm_sender_has(ctx, NMDM_SENDER_DEVICE);
 
-    NMDM_TRY(nmdm_db_row(ctx, &known, NULL, 0, STMT_DEVICE_EXISTS,
-                         NMDM_ARGS(who->device_id)));
+    if (!known) {
+        NMDM_TRY(nmdm_enrollments_is_known(ctx, &known, who->device_id));
+    }
     if (!known) {
         return unknown_device(ctx, who);
     }
@@ -118,6 +123,7 @@ nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
                                     who->type, update->topic,
                                     update->push_magic, update->token_hex)));
     return nmdm_schema_is_complete(ctx)
+        && !nmdm_sender_lacks(ctx, NMDM_SENDER_PUSH_STATE)
         ? nmdm_db_exec(ctx, NULL, STMT_PUSH_FORGET_ONE, NMDM_ARGS(who->id))
         : NULL;
 }

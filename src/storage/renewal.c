@@ -8,6 +8,7 @@
 
 #include "storage/renewal.h"
 #include "storage/cert_renewals.h"
+#include "storage/sender.h"
 #include "base/once_daily.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -36,6 +37,7 @@ static void log_that_nothing_is_kept(nmdm_ctx_t *ctx, const char *id)
 nmdm_err_t *nmdm_renewal_drop(nmdm_ctx_t *ctx, const char *device_id)
 {
     return nmdm_schema_is_complete(ctx)
+        && !nmdm_sender_lacks(ctx, NMDM_SENDER_STAGED_RENEWAL)
         ? nmdm_db_exec(ctx, NULL, STMT_RENEWAL_DROP, NMDM_ARGS(device_id))
         : NULL;
 }
@@ -79,7 +81,8 @@ static nmdm_err_t *find(nmdm_ctx_t *ctx, int *is_staged, int *is_its,
     const char *same = NULL;
 
     *is_staged = *is_its = 0;
-    if (!nmdm_schema_is_complete(ctx)) {
+    if (!nmdm_schema_is_complete(ctx)
+        || nmdm_sender_lacks(ctx, NMDM_SENDER_STAGED_RENEWAL)) {
         return NULL;
     }
     NMDM_TRY(nmdm_db_row(ctx, is_staged, &same, 1, STMT_RENEWAL_FIND,
