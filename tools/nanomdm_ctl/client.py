@@ -40,7 +40,7 @@ class Answer:
     def json(self):
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Failed(
                 f"the answer is no JSON: {self.body[:60]!r}",
                 ELSE) from None
@@ -49,7 +49,7 @@ class Answer:
         """What the server says is wrong."""
         try:
             out = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             out = None
         for name in ("error", "command_error", "push_error"):
             if isinstance(out, dict) and out.get(name):
@@ -75,13 +75,12 @@ class Client:
     def __init__(self, settings):
         self.settings = settings
         if not settings.url:
-            raise Failed("no server is named",
-                         "write url = https://HOST into /etc/nanomdm/ctl.conf,"
-                         " or give --url", 2)
-        self.url = urllib.parse.urlsplit(settings.url)
-        if self.url.scheme not in ("http", "https") or not self.url.hostname:
-            raise Failed(f"{settings.url}: not an http(s) URL",
-                         "write url = https://HOST", 2)
+            raise Failed("no server is named", "".join(
+                f"{path} may not be read: run this as a user who may, or "
+                for path in settings.unreadable[:1])
+                         + "write url = https://HOST into"
+                         " /etc/nanomdm/ctl.conf, or give --url", 2)
+        self.url = split_url(settings.url)
         self.connection = None
         self.authorization = None
 
@@ -101,7 +100,8 @@ class Client:
                     f" {error.verify_message}",
                     "name the CA of the server's certificate by ca-file, or"
                     " the host by the name in the certificate") from None
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException,
+                    UnicodeError) as error:
                 self.close()
                 # The server may have closed a connection that was kept.
                 if fresh or last or method not in ("GET", "HEAD"):
@@ -121,10 +121,15 @@ class Client:
     def ask(self, method, path, body, headers):
         if self.connection is None:
             self.connection = self.connect()
-        self.connection.request(method, path, body,
-                                {"User-Agent": "nanomdmctl", **headers})
+        try:
+            self.connection.request(method, path, body,
+                                    {"User-Agent": "nanomdmctl", **headers})
+        except BrokenPipeError:
+            pass        # a server that refuses a long body may say why
         answer = self.connection.getresponse()
         content = answer.read(LARGEST)
+        if answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
         return Answer(answer.status, answer.reason, answer.headers, content)
 
     def connect(self):
@@ -182,12 +187,16 @@ class Client:
         while True:
             page = self.api(method, call, body, limit=size, cursor=cursor,
                             **query).json()
-            if not isinstance(page, dict) or key not in page:
+            entries = page.get(key) if isinstance(page, dict) else None
+            if not isinstance(entries, list) or not all(
+                    isinstance(entry, dict) for entry in entries):
                 raise Failed(f"{call}: the answer has no {key!r}", ELSE)
-            yield from page[key]
-            cursor = page.get("next_cursor")
+            yield from entries
+            before, cursor = cursor, page.get("next_cursor")
             if not cursor:
                 return
+            if cursor == before:
+                raise Failed(f"{call}: the list does not end", ELSE)
             size = limit or 1000
 
     def figures(self):
@@ -199,8 +208,26 @@ class Client:
         return answer.json()
 
 
+def split_url(text):
+    try:
+        url = urllib.parse.urlsplit(text)
+        url.port                        # that it is a number
+    except ValueError as error:
+        raise Failed(f"{text}: {error}", "write url = https://HOST",
+                     2) from None
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise Failed(f"{text}: not an http(s) URL",
+                     "write url = https://HOST", 2)
+    return url
+
+
 def failure(answer, what):
     said = answer.error()
+    if answer.status // 100 == 3:
+        return Failed(f"{what}: {answer.reason} ({answer.status})",
+                      "the server leads to"
+                      f" {answer.headers['Location'] or 'nowhere'}; name by"
+                      " url where operators reach it")
     return Failed(f"{what}: {said or answer.reason} ({answer.status})",
                   REMEDIES.get(answer.status, "") if not said
                   or answer.status in (401, 403, 500, 503) else "")
@@ -209,6 +236,7 @@ def failure(answer, what):
 def path(*parts):
     """Parts of a path, quoted; a list is joined by commas."""
     return "/".join(
-        ",".join(urllib.parse.quote(each, safe="") for each in
+        ",".join(urllib.parse.quote(each, safe="", errors="surrogateescape")
+                 for each in
                  ([part] if isinstance(part, str) else part))
         for part in parts)

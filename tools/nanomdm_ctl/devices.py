@@ -16,12 +16,18 @@ COLUMNS = {
     "ID": lambda e: e["id"],
     "SERIAL OR USER": lambda e: (e.get("device", {}).get("serial_number")
                                  or e.get("user", {}).get("user_short_name")),
-    "TYPE": lambda e: e["type"],
+    "TYPE": lambda e: e.get("type", "(not complete)"),
     "ENABLED": lambda e: e["enabled"],
-    "LAST SEEN (UTC)": lambda e: shown_time(e["last_seen"]),
+    "LAST SEEN (UTC)": lambda e: shown_time(last_seen(e)),
 }
 PENDING = {"PENDING": lambda e: number_of(e["queue"]),
            "NOT NOW": lambda e: e["queue"]["not_now"]}
+
+
+def last_seen(entry):
+    """Of a device that sent Authenticate and no TokenUpdate yet, when it sent
+    the first; None if it is not known."""
+    return entry.get("last_seen") or entry.get("authenticate_at")
 
 
 def shown_time(text):
@@ -89,7 +95,7 @@ def silent(entries, number):
     since = (datetime.datetime.now(datetime.timezone.utc)
              - datetime.timedelta(days=number))
     for entry in entries:
-        if time_of(entry["last_seen"]) < since:
+        if not last_seen(entry) or time_of(last_seen(entry)) < since:
             yield entry
 
 
@@ -102,7 +108,8 @@ def pending(client, entries):
     progress = output.Progress("enrollments looked at")
     for number, entry in enumerate(entries, 1):
         entry = client.get("enrollments/" + path(entry["id"]))
-        if entry["queue"]["pending"]:
+        # One that is not complete has no queue yet.
+        if entry.get("queue", {}).get("pending"):
             progress.end()
             yield entry
         progress(number)

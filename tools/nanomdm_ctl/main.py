@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from . import settings
+from . import output, settings
 from .errors import Failed, Stopped
 
 # name: (module, what it does)
@@ -85,8 +85,24 @@ def fill(parser, module):
 
 def run_reported(run, *arguments):
     """The exit status; an error is one line, and its remedy another."""
-    # As other programs end when `head` has seen enough.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    prepare_streams()
+    try:
+        status = attempt(run, *arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # As other programs end when `head` has seen enough. Connections to
+        # the server are to fail with an error instead.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        return 1
+    except OSError as error:
+        say(f"nanomdmctl: {error}")
+        drop_output()
+        return 1
+
+
+def attempt(run, *arguments):
     try:
         return run(*arguments) or 0
     except Failed as error:
@@ -94,6 +110,8 @@ def run_reported(run, *arguments):
         if error.remedy:
             say(f"  {error.remedy}")
         return error.status
+    except BrokenPipeError:
+        raise
     except (Stopped, OSError) as error:
         say(f"nanomdmctl: {error}")
         return 1
@@ -102,8 +120,27 @@ def run_reported(run, *arguments):
         return 128 + signal.SIGINT
 
 
+def prepare_streams():
+    """What the locale cannot write is escaped; what is closed is empty."""
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+        elif mode == "w":
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(errors="surrogateescape")
+
+
+def drop_output():
+    """What could not be written is not tried again at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def say(line):
-    print(line.encode("utf-8", "backslashreplace").decode(),
+    print("\n".join(map(output.plain, line.rstrip().split("\n"))),
           file=sys.stderr, flush=True)
 
 

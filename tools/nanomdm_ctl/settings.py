@@ -51,13 +51,16 @@ def add_options(parser):
                        " set")
 
 
+def is_named(args):
+    return bool(args.config or os.environ.get("NANOMDM_CONFIG"))
+
+
 def files(args):
-    if args.config or os.environ.get("NANOMDM_CONFIG"):
+    if is_named(args):
         return [args.config or os.environ["NANOMDM_CONFIG"]]
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser(
         "~/.config")
-    return [path for path in (SYSTEM_FILE, f"{home}/nanomdm/ctl.conf")
-            if os.access(path, os.R_OK)]
+    return [SYSTEM_FILE, f"{home}/nanomdm/ctl.conf"]
 
 
 def read(path):
@@ -66,13 +69,17 @@ def read(path):
                                        delimiters=("=",),
                                        comment_prefixes=("#",))
     try:
-        parser.read_string("[ctl]\n" + pathlib.Path(path).read_text(), path)
+        parser.read_string("[ctl]\n" + pathlib.Path(path).read_text(
+            encoding="utf-8-sig"), path)
     except OSError as error:
         raise Failed(f"{path}: {error.strerror}", "name another by --config,"
                      " or run this as a user who may read it") from None
     except (configparser.Error, UnicodeDecodeError) as error:
         raise Failed(f"{path}: {str(error).splitlines()[0]}",
                      "write lines NAME = VALUE", 2) from None
+    if len(parser.sections()) > 1:
+        raise Failed(f"{path}: [{parser.sections()[1]}]: it has no sections",
+                     "write lines NAME = VALUE", 2)
     found = dict(parser["ctl"])
     for name in found:
         if name not in NAMES:
@@ -86,6 +93,7 @@ class Settings:
 
     def __init__(self):
         self.origin = {}
+        self.unreadable = []            # files that are there
         for name, (default, _) in NAMES.items():
             self.put(name, default, "default")
 
@@ -98,6 +106,9 @@ def resolve(args):
     """args, with args.settings."""
     found = args.settings = Settings()
     for path in files(args):
+        if not os.access(path, os.R_OK) and not is_named(args):
+            found.unreadable += [path] * os.path.exists(path)
+            continue
         for name, value in read(path).items():
             found.put(name, value, path)
     for name in NAMES:
@@ -108,10 +119,15 @@ def resolve(args):
         if given is not None:
             found.put(name, given, f"--{name}")
     try:
-        found.timeout = float(found.timeout)
+        seconds = float(found.timeout)
     except ValueError:
-        raise Failed(f"timeout is {found.timeout!r}", "write seconds",
-                     2) from None
+        seconds = 0
+    if not 0 < seconds <= 86400:        # which NaN is not, either
+        raise Failed(f"timeout is {found.timeout!r}", "write seconds, at most"
+                     " 86400", 2)
+    found.timeout = seconds
+    for name in "api", "status":
+        setattr(found, name, "/" + getattr(found, name).strip("/"))
     return args
 
 
@@ -119,8 +135,9 @@ def secret(value, origin):
     """file:PATH, env:NAME, or the secret itself."""
     if value.startswith("file:"):
         try:
-            value = pathlib.Path(value[5:]).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
+            value = pathlib.Path(value[5:]).read_text(
+                encoding="utf-8-sig").strip()
+        except (OSError, ValueError) as error:
             raise Failed(f"the key of {origin}: {error}",
                          "run this as a user who may read it, or name another"
                          " file by --key") from None

@@ -11,7 +11,7 @@ import re
 
 from . import output
 from .client import Client, path
-from .devices import number_of, time_of
+from .devices import last_seen, number_of, time_of
 from .errors import Failed
 
 RECENT = datetime.timedelta(minutes=15)
@@ -93,6 +93,14 @@ class Tree:
             self.args.id = found
             answer = self.client.api("GET", "enrollments/" + path(found))
         self.entry = entry = answer.json()
+        if entry.get("pending"):
+            self.say("Is it enrolled?", "cause", "it began to: there was an"
+                     f" Authenticate, {spoken(ago(last_seen(entry)))} ago, and"
+                     " no TokenUpdate yet",
+                     "commands can be queued once that has arrived; if it does"
+                     " not, look for a refusal in the error log, and enroll it"
+                     " again")
+            return
         age = ago(entry["last_seen"])
         if not entry["enabled"]:
             self.say("Is it enrolled?", "cause", "it left, or began to enroll"
@@ -262,9 +270,10 @@ def last_lines(name, id_, number=3, most=4 << 20):
             text = log.read().decode(errors="replace")
     except OSError:
         return []
+    whole = re.compile(rf"(?<![\w-]){re.escape(id_)}(?![\w-])")
     found = [match[0] for line in text.splitlines()
              if (match := re.search(r"NMDM\d{4}: .*", line))
-             and id_ in match[0]]
+             and whole.search(match[0])]
     return found[-number:]
 
 

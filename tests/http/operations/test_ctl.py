@@ -74,7 +74,12 @@ def test_without_settings_it_says_what_to_write(ctl, tmp_path):
 @pytest.mark.parametrize("text, said", [
     ("no equals sign", "write lines NAME = VALUE"),
     ("colour = red", "'colour' is no setting"),
-    ("timeout = soon", "write seconds")])
+    ("[server]\nurl = https://x", "[server]: it has no sections"),
+    ("url = https://[::1", "write url = https://HOST"),
+    ("url = https://x:99999", "write url = https://HOST"),
+    ("url = ftp://x", "not an http(s) URL"),
+    *[(f"timeout = {seconds}", "write seconds")
+      for seconds in ("soon", "nan", "inf", "-1", "0")]])
 def test_a_file_that_is_no_good(ctl, text, said):
     ctl.file.write_text(text + "\n")
     ran = ctl("devices")
