@@ -14,6 +14,7 @@
 
 /* Beyond this a status report that names a secret is not taken apart. */
 #define LONGEST ((apr_size_t)1024 * 1024)
+#define LONGEST_NAME 64
 
 /* Sources are files of https://github.com/apple/device-management. Two keys are
  * not in them: other software reports them. */
@@ -89,6 +90,15 @@ const char *const *nmdm_secrets_keys(apr_pool_t *p, nmdm_secret_e said)
 
 /* ---- Status reports ---- */
 
+/* The end of a path or a name, which is longer than any secret's: of nested long
+ * names whole paths would take memory by the square of what was sent. */
+static const char *end_of(const char *text)
+{
+    apr_size_t len = strlen(text);
+
+    return len > LONGEST_NAME ? text + len - LONGEST_NAME : text;
+}
+
 /* Whether a path of names, with dots, ends with an item that is secret. */
 static int is_secret(const char *path)
 {
@@ -140,8 +150,8 @@ static void mask(apr_pool_t *p, nmdm_json_t *value, const char *path)
     keys = nmdm_json_keys(value);
     for (i = 0; i < keys->nelts; i++) {
         const char *key = APR_ARRAY_IDX(keys, i, const char *);
-        const char *below = *path ? apr_pstrcat(p, path, ".", key, NULL)
-                                  : key;
+        const char *below = *path
+            ? apr_pstrcat(p, end_of(path), ".", end_of(key), NULL) : key;
 
         if (is_secret(below)) {
             nmdm_json_set_string(value, key, "redacted");
