@@ -117,6 +117,7 @@ def test_B2_a_database_is_upgraded_under_load(old, httpd, device, ca,
         assert sorted(mix.done[each]) == sorted(mix.ordered[each])
     for uuid in nanomdm.done:
         assert result(old, lone, uuid).status == "Acknowledged"
+    mac.close()
     beside.graceful()           # it has looked when it began
     a_declaration_arrives(server, mac)
     operator.close()
