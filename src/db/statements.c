@@ -2201,12 +2201,13 @@ ROW(STMT_DD_VALUES_OLDEST, "dd_values_oldest",
     "INSERT INTO nanomdm_dd_values" \
     "       (id, status_id, reported_at, row_key, path, object, value, kind)"
 
+/* The lists have one length; as a table in FROM the rows would be written down
+ * once more. */
 #define DD_VALUES_OF_ARRAYS \
     DD_VALUES_INTO \
-    " SELECT %s, %s, %lld, j.k, j.p, j.o, j.v, j.t" \
-    "  FROM unnest(CAST(%s AS TEXT[]), CAST(%s AS TEXT[])," \
-    "              CAST(%s AS TEXT[]), CAST(%s AS TEXT[])," \
-    "              CAST(%s AS TEXT[])) AS j (k, p, o, v, t)"
+    " SELECT %s, %s, %lld, unnest(CAST(%s AS TEXT[]))," \
+    "        unnest(CAST(%s AS TEXT[])), unnest(CAST(%s AS TEXT[]))," \
+    "        unnest(CAST(%s AS TEXT[])), unnest(CAST(%s AS TEXT[]))"
 
 #define DD_VALUES_1 "(%s, %s, %lld, %s, %s, %s, %s, %s)"
 #define DD_VALUES_5 \

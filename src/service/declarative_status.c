@@ -25,6 +25,8 @@
 #define FOR_THE_REST 65536
 /* Of a report, in bytes, from where on it is compared with the last one. */
 #define LARGE (64 * 1024)
+/* Declarations whose states are kept: more than a device can have. */
+#define MOST_STATES 20000
 /* Declarations that a line in the log names. */
 #define LOGGED 10
 
@@ -42,7 +44,7 @@ typedef struct {
     apr_hash_t *secrets;        /* of status items, by their names */
     int is_full;
     int is_mismatch;            /* a full report of other declarations */
-    int left_out;               /* values that are too many or too long */
+    int left_out;               /* what is too much or too long */
     apr_int64_t now;            /* by the database */
     const char *items_token;    /* last served, or NULL */
 } report_t;
@@ -138,8 +140,7 @@ static nmdm_declarations_state_t *make_state(const nmdm_ctx_t *ctx,
 }
 
 /* Identifier -> state, of all that the report has. */
-static apr_hash_t *reported_states(const nmdm_ctx_t *ctx,
-                                   const report_t *report)
+static apr_hash_t *reported_states(const nmdm_ctx_t *ctx, report_t *report)
 {
     apr_hash_t *states = apr_hash_make(ctx->pool);
     const nmdm_json_tree_t *array, *one;
@@ -151,9 +152,12 @@ static apr_hash_t *reported_states(const nmdm_ctx_t *ctx,
             nmdm_declarations_state_t *state = make_state(ctx, one,
                                                           MANIFESTS[i]);
 
-            if (state) {
+            if (state && apr_hash_count(states) < MOST_STATES) {
                 apr_hash_set(states, state->identifier, APR_HASH_KEY_STRING,
                              state);
+            }
+            else if (state) {
+                report->left_out++;
             }
         }
     }
@@ -394,7 +398,7 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
     nmdm_declarative_values_merge(&values, ctx->pool, report->items, stored,
                                   report->is_full, report->now,
                                   longest_text(ctx));
-    report->left_out = values.left_out;
+    report->left_out += values.left_out;
     nmdm_declarative_secrets_seal(ctx, report->id, report->secrets,
                                   values.added);
     nmdm_declarative_secrets_seal(ctx, report->id, report->secrets,
@@ -410,9 +414,11 @@ static nmdm_err_t *merge_values(nmdm_ctx_t *ctx, report_t *report)
 static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 {
     report_t *report = baton;
-    apr_hash_t *states = reported_states(ctx, report);
     nmdm_declarations_given_t given;
+    apr_hash_t *states;
 
+    report->left_out = 0;
+    states = reported_states(ctx, report);
     if (!nmdm_schema_has_declarations(ctx)) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
                         NMDMNO(2531) "%s: status report not stored: this"
@@ -479,12 +485,11 @@ nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
     log_invalid(ctx, &report);
     if (report.left_out) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2533)
-                 "%s: status report %s: %d %s not stored: there are more than"
-                 " %d, or max_allowed_packet of the database is too small",
+                 "%s: status report %s: left out are %d of its values and"
+                 " declarations, beyond %d and %d, or too long for the"
+                 " database's max_allowed_packet",
                  id, ctx->trace_id, report.left_out,
-                 nmdm_text_plural(report.left_out, "value is",
-                                  "values are"),
-                 NMDM_DECLARATIVE_VALUES_MOST);
+                 NMDM_DECLARATIVE_VALUES_MOST, MOST_STATES);
     }
     return nmdm_declarative_enrollment_compare(ctx, id, report.is_mismatch);
 }

@@ -321,7 +321,16 @@ def test_S_more_values_than_are_stored(api, mac, site, expect_log):
         b"1," * 200000)).status == 200
     line, = [one for one in site.log_since(mark).splitlines()
              if "NMDM2533" in one]
-    assert mac.id in line and "1 value is not stored" in line
+    assert mac.id in line and "left out are 1 of its values" in line
+
+
+@pytest.mark.one_database
+def test_S_more_declarations_than_there_can_be(api, mac, expect_log):
+    expect_log("NMDM2533: .* left out are 5 of its values and declarations")
+    assert mac.status(StatusItems=declarations(configurations=[
+        {"identifier": str(i), "active": True, "valid": "valid"}
+        for i in range(20_005)])).status == 200
+    assert len(api.states(mac.id)) == 20_000
 
 
 @pytest.fixture
