@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.parse
 
+from . import doctor_declarations
 from .client import Client, tls_context
 from .devices import time_of
 from .errors import Failed
@@ -34,6 +35,7 @@ def look(report, site):
     apns(report, site)
     scep(report, site, client)
     profiles(report, site, client)
+    doctor_declarations.look(report, client)
 
 
 # ---- TLS ----

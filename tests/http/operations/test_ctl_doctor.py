@@ -13,6 +13,7 @@ import pytest
 import ca as certs
 from apns import Apns
 from ctl import LOCATIONS, Ctl
+from declarations import Declarations, test_declaration
 from system import ROOT, free_port, run
 
 pytestmark = pytest.mark.one_database
@@ -293,6 +294,30 @@ def test_no_profile_is_given(clinic, more, saw, remedy):
     clinic.make(more=ENROLL + more, upload=False)
     found = clinic.finding("profiles")
     assert saw in found["saw"] and remedy in found["remedy"]
+
+
+def test_the_token_of_a_set_is_not_that_of_its_declarations(clinic, device):
+    """DDM-B5; as no change of ours leaves it."""
+    clinic.make(more="NanoMDMDeclarativeManagement builtin\n"
+                     "NanoMDMDeclarativeManagementNotify none\n")
+    mac = device(clinic.server, topic=clinic.topic).enroll()
+    api = Declarations(clinic.server)
+    for name in ("one", "two"):
+        assert api.put(test_declaration(name)) == 204
+        assert api.add(f"set {name}", name) == 204
+    assert api.assign(mac.id, "set one", "set two") == [204, 204]
+    ran = clinic.doctor()
+    assert re.search(r"^ok +declarations: the tokens of 2 sets", ran.out,
+                     re.M), ran
+    for token in ("other", ""):
+        clinic.database.execute("UPDATE nanomdm_dd_sets SET token = %s"
+                                " WHERE set_name = 'set two'", token)
+        found = clinic.finding("declarations")
+        assert f"{mac.id} (set one, set two)" in found["saw"]
+        assert "touch" in found["remedy"]
+    assert api.touch("two") == 204
+    assert clinic.doctor().status == 0
+    api.close()
 
 
 def test_a_clock_that_is_off(clinic):
