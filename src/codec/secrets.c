@@ -90,8 +90,8 @@ const char *const *nmdm_secrets_keys(apr_pool_t *p, nmdm_secret_e said)
 
 /* ---- Status reports ---- */
 
-/* The end of a path or a name, which is longer than any secret's: of nested long
- * names whole paths would take memory by the square of what was sent. */
+/* The end of a path or a name, which is longer than any secret's: whole paths
+ * of nested long names would take memory by the square of what was sent. */
 static const char *end_of(const char *text)
 {
     apr_size_t len = strlen(text);
