@@ -81,6 +81,9 @@ def a_declaration_arrives(server, mac):
         "Configurations"]] == ["com.example.new"]
 
 
+# On a busy machine it takes minutes with a database server: there it is run
+# by --db=pgsql and --db=mysql.
+@pytest.mark.one_database
 @pytest.mark.slow
 def test_B2_a_database_is_upgraded_under_load(old, httpd, device, ca,
                                               expect_log):
