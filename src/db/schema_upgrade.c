@@ -148,17 +148,17 @@ static nmdm_err_t *catch_up(nmdm_ctx_t *ctx, const char *script)
     return NULL;
 }
 
-static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int version)
+/* *version is what has been reached, also after an error. */
+static nmdm_err_t *upgrade_from(nmdm_ctx_t *ctx, int *version)
 {
-    if (!version && nmdm_schema_scripts_nanomdms[ctx->db->dialect->id]) {
+    if (!*version && nmdm_schema_scripts_nanomdms[ctx->db->dialect->id]) {
         NMDM_TRY(
             catch_up(ctx, nmdm_schema_scripts_nanomdms[ctx->db->dialect->id]));
     }
-    for (; version < NMDM_SCHEMA_VERSION; version++) {
+    for (; *version < NMDM_SCHEMA_VERSION; ++*version) {
         NMDM_TRY(nmdm_schema_scripts_run(
-            ctx, nmdm_schema_scripts_upgrades[version][ctx->db->dialect->id]));
-        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
-                 "upgraded the schema to version %d", version + 1);
+            ctx,
+            nmdm_schema_scripts_upgrades[*version][ctx->db->dialect->id]));
     }
     return NULL;
 }
@@ -177,13 +177,22 @@ static nmdm_err_t *attempt_version(nmdm_ctx_t *ctx, int *version)
 
 nmdm_err_t *nmdm_schema_upgrade_all(nmdm_ctx_t *ctx)
 {
+    int commits_each = ctx->db->dialect->count_tables != NULL;  /* MySQL */
     nmdm_err_t *err;
-    int version = 0;
+    int from = 0, version;
 
     NMDM_TRY(ctx->db->dialect->lock_schema(ctx));
-    err = attempt_version(ctx, &version);
+    err = attempt_version(ctx, &from);
+    version = from;
     if (!err) {
-        err = upgrade_from(ctx, version);
+        err = upgrade_from(ctx, &version);
     }
-    return unlock(ctx, err);
+    err = unlock(ctx, err);
+    /* What was rolled back, by a deadlock with those who use the tables, is
+     * made by another attempt, and said once. */
+    while ((!err || commits_each) && from < version) {
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0802)
+                 "upgraded the schema to version %d", ++from);
+    }
+    return err;
 }

@@ -80,15 +80,23 @@ def test_pages_of_one_name_and_of_several(crowd):
     assert walk(operator, 100, types=["User"], serials=["none"]) == []
 
 
-def test_the_rare_are_found_in_bounded_steps(crowd):
+def test_the_rare_are_found_at_once(crowd):
+    """By an index: no page is empty before theirs."""
     operator, db = crowd
     fill(db, [f"m-{n:05}" for n in range(2400)])
     fill(db, ["z-rare"], "User Enrollment (Device)", enabled=False)
     assert found(operator, types=["User Enrollment (Device)"]) == ["z-rare"]
-    answer = query(operator, enabled=False)
-    assert answer.json["enrollments"] == []
-    assert "next_cursor" in answer.json
+    assert found(operator, enabled=False) == ["z-rare"]
     assert walk(operator, 100, enabled=False) == ["z-rare"]
+
+
+def test_what_no_index_has_is_found_in_bounded_steps(crowd):
+    operator, db = crowd
+    fill(db, [f"m-{n:05}" for n in range(2400)])
+    fill(db, ["z-rare"], serial="RARE")
+    insert(db, "users", ("id", "device_id", "user_short_name"),
+           [("z-rare:u", "z-rare", "rare")])
+    assert walk(operator, 100, serials=["RARE"]) == ["z-rare"]
 
 
 def test_offset(crowd):
