@@ -18,6 +18,14 @@
 /* A challengePassword has at most 255 characters (RFC 2985 5.4.1). */
 #define MAX_CHALLENGE 1020
 
+/* Of ASN1_get_object. */
+#define ASN1_ERROR 0x80
+#define ASN1_INDEFINITE 0x01
+
+/* Bytes of an RSA key beside the modulus: the longest exponent that is taken
+ * and the headers. */
+#define ROOM 64
+
 static apr_status_t free_req(void *req)
 {
     X509_REQ_free(req);
@@ -116,6 +124,26 @@ static const char *subject_of(apr_pool_t *p, X509_REQ *req)
     return text;
 }
 
+/* Whether an RSA key is the numbers of its size in DER and no more: its bytes
+ * go into the certificate as they are. OpenSSL checks those of a point. */
+static int is_exact(X509_REQ *req, EVP_PKEY *key)
+{
+    const unsigned char *bytes, *at;
+    long its_len;
+    int len, tag, class, flags;
+
+    if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
+        return 1;
+    }
+    X509_PUBKEY_get0_param(NULL, &bytes, &len, NULL,
+                           X509_REQ_get_X509_PUBKEY(req));
+    at = bytes;
+    flags = ASN1_get_object(&at, &its_len, &tag, &class, len);
+    return !(flags & (ASN1_ERROR | ASN1_INDEFINITE))
+        && at + its_len == bytes + len
+        && len <= EVP_PKEY_get_bits(key) / 8 + ROOM;
+}
+
 /* The key is judged first, so that none of any size is computed with. */
 static nmdm_csr_e judge(const char **why, apr_pool_t *p, X509_REQ *req)
 {
@@ -125,7 +153,7 @@ static nmdm_csr_e judge(const char **why, apr_pool_t *p, X509_REQ *req)
     if (*why) {
         return NMDM_CSR_WEAK_KEY;
     }
-    return X509_REQ_verify(req, key) == 1 ? NMDM_CSR_GOOD
+    return is_exact(req, key) && X509_REQ_verify(req, key) == 1 ? NMDM_CSR_GOOD
                                           : NMDM_CSR_UNREADABLE;
 }
 

@@ -67,6 +67,7 @@ const char *nmdm_csr_pem(apr_pool_t *p, const nmdm_csr_t *csr);
 
 typedef struct {
     nmdm_cert_t cert;
+    struct x509_st *x509;               /* the same; freed with the pool */
     const char *pem;
     const char *serial;                 /* lower-case hex */
     const char *subject;                /* RFC 2253 */

@@ -69,7 +69,7 @@ void nmdm_scep_message_csr(nmdm_scep_message_t *message, nmdm_csr_t *csr,
 nmdm_err_t *nmdm_scep_message_success(nmdm_bytes_t *out, apr_pool_t *p,
                                       const nmdm_scep_message_t *request,
                                       const nmdm_key_pair_t *signer,
-                                      nmdm_bytes_t cert);
+                                      struct x509_st *cert);
 /* FAILURE; text (failInfoText) says why, in ASCII. */
 nmdm_err_t *nmdm_scep_message_failure(nmdm_bytes_t *out, apr_pool_t *p,
                                       const nmdm_scep_message_t *request,

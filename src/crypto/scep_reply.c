@@ -98,17 +98,13 @@ static nmdm_bytes_t envelop(apr_pool_t *p, const nmdm_scep_message_t *request,
 
 static nmdm_bytes_t make_content(apr_pool_t *p,
                                  const nmdm_scep_message_t *request,
-                                 nmdm_bytes_t cert)
+                                 X509 *cert)
 {
     STACK_OF(X509) *certs = sk_X509_new_null();
-    nmdm_bytes_t inner = { NULL, 0 };
-    X509 *x509;
+    nmdm_bytes_t inner;
 
-    if (nmdm_x509_parse(&x509, cert)) {
-        sk_X509_push(certs, x509);
-        inner = certs_only(p, certs);
-    }
-    X509_free(x509);
+    sk_X509_push(certs, cert);
+    inner = certs_only(p, certs);
     sk_X509_free(certs);
     return inner.data ? envelop(p, request, inner) : inner;
 }
@@ -185,7 +181,7 @@ static nmdm_err_t *make(nmdm_bytes_t *out, apr_pool_t *p,
 nmdm_err_t *nmdm_scep_message_success(nmdm_bytes_t *out, apr_pool_t *p,
                                       const nmdm_scep_message_t *request,
                                       const nmdm_key_pair_t *signer,
-                                      nmdm_bytes_t cert)
+                                      X509 *cert)
 {
     nmdm_bytes_t content = make_content(p, request, cert);
 

@@ -87,18 +87,35 @@ const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der)
     return pem;
 }
 
-int nmdm_x509_der(nmdm_bytes_t *out, apr_pool_t *p, const char *pem)
+static X509 *read_pem(const char *pem)
 {
     BIO *bio = BIO_new_mem_buf(pem, -1);
     X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+    BIO_free(bio);
+    ERR_clear_error();
+    return x509;
+}
+
+X509 *nmdm_x509_read(apr_pool_t *p, const char *pem)
+{
+    X509 *x509 = read_pem(pem);
+
+    if (x509) {
+        nmdm_x509_free_with(p, x509);
+    }
+    return x509;
+}
+
+int nmdm_x509_der(nmdm_bytes_t *out, apr_pool_t *p, const char *pem)
+{
+    X509 *x509 = read_pem(pem);
     nmdm_cert_t *cert = x509 ? nmdm_x509_cert(p, x509) : NULL;
 
     if (cert) {
         *out = cert->der;
     }
     X509_free(x509);
-    BIO_free(bio);
-    ERR_clear_error();
     return cert != NULL;
 }
 

@@ -35,6 +35,8 @@ const char *nmdm_x509_failure(apr_pool_t *p);
 /* Whether der is one certificate and no more; *out is the caller's to free,
  * or NULL, either way. */
 int nmdm_x509_parse(struct x509_st **out, nmdm_bytes_t der);
+/* From PEM; freed with p. NULL when it is no certificate. */
+struct x509_st *nmdm_x509_read(apr_pool_t *p, const char *pem);
 /* Frees it with p. */
 void nmdm_x509_free_with(apr_pool_t *p, struct x509_st *x509);
 

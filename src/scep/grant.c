@@ -365,13 +365,14 @@ static nmdm_err_t *issue(nmdm_ctx_t *ctx, grant_t *in)
 /* ---- All of it ---- */
 
 static nmdm_err_t *give_again(nmdm_ctx_t *ctx, const grant_t *in,
-                              nmdm_bytes_t *cert)
+                              struct x509_st **cert)
 {
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(2205)
              "-: SCEP request of %s is repeated with the same key: it gets the"
              " certificate %.16s... again", in->conf->client,
              in->challenge.cert_sha256);
-    return nmdm_x509_der(cert, ctx->pool, in->earlier) ? NULL
+    *cert = nmdm_x509_read(ctx->pool, in->earlier);
+    return *cert ? NULL
         : nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(2206)
                    "-: the certificate %s cannot be read from its row",
                    in->challenge.cert_sha256);
@@ -379,7 +380,7 @@ static nmdm_err_t *give_again(nmdm_ctx_t *ctx, const grant_t *in,
 
 nmdm_err_t *nmdm_scep_grant(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
                             nmdm_scep_message_t *message,
-                            const nmdm_csr_t *csr, nmdm_bytes_t *cert)
+                            const nmdm_csr_t *csr, struct x509_st **cert)
 {
     grant_t in = { .conf = conf, .message = message, .csr = csr };
 
@@ -395,6 +396,6 @@ nmdm_err_t *nmdm_scep_grant(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
     if (in.earlier) {
         return give_again(ctx, &in, cert);
     }
-    *cert = in.issued.cert.der;
+    *cert = in.issued.x509;
     return NULL;
 }

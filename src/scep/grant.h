@@ -12,6 +12,6 @@
  * row. */
 nmdm_err_t *nmdm_scep_grant(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
                             nmdm_scep_message_t *message,
-                            const nmdm_csr_t *csr, nmdm_bytes_t *cert);
+                            const nmdm_csr_t *csr, struct x509_st **cert);
 
 #endif /* NMDM_SCEP_GRANT_H */

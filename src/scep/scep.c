@@ -111,7 +111,7 @@ static nmdm_err_t *answer_success(nmdm_ctx_t *ctx,
                                   const nmdm_scep_conf_t *conf,
                                   nmdm_reply_t *reply,
                                   const nmdm_scep_message_t *message,
-                                  nmdm_bytes_t cert)
+                                  struct x509_st *cert)
 {
     nmdm_count(ctx->services->counters, NMDM_COUNT_SCEP, "success", NULL, 1);
     reply->content_type = TYPE_PKI;
@@ -144,10 +144,11 @@ static nmdm_err_t *answer_poll(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
                                nmdm_scep_message_t *message)
 {
     poll_t in = { .message = message };
-    nmdm_bytes_t cert;
+    struct x509_st *cert;
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_find, &in));
-    if (in.row.found && nmdm_x509_der(&cert, ctx->pool, in.row.pem)) {
+    cert = in.row.found ? nmdm_x509_read(ctx->pool, in.row.pem) : NULL;
+    if (cert) {
         return answer_success(ctx, conf, reply, message, cert);
     }
     message->failure = NMDM_SCEP_BAD_CERT_ID;
@@ -181,7 +182,7 @@ static nmdm_err_t *answer_request(nmdm_ctx_t *ctx,
                                   nmdm_reply_t *reply,
                                   nmdm_scep_message_t *message)
 {
-    nmdm_bytes_t cert = { NULL, 0 };
+    struct x509_st *cert = NULL;
     nmdm_csr_t csr;
 
     nmdm_scep_message_csr(message, &csr, ctx->pool);

@@ -104,7 +104,7 @@ static void fuzz_message(apr_pool_t *p, nmdm_bytes_t der)
     PROMISED(message.transaction && message.signer_name);
     if (!message.flaw && open_envelope(p, &message)) {
         PROMISED(!nmdm_scep_message_success(&reply, p, &message, issuer,
-                                            issuer->cert.der));
+                                            issuer->x509));
     }
     else {
         PROMISED(!nmdm_scep_message_failure(&reply, p, &message, issuer,

@@ -17,8 +17,8 @@ import pytest
 
 import ca as certs
 from device import Device, split_tlv
-from scep import (NULL, SCEP, Reply, ScepClient, attribute, envelope, integer,
-                  message, octets, oid, printable, raw_csr, seq, tlv)
+from scep import (NULL, SCEP, Reply, ScepClient, algorithm, attribute,
+                  envelope, integer, message, octets, oid, printable, raw_csr, seq, tlv)
 from test_scep import (PROFILE_LINES, Issuer, challenge, client, issuer, scep_server, sha256)
 
 pytestmark = pytest.mark.one_database
@@ -195,6 +195,28 @@ def test_a44_long_exponents(client, challenge, bits, is_taken):
     assert (client.enrol(challenge(), key=key).failure == "badAlg"
             ) != is_taken
     assert is_taken or client.enrol(good).cert
+
+
+@pytest.mark.parametrize("flaw", ["behind", "padded", "ber", ""])
+def test_a18_an_rsa_key_and_nothing_more(client, challenge, flaw):
+    """Its bytes go into the certificate."""
+    key, good = certs.rsa_key(2048), challenge()
+    numbers = key.public_key().public_numbers()
+    n = numbers.n.to_bytes(257, "big")
+    if flaw == "padded":
+        n = bytes(300) + n
+    whole = seq(tlv(2, n), integer(numbers.e))
+    if flaw == "behind":
+        whole += bytes(300)
+    elif flaw == "ber":
+        whole = b"\x30\x80" + tlv(2, n) + integer(numbers.e) + b"\0\0"
+    spki = seq(algorithm("1.2.840.113549.1.1.1"), tlv(3, b"\0" + whole))
+    reply = enveloped(client, raw_csr(
+        key, attribute(CHALLENGE, printable(good)), spki=spki),
+        certs.self_signed("signer", key="rsa", eku=None))
+    assert reply.failure == (flaw and "badMessageCheck" or None)
+    if not flaw:
+        assert (reply.cert.public_key().public_numbers() == numbers)
 
 
 def test_a12_the_signature_of_other_content(client, challenge):

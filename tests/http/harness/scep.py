@@ -106,9 +106,9 @@ def csr(key, challenge="", subject=(("CN", "device"),), digest="sha256",
         DER)
 
 
-def raw_csr(key, *attributes, extensions=(), trailer=b""):
+def raw_csr(key, *attributes, extensions=(), trailer=b"", spki=None):
     """A request with any attributes at all, each as attribute() makes it;
-    extensions are asked for."""
+    extensions are asked for, and spki stands for the key."""
     asked = x509.CertificateSigningRequestBuilder().subject_name(
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")]))
     for extension in extensions:
@@ -120,6 +120,8 @@ def raw_csr(key, *attributes, extensions=(), trailer=b""):
         tag, value, info = split_tlv(info)
         parts.append((tag, value))
     own = parts.pop()[1]
+    if spki:
+        parts[-1] = 0x30, split_tlv(spki)[1]
     body = seq(*(tlv(tag, value) for tag, value in parts),
                tlv(0xA0, own, *attributes))
     signature = key.sign(body, padding.PKCS1v15(), hashes.SHA256())
