@@ -182,7 +182,7 @@ def polls(report, bench, site, httpd, what, begin):
     def poll(seconds):
         return bench.load(httpd, "poll", seconds=seconds, threads=4, count=4,
                           pause=5)
-    bench.load(httpd, "enrol", count=4)
+    bench.load(httpd, "enrol", threads=4, count=4)
     poll(1)
     alone, meanwhile = [poll(3)], []
     work = begin()
@@ -248,6 +248,7 @@ class Renewals:
             subject="'CN=device'", pem="'-'", purpose="'enroll'",
             enrollment_id=filler.udid(f"{first} + n"),
             profile=f"'{PROFILE}'", attested="FALSE", renew_state="'own'",
+            transaction_id="''",
             renew_tries="0", created_at=str(now),
             not_after=f"CASE WHEN n < {DUE} THEN {now + 86400000} + n"
                       f" ELSE {now + 300 * 86400000} + n END")
