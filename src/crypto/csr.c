@@ -128,9 +128,9 @@ static const char *subject_of(apr_pool_t *p, X509_REQ *req)
  * go into the certificate as they are. OpenSSL checks those of a point. */
 static int is_exact(X509_REQ *req, EVP_PKEY *key)
 {
-    const unsigned char *bytes, *at;
-    long its_len;
-    int len, tag, class, flags;
+    const unsigned char *bytes = NULL, *at;
+    long its_len = 0;
+    int len = 0, tag, class, flags;
 
     if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
         return 1;

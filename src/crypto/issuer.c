@@ -343,11 +343,11 @@ static int set_serial(X509 *x509, apr_pool_t *p, nmdm_issued_t *out)
  * and writes it anew costs a sixth of a signature's CPU. */
 static int set_key(X509 *x509, const nmdm_csr_t *csr)
 {
-    const unsigned char *bytes;
-    const ASN1_OBJECT *object;
-    const void *curve;
-    X509_ALGOR *algorithm;
-    int len, type;
+    const unsigned char *bytes = NULL;
+    const ASN1_OBJECT *object = NULL;
+    const void *curve = NULL;
+    X509_ALGOR *algorithm = NULL;
+    int len = 0, type = V_ASN1_UNDEF;
 
     X509_PUBKEY_get0_param(NULL, &bytes, &len, &algorithm,
                            X509_REQ_get_X509_PUBKEY(csr->req));
