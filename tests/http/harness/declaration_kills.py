@@ -205,13 +205,15 @@ def settle(db, run):
     """Until nothing is left to be told, and each device has what it was
     told."""
     def is_done():
+        # In this order: the worker may still give commands to devices that
+        # were idle a moment ago.
+        waits = int(db.query("SELECT COUNT(*) FROM nanomdm_dd_changes")[0][0])
         try:
             is_idle = all([device.step(run.servers)
                            for device in run.devices])
         except NoAnswer:
             return False
-        return is_idle and not int(db.query(
-            "SELECT COUNT(*) FROM nanomdm_dd_changes")[0][0])
+        return is_idle and not waits
     assert wait_until(is_done, seconds=120 + len(run.devices))
 
 
