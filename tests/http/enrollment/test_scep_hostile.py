@@ -10,7 +10,7 @@ import os
 import urllib.parse
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import pytest
@@ -19,6 +19,7 @@ import ca as certs
 from device import Device, split_tlv
 from scep import (NULL, SCEP, Reply, ScepClient, algorithm, attribute,
                   envelope, integer, message, octets, oid, printable, raw_csr, seq, tlv)
+from system import run
 from test_scep import (PROFILE_LINES, Issuer, challenge, client, issuer, scep_server, sha256)
 
 pytestmark = pytest.mark.one_database
@@ -217,6 +218,40 @@ def test_a18_an_rsa_key_and_nothing_more(client, challenge, flaw):
     assert reply.failure == (flaw and "badMessageCheck" or None)
     if not flaw:
         assert (reply.cert.public_key().public_numbers() == numbers)
+
+
+CSR_CONF = """\
+[req]
+prompt = no
+distinguished_name = name
+attributes = more
+[name]
+CN = device
+[more]
+challengePassword = %s
+"""
+
+
+@pytest.mark.parametrize("form, failure", [
+    (("-param_enc", "explicit"), "badAlg"),
+    (("-conv_form", "compressed"), None), (("-conv_form", "hybrid"), None),
+    ((), None)])
+def test_a18_forms_of_a_point(client, challenge, tmp_path, form, failure):
+    """What a certificate has of a key is what the request has."""
+    key, conf = tmp_path / "key.pem", tmp_path / "csr.conf"
+    conf.write_text(CSR_CONF % challenge())
+    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout",
+        "-out", tmp_path / "any.pem")
+    run("openssl", "ec", "-in", tmp_path / "any.pem", *form, "-out", key)
+    run("openssl", "req", "-new", "-key", key, "-config", conf, "-outform",
+        "DER", "-out", tmp_path / "csr.der")
+    reply = enveloped(client, (tmp_path / "csr.der").read_bytes(),
+                      certs.self_signed("signer", key="rsa", eku=None))
+    assert reply.failure == failure
+    if not failure:
+        own = serialization.load_pem_private_key(key.read_bytes(), None)
+        assert (reply.cert.public_key().public_numbers()
+                == own.public_key().public_numbers())
 
 
 def test_a12_the_signature_of_other_content(client, challenge):
