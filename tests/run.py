@@ -202,8 +202,8 @@ def http():
 
 def worker():
     """Worker MPM, the main path on SQLite."""
-    return pytest("-k", "smoke or checkin or certauth", "-m", "not slow",
-                  "--db", "sqlite3", *TOGETHER, NANOMDM_MPM="worker")
+    return pytest("-k", "smoke or checkin or certauth or user_authenticate",
+                  "-m", "not slow", "--db", "sqlite3", *TOGETHER, NANOMDM_MPM="worker")
 
 
 def sanitized():
