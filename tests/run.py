@@ -203,7 +203,8 @@ def http():
 def worker():
     """Worker MPM, the main path on SQLite."""
     return pytest("-k", "smoke or checkin or certauth or user_authenticate",
-                  "-m", "not slow", "--db", "sqlite3", *TOGETHER, NANOMDM_MPM="worker")
+                  "-m", "not slow", "--db", "sqlite3", *TOGETHER,
+                  NANOMDM_MPM="worker")
 
 
 def sanitized():
