@@ -14,6 +14,7 @@ sys.path[:0] = [str(path) for path in sorted(
     pathlib.Path(__file__).parent.iterdir()) if path.is_dir()]
 
 import ca as certs
+from apns import Apns
 from databases import PROGRAMS
 from device import Device, Operator
 import host
@@ -214,6 +215,12 @@ def expect_log(harness):
     def announce(*patterns, server=None, optional=False):
         harness.announced.append(Announcement(patterns, server, optional))
     return announce
+
+
+@pytest.fixture
+def apns():
+    with Apns() as apns:
+        yield apns
 
 
 @pytest.fixture(scope="session")

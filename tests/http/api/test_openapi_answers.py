@@ -12,7 +12,6 @@ from cryptography.x509.oid import NameOID
 
 import ca as certs
 from apns import Answer as Refusal
-from apns import Apns
 from device import CHECKIN, REPORT, Device, Operator, command
 from tables import insert
 from receiver import Answer, Receiver
@@ -122,12 +121,6 @@ class Asking:
 FILES = {"enroll.plist": plistlib.dumps({"PayloadContent": [
     {"PayloadType": "com.apple.security.scep",
      "PayloadContent": {"URL": "https://scep.example.com/"}}]})}
-
-
-@pytest.fixture
-def apns():
-    with Apns() as apns:
-        yield apns
 
 
 @pytest.fixture

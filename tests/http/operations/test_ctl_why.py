@@ -6,17 +6,11 @@ import pathlib
 import pytest
 
 import ca as certs
-from apns import Answer, Apns
+from apns import Answer
 from ctl import LOCATIONS, Ctl
 from device import Operator, command
 
 pytestmark = pytest.mark.one_database
-
-
-@pytest.fixture
-def apns():
-    with Apns() as running:
-        yield running
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 import ca as certs
 from apns import Answer as Refusal
-from apns import Apns
 from device import REPORT, Client, Device, Operator, command
 from documents import Reading, System, block, blocks
 from enrolling import Profile, enrolled
@@ -42,12 +41,6 @@ PUSHES = """\
 NanoMDMPushURL {apns.url}
 NanoMDMPushCACertificateFile {apns.ca_pem}
 """
-
-
-@pytest.fixture
-def apns():
-    with Apns() as apns:
-        yield apns
 
 
 @pytest.fixture
