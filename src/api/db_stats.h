@@ -18,8 +18,8 @@
 
 typedef struct {
     apr_time_t counted_at;
-    nmdm_amount_t
-        enabled[NMDM_DB_STATS_TYPES]; /* in the order of base/context.h */
+    nmdm_amount_t enabled[NMDM_DB_STATS_TYPES]; /* in the order of
+                                                 * base/context.h */
     nmdm_amount_t begun;        /* devices without a TokenUpdate yet */
     /* Of all enrollments, if more than were counted: what the database takes
      * their number to be; else 0. */

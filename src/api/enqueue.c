@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* enqueue.c -- what an operator may ask for: enqueue and push. */
+/* enqueue.c -- queues commands, and pushes. */
 
 #include "api/enqueue.h"
 #include "api/answer.h"
@@ -33,7 +33,7 @@ typedef struct {
     apr_pool_t *pool;
     const apr_array_header_t *ids;
     nmdm_command_t command;             /* uuid NULL: there is none */
-    nmdm_enqueue_options_t terms;                 /* on which it is queued */
+    nmdm_enqueue_options_t terms;       /* on which it is queued */
     int pushes;                         /* also wakes the devices up? */
     int lacks_command;                  /* asked to queue what is not there? */
     int status;                         /* set when the call as such failed */

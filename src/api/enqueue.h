@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* enqueue.h -- what an operator may ask for. */
+/* enqueue.h -- queues commands, and pushes. */
 
 #ifndef NMDM_API_ENQUEUE_H
 #define NMDM_API_ENQUEUE_H

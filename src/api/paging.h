@@ -21,8 +21,8 @@ typedef struct {
     apr_int64_t offset;         /* 0 when there is a cursor */
     int has_offset;             /* was it asked for, be it 0? */
     int has_cursor;
-    const char
-        *parts[NMDM_API_PAGING_PARTS]; /* of the cursor; "" without one */
+    const char *parts[NMDM_API_PAGING_PARTS];   /* of the cursor; "" without
+                                                 * one */
 } nmdm_api_paging_t;
 
 /* NMDM_INVALID names the parameter that cannot be used. `kind` is a letter

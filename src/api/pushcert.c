@@ -132,8 +132,8 @@ static nmdm_err_t *get_push_cert(nmdm_ctx_t *ctx, nmdm_push_cert_t *cert,
 }
 
 nmdm_err_t *nmdm_api_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                     int *status, nmdm_bytes_t pem,
-                                     int is_forced)
+                                  int *status, nmdm_bytes_t pem,
+                                  int is_forced)
 {
     nmdm_push_cert_t cert;
     nmdm_err_t *err = put_push_cert(ctx, &cert, pem, is_forced);
@@ -142,7 +142,7 @@ nmdm_err_t *nmdm_api_pushcert_put(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 }
 
 nmdm_err_t *nmdm_api_pushcert_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                                     int *status, const char *topic)
+                                  int *status, const char *topic)
 {
     nmdm_push_cert_t cert;
     nmdm_err_t *err = get_push_cert(ctx, &cert, topic);
@@ -267,7 +267,7 @@ static const apr_table_t *end_to_end(apr_pool_t *p, const apr_table_t *headers)
 }
 
 nmdm_err_t *nmdm_api_escrow_unlock(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                              int *status, const apr_table_t *form)
+                                   int *status, const apr_table_t *form)
 {
     nmdm_exchange_t x;
     nmdm_err_t *err = ask_escrow(ctx, &x, form);

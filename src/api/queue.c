@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue.c -- what is queued for an enrollment; and taking commands back. */
+/* queue.c -- what is queued for an enrollment; and cancelling commands. */
 
 #include "api/queue.h"
 #include "api/commands.h"
@@ -87,7 +87,7 @@ nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     return nmdm_api_listing_answer(ctx, reply, status, &page, do_queue, err);
 }
 
-/* ---- Taking back ---- */
+/* ---- Cancelling ---- */
 
 typedef struct {
     const char *id;             /* or NULL */

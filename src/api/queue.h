@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue.h -- what is queued for an enrollment; and taking commands back. */
+/* queue.h -- what is queued for an enrollment; and cancelling commands. */
 
 #ifndef NMDM_API_QUEUE_H
 #define NMDM_API_QUEUE_H
@@ -16,7 +16,7 @@ nmdm_err_t *nmdm_api_queue_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 int *status, const char *id,
                                 const nmdm_api_paging_query_t *page);
 
-/* Takes back all that waits for these ids or, when uuid is not NULL, this one
+/* Cancels all that waits for these ids or, when uuid is not NULL, this one
  * command. */
 nmdm_err_t *nmdm_api_queue_clear(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                  int *status, const apr_array_header_t *ids,

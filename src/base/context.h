@@ -63,12 +63,15 @@ typedef struct nmdm_stats_cache_t nmdm_stats_cache_t;
 typedef struct {
     int notifies_changes;       /* queues the command for changes? */
     int notifies_all;           /* and by itself, for what it sees? */
-    int window;                 /* seconds that changes are waited for */
-    const apr_array_header_t *sets;     /* names, of who is new; or NULL */
+    int window;                 /* seconds during which changes are
+                                 * collected */
+    const apr_array_header_t *sets;     /* names of those that a new
+                                         * enrollment gets; or NULL */
     int clears_sets;            /* when an enrollment begins anew? */
     int has_shard;              /* serves the shard declaration? */
-    int keep_reports, keep_errors;      /* of each enrollment */
-    int lints, refuses;         /* warns of declarations, or takes none */
+    int keep_reports, keep_errors;      /* how many of each enrollment */
+    int lints, refuses;         /* warns of a dubious declaration, refuses
+                                 * it */
     int repeats_pushes;         /* as NanoMDMPushRepeat has it */
 } nmdm_declarations_conf_t;
 

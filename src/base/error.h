@@ -13,8 +13,8 @@
 
 typedef enum {
     NMDM_INVALID,       /* the peer sent something we cannot use */
-    NMDM_REFUSED,        /* understood, but not theirs to ask */
-    NMDM_GONE,      /* we choose not to manage this user */
+    NMDM_REFUSED,       /* understood, but not theirs to ask */
+    NMDM_GONE,          /* we choose not to manage this user */
     NMDM_TOO_LARGE,     /* more bytes than NanoMDMMaxBody */
     NMDM_NOT_FOUND,
     NMDM_UPSTREAM,      /* another server failed us */

@@ -16,8 +16,8 @@ nmdm_err_t *nmdm_trust_read(nmdm_trust_t **out, apr_pool_t *p,
                             const char *anchors_file,
                             const char *intermediates_file);
 
-/* The number of certificates in a PEM file, or an error that names it. */
-/* How many certificates of a PEM file may sign others. */
+/* How many certificates of a PEM file may sign others; an error names the
+ * file. */
 nmdm_err_t *nmdm_trust_count_cas(int *count, apr_pool_t *p, const char *file);
 
 /* How many certificates a PEM file has. */

@@ -33,7 +33,7 @@ struct nmdm_db_t {
 typedef struct {
     apr_uint32_t checked;       /* atomic: are the tables known to be there? */
     apr_uint32_t version;       /* atomic: 0 without our additive part */
-    apr_uint32_t is_logged;          /* atomic: was its absence logged? */
+    apr_uint32_t is_logged;     /* atomic: was its absence logged? */
     apr_uint32_t refused;       /* atomic: did the database refuse to have it
                                  * made? Then it is not tried again. */
     apr_uint32_t max_packet;    /* atomic: bytes of a statement, 0: any */
@@ -58,7 +58,7 @@ struct nmdm_db_source_t {
      * inside the driver while another waits to commit. Who has it takes a
      * connection, so no thread may hold one while waiting for it. */
     apr_thread_mutex_t *writer;
-    nmdm_sqlite_wal_t *wal; /* sqlite3: whose commits share a flush; NULL:
+    nmdm_sqlite_wal_t *wal;     /* sqlite3: whose commits share a flush; NULL:
                                  * each commit flushes */
 };
 

@@ -7,7 +7,7 @@
 
 #include <httpd.h>
 
-/* The handler nanomdm-declarations; returns what handlers of httpd return. */
+/* The handler nanomdm-declarative; returns what handlers of httpd return. */
 int nanomdm_declarations_handler(request_rec *r);
 
 /* Whether a segment of a path names one of the calls. */

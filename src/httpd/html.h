@@ -49,8 +49,8 @@ void nanomdm_html_open_tiles(nanomdm_html_t *sheet, const char *title);
 void nanomdm_html_close_tiles(nanomdm_html_t *sheet);
 
 /* A figure; a part of the page with a table in it, whose id is its title in
- * lower case with hyphens; a row of that. mood is a
- * class: "", "warn" or "bad". */
+ * lower case with hyphens; a row of that. mood is a class of its style: "",
+ * "warn" or "bad". */
 void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,
                        const char *value, const char *what);
 void nanomdm_html_open_part(nanomdm_html_t *sheet, const char *title);

@@ -9,7 +9,7 @@
 #include "httpd/html.h"
 #include "httpd/status.h"
 
-/* Adds the plots of the last hour to the page. */
+/* Adds the plots to the page. */
 void nanomdm_plot_html_put(nanomdm_html_t *sheet,
                            const nanomdm_status_t *status);
 /* "5 ms / 100 ms": below that were half and 99 of 100 requests of devices in

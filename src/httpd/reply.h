@@ -11,7 +11,8 @@
 /* Seconds after which a client may try again while the database is away. */
 #define NANOMDM_RETRY_AFTER "5"
 
-/* Sends a reply, gives the connection back and notes the story. */
+/* Sends a reply, releases the database connection and sets the notes for the
+ * access log. Returns what a handler of httpd returns, as the next three do. */
 int nanomdm_reply(request_rec *r, nmdm_ctx_t *ctx, const nmdm_reply_t *reply,
                   int status);
 

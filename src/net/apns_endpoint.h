@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apns_endpoint.h -- endpoints of pushes: a server, and the identity that
- * is shown to it. The upper part of nmdm_apns, below its inbox: all is for
- * its thread alone. */
+ * is shown to it. The upper part of net/apns_client.c, below its inbox: all is
+ * for its thread alone. */
 
 #ifndef NMDM_APNS_ENDPOINT_H
 #define NMDM_APNS_ENDPOINT_H
@@ -31,14 +31,14 @@ typedef struct nmdm_apns_push_t {
     apr_time_t rest_until;
 } nmdm_apns_push_t;
 
-/* Called once for each push that was admitted, when it has its outcome; the
+/* Called once for each push that was enqueued, when it has its outcome; the
  * push is not looked at again. */
 typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_push_t *push);
 
 typedef struct {
     const char *ca_pem;         /* as nmdm_h2_session_conf_t has them */
     const char *proxy;
-    apr_pollset_t *pollset; /* for NMDM_APNS_ENDPOINT_LINKS; its wake-up ends
+    apr_pollset_t *pollset;     /* for NMDM_APNS_ENDPOINT_LINKS; its wake-up ends
                                  * nmdm_apns_endpoints_wait */
     nmdm_apns_endpoint_ended_fn ended;
 } nmdm_apns_endpoints_conf_t;

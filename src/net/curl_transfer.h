@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* curl_transfer.h -- HTTP transfers by libcurl, for the thread of nmdm_client:
- * how one request is sent and its reply is read. */
+/* curl_transfer.h -- HTTP transfers by libcurl, for the thread of
+ * net/http_client.c: how one request is sent and its reply is read. */
 
 #ifndef NMDM_CURL_TRANSFER_H
 #define NMDM_CURL_TRANSFER_H

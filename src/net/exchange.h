@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exchange.h -- one HTTP request to another machine and its outcome: what
- * nmdm_apns and nmdm_client carry. */
+ * net/apns_client.c and net/http_client.c send. */
 
 #ifndef NMDM_EXCHANGE_H
 #define NMDM_EXCHANGE_H
@@ -27,7 +27,7 @@ typedef struct {
     const char *about;                  /* whose it is, for logs, or NULL */
     void *baton;                        /* the caller's own */
 
-    /* set by the thread that carried it */
+    /* set by the thread that sent it */
     int status;                         /* 0: no answer, see failure */
     apr_table_t *reply_headers;         /* names in lower case */
     nmdm_bytes_t reply;

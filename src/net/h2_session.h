@@ -3,7 +3,7 @@
  * part of net/apns_client.c.
  *
  * A session belongs to one thread and waits for nothing but the lookup of a
- * name. Once it has trouble it is of no use: close it, open another. */
+ * name. Once it has failed it is of no use: close it, open another. */
 
 #ifndef NMDM_H2_SESSION_H
 #define NMDM_H2_SESSION_H

@@ -36,10 +36,10 @@ typedef struct {
 struct nmdm_http_job_t {
     APR_RING_ENTRY(nmdm_http_job_t) link; /* inbox, ready or in flight */
     nmdm_http_client_t *client;
-    nmdm_curl_transfer_t transfer;   /* its pool: all of a posted job's */
+    nmdm_curl_transfer_t transfer;      /* its pool: all of a posted job's */
     apr_interval_time_t patience;
     apr_time_t until;           /* on the steady clock */
-    nmdm_http_caller_t *caller;           /* NULL: posted */
+    nmdm_http_caller_t *caller; /* NULL: posted */
 
     /* Posted ones: those of one order are a chain that begins with its first
      * one. */
@@ -59,7 +59,7 @@ struct nmdm_http_client_t {
     apr_size_t waiting_bytes;
     int is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
-    apr_time_t shorten_to;        /* likewise, for callers; 0: no limit */
+    apr_time_t shorten_to;      /* likewise, for callers; 0: no limit */
 
     /* the thread's own */
     apr_pool_t *pool;

@@ -3,7 +3,7 @@
  * TLS with ALPN "h2". The lowest part of net/apns_client.c.
  *
  * A connection belongs to one thread and waits for nothing but the lookup of a
- * name. Once it has failure it is of no use any more. */
+ * name. Once it has failed it is of no use: close it, open another. */
 
 #ifndef NMDM_TLS_CONN_H
 #define NMDM_TLS_CONN_H

@@ -92,7 +92,7 @@ static nmdm_err_t *do_look_up(nmdm_ctx_t *ctx, void *baton)
 }
 
 static void report(batch_t *batch, const char *id, const char *apns_id,
-                        const char *error, int is_refused)
+                   const char *error, int is_refused)
 {
     nmdm_push_result_t result = { id, apns_id, error, is_refused };
 
@@ -209,7 +209,7 @@ static void look_at_certs(nmdm_ctx_t *ctx, batch_t *batch)
 /* ---- Sending ---- */
 
 static void report_not_tried(nmdm_ctx_t *ctx, batch_t *batch,
-                          const nmdm_push_info_t *info, const char *why)
+                             const nmdm_push_info_t *info, const char *why)
 {
     nmdm_count(ctx->services->counters, NMDM_COUNT_PUSHES, "not tried", NULL,
                1);

@@ -90,8 +90,8 @@ static nmdm_err_t *do_data(nmdm_ctx_t *ctx, void *baton)
 }
 
 nmdm_err_t *nmdm_declarative_enrollment_deliver(nmdm_ctx_t *ctx,
-                                             nmdm_command_t *command,
-                                             const nmdm_id_t *who)
+                                                nmdm_command_t *command,
+                                                const nmdm_id_t *who)
 {
     delivery_t delivery = { who->id, command->uuid, NULL };
     const char *filled;
@@ -197,7 +197,7 @@ static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
 }
 
 nmdm_err_t *nmdm_declarative_enrollment_report(nmdm_ctx_t *ctx,
-                                              const nmdm_msg_t *msg)
+                                               const nmdm_msg_t *msg)
 {
     repair_t what = { msg->who.id, msg->u.report.command_uuid, 0, 0 };
     look_t look = { msg, 0 };
@@ -273,7 +273,7 @@ nmdm_err_t *nmdm_declarative_enrollment_begin(nmdm_ctx_t *ctx,
 }
 
 nmdm_err_t *nmdm_declarative_enrollment_end(nmdm_ctx_t *ctx,
-                                          const nmdm_id_t *who)
+                                            const nmdm_id_t *who)
 {
     apr_array_header_t *ids;
     int i;
@@ -293,7 +293,7 @@ nmdm_err_t *nmdm_declarative_enrollment_end(nmdm_ctx_t *ctx,
 }
 
 nmdm_err_t *nmdm_declarative_enrollment_reset(nmdm_ctx_t *ctx,
-                                           const char *device_id)
+                                              const char *device_id)
 {
     apr_array_header_t *ids;
     int i, changed;

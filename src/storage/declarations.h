@@ -31,9 +31,8 @@ const char *nmdm_declarations_manifest_of_kind(const char *kind);
 
 /* ---- Declarations ---- */
 
-/* Reads one, with its payload, into ctx->pool. All of these work within a unit
- * of db/db.h, those that change something within a transaction; `notifies`
- * writes down that the devices concerned are to be notified. */
+/* Reads one, with its payload, into ctx->pool. Below, `notifies` also stores
+ * that the devices concerned are to be notified. */
 nmdm_err_t *nmdm_declarations_get(nmdm_ctx_t *ctx, int *found,
                                   nmdm_declaration_t *out,
                                   const char *identifier);

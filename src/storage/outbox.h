@@ -4,7 +4,7 @@
  *
  * Events of one device for one target go out in the order of their numbers,
  * one at a time: only the first may be leased, and a lease keeps all others
- * else away from it. Every call is to be made within a unit of db/db.h. */
+ * away from it. Every call is to be made within a unit of db/db.h. */
 
 #ifndef NMDM_OUTBOX_H
 #define NMDM_OUTBOX_H

@@ -51,7 +51,7 @@ nmdm_err_t *nmdm_push_state_pending(nmdm_ctx_t *ctx,
                                     const apr_array_header_t *ids);
 nmdm_err_t *nmdm_push_state_again(nmdm_ctx_t *ctx, const char *id, int tries,
                                   apr_time_t next, int is_pushed);
-/* What was not carried has one try less. */
+/* What was not sent has one try less. */
 nmdm_err_t *nmdm_push_state_postpone(nmdm_ctx_t *ctx,
                                      const apr_array_header_t *ids,
                                      apr_time_t next);

@@ -37,13 +37,13 @@ nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
                                       const nmdm_route_t *route,
                                       const nmdm_webhook_conf_t *webhook);
 
-/* Hands back a attempt that has an outcome; the next turn writes that down. */
+/* Hands back an attempt that has an outcome; the next step records that. */
 void nmdm_delivery_take(nmdm_delivery_event_t *attempt);
 
-/* Writes outcomes down, leases what is due and posts it; renews leases and
- * counts the backlog when it is time. A stopping relay records outcomes and
- * posts no more. What goes wrong is logged, and tried again in a later turn.
- * Holds no connection when it returns how many are under way. */
+/* Records outcomes, leases what is due and posts it; renews leases and counts
+ * the backlog when it is time. A stopping relay records outcomes and posts no
+ * more. What goes wrong is logged, and tried again in a later step. Returns how
+ * many events are under way, and holds no connection then. */
 int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);
 
 /* Is it that of a target, and does so much wait for it that no more may be

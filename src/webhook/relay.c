@@ -29,7 +29,7 @@ struct nmdm_relay_t {
     apr_thread_t *thread;
 
     nmdm_cond_t *bell;          /* guards the rest; rings for the thread */
-    nmdm_delivery_events_t inbox;        /* with outcomes */
+    nmdm_delivery_events_t inbox;       /* with outcomes */
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
 };
