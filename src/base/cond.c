@@ -9,21 +9,21 @@
 
 struct nmdm_cond_t {
     pthread_mutex_t lock;
-    pthread_cond_t rung;
+    pthread_cond_t changed;
 };
 
-static apr_status_t remove_bell(void *data)
+static apr_status_t remove_cond(void *data)
 {
-    nmdm_cond_t *bell = data;
+    nmdm_cond_t *cond = data;
 
-    pthread_cond_destroy(&bell->rung);
-    pthread_mutex_destroy(&bell->lock);
+    pthread_cond_destroy(&cond->changed);
+    pthread_mutex_destroy(&cond->lock);
     return APR_SUCCESS;
 }
 
 apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p)
 {
-    nmdm_cond_t *bell = apr_pcalloc(p, sizeof(*bell));
+    nmdm_cond_t *cond = apr_pcalloc(p, sizeof(*cond));
     pthread_condattr_t attr;
     int rv = pthread_condattr_init(&attr);
 
@@ -32,42 +32,42 @@ apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p)
     }
     rv = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     if (!rv) {
-        rv = pthread_cond_init(&bell->rung, &attr);
+        rv = pthread_cond_init(&cond->changed, &attr);
     }
     pthread_condattr_destroy(&attr);
     if (rv) {
         return rv;
     }
-    rv = pthread_mutex_init(&bell->lock, NULL);
+    rv = pthread_mutex_init(&cond->lock, NULL);
     if (rv) {
-        pthread_cond_destroy(&bell->rung);
+        pthread_cond_destroy(&cond->changed);
         return rv;
     }
-    apr_pool_cleanup_register(p, bell, remove_bell, apr_pool_cleanup_null);
-    *out = bell;
+    apr_pool_cleanup_register(p, cond, remove_cond, apr_pool_cleanup_null);
+    *out = cond;
     return APR_SUCCESS;
 }
 
-void nmdm_cond_lock(nmdm_cond_t *bell)
+void nmdm_cond_lock(nmdm_cond_t *cond)
 {
-    pthread_mutex_lock(&bell->lock);
+    pthread_mutex_lock(&cond->lock);
 }
 
-void nmdm_cond_unlock(nmdm_cond_t *bell)
+void nmdm_cond_unlock(nmdm_cond_t *cond)
 {
-    pthread_mutex_unlock(&bell->lock);
+    pthread_mutex_unlock(&cond->lock);
 }
 
-void nmdm_cond_signal(nmdm_cond_t *bell)
+void nmdm_cond_signal(nmdm_cond_t *cond)
 {
-    pthread_cond_broadcast(&bell->rung);
+    pthread_cond_broadcast(&cond->changed);
 }
 
-void nmdm_cond_wait(nmdm_cond_t *bell, apr_interval_time_t patience)
+void nmdm_cond_wait(nmdm_cond_t *cond, apr_interval_time_t timeout)
 {
-    apr_time_t until = nmdm_time_steady() + patience;
+    apr_time_t until = nmdm_time_steady() + timeout;
     struct timespec end = { .tv_sec = apr_time_sec(until),
                             .tv_nsec = apr_time_usec(until) * 1000 };
 
-    pthread_cond_timedwait(&bell->rung, &bell->lock, &end);
+    pthread_cond_timedwait(&cond->changed, &cond->lock, &end);
 }

@@ -14,14 +14,14 @@ typedef struct nmdm_cond_t nmdm_cond_t;
 apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p);
 
 /* The mutex that goes with the condition; not recursive. */
-void nmdm_cond_lock(nmdm_cond_t *bell);
-void nmdm_cond_unlock(nmdm_cond_t *bell);
+void nmdm_cond_lock(nmdm_cond_t *cond);
+void nmdm_cond_unlock(nmdm_cond_t *cond);
 
 /* With the lock held: wakes all who wait. */
-void nmdm_cond_signal(nmdm_cond_t *bell);
+void nmdm_cond_signal(nmdm_cond_t *cond);
 
 /* With the lock held, which is released meanwhile: returns after a signal, at
  * the timeout (microseconds), or for no reason. */
-void nmdm_cond_wait(nmdm_cond_t *bell, apr_interval_time_t patience);
+void nmdm_cond_wait(nmdm_cond_t *cond, apr_interval_time_t timeout);
 
 #endif /* NMDM_COND_H */

@@ -18,7 +18,7 @@
 typedef struct {
     apr_uint64_t key;           /* of certificate and limit; 0: free */
     apr_uint64_t full_at;       /* apr_time_t */
-    apr_uint32_t told;          /* the minute since 1970 of the last line */
+    apr_uint32_t logged;        /* the minute since 1970 of the last line */
 } bucket_t;
 
 struct nmdm_rate_limits_t {
@@ -70,7 +70,7 @@ static bucket_t *find(bucket_t *set, apr_uint64_t key)
         owner = apr_atomic_read64(&fullest->key);
         if (apr_atomic_cas64(&fullest->key, key, owner) == owner) {
             apr_atomic_set64(&fullest->full_at, 0);
-            apr_atomic_set32(&fullest->told, 0);
+            apr_atomic_set32(&fullest->logged, 0);
             return fullest;
         }
     }
@@ -80,10 +80,10 @@ static bucket_t *find(bucket_t *set, apr_uint64_t key)
 static int is_first_of_minute(bucket_t *bucket, apr_time_t now)
 {
     apr_uint32_t minute = (apr_uint32_t)(apr_time_sec(now) / 60);
-    apr_uint32_t told = apr_atomic_read32(&bucket->told);
+    apr_uint32_t logged = apr_atomic_read32(&bucket->logged);
 
-    return told != minute
-        && apr_atomic_cas32(&bucket->told, minute, told) == told;
+    return logged != minute
+        && apr_atomic_cas32(&bucket->logged, minute, logged) == logged;
 }
 
 int nmdm_rate_limits_take(nmdm_rate_limits_t *limits, apr_interval_time_t *wait,

@@ -45,7 +45,7 @@ void nmdm_shared_pool_hold(nmdm_shared_pool_t *shared, apr_pool_t *user)
     apr_pool_cleanup_register(user, shared, release, apr_pool_cleanup_null);
 }
 
-void nmdm_shared_pool_let_go(nmdm_shared_pool_t *shared, apr_pool_t *user)
+void nmdm_shared_pool_release(nmdm_shared_pool_t *shared, apr_pool_t *user)
 {
     apr_pool_cleanup_run(user, shared, release);
 }

@@ -20,6 +20,6 @@ apr_pool_t *nmdm_shared_pool_of(nmdm_shared_pool_t *shared);
 void nmdm_shared_pool_hold(nmdm_shared_pool_t *shared, apr_pool_t *user);
 
 /* `user` does not need it any more. */
-void nmdm_shared_pool_let_go(nmdm_shared_pool_t *shared, apr_pool_t *user);
+void nmdm_shared_pool_release(nmdm_shared_pool_t *shared, apr_pool_t *user);
 
 #endif /* NMDM_SHARED_POOL_H */

@@ -64,16 +64,16 @@ static waiter_t *take_waiter(nmdm_combiner_t *combiner)
         ? waiter : NULL;
 }
 
-/* Is over once the waiter is called, or patience is. */
-static int is_called(waiter_t *waiter, apr_interval_time_t patience)
+/* Waits until the waiter is called or the timeout has passed. */
+static int is_called(waiter_t *waiter, apr_interval_time_t timeout)
 {
-    apr_time_t end = nmdm_time_steady() + patience;
+    apr_time_t end = nmdm_time_steady() + timeout;
     int called;
 
     nmdm_cond_lock(waiter->cond);
     while (!waiter->is_called
-           && (patience = end - nmdm_time_steady()) > 0) {
-        nmdm_cond_wait(waiter->cond, patience);
+           && (timeout = end - nmdm_time_steady()) > 0) {
+        nmdm_cond_wait(waiter->cond, timeout);
     }
     called = waiter->is_called;
     nmdm_cond_unlock(waiter->cond);
@@ -84,7 +84,7 @@ static int is_called(waiter_t *waiter, apr_interval_time_t patience)
 static void wait_for_turn(nmdm_combiner_t *combiner, nmdm_batch_entry_t *entry)
 {
     waiter_t *waiter = entry->waiter;
-    int is_over = is_called(waiter, NMDM_COMBINER_PATIENCE);
+    int is_over = is_called(waiter, NMDM_COMBINER_TIMEOUT);
 
     apr_thread_mutex_lock(combiner->lock);
     is_over = is_over || nmdm_batch_queue_leave(&combiner->queue, entry);

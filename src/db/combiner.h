@@ -18,7 +18,7 @@
 #define NMDM_COMBINER_FEW_SQLITE 1
 
 /* How long a caller waits for a batch to begin before it goes on by itself. */
-#define NMDM_COMBINER_PATIENCE apr_time_from_msec(250)
+#define NMDM_COMBINER_TIMEOUT apr_time_from_msec(250)
 
 /* What callers of one combiner ask. */
 typedef struct {

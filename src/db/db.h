@@ -15,7 +15,7 @@
  * answered 503 before two seconds are over. */
 #define NMDM_DB_TIMEOUT apr_time_from_msec(1700)
 
-/* A connection on loan. The source fills in the first five; pool and notes
+/* A borrowed connection. The source fills in the first five; pool and notes
  * live as long as the connection. */
 struct nmdm_db_t {
     const apr_dbd_driver_t *driver;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session.c -- connections on loan, and what is kept with each.
+/* session.c -- borrowed connections, and what is kept with each.
  *
  * Statements are prepared when they are first used on a connection and kept
  * with it. mod_dbd could prepare them for us, but then one that fails closes

@@ -34,12 +34,12 @@ APLOG_USE_MODULE(nanomdm);
 #define SCEP_INTERVAL apr_time_from_sec(60)
 /* How often to look whether declarations have changed. */
 #define NOTIFY_INTERVAL apr_time_from_sec(1)
-#define NOTIFY_TROUBLE_INTERVAL apr_time_from_sec(60)
+#define NOTIFY_FAILURE_INTERVAL apr_time_from_sec(60)
 
 struct nanomdm_background_t {
     const apr_array_header_t *sites;    /* of nanomdm_site_t * */
-    apr_thread_t *writer, *sweeper, *notifier;
-    nmdm_cond_t *bell;          /* guards the rest; rings when it changes */
+    apr_thread_t *writer, *maintenance, *notifier;
+    nmdm_cond_t *cond;          /* guards the rest, whose changes it signals */
     int leaving;                /* others have the configuration now */
     int stopping;
 };
@@ -49,12 +49,12 @@ static int wait_for(nanomdm_background_t *threads, apr_interval_time_t interval)
 {
     int stopping;
 
-    nmdm_cond_lock(threads->bell);
+    nmdm_cond_lock(threads->cond);
     if (!threads->stopping) {
-        nmdm_cond_wait(threads->bell, interval);
+        nmdm_cond_wait(threads->cond, interval);
     }
     stopping = threads->stopping;
-    nmdm_cond_unlock(threads->bell);
+    nmdm_cond_unlock(threads->cond);
     return !stopping;
 }
 
@@ -124,7 +124,7 @@ static void flush_all(nanomdm_background_t *threads, apr_pool_t *p)
         nmdm_counters_tick(site->services.counters, apr_time_now());
         flush(site, p, site->services.pushed, do_pushed, "pushed_at");
         flush(site, p, site->services.seen, do_seen, "last_seen_at");
-        nanomdm_dbd_cache_expire(site->shelf);
+        nanomdm_dbd_cache_expire(site->dbd_cache);
     }
     apr_pool_clear(p);
 }
@@ -147,14 +147,14 @@ static void *APR_THREAD_FUNC write_behind(apr_thread_t *thread, void *data)
 
 /* ---- Maintenance ---- */
 
-/* Ends a piece of work; `trouble` is what its failure means. */
+/* Ends a piece of work; `failure` is what its failure means. */
 static void finish(nanomdm_site_t *site, nmdm_ctx_t *ctx,
-                   const nmdm_err_t *err, const char *trouble)
+                   const nmdm_err_t *err, const char *failure)
 {
     nmdm_db_release(ctx);
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_ERR, err->rv, site->server, "%s: %s",
-                     trouble, nmdm_err_text(err));
+                     failure, nmdm_err_text(err));
     }
     apr_pool_clear(ctx->pool);
 }
@@ -248,7 +248,7 @@ static void seal(nanomdm_site_t *site, apr_pool_t *p)
 {
     nmdm_ctx_t *ctx = nanomdm_site_context(site, p);
 
-    finish(site, ctx, nmdm_rekey_run(ctx, site->sealer),
+    finish(site, ctx, nmdm_rekey_run(ctx, site->rekey),
            NMDMNO(1509) "-: NanoMDMStorageKey seals nothing of what is stored"
            " now");
 }
@@ -258,13 +258,13 @@ static int may_seal(nanomdm_background_t *threads)
 {
     int yes;
 
-    nmdm_cond_lock(threads->bell);
+    nmdm_cond_lock(threads->cond);
     yes = !threads->leaving;
-    nmdm_cond_unlock(threads->bell);
+    nmdm_cond_unlock(threads->cond);
     return yes;
 }
 
-static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
+static void *APR_THREAD_FUNC run_maintenance(apr_thread_t *thread, void *data)
 {
     nanomdm_background_t *threads = data;
     apr_interval_time_t interval = FIRST_SWEEP;
@@ -292,7 +292,7 @@ static void *APR_THREAD_FUNC sweep(apr_thread_t *thread, void *data)
             if (wait_for(threads, 0)) {
                 renew_identities(site, p);
             }
-            if (site->sealer && wait_for(threads, 0) && may_seal(threads)) {
+            if (site->rekey && wait_for(threads, 0) && may_seal(threads)) {
                 seal(site, p);
             }
         }
@@ -313,7 +313,7 @@ static void notify(nanomdm_background_t *threads, nanomdm_site_t *site,
     apr_time_t now = nmdm_time_steady();
 
     if (err && site->notify_failed
-        && now - site->notify_failed < NOTIFY_TROUBLE_INTERVAL) {
+        && now - site->notify_failed < NOTIFY_FAILURE_INTERVAL) {
         err = NULL;
     }
     else if (err) {
@@ -375,21 +375,21 @@ static apr_status_t stop(void *data)
     nanomdm_background_t *threads = data;
     int i;
 
-    nmdm_cond_lock(threads->bell);
+    nmdm_cond_lock(threads->cond);
     threads->stopping = 1;
-    nmdm_cond_signal(threads->bell);
-    nmdm_cond_unlock(threads->bell);
+    nmdm_cond_signal(threads->cond);
+    nmdm_cond_unlock(threads->cond);
     for (i = 0; i < threads->sites->nelts; i++) {
-        /* Or the sweeper would wait for pushes to their end. */
+        /* Or maintenance would wait for pushes to their end. */
         nmdm_apns_client_stop(APR_ARRAY_IDX(threads->sites, i,
                                             nanomdm_site_t *)->services.apns);
     }
     join(threads->notifier);
-    join(threads->sweeper);
+    join(threads->maintenance);
     join(threads->writer);
     for (i = 0; i < threads->sites->nelts; i++) {
         nanomdm_dbd_cache_shut(APR_ARRAY_IDX(threads->sites, i,
-                                             nanomdm_site_t *)->shelf);
+                                             nanomdm_site_t *)->dbd_cache);
     }
     return APR_SUCCESS;
 }
@@ -413,14 +413,14 @@ nanomdm_background_t *nanomdm_background_start(apr_pool_t *pchild,
     apr_status_t rv;
 
     threads->sites = sites;
-    rv = nmdm_cond_create(&threads->bell, pchild);
+    rv = nmdm_cond_create(&threads->cond, pchild);
     if (rv == APR_SUCCESS) {
         /* One of them may start alone. */
         apr_pool_pre_cleanup_register(pchild, threads, stop);
         rv = start(&threads->writer, write_behind, threads, pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = start(&threads->sweeper, sweep, threads, pchild);
+        rv = start(&threads->maintenance, run_maintenance, threads, pchild);
     }
     if (rv == APR_SUCCESS && has_declarations(threads)) {
         rv = start(&threads->notifier, notify_all, threads, pchild);
@@ -436,7 +436,7 @@ nanomdm_background_t *nanomdm_background_start(apr_pool_t *pchild,
 
 void nanomdm_background_stop_jobs(nanomdm_background_t *threads)
 {
-    nmdm_cond_lock(threads->bell);
+    nmdm_cond_lock(threads->cond);
     threads->leaving = 1;
-    nmdm_cond_unlock(threads->bell);
+    nmdm_cond_unlock(threads->cond);
 }

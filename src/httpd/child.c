@@ -36,11 +36,11 @@ APLOG_USE_MODULE(nanomdm);
 
 /* A stopping child gives events this long; httpd kills it after ten
  * seconds. */
-#define PEERS_PATIENCE apr_time_from_sec(2)
+#define STOP_TIMEOUT apr_time_from_sec(2)
 
 /* Where a relay waits first, the clients go on meanwhile; both together have
  * the same time. */
-#define COURIER_PATIENCE apr_time_from_msec(1500)
+#define RELAY_TIMEOUT apr_time_from_msec(1500)
 
 typedef struct {
     apr_array_header_t *sites;  /* of nanomdm_site_t * */
@@ -84,11 +84,11 @@ static apr_status_t stop_peers(void *data)
 {
     nanomdm_site_t *site = data;
 
-    apr_interval_time_t patience = site->services.relay
-        ? PEERS_PATIENCE - COURIER_PATIENCE : PEERS_PATIENCE;
+    apr_interval_time_t timeout = site->services.relay
+        ? STOP_TIMEOUT - RELAY_TIMEOUT : STOP_TIMEOUT;
 
     nmdm_http_client_stop(site->services.http,
-                          patience / *site->number_of_sites);
+                          timeout / *site->number_of_sites);
     return APR_SUCCESS;
 }
 
@@ -129,16 +129,16 @@ static nmdm_ctx_t *context_of_site(void *site, apr_pool_t *p)
     return nanomdm_site_context(site, p);
 }
 
-static apr_status_t stop_courier(void *courier)
+static apr_status_t stop_relay(void *relay)
 {
-    nmdm_relay_stop(courier, COURIER_PATIENCE);
+    nmdm_relay_stop(relay, RELAY_TIMEOUT);
     return APR_SUCCESS;
 }
 
 /* Registered after the clients' ends, so that it ends before them. */
-static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
+static nmdm_err_t *start_relay(child_t *child, apr_pool_t *pchild)
 {
-    nmdm_relay_t *courier = NULL;
+    nmdm_relay_t *relay = NULL;
     int i;
 
     for (i = 0; i < child->sites->nelts; i++) {
@@ -152,22 +152,22 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
         if (!webhooks->nelts) {
             continue;
         }
-        if (!courier) {
-            NMDM_TRY(nmdm_relay_create(&courier, pchild));
+        if (!relay) {
+            NMDM_TRY(nmdm_relay_create(&relay, pchild));
         }
         route.webhooks = webhooks;
         route.timeout
             = nanomdm_server_defaults(site->server)->policy.upstream_timeout;
-        nmdm_relay_add(courier, &route);
+        nmdm_relay_add(relay, &route);
     }
     /* An operator may replay at another virtual host than devices use. */
     for (i = 0; i < child->sites->nelts; i++) {
         APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->services.relay
-            = courier;
+            = relay;
     }
-    if (courier) {
-        apr_pool_pre_cleanup_register(pchild, courier, stop_courier);
-        NMDM_TRY(nmdm_relay_start(courier, pchild));
+    if (relay) {
+        apr_pool_pre_cleanup_register(pchild, relay, stop_relay);
+        NMDM_TRY(nmdm_relay_start(relay, pchild));
     }
     return NULL;
 }
@@ -175,8 +175,8 @@ static nmdm_err_t *start_courier(child_t *child, apr_pool_t *pchild)
 /* ---- Sites ---- */
 
 /* mod_dbd has one pool for all virtual hosts that have the same database, so
- * what one of them has put on its shelf must be there for the others. */
-static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
+ * a connection that one of them has cached must be there for the others. */
+static nanomdm_dbd_cache_t *cache_of(apr_pool_t *pchild, server_rec *s,
                                      const child_t *child)
 {
     const nanomdm_server_t *server = nanomdm_server(s);
@@ -188,7 +188,7 @@ static nanomdm_dbd_cache_t *shelf_of(apr_pool_t *pchild, server_rec *s,
 
         if (!strcmp(nanomdm_server(other->server)->database,
                     server->database)) {
-            return other->shelf;
+            return other->dbd_cache;
         }
     }
     return nanomdm_dbd_cache_create(pchild, server->pool_size,
@@ -240,7 +240,7 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
 
     site->server = s;
     if (nmdm_seal_count(conf->policy.seal)) {
-        site->sealer = nmdm_rekey_create(pchild);
+        site->rekey = nmdm_rekey_create(pchild);
     }
     site->push = conf->push;
     site->policy.push = &site->push;
@@ -253,9 +253,10 @@ static nanomdm_site_t *make_site(apr_pool_t *pchild, server_rec *s,
     }
     site->number_of_sites = &child->sites->nelts;
     site->services.counters = nanomdm_counters(s);
-    site->shelf = shelf_of(pchild, s, child);
-    if (site->shelf) {
-        site->services.db_source = nanomdm_dbd_create(pchild, s, site->shelf);
+    site->dbd_cache = cache_of(pchild, s, child);
+    if (site->dbd_cache) {
+        site->services.db_source = nanomdm_dbd_create(pchild, s,
+                                                      site->dbd_cache);
     }
     if (site->services.db_source) {
         site->services.db_source->writer = writer;
@@ -386,7 +387,7 @@ void nanomdm_child_init(apr_pool_t *pchild, server_rec *s)
         bound_arenas();
         child->threads = nanomdm_background_start(pchild, child->sites, s);
     }
-    err = start_courier(child, pchild);
+    err = start_relay(child, pchild);
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
     }

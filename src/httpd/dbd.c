@@ -27,7 +27,7 @@ typedef struct {
     nmdm_schema_state_t schema;
     nmdm_schema_mode_e schema_mode;
     server_rec *server;
-    nanomdm_dbd_cache_t *shelf;
+    nanomdm_dbd_cache_t *cache;
 
     apr_thread_mutex_t *lock;   /* guards the rest */
     /* on the steady clock */
@@ -222,46 +222,46 @@ static nmdm_err_t *away_error(nmdm_ctx_t *ctx, source_t *source)
 static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
 {
     source_t *source = ctx->services->db_source->baton;
-    nanomdm_dbd_conn_t *loan = apr_palloc(ctx->pool, sizeof(*loan));
+    nanomdm_dbd_conn_t *conn = apr_palloc(ctx->pool, sizeof(*conn));
     const ap_dbd_t *dbd;
     nmdm_db_t *db;
 
-    if (!nanomdm_dbd_cache_take(source->shelf, loan)) {
-        loan->server = source->server;
-        loan->dbd = ask_patiently(source, ctx->pool);
-        nanomdm_dbd_cache_asked(source->shelf, loan->dbd != NULL);
+    if (!nanomdm_dbd_cache_take(source->cache, conn)) {
+        conn->server = source->server;
+        conn->dbd = ask_patiently(source, ctx->pool);
+        nanomdm_dbd_cache_asked(source->cache, conn->dbd != NULL);
     }
-    if (!loan->dbd) {
+    if (!conn->dbd) {
         return away_error(ctx, source);
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
-    dbd = loan->dbd;
+    dbd = conn->dbd;
     db->driver = dbd->driver;
     db->handle = dbd->handle;
     db->pool = dbd->pool;
     db->notes = dbd->prepared;
-    db->owner = loan;
+    db->owner = conn;
     *out = db;
     return NULL;
 }
 
-void nanomdm_dbd_close(nanomdm_dbd_conn_t loan)
+void nanomdm_dbd_close(nanomdm_dbd_conn_t conn)
 {
-    dbd_close(loan.server, loan.dbd);
+    dbd_close(conn.server, conn.dbd);
 }
 
 /* Where one connection is dead, others may be: mod_dbd finds out. */
 static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
 {
     source_t *source = ctx->services->db_source->baton;
-    nanomdm_dbd_conn_t *loan = db->owner;
+    nanomdm_dbd_conn_t *conn = db->owner;
 
     if (db->is_suspect) {
-        nanomdm_dbd_cache_close(source->shelf, *loan);
-        nanomdm_dbd_cache_empty(source->shelf);
+        nanomdm_dbd_cache_close(source->cache, *conn);
+        nanomdm_dbd_cache_empty(source->cache);
         return;
     }
-    nanomdm_dbd_cache_put(source->shelf, *loan);
+    nanomdm_dbd_cache_put(source->cache, *conn);
 }
 
 static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
@@ -286,7 +286,7 @@ static int names_options(const char *params)
 }
 
 nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
-                                     nanomdm_dbd_cache_t *shelf)
+                                     nanomdm_dbd_cache_t *cache)
 {
     const nanomdm_conf_t *conf = nanomdm_server_defaults(s);
     source_t *source = apr_pcalloc(pchild, sizeof(*source));
@@ -296,7 +296,7 @@ nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
         return NULL;
     }
     source->server = s;
-    source->shelf = shelf;
+    source->cache = cache;
     source->schema_mode = (nmdm_schema_mode_e)conf->schema_mode;
     source->db_source.acquire = borrow;
     source->db_source.release = give_back;

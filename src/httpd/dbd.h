@@ -9,11 +9,11 @@
 
 /* Once in each child, before the rest. 0 when mod_dbd is not loaded. */
 int nanomdm_dbd_init(void);
-/* What a shelf closes its connections with. */
-void nanomdm_dbd_close(nanomdm_dbd_conn_t loan);
-/* Lends connections to the database of s, by way of the shelf. Its wal is the
+/* Returns a connection to mod_dbd: the cache's `close`. */
+void nanomdm_dbd_close(nanomdm_dbd_conn_t conn);
+/* The connections to the database of s, by way of the cache. Its wal is the
  * caller's to make. NULL when there is no mutex. */
 nmdm_db_source_t *nanomdm_dbd_create(apr_pool_t *pchild, server_rec *s,
-                                     nanomdm_dbd_cache_t *shelf);
+                                     nanomdm_dbd_cache_t *cache);
 
 #endif /* NANOMDM_DBD_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dbd_cache.c -- connections between two requests.
+/* dbd_cache.c -- keeps connections of mod_dbd from one request to the next.
  *
  * mod_dbd asks a MariaDB or MySQL server whether a connection is alive each
  * time it hands it out, which is half of what an idle poll costs there. One
@@ -17,7 +17,7 @@
 #define FRESH apr_time_from_sec(1)
 
 typedef struct {
-    nanomdm_dbd_conn_t loan;
+    nanomdm_dbd_conn_t conn;
     apr_time_t since;           /* on the steady clock */
 } place_t;
 
@@ -34,114 +34,115 @@ struct nanomdm_dbd_cache_t {
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
                                               nanomdm_dbd_cache_fn close)
 {
-    nanomdm_dbd_cache_t *shelf = apr_pcalloc(p, sizeof(*shelf));
+    nanomdm_dbd_cache_t *cache = apr_pcalloc(p, sizeof(*cache));
     /* Half of a pool, so that other modules find some of it. */
     int most = (size + 1) / 2;
 
-    if (apr_thread_mutex_create(&shelf->lock, APR_THREAD_MUTEX_DEFAULT,
+    if (apr_thread_mutex_create(&cache->lock, APR_THREAD_MUTEX_DEFAULT,
                                 p) != APR_SUCCESS) {
         return NULL;
     }
-    shelf->close = close;
-    shelf->places = apr_pcalloc(p, (apr_size_t)most * sizeof(place_t));
-    shelf->most = most;
-    shelf->size = size;
-    return shelf;
+    cache->close = close;
+    cache->places = apr_pcalloc(p, (apr_size_t)most * sizeof(place_t));
+    cache->most = most;
+    cache->size = size;
+    return cache;
 }
 
-int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t *loan)
+int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
+                           nanomdm_dbd_conn_t *conn)
 {
     apr_time_t now = nmdm_time_steady();
     int found;
 
-    apr_thread_mutex_lock(shelf->lock);
-    found = shelf->n && shelf->places[shelf->n - 1].since > now - FRESH;
+    apr_thread_mutex_lock(cache->lock);
+    found = cache->n && cache->places[cache->n - 1].since > now - FRESH;
     if (found) {
-        *loan = shelf->places[--shelf->n].loan;
+        *conn = cache->places[--cache->n].conn;
     }
     else {
-        shelf->asking++;
+        cache->asking++;
     }
-    apr_thread_mutex_unlock(shelf->lock);
+    apr_thread_mutex_unlock(cache->lock);
     return found;
 }
 
-void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got)
+void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *cache, int got)
 {
-    apr_thread_mutex_lock(shelf->lock);
-    shelf->asking--;
-    shelf->lent += got;
-    apr_thread_mutex_unlock(shelf->lock);
+    apr_thread_mutex_lock(cache->lock);
+    cache->asking--;
+    cache->lent += got;
+    apr_thread_mutex_unlock(cache->lock);
 }
 
 /* Whether a thread waits in mod_dbd until another thread closes a
  * connection. */
-static int somebody_waits(const nanomdm_dbd_cache_t *shelf)
+static int is_waited_for(const nanomdm_dbd_cache_t *cache)
 {
-    return shelf->asking && shelf->lent + shelf->asking > shelf->size;
+    return cache->asking && cache->lent + cache->asking > cache->size;
 }
 
-void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan)
+void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache, nanomdm_dbd_conn_t conn)
 {
     int fits;
 
-    apr_thread_mutex_lock(shelf->lock);
-    fits = shelf->n < shelf->most && !somebody_waits(shelf);
+    apr_thread_mutex_lock(cache->lock);
+    fits = cache->n < cache->most && !is_waited_for(cache);
     if (fits) {
-        shelf->places[shelf->n++] = (place_t){ loan, nmdm_time_steady() };
+        cache->places[cache->n++] = (place_t){ conn, nmdm_time_steady() };
     }
-    apr_thread_mutex_unlock(shelf->lock);
+    apr_thread_mutex_unlock(cache->lock);
     if (!fits) {
-        nanomdm_dbd_cache_close(shelf, loan);
+        nanomdm_dbd_cache_close(cache, conn);
     }
 }
 
-void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
-                             nanomdm_dbd_conn_t loan)
+void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *cache,
+                             nanomdm_dbd_conn_t conn)
 {
-    shelf->close(loan);
-    apr_thread_mutex_lock(shelf->lock);
-    shelf->lent--;
-    apr_thread_mutex_unlock(shelf->lock);
+    cache->close(conn);
+    apr_thread_mutex_lock(cache->lock);
+    cache->lent--;
+    apr_thread_mutex_unlock(cache->lock);
 }
 
 /* One by one, because mod_dbd may be connecting and makes a thread that closes
  * wait for it: not with our lock. */
-static void clear(nanomdm_dbd_cache_t *shelf, apr_time_t before)
+static void clear(nanomdm_dbd_cache_t *cache, apr_time_t before)
 {
     nanomdm_dbd_conn_t oldest;
     int found;
 
     do {
-        apr_thread_mutex_lock(shelf->lock);
-        found = shelf->n && shelf->places[0].since <= before;
+        apr_thread_mutex_lock(cache->lock);
+        found = cache->n && cache->places[0].since <= before;
         if (found) {
-            oldest = shelf->places[0].loan;
-            shelf->n--;
-            memmove(shelf->places, shelf->places + 1,
-                    (apr_size_t)shelf->n * sizeof(place_t));
+            oldest = cache->places[0].conn;
+            cache->n--;
+            memmove(cache->places, cache->places + 1,
+                    (apr_size_t)cache->n * sizeof(place_t));
         }
-        apr_thread_mutex_unlock(shelf->lock);
+        apr_thread_mutex_unlock(cache->lock);
         if (found) {
-            nanomdm_dbd_cache_close(shelf, oldest);
+            nanomdm_dbd_cache_close(cache, oldest);
         }
     } while (found);
 }
 
-void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf)
+void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *cache)
 {
-    clear(shelf, nmdm_time_steady() - FRESH);
+    clear(cache, nmdm_time_steady() - FRESH);
 }
 
-void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf)
+void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *cache)
 {
-    clear(shelf, APR_INT64_MAX);
+    clear(cache, APR_INT64_MAX);
 }
 
-void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf)
+void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *cache)
 {
-    apr_thread_mutex_lock(shelf->lock);
-    shelf->most = 0;
-    apr_thread_mutex_unlock(shelf->lock);
-    nanomdm_dbd_cache_empty(shelf);
+    apr_thread_mutex_lock(cache->lock);
+    cache->most = 0;
+    apr_thread_mutex_unlock(cache->lock);
+    nanomdm_dbd_cache_empty(cache);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dbd_cache.h -- connections between two requests. */
+/* dbd_cache.h -- keeps connections of mod_dbd from one request to the next. */
 
 #ifndef NANOMDM_DBD_CACHE_H
 #define NANOMDM_DBD_CACHE_H
@@ -13,7 +13,7 @@ typedef struct {
     void *dbd;                          /* ap_dbd_t */
     server_rec *server;
 } nanomdm_dbd_conn_t;
-typedef void (*nanomdm_dbd_cache_fn)(nanomdm_dbd_conn_t loan);
+typedef void (*nanomdm_dbd_cache_fn)(nanomdm_dbd_conn_t conn);
 
 /* For a pool of mod_dbd that has `size` connections; close gives one back to
  * it. NULL when there is no mutex. */
@@ -21,17 +21,18 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
                                               nanomdm_dbd_cache_fn close);
 /* Whether there is a connection that was used just now. If not, the caller
  * asks mod_dbd and then says whether it got one. */
-int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *shelf,
-                           nanomdm_dbd_conn_t *loan);
-void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *shelf, int got);
+int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
+                           nanomdm_dbd_conn_t *conn);
+void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *cache, int got);
 /* For the next request, or to mod_dbd if a thread waits there. */
-void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *shelf, nanomdm_dbd_conn_t loan);
-void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *shelf,
-                             nanomdm_dbd_conn_t loan);
+void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache,
+                           nanomdm_dbd_conn_t conn);
+void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *cache,
+                             nanomdm_dbd_conn_t conn);
 /* Closes what was not used lately; everything; everything, and keeps nothing
  * from then on. */
-void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *shelf);
-void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *shelf);
-void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *shelf);
+void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *cache);
+void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *cache);
+void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *cache);
 
 #endif /* NANOMDM_DBD_CACHE_H */

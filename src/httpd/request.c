@@ -102,7 +102,7 @@ static void make_room(buffer_t *buffer, apr_size_t needed)
     }
     allocate(buffer, room);
     memcpy(buffer->data, data, buffer->len);
-    nmdm_shared_pool_let_go(before, buffer->r->pool);
+    nmdm_shared_pool_release(before, buffer->r->pool);
 }
 
 static nmdm_err_t *append(buffer_t *buffer, apr_bucket *bucket)

@@ -27,8 +27,8 @@ typedef struct nanomdm_site_t {
     nmdm_services_t services;   /* what its requests use */
     nmdm_policy_t policy;       /* of work without a request */
     nmdm_push_conf_t push;
-    nanomdm_dbd_cache_t *shelf;     /* shared by those on one database */
-    nmdm_rekey_t *sealer;       /* NULL without NanoMDMStorageKey */
+    nanomdm_dbd_cache_t *dbd_cache;     /* shared by those on one database */
+    nmdm_rekey_t *rekey;        /* NULL without NanoMDMStorageKey */
     apr_time_t scep_cleaned;    /* on the steady clock: the last time */
     apr_time_t notify_failed;   /* likewise: the last line about it */
     const int *number_of_sites; /* of this child */

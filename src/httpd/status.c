@@ -104,7 +104,7 @@ static void collect(request_rec *r, nmdm_ctx_t *ctx, nanomdm_status_t *status)
     nmdm_counters_tick(status->counters, status->now);
     if (err) {
         nanomdm_log_error(r, ctx, err);
-        status->trouble = nmdm_err_text(err);
+        status->failure = nmdm_err_text(err);
     }
 }
 

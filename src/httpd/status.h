@@ -15,7 +15,7 @@ typedef struct {
     apr_time_t now;
     nmdm_counters_t *counters;
     nmdm_db_stats_t db;
-    const char *trouble;        /* why db is not known, or NULL */
+    const char *failure;        /* why db is not known, or NULL */
     const char *issuer, *former;        /* SHA-256 of this server's
                                          * issuers, or NULL */
 } nanomdm_status_t;

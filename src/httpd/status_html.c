@@ -23,10 +23,10 @@
 
 #define A_DAY (24 * 60 * 60)
 /* From then on something should be done. */
-#define WORRYING_LATENCY apr_time_from_msec(250)
+#define HIGH_LATENCY apr_time_from_msec(250)
 /* Of a change whose devices are not notified yet, in seconds. */
-#define WORRYING_CHANGE 600
-#define WORRYING_AGE apr_time_from_sec(7 * A_DAY)
+#define OLD_CHANGE 600
+#define OLD_COMMAND apr_time_from_sec(7 * A_DAY)
 
 /* ---- The server: tiles ---- */
 
@@ -34,7 +34,7 @@ static void put_age_tile(nanomdm_html_t *sheet, apr_time_t oldest)
 {
     apr_interval_time_t age = sheet->now - oldest;
 
-    nanomdm_html_tile(sheet, oldest && age > WORRYING_AGE ? "warn" : "",
+    nanomdm_html_tile(sheet, oldest && age > OLD_COMMAND ? "warn" : "",
                       oldest ? nanomdm_html_duration(sheet->pool, age) : "–",
                       "oldest pending");
 }
@@ -59,7 +59,7 @@ static void put_declaration_tiles(nanomdm_html_t *sheet,
                       nanomdm_html_amount(sheet, db->declaring_invalid),
                       "have invalid declarations");
     nanomdm_html_tile(sheet,
-                      db->oldest_change > WORRYING_CHANGE ? "warn" : "",
+                      db->oldest_change > OLD_CHANGE ? "warn" : "",
                       nanomdm_html_amount(sheet, db->changes),
                       "changes to notify of");
 }
@@ -136,7 +136,7 @@ static void put_device_tiles(nanomdm_html_t *sheet,
                              const nanomdm_status_t *status)
 {
     nanomdm_html_open_tiles(sheet, "Devices");
-    if (!status->trouble) {
+    if (!status->failure) {
         put_enrolled_tile(sheet, &status->db.counted);
     }
     put_seen_tiles(sheet, status);
@@ -147,9 +147,9 @@ static void put_server_tiles(nanomdm_html_t *sheet,
                              const nanomdm_status_t *status)
 {
     nanomdm_html_open_tiles(sheet, "Server");
-    if (!status->trouble) {
+    if (!status->failure) {
         nanomdm_html_tile(sheet,
-                          status->db.latency > WORRYING_LATENCY ? "warn" : "",
+                          status->db.latency > HIGH_LATENCY ? "warn" : "",
                           apr_psprintf(sheet->pool, "%.2f ms",
                                        (double)status->db.latency / 1000),
                           "database latency");
@@ -164,7 +164,7 @@ static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
     const nmdm_db_stats_t *db = &status->db;
 
     put_device_tiles(sheet, status);
-    if (!status->trouble && db->counted.has_queue) {
+    if (!status->failure && db->counted.has_queue) {
         nanomdm_html_open_tiles(sheet, "Queue and pushes");
         put_queue_tiles(sheet, &db->counted);
         nanomdm_html_tile(sheet, db->refused.number ? "bad" : "",
@@ -172,12 +172,12 @@ static void put_tiles(nanomdm_html_t *sheet, const nanomdm_status_t *status)
                           "pushes refused by APNs");
         nanomdm_html_close_tiles(sheet);
     }
-    if (!status->trouble && db->has_declarations) {
+    if (!status->failure && db->has_declarations) {
         nanomdm_html_open_tiles(sheet, "Declarations");
         put_declaration_tiles(sheet, db);
         nanomdm_html_close_tiles(sheet);
     }
-    if (!status->trouble && db->has_outbox) {
+    if (!status->failure && db->has_outbox) {
         nanomdm_html_open_tiles(sheet, "Webhooks");
         put_event_tiles(sheet, db);
         nanomdm_html_close_tiles(sheet);
@@ -311,7 +311,7 @@ static void put_refusals(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 }
 
 /* What an operator may want to act on. */
-static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
+static void put_failures(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
     nanomdm_html_put(sheet, "<div class=\"parts two\">\n");
     put_slow(sheet, "silent", "Silent",
@@ -332,7 +332,7 @@ static void put_trouble(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 static void put_tables(nanomdm_html_t *sheet, const nanomdm_status_t *status)
 {
     nanomdm_html_put(sheet, "<div class=\"parts\">\n");
-    if (!status->trouble) {
+    if (!status->failure) {
         put_types(sheet, status);
         put_topics(sheet, status);
         nanomdm_identities_html_put(sheet, status);
@@ -364,7 +364,7 @@ static void put_legend(nanomdm_html_t *sheet, const nanomdm_status_t *status)
         "<p class=\"dim\">Counted since %s, by all children of this"
         " server together; a graceful restart does not begin anew.",
         nmdm_time_rfc3339(sheet->pool, since));
-    if (!status->trouble) {
+    if (!status->failure) {
         nanomdm_html_put(
             sheet,
             " Enrollments and commands were counted %s ago, up to"
@@ -387,7 +387,7 @@ static void put_legend(nanomdm_html_t *sheet, const nanomdm_status_t *status)
 static const char *counted_ago(const nanomdm_html_t *sheet,
                                const nanomdm_status_t *status)
 {
-    return status->trouble ? ""
+    return status->failure ? ""
         : apr_pstrcat(sheet->pool, ", figures of ",
                       nanomdm_html_duration(sheet->pool, status->now
                                             - status->db.counted.counted_at),
@@ -406,18 +406,18 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
         nmdm_time_rfc3339(p, status->now), counted_ago(&sheet, status));
     nanomdm_html_crumbs(&sheet);
     nanomdm_verdict_html_put(&sheet, status);
-    if (status->trouble) {
+    if (status->failure) {
         nanomdm_html_put(&sheet,
                          "<section id=\"database\"><h2 class=\"bad\">"
                          "The database does not"
                          " answer</h2><p>%s</p></section>\n",
-                         nanomdm_html_esc(&sheet, status->trouble));
+                         nanomdm_html_esc(&sheet, status->failure));
     }
     nanomdm_html_search(&sheet, "");
     put_tiles(&sheet, status);
     nanomdm_plot_html_put(&sheet, status);
-    if (!status->trouble) {
-        put_trouble(&sheet, &status->db);
+    if (!status->failure) {
+        put_failures(&sheet, &status->db);
     }
     put_tables(&sheet, status);
     put_legend(&sheet, status);

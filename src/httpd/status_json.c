@@ -147,9 +147,9 @@ static void add_database(nmdm_json_t *out, apr_pool_t *p,
     const nmdm_db_stats_t *db = &status->db;
     nmdm_json_t *part = nmdm_json_add_object(out, "database");
 
-    nmdm_json_add_bool(part, "answers", !status->trouble);
-    if (status->trouble) {
-        nmdm_json_add_string(part, "error", status->trouble);
+    nmdm_json_add_bool(part, "answers", !status->failure);
+    if (status->failure) {
+        nmdm_json_add_string(part, "error", status->failure);
         return;
     }
     nmdm_json_add_real(part, "latency_seconds", (double)db->latency / 1e6);
@@ -222,7 +222,7 @@ nmdm_bytes_t nanomdm_status_json_server(apr_pool_t *p,
     add_time(out, "counting_since", p,
              nmdm_counters_since(status->counters));
     add_database(out, p, status);
-    if (!status->trouble) {
+    if (!status->failure) {
         add_identities(out, p, status);
     }
     part = nmdm_json_add_object(out, "seen_here");

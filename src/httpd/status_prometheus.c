@@ -229,8 +229,8 @@ static void put_database(sheet_t *sheet, const nanomdm_status_t *status)
     int i;
 
     put_gauge(sheet, "database_up", "Whether the database answers.",
-              !status->trouble);
-    if (status->trouble) {
+              !status->failure);
+    if (status->failure) {
         return;
     }
     put_head(sheet, "database_latency_seconds", "gauge",

@@ -156,7 +156,7 @@ static void judge_database(const verdict_t *verdict)
 {
     const nmdm_db_stats_t *db = &verdict->status->db;
 
-    if (verdict->status->trouble) {
+    if (verdict->status->failure) {
         add(verdict, "bad", "#database", "The database does not answer",
             "Devices get 503 and come again by themselves; the error log has"
             " the cause.");

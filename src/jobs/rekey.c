@@ -55,7 +55,7 @@ struct nmdm_rekey_t {
 
 /* Whether it is this child's turn. */
 typedef struct {
-    nmdm_rekey_t *sealer;
+    nmdm_rekey_t *rekey;
     const char *keys;           /* their fingerprint */
     const char *position;
     int found, is_due, is_mine;
@@ -203,7 +203,7 @@ static nmdm_err_t *do_read_page(nmdm_ctx_t *ctx, void *baton)
 
 /* Whether there is something to do in a row, whose values are cut short; what
  * is settled is counted. */
-static int needs_work(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
+static int needs_work(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey,
                       const char **row, int columns)
 {
     const nmdm_seal_t *keys = ctx->policy->seal;
@@ -222,18 +222,18 @@ static int needs_work(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
         }
         settled += heads[i].data != NULL;
     }
-    sealer->counts.settled += settled;
+    rekey->counts.settled += settled;
     return 0;
 }
 
-static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
+static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey,
                             const char *id)
 {
-    counts_t *sum = &sealer->counts;
+    counts_t *sum = &rekey->counts;
     work_t work = { .row = id };
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION,
-                          sealer->phase == CERTS ? do_seal_cert
+                          rekey->phase == CERTS ? do_seal_cert
                                                  : do_seal_device, &work));
     if (work.counts.failed && !sum->failed) {
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(0952) "%s", work.counts.why);
@@ -245,13 +245,13 @@ static nmdm_err_t *seal_row(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
 }
 
 /* Up to a page of rows, until time is up. */
-static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
+static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey,
                              apr_time_t until)
 {
-    page_t page = { .after = sealer->after,
-                    .stmt = sealer->phase == CERTS ? STMT_SEAL_CERTS
+    page_t page = { .after = rekey->after,
+                    .stmt = rekey->phase == CERTS ? STMT_SEAL_CERTS
                                                    : STMT_SEAL_DEVICES,
-                    .columns = sealer->phase == CERTS ? 2 : 4 };
+                    .columns = rekey->phase == CERTS ? 2 : 4 };
     const char *id;
     int i;
 
@@ -260,23 +260,23 @@ static nmdm_err_t *seal_page(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer,
         const char **row = &APR_ARRAY_IDX(page.values, i, const char *);
 
         id = row[0];
-        if (needs_work(ctx, sealer, row, page.columns)) {
-            NMDM_TRY(seal_row(ctx, sealer, id));
+        if (needs_work(ctx, rekey, row, page.columns)) {
+            NMDM_TRY(seal_row(ctx, rekey, id));
         }
-        apr_cpystrn(sealer->after, id, sizeof(sealer->after));
+        apr_cpystrn(rekey->after, id, sizeof(rekey->after));
         if (nmdm_time_steady() > until) {
             return NULL;
         }
     }
     if (page.values->nelts < page.columns * NMDM_SQL_IDS) {
-        sealer->phase++;
-        *sealer->after = '\0';
+        rekey->phase++;
+        *rekey->after = '\0';
     }
     return NULL;
 }
 
 /* A page has memory of its own. */
-static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
+static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey)
 {
     apr_time_t until = nmdm_time_steady() + MAX_TIME;
     nmdm_ctx_t part = *ctx;
@@ -285,8 +285,8 @@ static nmdm_err_t *seal_some(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
     nmdm_db_release(ctx);
     part.db = NULL;
     apr_pool_create(&part.pool, ctx->pool);
-    while (!err && sealer->phase != DONE && nmdm_time_steady() < until) {
-        err = seal_page(&part, sealer, until);
+    while (!err && rekey->phase != DONE && nmdm_time_steady() < until) {
+        err = seal_page(&part, rekey, until);
         nmdm_db_release(&part);
         err = err ? nmdm_err_copy(ctx->pool, err) : NULL;
         apr_pool_clear(part.pool);
@@ -321,7 +321,7 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     int rows;
 
     NMDM_TRY(nmdm_db_exec(ctx, &rows, STMT_SEAL_CHORE_TAKE,
-                          NMDM_ARGS(turn->sealer->mine, turn->position)));
+                          NMDM_ARGS(turn->rekey->mine, turn->position)));
     turn->is_mine = rows > 0;
     return NULL;
 }
@@ -329,31 +329,31 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
 /* A name for this child, after that of the keys. */
 static nmdm_err_t *begin(nmdm_ctx_t *ctx, turn_t *turn)
 {
-    nmdm_rekey_t *sealer = turn->sealer;
+    nmdm_rekey_t *rekey = turn->rekey;
     unsigned char name[8];
 
     if (!nmdm_digest_random(name, sizeof(name))) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(0955)
                         "-: no random numbers");
     }
-    memset(sealer, 0, sizeof(*sealer));
-    apr_snprintf(sealer->mine, sizeof(sealer->mine), "%s %s", turn->keys,
+    memset(rekey, 0, sizeof(*rekey));
+    apr_snprintf(rekey->mine, sizeof(rekey->mine), "%s %s", turn->keys,
                  nmdm_hex(ctx->pool, (nmdm_bytes_t){ (const char *)name,
                                                      sizeof(name) }));
-    sealer->is_running = 1;
+    rekey->is_running = 1;
     return NULL;
 }
 
 static nmdm_err_t *take_turn(nmdm_ctx_t *ctx, turn_t *turn)
 {
-    nmdm_rekey_t *sealer = turn->sealer;
+    nmdm_rekey_t *rekey = turn->rekey;
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, turn));
     if (!turn->found) {
         NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_add, NULL));
     }
-    if (!sealer->is_running || strcmp(sealer->mine, turn->position)) {
-        sealer->is_running = 0;
+    if (!rekey->is_running || strcmp(rekey->mine, turn->position)) {
+        rekey->is_running = 0;
         if (!turn->is_due && !strncmp(turn->position, turn->keys,
                                       strlen(turn->keys))) {
             return NULL;
@@ -361,7 +361,7 @@ static nmdm_err_t *take_turn(nmdm_ctx_t *ctx, turn_t *turn)
         NMDM_TRY(begin(ctx, turn));
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_take, turn));
-    sealer->is_running = turn->is_mine;
+    rekey->is_running = turn->is_mine;
     return NULL;
 }
 
@@ -370,7 +370,7 @@ static nmdm_err_t *take_turn(nmdm_ctx_t *ctx, turn_t *turn)
 static nmdm_err_t *do_finish(nmdm_ctx_t *ctx, void *baton)
 {
     const turn_t *turn = baton;
-    int is_clean = !turn->sealer->counts.changed;
+    int is_clean = !turn->rekey->counts.changed;
 
     return nmdm_db_exec(ctx, NULL, STMT_CHORE_DONE,
                         NMDM_ARGS(apr_itoa(ctx->pool, is_clean
@@ -420,9 +420,9 @@ static void log_that_nothing_is_sealed(nmdm_ctx_t *ctx)
     }
 }
 
-nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
+nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey)
 {
-    turn_t turn = { .sealer = sealer,
+    turn_t turn = { .rekey = rekey,
                     .keys = nmdm_seal_fingerprint(ctx->pool,
                                                   ctx->policy->seal) };
 
@@ -437,10 +437,10 @@ nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer)
     if (!turn.is_mine) {
         return NULL;
     }
-    NMDM_TRY(seal_some(ctx, sealer));
-    if (sealer->phase == DONE) {
-        sealer->is_running = 0;
-        log_progress(ctx, &sealer->counts);
+    NMDM_TRY(seal_some(ctx, rekey));
+    if (rekey->phase == DONE) {
+        rekey->is_running = 0;
+        log_progress(ctx, &rekey->counts);
         return nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_finish, &turn);
     }
     return NULL;

@@ -15,6 +15,6 @@ nmdm_rekey_t *nmdm_rekey_create(apr_pool_t *p);
  * children and servers one at a time does the work, until it has gone through
  * all. What cannot be opened stays as it is. Says in the log when the keys
  * after the first are no longer needed. */
-nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *sealer);
+nmdm_err_t *nmdm_rekey_run(nmdm_ctx_t *ctx, nmdm_rekey_t *rekey);
 
 #endif /* NMDM_REKEY_H */

@@ -46,7 +46,7 @@ struct nmdm_apns_client_t {
 
     /* guarded by lock, which also signals the end of a run */
     nmdm_cond_t *lock;
-    run_t *inbox, **mail_end;
+    run_t *inbox, **inbox_end;
     int is_stopping;
 
     /* the thread's own */
@@ -81,7 +81,7 @@ static void push_ended(nmdm_apns_push_t *push)
     count_down(push->owner);
 }
 
-static void admit(nmdm_apns_client_t *apns, run_t *run)
+static void enqueue(nmdm_apns_client_t *apns, run_t *run)
 {
     int i;
 
@@ -104,18 +104,18 @@ static int drain_inbox(nmdm_apns_client_t *apns)
     nmdm_cond_lock(apns->lock);
     run = apns->inbox;
     apns->inbox = NULL;
-    apns->mail_end = &apns->inbox;
+    apns->inbox_end = &apns->inbox;
     is_stopping = apns->is_stopping;
     nmdm_cond_unlock(apns->lock);
 
     for (; run; run = next) {
         next = run->next;
-        admit(apns, run);
+        enqueue(apns, run);
     }
     return !is_stopping;
 }
 
-static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
+static void *APR_THREAD_FUNC push_thread(apr_thread_t *thread, void *data)
 {
     nmdm_apns_client_t *apns = data;
 
@@ -259,8 +259,8 @@ static const char *post_and_wait(nmdm_apns_client_t *apns, run_t **run)
         why = "stopping";
     }
     else {
-        *apns->mail_end = *run;
-        apns->mail_end = &(*run)->next;
+        *apns->inbox_end = *run;
+        apns->inbox_end = &(*run)->next;
         apr_pollset_wakeup(apns->pollset);
         wait_for(apns, *run);
         if ((*run)->is_abandoned) {
@@ -355,7 +355,7 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out,
                                      push_ended };
     apr_status_t rv;
 
-    apns->mail_end = &apns->inbox;
+    apns->inbox_end = &apns->inbox;
     rv = make_pool(apns, pchild);
     if (rv == APR_SUCCESS) {
         rv = nmdm_cond_create(&apns->lock, apns->pool);
@@ -371,7 +371,7 @@ nmdm_err_t *nmdm_apns_client_start(nmdm_apns_client_t **out,
     dests_conf.pollset = apns->pollset;
     NMDM_TRY(
         nmdm_apns_endpoints_create(&apns->endpoints, apns->pool, &dests_conf));
-    rv = apr_thread_create(&apns->thread, NULL, carry, apns, apns->pool);
+    rv = apr_thread_create(&apns->thread, NULL, push_thread, apns, apns->pool);
     if (rv != APR_SUCCESS) {
         return nmdm_err(pchild, NMDM_INTERNAL, rv,
                         NMDMNO(1602) "cannot start the thread for pushes");

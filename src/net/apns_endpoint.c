@@ -308,7 +308,7 @@ static void lose_session(nmdm_apns_endpoint_t *endpoint)
         note_failure(push, endpoint->failure);
         APR_RING_INSERT_HEAD(&endpoint->waiting, push, nmdm_apns_push_t, link);
     }
-    if (nmdm_h2_session_has_failed(endpoint->session)) {
+    if (nmdm_h2_session_failure_is_final(endpoint->session)) {
         finish_all(endpoint->endpoints, &endpoint->waiting, endpoint->failure);
     }
     disconnect(endpoint);

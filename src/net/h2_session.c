@@ -284,9 +284,9 @@ const char *nmdm_h2_session_failure(const nmdm_h2_session_t *session)
     return nmdm_tls_conn_failure(session->conn);
 }
 
-int nmdm_h2_session_has_failed(const nmdm_h2_session_t *session)
+int nmdm_h2_session_failure_is_final(const nmdm_h2_session_t *session)
 {
-    return nmdm_tls_conn_has_failed(session->conn);
+    return nmdm_tls_conn_failure_is_final(session->conn);
 }
 
 int nmdm_h2_session_is_ready(const nmdm_h2_session_t *session)

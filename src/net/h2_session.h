@@ -88,8 +88,8 @@ void nmdm_h2_session_cancel(nmdm_h2_session_t *session, nmdm_stream_t *stream);
 
 /* What went wrong, one line; NULL while the session is of use. */
 const char *nmdm_h2_session_failure(const nmdm_h2_session_t *session);
-/* Would every other session to this server fail in the same way? */
-int nmdm_h2_session_has_failed(const nmdm_h2_session_t *session);
+/* Whether every other session to this server would fail in the same way. */
+int nmdm_h2_session_failure_is_final(const nmdm_h2_session_t *session);
 /* Has the server been heard (its SETTINGS), has it answered a request? */
 int nmdm_h2_session_is_ready(const nmdm_h2_session_t *session);
 int nmdm_h2_session_has_answered(const nmdm_h2_session_t *session);

@@ -77,18 +77,18 @@ nmdm_err_t *nmdm_http_client_start(nmdm_http_client_t **out,
 }
 
 void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
-                                        apr_interval_time_t patience)
+                                        apr_interval_time_t timeout)
 {
     apr_thread_mutex_lock(client->lock);
     if (!client->is_stopping) {
-        client->shorten_to = nmdm_time_steady() + patience;
+        client->shorten_to = nmdm_time_steady() + timeout;
         nmdm_curl_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
 }
 
 void nmdm_http_client_stop(nmdm_http_client_t *client,
-                           apr_interval_time_t patience)
+                           apr_interval_time_t timeout)
 {
     int was_stopping;
     apr_status_t ended;
@@ -97,7 +97,7 @@ void nmdm_http_client_stop(nmdm_http_client_t *client,
     was_stopping = client->is_stopping;
     if (!was_stopping) {
         client->is_stopping = 1;
-        client->stop_at = nmdm_time_steady() + patience;
+        client->stop_at = nmdm_time_steady() + timeout;
         nmdm_curl_transfers_wake(client->transfers);
     }
     apr_thread_mutex_unlock(client->lock);
@@ -117,7 +117,7 @@ static nmdm_http_job_t *make_job(nmdm_http_client_t *client,
 
     APR_RING_ELEM_INIT(job, link);
     job->client = client;
-    job->patience = x->deadline - nmdm_time_steady();
+    job->timeout = x->deadline - nmdm_time_steady();
     job->until = x->deadline;
     job->transfer.x = x;
     job->transfer.pool = p;

@@ -26,14 +26,14 @@ nmdm_err_t *nmdm_http_client_start(nmdm_http_client_t **out, apr_pool_t *pchild,
                                    const nmdm_http_client_conf_t *conf);
 
 /* A caller of nmdm_http_client_run, now or later, waits no longer than
- * until `patience` has passed from now. */
+ * until `timeout` has passed from now. */
 void nmdm_http_client_shorten_deadlines(nmdm_http_client_t *client,
-                                        apr_interval_time_t patience);
+                                        apr_interval_time_t timeout);
 
-/* Ends the thread: what is posted is given until `patience` to be sent, then
+/* Ends the thread: what is posted is given until `timeout` to be sent, then
  * it and what is waited for fails. */
 void nmdm_http_client_stop(nmdm_http_client_t *client,
-                           apr_interval_time_t patience);
+                           apr_interval_time_t timeout);
 
 /* Sends all n exchanges and waits for each, at the latest until its deadline.
  * Memory of the replies comes from p. */

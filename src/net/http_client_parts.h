@@ -37,7 +37,7 @@ struct nmdm_http_job_t {
     APR_RING_ENTRY(nmdm_http_job_t) link; /* inbox, ready or in flight */
     nmdm_http_client_t *client;
     nmdm_curl_transfer_t transfer;      /* its pool: all of a posted job's */
-    apr_interval_time_t patience;
+    apr_interval_time_t timeout;
     apr_time_t until;           /* on the steady clock */
     nmdm_http_caller_t *caller; /* NULL: posted */
 
@@ -45,7 +45,7 @@ struct nmdm_http_job_t {
      * one. */
     const char *order;
     nmdm_http_host_t *host;
-    nmdm_http_job_t *behind, *last;
+    nmdm_http_job_t *next, *last;
 };
 
 struct nmdm_http_client_t {

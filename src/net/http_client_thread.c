@@ -46,7 +46,7 @@ static void hand_back(nmdm_http_job_t *job)
 static void let_next_one(nmdm_http_job_t *job)
 {
     apr_hash_t *orders = job->client->orders;
-    nmdm_http_job_t *next = job->behind;
+    nmdm_http_job_t *next = job->next;
 
     apr_hash_set(orders, job->order, APR_HASH_KEY_STRING, NULL);
     if (next) {
@@ -132,7 +132,7 @@ static void launch(nmdm_http_job_t *job, apr_time_t now)
 
     if (!job->caller) {
         /* Time spent waiting for others is not the receiver's. */
-        job->until = now + job->patience;
+        job->until = now + job->timeout;
         job->transfer.x->deadline = job->until;
     }
     if (job->until <= now) {
@@ -219,7 +219,7 @@ static void line_up(nmdm_http_client_t *client, nmdm_http_job_t *job)
 
     job->host = host_of(client, job->transfer.x->url);
     if (first) {
-        first->last->behind = job;
+        first->last->next = job;
         first->last = job;
         return;
     }

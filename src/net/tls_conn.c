@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/* ---- Trouble ---- */
+/* ---- Failures ---- */
 
 static const char *openssl_says(void)
 {
@@ -282,7 +282,7 @@ const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *conn)
     return *conn->failure ? conn->failure : NULL;
 }
 
-int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *conn)
+int nmdm_tls_conn_failure_is_final(const nmdm_tls_conn_t *conn)
 {
     return conn->is_final;
 }

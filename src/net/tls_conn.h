@@ -67,7 +67,7 @@ int nmdm_tls_conn_fail(nmdm_tls_conn_t *conn, const char *fmt, ...)
 
 /* What went wrong, one line; NULL while the connection is of use. */
 const char *nmdm_tls_conn_failure(const nmdm_tls_conn_t *conn);
-/* Would every other connection to this server fail in the same way? */
-int nmdm_tls_conn_has_failed(const nmdm_tls_conn_t *conn);
+/* Whether every other connection to this server would fail in the same way. */
+int nmdm_tls_conn_failure_is_final(const nmdm_tls_conn_t *conn);
 
 #endif /* NMDM_TLS_CONN_H */

@@ -24,9 +24,9 @@ nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most)
     return NULL;
 }
 
-int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t patience)
+int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout)
 {
-    apr_time_t until = nmdm_time_steady() + patience;
+    apr_time_t until = nmdm_time_steady() + timeout;
     apr_time_t now;
     int may_wait;
 

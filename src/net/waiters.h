@@ -12,8 +12,8 @@
 nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most);
 
 /* 1 when the caller may wait, which nmdm_waiters_leave ends; 0 when there is
- * no room within `patience`. */
-int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t patience);
+ * no room within `timeout`. */
+int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout);
 void nmdm_waiters_leave(nmdm_waiters_t *waiters);
 
 #endif /* NMDM_WAITERS_H */

@@ -20,7 +20,7 @@
 
 /* Under load, outcomes and new events are collected for this long and share
  * one commit. A single event does not wait. */
-#define BREATH apr_time_from_msec(25)
+#define COLLECTING apr_time_from_msec(25)
 
 struct nmdm_relay_t {
     apr_pool_t *pool;           /* the thread's */
@@ -28,7 +28,7 @@ struct nmdm_relay_t {
     const char *lease;          /* names this relay in the outbox */
     apr_thread_t *thread;
 
-    nmdm_cond_t *bell;          /* guards the rest; rings for the thread */
+    nmdm_cond_t *cond;          /* guards the rest; wakes the thread */
     nmdm_delivery_events_t inbox;       /* with outcomes */
     int is_woken, is_stopping;
     apr_time_t stop_at;         /* on the steady clock */
@@ -41,9 +41,9 @@ static void drain_inbox(nmdm_relay_t *relay)
     nmdm_delivery_events_t inbox;
 
     APR_RING_INIT(&inbox, nmdm_delivery_event_t, link);
-    nmdm_cond_lock(relay->bell);
+    nmdm_cond_lock(relay->cond);
     APR_RING_CONCAT(&inbox, &relay->inbox, nmdm_delivery_event_t, link);
-    nmdm_cond_unlock(relay->bell);
+    nmdm_cond_unlock(relay->cond);
     while (!APR_RING_EMPTY(&inbox, nmdm_delivery_event_t, link)) {
         nmdm_delivery_event_t *attempt = APR_RING_FIRST(&inbox);
 
@@ -52,7 +52,7 @@ static void drain_inbox(nmdm_relay_t *relay)
     }
 }
 
-static int turn(nmdm_relay_t *relay, int is_stopping)
+static int one_round(nmdm_relay_t *relay, int is_stopping)
 {
     int under_way = 0, i;
 
@@ -67,39 +67,39 @@ static int turn(nmdm_relay_t *relay, int is_stopping)
 
 int nmdm_relay_step(nmdm_relay_t *relay)
 {
-    return turn(relay, 0);
+    return one_round(relay, 0);
 }
 
 /* Returns whether it is to stop. */
-static int wait_for_news(nmdm_relay_t *relay, apr_time_t last_turn)
+static int wait_for_work(nmdm_relay_t *relay, apr_time_t last_round)
 {
-    apr_time_t since = nmdm_time_steady() - last_turn;
+    apr_time_t since = nmdm_time_steady() - last_round;
     int is_stopping;
 
-    if (since < BREATH) {
-        apr_sleep(BREATH - since);
+    if (since < COLLECTING) {
+        apr_sleep(COLLECTING - since);
     }
-    nmdm_cond_lock(relay->bell);
+    nmdm_cond_lock(relay->cond);
     if (!relay->is_woken) {
-        nmdm_cond_wait(relay->bell,
+        nmdm_cond_wait(relay->cond,
                        relay->is_stopping ? POLL / 10 : POLL);
     }
     relay->is_woken = 0;
     is_stopping = relay->is_stopping;
-    nmdm_cond_unlock(relay->bell);
+    nmdm_cond_unlock(relay->cond);
     return is_stopping;
 }
 
-static void *APR_THREAD_FUNC carry(apr_thread_t *thread, void *data)
+static void *APR_THREAD_FUNC deliver(apr_thread_t *thread, void *data)
 {
     nmdm_relay_t *relay = data;
     int is_stopping, under_way;
-    apr_time_t last_turn = 0;
+    apr_time_t last_round = 0;
 
     do {
-        is_stopping = wait_for_news(relay, last_turn);
-        last_turn = nmdm_time_steady();
-        under_way = turn(relay, is_stopping);
+        is_stopping = wait_for_work(relay, last_round);
+        last_round = nmdm_time_steady();
+        under_way = one_round(relay, is_stopping);
     } while (!is_stopping
              || (under_way && nmdm_time_steady() < relay->stop_at));
     (void)thread;
@@ -117,7 +117,7 @@ nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild)
     apr_status_t rv;
 
     APR_RING_INIT(&relay->inbox, nmdm_delivery_event_t, link);
-    rv = nmdm_cond_create(&relay->bell, pchild);
+    rv = nmdm_cond_create(&relay->cond, pchild);
     if (rv == APR_SUCCESS) {
         rv = apr_allocator_create(&allocator);
     }
@@ -154,7 +154,7 @@ void nmdm_relay_add(nmdm_relay_t *relay, const nmdm_route_t *route)
 
 nmdm_err_t *nmdm_relay_start(nmdm_relay_t *relay, apr_pool_t *pchild)
 {
-    apr_status_t rv = apr_thread_create(&relay->thread, NULL, carry,
+    apr_status_t rv = apr_thread_create(&relay->thread, NULL, deliver,
                                         relay, pchild);
 
     if (rv != APR_SUCCESS) {
@@ -165,15 +165,15 @@ nmdm_err_t *nmdm_relay_start(nmdm_relay_t *relay, apr_pool_t *pchild)
     return NULL;
 }
 
-void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t patience)
+void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t timeout)
 {
     apr_status_t ended;
 
-    nmdm_cond_lock(relay->bell);
+    nmdm_cond_lock(relay->cond);
     relay->is_stopping = 1;
-    relay->stop_at = nmdm_time_steady() + patience;
-    nmdm_cond_signal(relay->bell);
-    nmdm_cond_unlock(relay->bell);
+    relay->stop_at = nmdm_time_steady() + timeout;
+    nmdm_cond_signal(relay->cond);
+    nmdm_cond_unlock(relay->cond);
     if (relay->thread) {
         apr_thread_join(&ended, relay->thread);
     }
@@ -183,10 +183,10 @@ void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t patience)
 
 void nmdm_relay_wake(nmdm_relay_t *relay)
 {
-    nmdm_cond_lock(relay->bell);
+    nmdm_cond_lock(relay->cond);
     relay->is_woken = 1;
-    nmdm_cond_signal(relay->bell);
-    nmdm_cond_unlock(relay->bell);
+    nmdm_cond_signal(relay->cond);
+    nmdm_cond_unlock(relay->cond);
 }
 
 int nmdm_relay_is_full(nmdm_relay_t *relay, const char *target,
@@ -213,9 +213,9 @@ void nmdm_relay_ended(const nmdm_exchange_t *x)
     attempt->status = x->status;
     apr_cpystrn(attempt->failure, x->failure ? x->failure : "no answer",
                 sizeof(attempt->failure));
-    nmdm_cond_lock(relay->bell);
+    nmdm_cond_lock(relay->cond);
     APR_RING_INSERT_TAIL(&relay->inbox, attempt, nmdm_delivery_event_t, link);
     relay->is_woken = 1;
-    nmdm_cond_signal(relay->bell);
-    nmdm_cond_unlock(relay->bell);
+    nmdm_cond_signal(relay->cond);
+    nmdm_cond_unlock(relay->cond);
 }

@@ -28,10 +28,10 @@ nmdm_err_t *nmdm_relay_create(nmdm_relay_t **out, apr_pool_t *pchild);
 void nmdm_relay_add(nmdm_relay_t *relay, const nmdm_route_t *route);
 nmdm_err_t *nmdm_relay_start(nmdm_relay_t *relay, apr_pool_t *pchild);
 
-/* Ends the thread. What is under way is given until `patience`; what then has
+/* Ends the thread. What is under way is given until `timeout`; what then has
  * no outcome is tried again by others once its lease is over. Stop it before
  * the clients of its routes. */
-void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t patience);
+void nmdm_relay_stop(nmdm_relay_t *relay, apr_interval_time_t timeout);
 
 /* An event was committed: it is looked for at once. */
 void nmdm_relay_wake(nmdm_relay_t *relay);
