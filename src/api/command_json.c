@@ -15,15 +15,15 @@
 /* ---- Targets ---- */
 
 nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
-                                      const nmdm_json_t *order)
+                                      const nmdm_json_t *json)
 {
     nmdm_json_t *udid, *list;
 
     *ids = apr_array_make(ctx->pool, 4, sizeof(const char *));
-    NMDM_TRY(nmdm_json_typed(&udid, order, "udid", NMDM_JSON_STRING));
-    NMDM_TRY(nmdm_json_typed(&list, order, "ids", NMDM_JSON_ARRAY));
+    NMDM_TRY(nmdm_json_typed(&udid, json, "udid", NMDM_JSON_STRING));
+    NMDM_TRY(nmdm_json_typed(&list, json, "ids", NMDM_JSON_ARRAY));
     if (list) {
-        NMDM_TRY(nmdm_json_strings(ids, ctx->pool, order, "ids"));
+        NMDM_TRY(nmdm_json_strings(ids, ctx->pool, json, "ids"));
     }
     if (udid) {
         APR_ARRAY_PUSH(*ids, const char *) = nmdm_json_text(udid);
@@ -234,7 +234,7 @@ static nmdm_err_t *check_text(builder_t *b, const char *key, const char *text)
         : bad(b, key, "has a character that no property list can hold");
 }
 
-/* key: as the order has it, for errors; apple: in the property list, NULL in
+/* key: as the JSON has it, for errors; apple: in the property list, NULL in
  * an array. */
 static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
                              const char *apple, const char *key,
@@ -369,10 +369,10 @@ static nmdm_err_t *make_uuid(const char **out, nmdm_ctx_t *ctx)
 }
 
 static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,
-                               const nmdm_json_t *order)
+                               const nmdm_json_t *json)
 {
     nmdm_plist_node_t *command = nmdm_plist_tree_add_dict(root, "Command");
-    apr_array_header_t *keys = nmdm_json_keys(order);
+    apr_array_header_t *keys = nmdm_json_keys(json);
     int i;
 
     NMDM_TRY(check_text(b, "request_type", b->request_type));
@@ -382,7 +382,7 @@ static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,
 
         if (!is_envelope(key)) {
             NMDM_TRY(check_envelope(b->pool, key));
-            NMDM_TRY(add_member(b, command, key, nmdm_json_get(order, key),
+            NMDM_TRY(add_member(b, command, key, nmdm_json_get(json, key),
                                 AS_IS));
         }
     }
@@ -390,16 +390,16 @@ static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,
 }
 
 nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
-                                        const nmdm_json_t *order)
+                                        const nmdm_json_t *json)
 {
     builder_t b = { .pool = ctx->pool };
     nmdm_plist_node_t *root = nmdm_plist_tree_dict(ctx->pool);
     nmdm_json_t *request_type, *given;
     const char *uuid = "";
 
-    NMDM_TRY(nmdm_json_typed(&request_type, order, "request_type",
+    NMDM_TRY(nmdm_json_typed(&request_type, json, "request_type",
                              NMDM_JSON_STRING));
-    NMDM_TRY(nmdm_json_typed(&given, order, "command_uuid",
+    NMDM_TRY(nmdm_json_typed(&given, json, "command_uuid",
                              NMDM_JSON_STRING));
     if (!request_type || !*nmdm_json_text(request_type)) {
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(1746)
@@ -412,7 +412,7 @@ nmdm_err_t *nmdm_api_command_json_plist(nmdm_bytes_t *out, nmdm_ctx_t *ctx,
     if (!*uuid) {
         NMDM_TRY(make_uuid(&uuid, ctx));
     }
-    NMDM_TRY(add_command(&b, root, order));
+    NMDM_TRY(add_command(&b, root, json));
     NMDM_TRY(check_text(&b, "command_uuid", uuid));
     nmdm_plist_tree_add_string(root, "CommandUUID", uuid);
     return nmdm_plist_tree_write(out, ctx->pool, root);

@@ -13,11 +13,11 @@
 
 #include <stdlib.h>
 
-/* Bounds, as in db/statements.c; of enrollments so many strides of a
+/* Bounds, as in db/statements.c; of enrollments so many batches of a
  * thousand are taken for each type. */
-#define STRIDE 1000
-#define STRIDES 10
-#define STRIDES_OF_DEVICES 50
+#define BATCH 1000
+#define BATCHES 10
+#define BATCHES_OF_DEVICES 50
 #define MOST_PENDING 10000
 #define MOST 1000
 
@@ -100,10 +100,10 @@ static apr_int64_t number(const char *digits)
     return digits ? apr_atoi64(digits) : 0;
 }
 
-/* In strides, so that no other thread waits long for SQLite, which serves one
+/* In batches, so that no other thread waits long for SQLite, which serves one
  * thread at a time. A row has how many were looked at, how many of them count,
- * and the last id, which is the last argument of the next stride. */
-static nmdm_err_t *count_strides(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
+ * and the last id, which is the last argument of the next batch. */
+static nmdm_err_t *count_batches(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
                                  int most, nmdm_stmt_e stmt, const char **args,
                                  int nargs)
 {
@@ -114,7 +114,7 @@ static nmdm_err_t *count_strides(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
     for (i = 0; i < most; i++) {
         NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, stmt, args, nargs));
         amount->number += number(cols[1]);
-        if (number(cols[0]) < STRIDE) {
+        if (number(cols[0]) < BATCH) {
             return NULL;
         }
         args[nargs - 1] = cols[2];
@@ -126,19 +126,19 @@ static nmdm_err_t *count_strides(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
 static nmdm_err_t *count_type(nmdm_ctx_t *ctx, nmdm_amount_t *amount,
                               const char *type)
 {
-    return count_strides(ctx, amount, STRIDES,
+    return count_batches(ctx, amount, BATCHES,
                          nmdm_schema_is_complete(ctx)
-                             ? STMT_FIGURE_ENROLLED
-                             : STMT_FIGURE_ENROLLED_SCAN,
+                             ? STMT_STATS_ENROLLED
+                             : STMT_STATS_ENROLLED_SCAN,
                          NMDM_ARGS(type, ""));
 }
 
 /* A device without an enrollment is rare, so more devices are looked at. */
 static nmdm_err_t *count_begun(nmdm_ctx_t *ctx, nmdm_amount_t *amount)
 {
-    return count_strides(ctx, amount, STRIDES_OF_DEVICES,
-                         nmdm_schema_has_states(ctx) ? STMT_FIGURE_BEGUN
-                                                     : STMT_FIGURE_BEGUN_SCAN,
+    return count_batches(ctx, amount, BATCHES_OF_DEVICES,
+                         nmdm_schema_has_states(ctx) ? STMT_STATS_BEGUN
+                                                     : STMT_STATS_BEGUN_SCAN,
                          NMDM_ARGS(""));
 }
 
@@ -153,7 +153,7 @@ static nmdm_err_t *count_enrollments(nmdm_ctx_t *ctx, nmdm_counted_t *out)
     }
     out->estimate = 0;
     if (has_more) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_FIGURE_ESTIMATE,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_STATS_ESTIMATE,
                              NULL, 0));
         out->estimate = number(cols[0]);
     }
@@ -187,13 +187,13 @@ static nmdm_err_t *count_queue(nmdm_ctx_t *ctx, nmdm_counted_t *out)
     const char *cols[3];
     int found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_STATS_PENDING, NULL,
                          0));
     out->pending.number = number(cols[0]);
     out->pending.is_least = number(cols[2]) >= MOST_PENDING;
     out->oldest_pending = nmdm_time_of_seconds(cols[1]);
-    NMDM_TRY(count_of(ctx, &out->silent, STMT_FIGURE_SILENT, NULL, 0));
-    return count_of(ctx, &out->put_off, STMT_FIGURE_PUT_OFF,
+    NMDM_TRY(count_of(ctx, &out->silent, STMT_STATS_SILENT, NULL, 0));
+    return count_of(ctx, &out->put_off, STMT_STATS_PUT_OFF,
                     NMDM_ARGS(a_day_ago(ctx)));
 }
 
@@ -220,8 +220,8 @@ static nmdm_err_t *read_refusals(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
                                                 sizeof(const char *));
     int i;
 
-    NMDM_TRY(count_of(ctx, &out->refused, STMT_FIGURE_REFUSED, NULL, 0));
-    NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_FIGURE_REFUSALS, NULL, 0));
+    NMDM_TRY(count_of(ctx, &out->refused, STMT_STATS_REFUSED, NULL, 0));
+    NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_STATS_REFUSALS, NULL, 0));
     for (i = 0; i < values->nelts; i += 4) {
         const char **row = &APR_ARRAY_IDX(values, i, const char *);
 
@@ -267,7 +267,7 @@ static nmdm_err_t *read_certs(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
                                                 sizeof(const char *));
     int i;
 
-    NMDM_TRY(nmdm_db_rows(ctx, values, 2, STMT_FIGURE_CERTS, NULL, 0));
+    NMDM_TRY(nmdm_db_rows(ctx, values, 2, STMT_STATS_CERTS, NULL, 0));
     for (i = 0; i < values->nelts; i += 2) {
         const char **row = &APR_ARRAY_IDX(values, i, const char *);
         nmdm_topic_t *topic = &APR_ARRAY_PUSH(out->topics, nmdm_topic_t);
@@ -296,7 +296,7 @@ static nmdm_err_t *count_declarations(nmdm_ctx_t *ctx, nmdm_db_stats_t *out)
     if (!out->has_declarations) {
         return NULL;
     }
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 7, STMT_DD_FIGURES, NULL, 0));
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 7, STMT_DD_STATS, NULL, 0));
     for (i = 0; i < 4; i++) {
         amounts[i]->number = number(cols[i]);
         amounts[i]->is_least = amounts[i]->number >= MOST_PENDING;
@@ -340,9 +340,9 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
     NMDM_TRY(read_certs(ctx, out));
     if (nmdm_schema_is_complete(ctx)) {
         NMDM_TRY(read_refusals(ctx, out));
-        NMDM_TRY(read_slow(ctx, out->silent, STMT_FIGURE_SILENT_IDS, NULL,
+        NMDM_TRY(read_slow(ctx, out->silent, STMT_STATS_SILENT_IDS, NULL,
                            0));
-        NMDM_TRY(read_slow(ctx, out->put_off, STMT_FIGURE_PUT_OFF_IDS,
+        NMDM_TRY(read_slow(ctx, out->put_off, STMT_STATS_PUT_OFF_IDS,
                            NMDM_ARGS(a_day_ago(ctx))));
     }
     NMDM_TRY(nmdm_api_identity_stats_stuck(out->stuck, ctx));
@@ -350,9 +350,9 @@ static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
     out->has_outbox = nmdm_outbox_takes(ctx, 0);
     if (out->has_outbox) {
         NMDM_TRY(count_events(ctx, &out->events_pending,
-                              STMT_FIGURE_EVENTS_PENDING));
+                              STMT_STATS_EVENTS_PENDING));
         NMDM_TRY(count_events(ctx, &out->events_dead,
-                              STMT_FIGURE_EVENTS_DEAD));
+                              STMT_STATS_EVENTS_DEAD));
     }
     return NULL;
 }
@@ -386,7 +386,7 @@ static nmdm_err_t *do_depth(nmdm_ctx_t *ctx, void *baton)
 
     *depth = -1;
     if (nmdm_schema_is_complete(ctx)) {
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_PENDING, NULL,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_STATS_PENDING, NULL,
                              0));
         *depth = number(cols[0]);
     }

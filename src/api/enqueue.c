@@ -25,7 +25,7 @@
 /* When to look whether a push has helped. */
 #define FIRST_LOOK apr_time_from_sec(30)
 /* So many make a line in the log. */
-#define ENQUEUE_NEWS 10000
+#define LOG_EVERY 10000
 
 /* ---- The result of enqueue and push (behaviour specification 6.5) ---- */
 
@@ -33,7 +33,7 @@ typedef struct {
     apr_pool_t *pool;
     const apr_array_header_t *ids;
     nmdm_command_t command;             /* uuid NULL: there is none */
-    nmdm_enqueue_options_t terms;       /* on which it is queued */
+    nmdm_enqueue_options_t options;       /* on which it is queued */
     int pushes;                         /* also wakes the devices up? */
     int lacks_command;                  /* asked to queue what is not there? */
     int status;                         /* set when the call as such failed */
@@ -168,7 +168,7 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
         NMDM_TRY(nmdm_queue_put_command(ctx, &part->call->command));
     }
     NMDM_TRY(nmdm_queue_put(ctx, part->call->command.uuid, part->ids,
-                            &part->call->terms));
+                            &part->call->options));
     if (part->call->pushes && ctx->policy->push->repeats) {
         NMDM_TRY(nmdm_push_state_expect(ctx, part->ids,
                                         ctx->now + FIRST_LOOK));
@@ -193,7 +193,7 @@ static nmdm_err_t *enqueue_part(nmdm_ctx_t *ctx,
         nmdm_db_release(ctx);
         apr_sleep(nmdm_time_steady() - started);
     }
-    if (call->queued % ENQUEUE_NEWS == 0 || call->queued == call->ids->nelts) {
+    if (call->queued % LOG_EVERY == 0 || call->queued == call->ids->nelts) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0904)
                  "%s: %s %s queued for %d of %d %s [trace %s]",
                  APR_ARRAY_IDX(call->ids, 0, const char *),
@@ -315,12 +315,12 @@ nmdm_err_t *nmdm_api_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 nmdm_err_t *nmdm_api_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 int *status, const apr_array_header_t *ids,
                                 nmdm_bytes_t body, int pushes,
-                                const nmdm_enqueue_options_t *terms)
+                                const nmdm_enqueue_options_t *options)
 {
     call_t call = { .pool = ctx->pool,
                     .ids = nmdm_api_answer_distinct(ctx->pool, ids),
                     .pushes = pushes,
-                    .terms = *terms,
+                    .options = *options,
                     .per_id = nmdm_json_object(ctx->pool) };
     nmdm_err_t *err;
 
@@ -362,7 +362,7 @@ static nmdm_err_t *decode_command(nmdm_bytes_t *command, apr_pool_t *p,
 
 static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
                                 nmdm_bytes_t *command, int *pushes,
-                                nmdm_enqueue_options_t *terms,
+                                nmdm_enqueue_options_t *options,
                                 nmdm_bytes_t json)
 {
     nmdm_json_t *request;
@@ -374,7 +374,7 @@ static nmdm_err_t *read_request(nmdm_ctx_t *ctx, apr_array_header_t **ids,
     NMDM_TRY(nmdm_json_strings(ids, ctx->pool, request, "ids"));
     if (command) {
         *pushes = !nmdm_json_is_true(request, "nopush");
-        NMDM_TRY(nmdm_api_enqueue_options_json(terms, ctx, request));
+        NMDM_TRY(nmdm_api_enqueue_options_json(options, ctx, request));
         return decode_command(command, ctx->pool, request);
     }
     return NULL;
@@ -385,10 +385,10 @@ nmdm_err_t *nmdm_api_enqueue_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
-    nmdm_enqueue_options_t terms;
+    nmdm_enqueue_options_t options;
     int pushes = 1;
     nmdm_err_t *err = read_request(ctx, &ids, enqueues ? &command : NULL,
-                                   &pushes, &terms, json);
+                                   &pushes, &options, json);
 
     if (err) {
         *status = nmdm_api_answer_status(err, 0);
@@ -397,24 +397,25 @@ nmdm_err_t *nmdm_api_enqueue_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     }
     return enqueues
         ? nmdm_api_enqueue_on(ctx, reply, status, ids, command, pushes,
-                              &terms)
+                              &options)
         : nmdm_api_enqueue_push(ctx, reply, status, ids);
 }
 
 /* ---- Commands in JSON ---- */
 
-static nmdm_err_t *read_order(nmdm_ctx_t *ctx, apr_array_header_t **ids,
-                              nmdm_bytes_t *command, int *pushes,
-                              nmdm_enqueue_options_t *terms, nmdm_bytes_t json)
+static nmdm_err_t *read_command(nmdm_ctx_t *ctx, apr_array_header_t **ids,
+                                nmdm_bytes_t *command, int *pushes,
+                                nmdm_enqueue_options_t *options,
+                                nmdm_bytes_t json)
 {
-    nmdm_json_t *order, *nopush;
+    nmdm_json_t *given, *nopush;
 
-    NMDM_TRY(nmdm_json_read(&order, ctx->pool, json));
-    NMDM_TRY(nmdm_api_command_json_ids(ids, ctx, order));
-    NMDM_TRY(nmdm_api_enqueue_options_json(terms, ctx, order));
-    NMDM_TRY(nmdm_json_typed(&nopush, order, "nopush", NMDM_JSON_TRUE));
-    *pushes = !nmdm_json_is_true(order, "nopush");
-    return nmdm_api_command_json_plist(command, ctx, order);
+    NMDM_TRY(nmdm_json_read(&given, ctx->pool, json));
+    NMDM_TRY(nmdm_api_command_json_ids(ids, ctx, given));
+    NMDM_TRY(nmdm_api_enqueue_options_json(options, ctx, given));
+    NMDM_TRY(nmdm_json_typed(&nopush, given, "nopush", NMDM_JSON_TRUE));
+    *pushes = !nmdm_json_is_true(given, "nopush");
+    return nmdm_api_command_json_plist(command, ctx, given);
 }
 
 nmdm_err_t *nmdm_api_enqueue_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
@@ -422,9 +423,10 @@ nmdm_err_t *nmdm_api_enqueue_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 {
     apr_array_header_t *ids;
     nmdm_bytes_t command;
-    nmdm_enqueue_options_t terms;
+    nmdm_enqueue_options_t options;
     int pushes;
-    nmdm_err_t *err = read_order(ctx, &ids, &command, &pushes, &terms, json);
+    nmdm_err_t *err = read_command(ctx, &ids, &command, &pushes, &options,
+                                   json);
 
     if (err) {
         *status = nmdm_api_answer_status(err, 0);
@@ -432,5 +434,5 @@ nmdm_err_t *nmdm_api_enqueue_command(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         return err;
     }
     return nmdm_api_enqueue_on(ctx, reply, status, ids, command, pushes,
-                               &terms);
+                               &options);
 }

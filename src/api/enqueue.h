@@ -21,7 +21,7 @@ nmdm_err_t *nmdm_api_enqueue(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 nmdm_err_t *nmdm_api_enqueue_on(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                 int *status, const apr_array_header_t *ids,
                                 nmdm_bytes_t body, int pushes,
-                                const nmdm_enqueue_options_t *terms);
+                                const nmdm_enqueue_options_t *options);
 nmdm_err_t *nmdm_api_enqueue_push(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                   int *status, const apr_array_header_t *ids);
 

@@ -14,8 +14,8 @@
 #define HIGHEST_PRIORITY 127
 #define LAST_SECOND 2147483647
 
-static nmdm_err_t *set_priority(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
-                                const char *text)
+static nmdm_err_t *set_priority(nmdm_enqueue_options_t *options,
+                                nmdm_ctx_t *ctx, const char *text)
 {
     apr_size_t len = strlen(text), sign = *text == '-';
     apr_int64_t number = len < 6 ? apr_atoi64(text) : HIGHEST_PRIORITY + 1;
@@ -26,12 +26,12 @@ static nmdm_err_t *set_priority(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
                         "\"priority\" is \"%.40s\", not a number from %d to"
                         " %d", text, LOWEST_PRIORITY, HIGHEST_PRIORITY);
     }
-    terms->priority = (int)number;
+    options->priority = (int)number;
     return NULL;
 }
 
-static nmdm_err_t *set_expires(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
-                               const char *text)
+static nmdm_err_t *set_expires(nmdm_enqueue_options_t *options,
+                               nmdm_ctx_t *ctx, const char *text)
 {
     apr_time_t when = 0;
 
@@ -49,20 +49,20 @@ static nmdm_err_t *set_expires(nmdm_enqueue_options_t *terms, nmdm_ctx_t *ctx,
                         "\"expires\" is \"%.40s\", not between now and"
                         " 2038-01-19T03:14:07Z", text);
     }
-    terms->expires = when;
+    options->expires = when;
     return NULL;
 }
 
-nmdm_err_t *nmdm_api_enqueue_options_read(nmdm_enqueue_options_t *terms,
+nmdm_err_t *nmdm_api_enqueue_options_read(nmdm_enqueue_options_t *options,
                                           nmdm_ctx_t *ctx,
                                           const char *priority,
                                           const char *expires)
 {
-    *terms = (nmdm_enqueue_options_t){ 0, 0 };
+    *options = (nmdm_enqueue_options_t){ 0, 0 };
     if (priority && *priority) {
-        NMDM_TRY(set_priority(terms, ctx, priority));
+        NMDM_TRY(set_priority(options, ctx, priority));
     }
-    return expires && *expires ? set_expires(terms, ctx, expires) : NULL;
+    return expires && *expires ? set_expires(options, ctx, expires) : NULL;
 }
 
 static const char *digits_of(nmdm_ctx_t *ctx, const nmdm_json_t *integer)
@@ -71,23 +71,23 @@ static const char *digits_of(nmdm_ctx_t *ctx, const nmdm_json_t *integer)
                         nmdm_json_number(integer));
 }
 
-nmdm_err_t *nmdm_api_enqueue_options_json(nmdm_enqueue_options_t *terms,
+nmdm_err_t *nmdm_api_enqueue_options_json(nmdm_enqueue_options_t *options,
                                           nmdm_ctx_t *ctx,
-                                          const nmdm_json_t *order)
+                                          const nmdm_json_t *json)
 {
-    nmdm_json_t *priority, *expires = nmdm_json_get(order, "expires");
+    nmdm_json_t *priority, *expires = nmdm_json_get(json, "expires");
     const char *when = NULL;
 
-    NMDM_TRY(nmdm_json_typed(&priority, order, "priority",
+    NMDM_TRY(nmdm_json_typed(&priority, json, "priority",
                              NMDM_JSON_INTEGER));
     if (expires && nmdm_json_type(expires) == NMDM_JSON_INTEGER) {
         when = digits_of(ctx, expires);
     }
     else {
-        NMDM_TRY(nmdm_json_typed(&expires, order, "expires",
+        NMDM_TRY(nmdm_json_typed(&expires, json, "expires",
                                  NMDM_JSON_STRING));
         when = expires ? nmdm_json_text(expires) : NULL;
     }
     return nmdm_api_enqueue_options_read(
-        terms, ctx, priority ? digits_of(ctx, priority) : NULL, when);
+        options, ctx, priority ? digits_of(ctx, priority) : NULL, when);
 }

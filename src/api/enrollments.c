@@ -28,10 +28,10 @@
 
 #include <stdlib.h>
 
-/* How many keys are looked at for a page, and how many strides of a thousand
+/* How many keys are looked at for a page, and how many batches of a thousand
  * an offset may take at once. */
 #define MOST_EXAMINED 2000
-#define MOST_STRIDES 1000
+#define MOST_SKIPS 1000
 
 /* Longer unlock tokens, which no device of Apple's has, are shown one at a
  * time. */
@@ -99,7 +99,7 @@ typedef struct {
     apr_array_header_t *keys;   /* read, but not yet looked at from `next` on */
     int next;
     int unit_is_done;           /* no further keys in it */
-    int examined, strides;
+    int examined, skips;
     nmdm_api_paging_batches_t batches;
     nmdm_ctx_t batch;           /* ctx with the pool of the newest */
 
@@ -206,14 +206,14 @@ static nmdm_err_t *leap(nmdm_ctx_t *ctx, query_t *q)
     if (q->from != NMDM_KEYS_ALL || f->enabled >= 0 || is_of_pending(q)) {
         return NULL;
     }
-    while (q->skip >= NMDM_QUERIES_BATCH && q->strides < MOST_STRIDES) {
+    while (q->skip >= NMDM_QUERIES_BATCH && q->skips < MOST_SKIPS) {
         NMDM_TRY(nmdm_enrollment_queries_skip(ctx, &id, q->after));
         if (!id) {
             return NULL;
         }
         q->after = id;
         q->skip -= NMDM_QUERIES_BATCH;
-        q->strides++;
+        q->skips++;
     }
     return NULL;
 }
@@ -331,7 +331,7 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
                                  : q->page.offset;
     q->after = q->page.parts[2];
     q->keys = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE, sizeof(nmdm_key_t));
-    q->next = q->unit_is_done = q->examined = q->strides = q->count = 0;
+    q->next = q->unit_is_done = q->examined = q->skips = q->count = 0;
     nmdm_api_paging_begin(&q->batches, ctx->pool);
     q->batch = *ctx;
     q->reply = nmdm_json_object(ctx->pool);
@@ -378,11 +378,11 @@ typedef struct {
     nmdm_last_push_t push;
     apr_array_header_t *associations;
     nmdm_cert_renewal_t renewal;        /* of the certificate in use */
-} portrait_t;
+} details_t;
 
 static nmdm_err_t *do_get(nmdm_ctx_t *ctx, void *baton)
 {
-    portrait_t *in = baton;
+    details_t *in = baton;
     apr_array_header_t *ids = apr_array_make(ctx->pool, 1,
                                              sizeof(const char *));
 
@@ -428,7 +428,7 @@ static void describe_push(nmdm_json_t *out, apr_pool_t *p,
 }
 
 static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
-                           const portrait_t *in)
+                           const details_t *in)
 {
     nmdm_json_t *part = nmdm_json_add_object(out, "queue");
 
@@ -450,7 +450,7 @@ nmdm_err_t *nmdm_api_enrollments_get(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                      int *status, const char *id)
 {
     nmdm_json_t *out = nmdm_json_object(ctx->pool);
-    portrait_t in = { .id = id };
+    details_t in = { .id = id };
     nmdm_err_t *err = nmdm_api_answer_check_id(ctx, id);
 
     if (!err) {

@@ -46,7 +46,7 @@ static nmdm_err_t *count_ends(nmdm_ctx_t *ctx, nmdm_identity_stats_t *out)
     int i, found;
 
     NMDM_TRY(nmdm_db_row(ctx, &found, cols, NMDM_IDENTITY_STATS_ENDS + 2,
-                         STMT_FIGURE_IDENTITIES,
+                         STMT_STATS_IDENTITIES,
                          NMDM_ARGS(in_days(ctx, NMDM_IDENTITY_STATS_DAYS[0]),
                                    in_days(ctx, NMDM_IDENTITY_STATS_DAYS[1]),
                                    in_days(ctx, NMDM_IDENTITY_STATS_DAYS[2]),
@@ -72,14 +72,14 @@ static nmdm_err_t *count_issuers(nmdm_ctx_t *ctx, nmdm_identity_stats_t *out)
     while (out->nissuers < NMDM_IDENTITY_STATS_ISSUERS) {
         nmdm_issuer_stats_t *one = &out->issuers[out->nissuers];
 
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_FIGURE_ISSUER_NEXT,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_STATS_ISSUER_NEXT,
                              NMDM_ARGS(issuer)));
         if (!found || !cols[0]) {
             return NULL;
         }
         issuer = cols[0];
         apr_cpystrn(one->sha256, issuer, sizeof(one->sha256));
-        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_FIGURE_ISSUER,
+        NMDM_TRY(nmdm_db_row(ctx, &found, cols, 2, STMT_STATS_ISSUER,
                              NMDM_ARGS(in_days(ctx, 0), issuer)));
         one->live = amount_of(cols[0], cols[1], MOST);
         out->nissuers++;
@@ -93,7 +93,7 @@ static nmdm_err_t *count_challenges(nmdm_ctx_t *ctx,
     const char *cols[4] = { NULL }, *now = in_days(ctx, 0);
     int found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4, STMT_FIGURE_CHALLENGES,
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 4, STMT_STATS_CHALLENGES,
                          NMDM_ARGS(now, now)));
     out->open = amount_of(cols[0], cols[3], MOST);
     out->used = amount_of(cols[1], cols[3], MOST);
@@ -108,7 +108,7 @@ static nmdm_err_t *count_renewals_of(nmdm_ctx_t *ctx,
     const char *cols[3] = { NULL };
     int found;
 
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_FIGURE_RENEWALS,
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 3, STMT_STATS_RENEWALS,
                          NMDM_ARGS(state)));
     add(&out->asked, amount_of(cols[0], cols[2], MOST_RENEWALS));
     add(&out->stuck, amount_of(cols[1], cols[2], MOST_RENEWALS));
@@ -124,7 +124,7 @@ static nmdm_err_t *count_foreign(nmdm_ctx_t *ctx, nmdm_identity_stats_t *out)
     if (!conf || !conf->days || ctx->policy->renew_identifier) {
         return NULL;
     }
-    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_FIGURE_FOREIGN,
+    NMDM_TRY(nmdm_db_row(ctx, &found, cols, 1, STMT_STATS_FOREIGN,
                          NMDM_ARGS(NMDM_RENEW_OTHER,
                                    in_days(ctx, conf->days))));
     out->foreign = amount_of(cols[0], cols[0], MOST_RENEWALS);
@@ -158,7 +158,7 @@ nmdm_err_t *nmdm_api_identity_stats_stuck(apr_array_header_t *out,
     apr_array_clear(out);
     for (k = 0; k < 2 && nmdm_schema_has_scep(ctx); k++) {
         apr_array_clear(values);
-        NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_FIGURE_STUCK,
+        NMDM_TRY(nmdm_db_rows(ctx, values, 4, STMT_STATS_STUCK,
                               NMDM_ARGS(STATES[k])));
         for (i = 0; i < values->nelts; i += 4) {
             const char **row = &APR_ARRAY_IDX(values, i, const char *);

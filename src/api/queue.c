@@ -93,7 +93,7 @@ typedef struct {
     const char *id;             /* or NULL */
     const char *uuid;           /* or NULL */
     int cancelled;
-    const char *after, *last;   /* of a stride */
+    const char *after, *last;   /* of a batch */
 } cancel_t;
 
 static nmdm_err_t *do_clear(nmdm_ctx_t *ctx, void *baton)
@@ -178,8 +178,8 @@ static nmdm_err_t *do_find(nmdm_ctx_t *ctx, void *baton)
     return found ? NULL : nmdm_api_commands_unknown(ctx, in->uuid);
 }
 
-/* Each stride is a unit of its own: it commits, and others may write. */
-static nmdm_err_t *do_stride(nmdm_ctx_t *ctx, void *baton)
+/* Each batch is a unit of its own: it commits, and others may write. */
+static nmdm_err_t *do_batch(nmdm_ctx_t *ctx, void *baton)
 {
     cancel_t *in = baton;
 
@@ -198,7 +198,7 @@ static nmdm_err_t *cancel(nmdm_ctx_t *ctx, int *cancelled, const char *uuid)
     NMDM_TRY(nmdm_api_answer_check_id(ctx, uuid));
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_find, &in));
     do {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_stride, &in));
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_batch, &in));
         *cancelled += in.cancelled;
         in.after = in.last;
     } while (in.last);

@@ -30,7 +30,7 @@ typedef struct {
     nmdm_binding_t binding;
     apr_time_t expires;
     const char *challenge;
-} wish_t;
+} request_t;
 
 static nmdm_err_t *wrong(nmdm_ctx_t *ctx, const char *what)
 {
@@ -39,7 +39,7 @@ static nmdm_err_t *wrong(nmdm_ctx_t *ctx, const char *what)
 }
 
 /* A key that is not known may be a binding that is misspelt. */
-static nmdm_err_t *read_key(nmdm_ctx_t *ctx, wish_t *wish,
+static nmdm_err_t *read_key(nmdm_ctx_t *ctx, request_t *request,
                             const nmdm_json_t *json, const char *key)
 {
     static const struct {
@@ -57,7 +57,7 @@ static nmdm_err_t *read_key(nmdm_ctx_t *ctx, wish_t *wish,
     for (i = 0; i < sizeof(BINDINGS) / sizeof(*BINDINGS); i++) {
         if (!strcmp(key, BINDINGS[i].key)) {
             NMDM_TRY(nmdm_json_typed(&value, json, key, NMDM_JSON_STRING));
-            *(const char **)((char *)&wish->binding + BINDINGS[i].slot)
+            *(const char **)((char *)&request->binding + BINDINGS[i].slot)
                 = value ? nmdm_json_text(value) : NULL;
             return NULL;
         }
@@ -74,7 +74,8 @@ static nmdm_err_t *read_key(nmdm_ctx_t *ctx, wish_t *wish,
         return wrong(ctx, "\"seconds\" is a number from 1 to 31536000");
     }
     if (value) {
-        wish->expires = ctx->now + apr_time_from_sec(nmdm_json_number(value));
+        request->expires = ctx->now
+            + apr_time_from_sec(nmdm_json_number(value));
     }
     return NULL;
 }
@@ -84,7 +85,8 @@ static int is_blank(nmdm_bytes_t body)
     return strspn(body.data, " \t\r\n") == body.len;
 }
 
-static nmdm_err_t *read_wish(nmdm_ctx_t *ctx, wish_t *wish, nmdm_bytes_t body)
+static nmdm_err_t *read_request(nmdm_ctx_t *ctx, request_t *request,
+                                nmdm_bytes_t body)
 {
     apr_array_header_t *keys;
     nmdm_json_t *json;
@@ -97,39 +99,39 @@ static nmdm_err_t *read_wish(nmdm_ctx_t *ctx, wish_t *wish, nmdm_bytes_t body)
     NMDM_TRY(nmdm_json_read(&json, ctx->pool, body));
     keys = nmdm_json_keys(json);
     for (i = 0; i < keys->nelts; i++) {
-        NMDM_TRY(read_key(ctx, wish, json, APR_ARRAY_IDX(keys, i,
+        NMDM_TRY(read_key(ctx, request, json, APR_ARRAY_IDX(keys, i,
                                                          const char *)));
     }
-    flaw = nmdm_binding_flaw(&wish->binding);
+    flaw = nmdm_binding_flaw(&request->binding);
     return flaw ? wrong(ctx, flaw) : NULL;
 }
 
 static nmdm_err_t *do_make(nmdm_ctx_t *ctx, void *baton)
 {
-    wish_t *wish = baton;
+    request_t *request = baton;
 
     NMDM_TRY(nmdm_scep_tables_check(ctx));
-    return nmdm_challenge_make(ctx, &wish->challenge, NMDM_PURPOSE_API,
-                               &wish->binding, wish->expires);
+    return nmdm_challenge_make(ctx, &request->challenge, NMDM_PURPOSE_API,
+                               &request->binding, request->expires);
 }
 
 nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                     nmdm_bytes_t body,
                                     apr_interval_time_t life)
 {
-    wish_t wish = { NMDM_BINDING_NONE, ctx->now + life, NULL };
+    request_t request = { NMDM_BINDING_NONE, ctx->now + life, NULL };
     nmdm_json_t *json;
 
-    NMDM_TRY(read_wish(ctx, &wish, body));
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make, &wish));
+    NMDM_TRY(read_request(ctx, &request, body));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make, &request));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1841)
              "-: SCEP challenge made for %s, good until %s [trace %s]",
-             nmdm_binding_text(ctx->pool, &wish.binding),
-             nmdm_time_rfc3339(ctx->pool, wish.expires), ctx->trace_id);
+             nmdm_binding_text(ctx->pool, &request.binding),
+             nmdm_time_rfc3339(ctx->pool, request.expires), ctx->trace_id);
     json = nmdm_json_object(ctx->pool);
-    nmdm_json_set_string(json, "challenge", wish.challenge);
+    nmdm_json_set_string(json, "challenge", request.challenge);
     nmdm_json_set_string(json, "expires",
-                         nmdm_time_rfc3339(ctx->pool, wish.expires));
+                         nmdm_time_rfc3339(ctx->pool, request.expires));
     return give_json(ctx, reply, json);
 }
 
@@ -137,17 +139,17 @@ nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
 
 static nmdm_err_t *do_make_link(nmdm_ctx_t *ctx, void *baton)
 {
-    wish_t *wish = baton;
+    request_t *request = baton;
 
     NMDM_TRY(nmdm_scep_tables_check(ctx));
-    return nmdm_enroll_tokens_put_link(ctx, wish->challenge, &wish->binding,
-                                       wish->expires);
+    return nmdm_enroll_tokens_put_link(ctx, request->challenge,
+                                       &request->binding, request->expires);
 }
 
 nmdm_err_t *nmdm_api_scep_link(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                                nmdm_bytes_t body, const char *location)
 {
-    wish_t wish = { NMDM_BINDING_NONE, ctx->now + LINK_LIFE, NULL };
+    request_t request = { NMDM_BINDING_NONE, ctx->now + LINK_LIFE, NULL };
     nmdm_json_t *json;
 
     if (!location) {
@@ -156,18 +158,18 @@ nmdm_err_t *nmdm_api_scep_link(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
                         " for links; write SetHandler nanomdm-enroll, and"
                         " NanoMDMEnrollRequire with link in it");
     }
-    NMDM_TRY(read_wish(ctx, &wish, body));
-    NMDM_TRY(nmdm_challenge_new(ctx, &wish.challenge));
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make_link, &wish));
+    NMDM_TRY(read_request(ctx, &request, body));
+    NMDM_TRY(nmdm_challenge_new(ctx, &request.challenge));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make_link, &request));
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1847)
              "-: enrollment link made for %s, good until %s [trace %s]",
-             nmdm_binding_text(ctx->pool, &wish.binding),
-             nmdm_time_rfc3339(ctx->pool, wish.expires), ctx->trace_id);
+             nmdm_binding_text(ctx->pool, &request.binding),
+             nmdm_time_rfc3339(ctx->pool, request.expires), ctx->trace_id);
     json = nmdm_json_object(ctx->pool);
     nmdm_json_set_string(json, "url", apr_pstrcat(ctx->pool, location, "/",
-                                                  wish.challenge, NULL));
+                                                  request.challenge, NULL));
     nmdm_json_set_string(json, "expires",
-                         nmdm_time_rfc3339(ctx->pool, wish.expires));
+                         nmdm_time_rfc3339(ctx->pool, request.expires));
     return give_json(ctx, reply, json);
 }
 

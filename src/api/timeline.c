@@ -17,13 +17,13 @@
 typedef struct {
     nmdm_timeline_t *out;
     const char *id;
-} sitting_t;
+} question_t;
 
 static void add(nmdm_timeline_t *out, apr_time_t at, const char *what,
                 const char *about)
 {
     if (at) {
-        APR_ARRAY_PUSH(out->moments, nmdm_timeline_entry_t)
+        APR_ARRAY_PUSH(out->entries, nmdm_timeline_entry_t)
             = (nmdm_timeline_entry_t){ at, what, about ? about : "", NULL };
     }
 }
@@ -62,7 +62,7 @@ static nmdm_err_t *add_results(nmdm_ctx_t *ctx, nmdm_timeline_t *out)
             apr_pstrcat(ctx->pool, r->request_type ? r->request_type : "",
                         " ", r->uuid, NULL));
         if (r->updated) {
-            APR_ARRAY_IDX(out->moments, out->moments->nelts - 1,
+            APR_ARRAY_IDX(out->entries, out->entries->nelts - 1,
                           nmdm_timeline_entry_t).answered = r->uuid;
         }
     }
@@ -215,13 +215,13 @@ static nmdm_err_t *find(nmdm_ctx_t *ctx, nmdm_timeline_t *out, const char *id)
     return NULL;
 }
 
-static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
+static nmdm_err_t *do_read(nmdm_ctx_t *ctx, void *baton)
 {
-    const sitting_t *in = baton;
+    const question_t *in = baton;
     nmdm_timeline_t *out = in->out;
 
     apr_array_clear(out->queue);
-    apr_array_clear(out->moments);
+    apr_array_clear(out->entries);
     NMDM_TRY(find(ctx, out, in->id));
     NMDM_TRY(nmdm_enrollment_queries_pending(ctx, &out->pending, in->id));
     NMDM_TRY(nmdm_enrollment_queries_last_push(ctx, &out->push, in->id));
@@ -238,22 +238,22 @@ static nmdm_err_t *do_portrait(nmdm_ctx_t *ctx, void *baton)
 nmdm_err_t *nmdm_api_timeline(nmdm_timeline_t *out, nmdm_ctx_t *ctx,
                               const char *id)
 {
-    sitting_t in = { out, id };
+    question_t in = { out, id };
 
     *out = (nmdm_timeline_t){
         .queue = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                                 sizeof(nmdm_queued_t)),
-        .moments = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
+        .entries = apr_array_make(ctx->pool, NMDM_QUERIES_PAGE,
                                   sizeof(nmdm_timeline_entry_t)),
     };
     NMDM_TRY(nmdm_api_answer_check_id(ctx, id));
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_portrait, &in));
+    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_read, &in));
     if (out->who->cert_pem
         && !nmdm_x509_not_after(&out->cert_not_after,
                                 out->who->cert_pem)) {
         out->cert_not_after = 0;
     }
-    qsort(out->moments->elts, (size_t)out->moments->nelts,
+    qsort(out->entries->elts, (size_t)out->entries->nelts,
           sizeof(nmdm_timeline_entry_t), newest_first);
     return NULL;
 }

@@ -20,7 +20,7 @@ typedef struct {
     nmdm_pending_t pending;
     nmdm_last_push_t push;
     apr_array_header_t *queue;  /* of nmdm_queued_t, a page */
-    apr_array_header_t *moments;        /* the newest first */
+    apr_array_header_t *entries;        /* the newest first */
     int has_push_cert;          /* of its topic? */
     apr_time_t push_cert_not_after;     /* 0: it cannot be read */
     /* Of NanoMDMDeclarativeManagement builtin; else NULL and 0. */

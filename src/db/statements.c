@@ -873,7 +873,7 @@ ROW(STMT_PUSH_CERT_TOPICS, "push_cert_topics",
     KEYS " FROM enrollments e WHERE e.type = %s AND e.id > %s" \
     " ORDER BY e.id" PAGE
 
-#define ROSTER_ROWS(hex_of_token) \
+#define ENROLLMENT_ROWS(hex_of_token) \
     "SELECT e.id, e.type, e.enabled, DIGITS(e.token_update_tally)," \
     "       SECONDS(e.last_seen_at), e.device_id, e.user_id, e.topic," \
     "       d.serial_number," \
@@ -887,12 +887,12 @@ ROW(STMT_PUSH_CERT_TOPICS, "push_cert_topics",
     "  LEFT JOIN users u ON u.id = e.user_id AND u.device_id = e.device_id" \
     " WHERE e.id IN (%IDS)"
 
-ROW(STMT_ROSTER_WALK, "roster_walk",
+ROW(STMT_ENROLLMENTS_WALK, "enrollments_walk",
     KEYS " FROM enrollments e WHERE e.id > %s ORDER BY e.id" PAGE),
 
 /* MySQL and MariaDB rather walk through the primary key, whose order is the
  * one that is asked for. */
-ROW(STMT_ROSTER_DISABLED, "roster_disabled",
+ROW(STMT_ENROLLMENTS_DISABLED, "enrollments_disabled",
     KEYS " FROM enrollments e /*! FORCE INDEX (idx_enrollment_disabled) */"
     " WHERE e.enabled = FALSE AND e.id > %s ORDER BY e.id" PAGE),
 
@@ -908,50 +908,50 @@ ROW(STMT_ROSTER_DISABLED, "roster_disabled",
 #define BEGUN_KEYS(condition) BEGUN_PAGE("devices d", condition)
 #define DEVICES_BEGUN "devices d /*! FORCE INDEX (idx_device_begun) */"
 
-ROW(STMT_ROSTER_BEGUN, "roster_begun",
+ROW(STMT_ENROLLMENTS_BEGUN, "enrollments_begun",
     BEGUN_PAGE(DEVICES_BEGUN, "d.token_update_at IS NULL AND")),
 
-ROW(STMT_ROSTER_BEGUN_SCAN, "roster_begun_scan", BEGUN_KEYS("")),
+ROW(STMT_ENROLLMENTS_BEGUN_SCAN, "enrollments_begun_scan", BEGUN_KEYS("")),
 
-ROW(STMT_ROSTER_BEGUN_IDS, "roster_begun_ids",
+ROW(STMT_ENROLLMENTS_BEGUN_IDS, "enrollments_begun_ids",
     BEGUN_KEYS("d.id IN (%IDS) AND")),
 
-ROW(STMT_ROSTER_BEGUN_SERIALS, "roster_begun_serials",
+ROW(STMT_ENROLLMENTS_BEGUN_SERIALS, "enrollments_begun_serials",
     BEGUN_KEYS("d.serial_number IN (%IDS) AND")),
 
-ROW(STMT_ROSTER_BEGUN_ROWS, "roster_begun_rows",
+ROW(STMT_ENROLLMENTS_BEGUN_ROWS, "enrollments_begun_rows",
     "SELECT d.id, d.serial_number, SECONDS(d.authenticate_at)"
     BEGUN_FROM("d.id IN (%IDS) AND")),
 
 /* The thousandth from here, for an offset. */
-ROW(STMT_ROSTER_SKIP, "roster_skip",
+ROW(STMT_ENROLLMENTS_SKIP, "enrollments_skip",
     "SELECT e.id FROM enrollments e WHERE e.id > %s ORDER BY e.id"
     " LIMIT 1 OFFSET 999"),
 
-ROW(STMT_ROSTER_IDS, "roster_ids",
+ROW(STMT_ENROLLMENTS_IDS, "enrollments_ids",
     KEYS " FROM enrollments e WHERE e.id IN (%IDS) AND e.id > %s"
     " ORDER BY e.id" PAGE),
 
 /* CROSS, because it keeps SQLite from walking through the enrollments. */
-ROW(STMT_ROSTER_SERIALS, "roster_serials",
+ROW(STMT_ENROLLMENTS_SERIALS, "enrollments_serials",
     KEYS " FROM devices d CROSS JOIN enrollments e"
     " WHERE d.serial_number IN (%IDS) AND e.device_id = d.id AND e.id > %s"
     " ORDER BY e.id" PAGE),
 
-ROW(STMT_ROSTER_NAME, "roster_name",
+ROW(STMT_ENROLLMENTS_NAME, "enrollments_name",
     KEYS " FROM users u CROSS JOIN enrollments e"
     " WHERE u.user_short_name = %s AND e.id = u.id AND u.id > %s"
     " ORDER BY u.id" PAGE),
 
-ROW(STMT_ROSTER_TYPE, "roster_type",
+ROW(STMT_ENROLLMENTS_TYPE, "enrollments_type",
     KEYS_OF_TYPE,
     PGSQL KEYS BEYOND("100") " e ORDER BY e.id"),
 
-ROW(STMT_ROSTER_TYPE_SCAN, "roster_type_scan", KEYS_OF_TYPE),
+ROW(STMT_ENROLLMENTS_TYPE_SCAN, "enrollments_type_scan", KEYS_OF_TYPE),
 
-ROW(STMT_ROSTER_ROWS, "roster_rows",
-    ROSTER_ROWS("HEX(d.unlock_token)"),
-    PGSQL ROSTER_ROWS("ENCODE(d.unlock_token, 'hex')")),
+ROW(STMT_ENROLLMENTS_ROWS, "enrollments_rows",
+    ENROLLMENT_ROWS("HEX(d.unlock_token)"),
+    PGSQL ENROLLMENT_ROWS("ENCODE(d.unlock_token, 'hex')")),
 
 ROW(STMT_CERTS_OF_DEVICE, "certs_of_device",
     "SELECT a.sha256, SECONDS(a.created_at) FROM cert_auth_associations a"
@@ -1108,9 +1108,9 @@ ROW(STMT_CANCEL_ONE, "cancel_one",
     " WHERE id = %s AND command_uuid = %s AND active = TRUE"
     NOT_ANSWERED("enrollment_queue")),
 
-/* A command that a whole fleet has queued is cancelled in strides, so that
+/* A command that a whole fleet has queued is cancelled in batches, so that
  * others get their turn with the table. */
-ROW(STMT_CANCEL_STRIDE, "cancel_stride",
+ROW(STMT_CANCEL_BATCH, "cancel_batch",
     "SELECT MAX(bounded.id)"
     "  FROM (SELECT q.id FROM enrollment_queue q"
     "         WHERE q.command_uuid = %s AND q.id > %s"
@@ -1209,7 +1209,7 @@ ROW(STMT_EVENT_PUT_OFF, "event_put_off",
     " WHERE device_id = %s AND target = %s AND is_dead = FALSE"
     "   AND seq > %lld"),
 
-ROW(STMT_EVENT_HURRY, "event_hurry",
+ROW(STMT_EVENT_DUE_NOW, "event_due_now",
     "UPDATE nanomdm_events SET next_at = 0"
     " WHERE is_dead = FALSE AND target = %s AND next_at > EPOCH_SECONDS"),
 
@@ -1406,12 +1406,12 @@ ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
     "SELECT COUNT(bounded.id)," \
     "       COUNT(CASE WHEN bounded.enabled = TRUE THEN 1 END)," \
     "       MAX(bounded.id)"
-#define FIGURE_ENROLLED FIGURES \
+#define STATS_ENROLLED FIGURES \
     "  FROM (SELECT e.id, e.enabled FROM enrollments e" \
     "         WHERE e.type = %s AND e.id > %s" \
     "         ORDER BY e.id LIMIT 1000) bounded"
 
-#define FIGURE_EVENTS(state) \
+#define STATS_EVENTS(state) \
     "SELECT COUNT(bounded.seq)" \
     "  FROM (SELECT e.seq FROM nanomdm_events e" \
     "         WHERE e.is_dead = " state " LIMIT 1000) bounded"
@@ -1444,17 +1444,17 @@ ROW(STMT_SEAL_CHORE_TAKE, "seal_chore_take",
     "          FROM nanomdm_pushes p" \
     "         WHERE p.next_at IS NULL LIMIT 1000) bounded"
 
-/* A stride of the enrollments of a type: how many, how many of them enabled,
+/* A batch of the enrollments of a type: how many, how many of them enabled,
  * and where the next begins. */
-ROW(STMT_FIGURE_ENROLLED, "figure_enrolled",
-    FIGURE_ENROLLED,
+ROW(STMT_STATS_ENROLLED, "stats_enrolled",
+    STATS_ENROLLED,
     PGSQL FIGURES BEYOND("1000") " bounded"),
 
-ROW(STMT_FIGURE_ENROLLED_SCAN, "figure_enrolled_scan", FIGURE_ENROLLED),
+ROW(STMT_STATS_ENROLLED_SCAN, "stats_enrolled_scan", STATS_ENROLLED),
 
 /* How many wait, since when, and how many rows were looked at: where an index
  * holds no others, as many; else the first of all. */
-ROW(STMT_FIGURE_PENDING, "figure_pending",
+ROW(STMT_STATS_PENDING, "stats_pending",
     "SELECT COUNT(bounded.id), SECONDS(MIN(bounded.created_at)),"
     "       COUNT(bounded.id)"
     "  FROM (SELECT q.id, q.created_at FROM enrollment_queue q"
@@ -1473,7 +1473,7 @@ ROW(STMT_FIGURE_PENDING, "figure_pending",
 
 /* How many there are about, by what the database itself remembers; 0 or less
  * when it does not. An enrollment once made stays. */
-ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
+ROW(STMT_STATS_ESTIMATE, "stats_estimate",
     "SELECT DIGITS(COALESCE(MAX(rowid), 0)) FROM enrollments",
     PGSQL
     "SELECT CAST(c.reltuples AS BIGINT) FROM pg_class c"
@@ -1483,9 +1483,9 @@ ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
     "  FROM information_schema.tables t"
     " WHERE t.table_schema = DATABASE() AND t.table_name = 'enrollments'"),
 
-/* A stride of devices: how many, how many of them sent Authenticate and no
+/* A batch of devices: how many, how many of them sent Authenticate and no
  * TokenUpdate yet, and where the next begins. */
-#define FIGURE_BEGUN(devices, condition) \
+#define STATS_BEGUN(devices, condition) \
     "SELECT COUNT(bounded.id)," \
     "       COUNT(CASE WHEN NOT EXISTS" \
     "                       (SELECT 1 FROM enrollments e" \
@@ -1494,54 +1494,54 @@ ROW(STMT_FIGURE_ESTIMATE, "figure_estimate",
     "  FROM (SELECT d.id FROM " devices " WHERE " condition " d.id > %s" \
     "         ORDER BY d.id LIMIT 1000) bounded"
 
-ROW(STMT_FIGURE_BEGUN, "figure_begun",
-    FIGURE_BEGUN(DEVICES_BEGUN, "d.token_update_at IS NULL AND")),
+ROW(STMT_STATS_BEGUN, "stats_begun",
+    STATS_BEGUN(DEVICES_BEGUN, "d.token_update_at IS NULL AND")),
 
-ROW(STMT_FIGURE_BEGUN_SCAN, "figure_begun_scan",
-    FIGURE_BEGUN("devices d", "")),
+ROW(STMT_STATS_BEGUN_SCAN, "stats_begun_scan",
+    STATS_BEGUN("devices d", "")),
 
-ROW(STMT_FIGURE_SILENT, "figure_silent",
+ROW(STMT_STATS_SILENT, "stats_silent",
     "SELECT COUNT(CASE WHEN " IS_SILENT " THEN 1 END), COUNT(bounded.id)"
     NEXT_PUSHES),
 
-ROW(STMT_FIGURE_SILENT_IDS, "figure_silent_ids",
+ROW(STMT_STATS_SILENT_IDS, "stats_silent_ids",
     "SELECT e.id, SECONDS(e.last_seen_at)" NEXT_PUSHES
     " WHERE " IS_SILENT
     " ORDER BY e.last_seen_at, e.id LIMIT 10"),
 
-ROW(STMT_FIGURE_PUT_OFF, "figure_put_off",
+ROW(STMT_STATS_PUT_OFF, "stats_put_off",
     "SELECT COUNT(DISTINCT CASE WHEN " IS_PUT_OFF " THEN bounded.id END),"
     "       COUNT(bounded.id)" NOT_NOW),
 
-ROW(STMT_FIGURE_PUT_OFF_IDS, "figure_put_off_ids",
+ROW(STMT_STATS_PUT_OFF_IDS, "stats_put_off_ids",
     "SELECT bounded.id, SECONDS(MIN(bounded.not_now_at))" NOT_NOW
     " WHERE " IS_PUT_OFF
     " GROUP BY bounded.id ORDER BY MIN(bounded.not_now_at), bounded.id"
     " LIMIT 10"),
 
-ROW(STMT_FIGURE_REFUSED, "figure_refused",
+ROW(STMT_STATS_REFUSED, "stats_refused",
     "SELECT COUNT(CASE WHEN bounded.status >= 400 THEN 1 END),"
     "       COUNT(bounded.id)" REFUSED_PUSHES),
 
-ROW(STMT_FIGURE_REFUSALS, "figure_refusals",
+ROW(STMT_STATS_REFUSALS, "stats_refusals",
     "SELECT bounded.id, DIGITS(bounded.status), bounded.reason,"
     "       SECONDS(bounded.pushed_at)" REFUSED_PUSHES
     " WHERE bounded.status >= 400"
     " ORDER BY bounded.pushed_at DESC, bounded.id LIMIT 20"),
 
-ROW(STMT_FIGURE_EVENTS_PENDING, "figure_events_pending",
-    FIGURE_EVENTS("FALSE")),
+ROW(STMT_STATS_EVENTS_PENDING, "stats_events_pending",
+    STATS_EVENTS("FALSE")),
 
-ROW(STMT_FIGURE_EVENTS_DEAD, "figure_events_dead", FIGURE_EVENTS("TRUE")),
+ROW(STMT_STATS_EVENTS_DEAD, "stats_events_dead", STATS_EVENTS("TRUE")),
 
-ROW(STMT_FIGURE_CERTS, "figure_certs",
+ROW(STMT_STATS_CERTS, "stats_certs",
     "SELECT topic, cert_pem FROM push_certs WHERE topic > ''"
     " ORDER BY topic" PAGE,
     LONG_COLUMNS 1 << 1),
 
 /* Of certificates in use, in the order of their ends: how many end before each
  * of three times, how many are in use, how many rows were looked at. */
-ROW(STMT_FIGURE_IDENTITIES, "figure_identities",
+ROW(STMT_STATS_IDENTITIES, "stats_identities",
     "SELECT COUNT(CASE WHEN bounded.not_after <= %lld"
     "                   AND bounded.renew_state IS NOT NULL THEN 1 END),"
     "       COUNT(CASE WHEN bounded.not_after <= %lld"
@@ -1552,12 +1552,12 @@ ROW(STMT_FIGURE_IDENTITIES, "figure_identities",
     "  FROM (SELECT not_after, renew_state FROM nanomdm_scep_certs"
     "         WHERE not_after > %lld ORDER BY not_after LIMIT 10000) bounded"),
 
-ROW(STMT_FIGURE_ISSUER_NEXT, "figure_issuer_next",
+ROW(STMT_STATS_ISSUER_NEXT, "stats_issuer_next",
     "SELECT MIN(issuer_sha256) FROM nanomdm_scep_certs"
     " WHERE issuer_sha256 > %s"),
 
 /* Serial numbers are random: the first ten thousand are like the others. */
-ROW(STMT_FIGURE_ISSUER, "figure_issuer",
+ROW(STMT_STATS_ISSUER, "stats_issuer",
     "SELECT COUNT(CASE WHEN bounded.not_after > %lld"
     "                   AND bounded.revoked_at IS NULL THEN 1 END),"
     "       COUNT(bounded.not_after)"
@@ -1565,7 +1565,7 @@ ROW(STMT_FIGURE_ISSUER, "figure_issuer",
     "         WHERE issuer_sha256 = %s ORDER BY serial LIMIT 10000) bounded"),
 
 /* Open, used and expired ones, those that last longest first. */
-ROW(STMT_FIGURE_CHALLENGES, "figure_challenges",
+ROW(STMT_STATS_CHALLENGES, "stats_challenges",
     "SELECT COUNT(CASE WHEN bounded.used_at IS NULL"
     "                   AND bounded.expires_at > %lld THEN 1 END),"
     "       COUNT(bounded.used_at),"
@@ -1588,18 +1588,18 @@ ROW(STMT_FIGURE_CHALLENGES, "figure_challenges",
     "(bounded.renew_tries >= 3" \
     " OR (bounded.renew_tries = 0 AND bounded.renew_error IS NOT NULL))"
 
-ROW(STMT_FIGURE_RENEWALS, "figure_renewals",
+ROW(STMT_STATS_RENEWALS, "stats_renewals",
     "SELECT COUNT(CASE WHEN bounded.renew_tries > 0 THEN 1 END),"
     "       COUNT(CASE WHEN " IS_STUCK " THEN 1 END),"
     "       COUNT(bounded.not_after)" ASKED_RENEWALS),
 
-ROW(STMT_FIGURE_STUCK, "figure_stuck",
+ROW(STMT_STATS_STUCK, "stats_stuck",
     "SELECT bounded.enrollment_id, DIGITS(bounded.renew_tries),"
     "       bounded.renew_error, DIGITS(bounded.not_after)" ASKED_RENEWALS
     " WHERE " IS_STUCK
     " ORDER BY bounded.not_after, bounded.enrollment_id LIMIT 10"),
 
-ROW(STMT_FIGURE_FOREIGN, "figure_foreign",
+ROW(STMT_STATS_FOREIGN, "stats_foreign",
     "SELECT COUNT(bounded.not_after)"
     "  FROM (SELECT not_after FROM nanomdm_scep_certs"
     "         WHERE renew_state = %s AND renew_asked_at IS NULL"
@@ -2469,7 +2469,7 @@ ROW(STMT_DD_WAITING, "dd_waiting",
 #define DD_COUNT(column, from) \
     "DIGITS((SELECT COUNT(bounded.one) FROM " DD_FIRST(column, from) "))"
 
-ROW(STMT_DD_FIGURES, "dd_figures",
+ROW(STMT_DD_STATS, "dd_stats",
     "SELECT "
     DD_COUNT("identifier", "nanomdm_dd_declarations WHERE identifier > ''")
     ", " DD_COUNT("set_name",

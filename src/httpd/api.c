@@ -107,7 +107,7 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
                                 nmdm_reply_t *reply, int *status,
                                 const char *rest)
 {
-    nmdm_enqueue_options_t terms;
+    nmdm_enqueue_options_t options;
     nmdm_bytes_t body;
 
     NMDM_TRY(nanomdm_body(&body, r));
@@ -119,12 +119,12 @@ static nmdm_err_t *call_enqueue(nmdm_ctx_t *ctx, request_rec *r,
     if (!body.len && !is_without_push(r)) {
         remark_on_nothing_to_queue(r);
     }
-    NMDM_TRY(nmdm_api_enqueue_options_read(&terms, ctx,
+    NMDM_TRY(nmdm_api_enqueue_options_read(&options, ctx,
                                            nanomdm_parameter(r, "priority"),
                                            nanomdm_parameter(r, "expires")));
     return nmdm_api_enqueue_on(ctx, reply, status,
                                nmdm_api_answer_split_ids(r->pool, rest), body,
-                               !is_without_push(r), &terms);
+                               !is_without_push(r), &options);
 }
 
 static nmdm_err_t *call_command(nmdm_ctx_t *ctx, request_rec *r,

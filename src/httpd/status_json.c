@@ -337,8 +337,8 @@ nmdm_bytes_t nanomdm_status_json_enrollment(apr_pool_t *p,
     add_push(out, p, one);
     add_queue(out, p, one);
     list = nmdm_json_add_array(out, "moments");
-    for (i = 0; i < one->moments->nelts && i < NMDM_QUERIES_PAGE; i++) {
-        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->moments, i,
+    for (i = 0; i < one->entries->nelts && i < NMDM_QUERIES_PAGE; i++) {
+        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->entries, i,
                                                         nmdm_timeline_entry_t);
 
         entry = nmdm_json_add_object(list, NULL);

@@ -187,8 +187,8 @@ static void put_moments(nanomdm_html_t *sheet, const nmdm_timeline_t *one,
     nanomdm_html_put(sheet,
                      "<section class=\"wide\"><h2>What happened</h2>\n"
                      "<table class=\"story\">\n");
-    for (i = 0; i < one->moments->nelts && i < NMDM_QUERIES_PAGE; i++) {
-        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->moments, i,
+    for (i = 0; i < one->entries->nelts && i < NMDM_QUERIES_PAGE; i++) {
+        const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->entries, i,
                                                         nmdm_timeline_entry_t);
 
         nanomdm_html_put(

@@ -29,29 +29,32 @@ static nmdm_err_t *select_keys(nmdm_ctx_t *ctx, apr_array_header_t *values,
         nmdm_db_fill_ids(args, list, 0);
         args[NMDM_SQL_IDS] = after;
         return nmdm_db_rows(ctx, values, 3,
-                            from == NMDM_KEYS_OF_IDS ? STMT_ROSTER_IDS
+                            from == NMDM_KEYS_OF_IDS ? STMT_ENROLLMENTS_IDS
                             : from == NMDM_KEYS_OF_SERIALS
-                                ? STMT_ROSTER_SERIALS
+                                ? STMT_ENROLLMENTS_SERIALS
                             : from == NMDM_KEYS_BEGUN_OF_IDS
-                                ? STMT_ROSTER_BEGUN_IDS
-                                : STMT_ROSTER_BEGUN_SERIALS,
+                                ? STMT_ENROLLMENTS_BEGUN_IDS
+                                : STMT_ENROLLMENTS_BEGUN_SERIALS,
                             args, NMDM_SQL_IDS + 1);
     case NMDM_KEYS_OF_NAME:
     case NMDM_KEYS_OF_TYPE:
         return nmdm_db_rows(ctx, values, 3,
-                            from == NMDM_KEYS_OF_NAME ? STMT_ROSTER_NAME
+                            from == NMDM_KEYS_OF_NAME ? STMT_ENROLLMENTS_NAME
                             : nmdm_schema_is_complete(ctx)
-                                ? STMT_ROSTER_TYPE : STMT_ROSTER_TYPE_SCAN,
+                                ? STMT_ENROLLMENTS_TYPE
+                                : STMT_ENROLLMENTS_TYPE_SCAN,
                             NMDM_ARGS(APR_ARRAY_IDX(list, 0, const char *),
                                       after));
     case NMDM_KEYS_BEGUN:
         return nmdm_db_rows(ctx, values, 3, nmdm_schema_has_states(ctx)
-                            ? STMT_ROSTER_BEGUN : STMT_ROSTER_BEGUN_SCAN,
+                            ? STMT_ENROLLMENTS_BEGUN
+                            : STMT_ENROLLMENTS_BEGUN_SCAN,
                             NMDM_ARGS(after));
     default:
         return nmdm_db_rows(ctx, values, 3, from == NMDM_KEYS_DISABLED
                             && nmdm_schema_has_states(ctx)
-                            ? STMT_ROSTER_DISABLED : STMT_ROSTER_WALK,
+                            ? STMT_ENROLLMENTS_DISABLED
+                            : STMT_ENROLLMENTS_WALK,
                             NMDM_ARGS(after));
     }
 }
@@ -83,7 +86,7 @@ nmdm_err_t *nmdm_enrollment_queries_skip(nmdm_ctx_t *ctx, const char **id,
     int found;
 
     *id = NULL;
-    return nmdm_db_row(ctx, &found, id, 1, STMT_ROSTER_SKIP,
+    return nmdm_db_row(ctx, &found, id, 1, STMT_ENROLLMENTS_SKIP,
                        NMDM_ARGS(after));
 }
 
@@ -135,8 +138,8 @@ nmdm_err_t *nmdm_enrollment_queries_enrollments(nmdm_ctx_t *ctx,
     args[1] = apr_psprintf(ctx->pool, "%" APR_SIZE_T_FMT, unlock_token_most
                            ? nmdm_seal_length(unlock_token_most) : 0);
     nmdm_db_fill_ids(args + 2, ids, 0);
-    NMDM_TRY(nmdm_db_rows(ctx, values, ENROLLMENT_COLUMNS, STMT_ROSTER_ROWS,
-                          args, 2 + NMDM_SQL_IDS));
+    NMDM_TRY(nmdm_db_rows(ctx, values, ENROLLMENT_COLUMNS,
+                          STMT_ENROLLMENTS_ROWS, args, 2 + NMDM_SQL_IDS));
     for (i = 0; i < values->nelts; i += ENROLLMENT_COLUMNS) {
         nmdm_enrollment_t *e = &APR_ARRAY_PUSH(rows, nmdm_enrollment_t);
 
@@ -156,7 +159,7 @@ nmdm_err_t *nmdm_enrollment_queries_begun(nmdm_ctx_t *ctx,
     int i;
 
     nmdm_db_fill_ids(args, ids, 0);
-    NMDM_TRY(nmdm_db_rows(ctx, values, 3, STMT_ROSTER_BEGUN_ROWS, args,
+    NMDM_TRY(nmdm_db_rows(ctx, values, 3, STMT_ENROLLMENTS_BEGUN_ROWS, args,
                           NMDM_SQL_IDS));
     for (i = 0; i < values->nelts; i += 3) {
         const char **row = nmdm_query_rows_at(values, i);
@@ -329,6 +332,6 @@ nmdm_err_t *nmdm_enrollment_queries_batch(nmdm_ctx_t *ctx, const char **last,
     int found;
 
     *last = NULL;
-    return nmdm_db_row(ctx, &found, last, 1, STMT_CANCEL_STRIDE,
+    return nmdm_db_row(ctx, &found, last, 1, STMT_CANCEL_BATCH,
                        NMDM_ARGS(uuid, after));
 }

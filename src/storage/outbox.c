@@ -189,13 +189,13 @@ nmdm_err_t *nmdm_outbox_failed(nmdm_ctx_t *ctx, const nmdm_event_t *event,
                                   event->seq));
 }
 
-nmdm_err_t *nmdm_outbox_hurry(nmdm_ctx_t *ctx, const char *target)
+nmdm_err_t *nmdm_outbox_make_due(nmdm_ctx_t *ctx, const char *target)
 {
-    return nmdm_db_exec(ctx, NULL, STMT_EVENT_HURRY, NMDM_ARGS(target));
+    return nmdm_db_exec(ctx, NULL, STMT_EVENT_DUE_NOW, NMDM_ARGS(target));
 }
 
 nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
-                                apr_int64_t *bytes, int *waits_in_vain,
+                                apr_int64_t *bytes, int *is_overdue,
                                 const char *target)
 {
     const char *counts[3] = { NULL };
@@ -205,7 +205,7 @@ nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
                          NMDM_ARGS(target)));
     *bytes = found && counts[2] ? apr_atoi64(counts[2]) : 0;
     *number = found && counts[0] ? apr_atoi64(counts[0]) : 0;
-    *waits_in_vain = found && counts[1] && apr_atoi64(counts[1]) > 0;
+    *is_overdue = found && counts[1] && apr_atoi64(counts[1]) > 0;
     return NULL;
 }
 

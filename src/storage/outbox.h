@@ -73,13 +73,13 @@ nmdm_err_t *nmdm_outbox_failed(nmdm_ctx_t *ctx, const nmdm_event_t *event,
                                const char *lease);
 
 /* All that wait for this target are due now. */
-nmdm_err_t *nmdm_outbox_hurry(nmdm_ctx_t *ctx, const char *target);
+nmdm_err_t *nmdm_outbox_make_due(nmdm_ctx_t *ctx, const char *target);
 
-/* How many wait for this target, in how many bytes, and whether some wait for
+/* How many wait for this target, in how many bytes, and whether some wait
  * longer than they were ever put off, because the database's clock was ahead
  * then. */
 nmdm_err_t *nmdm_outbox_backlog(nmdm_ctx_t *ctx, apr_int64_t *number,
-                                apr_int64_t *bytes, int *waits_in_vain,
+                                apr_int64_t *bytes, int *is_overdue,
                                 const char *target);
 
 /* What the events of one device for this target take, dead ones included. */

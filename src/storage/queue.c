@@ -307,17 +307,17 @@ static nmdm_err_t *put_some(nmdm_ctx_t *ctx, int *n, int *rows,
 
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
-                           const nmdm_enqueue_options_t *terms)
+                           const nmdm_enqueue_options_t *options)
 {
     const char *args[3 + NMDM_SQL_MANY];
-    int expires = terms->expires != 0, done, n, rows;
+    int expires = options->expires != 0, done, n, rows;
 
     if (expires && !nmdm_schema_is_complete(ctx)) {
         return cannot_expire(ctx);
     }
     args[0] = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT,
-                           (apr_int64_t)apr_time_sec(terms->expires));
-    args[1] = apr_itoa(ctx->pool, terms->priority);
+                           (apr_int64_t)apr_time_sec(options->expires));
+    args[1] = apr_itoa(ctx->pool, options->priority);
     args[2] = uuid;
     for (done = 0; done < ids->nelts; done += n) {
         NMDM_TRY(put_some(ctx, &n, &rows, args, ids, done, expires));

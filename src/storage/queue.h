@@ -58,7 +58,7 @@ nmdm_err_t *nmdm_queue_put_command(nmdm_ctx_t *ctx,
  * none: NMDM_INVALID names the obstacle. */
 nmdm_err_t *nmdm_queue_put(nmdm_ctx_t *ctx, const char *uuid,
                            const apr_array_header_t *ids,
-                           const nmdm_enqueue_options_t *terms);
+                           const nmdm_enqueue_options_t *options);
 /* Whether it is in the queue of an id, in whatever state. */
 nmdm_err_t *nmdm_queue_has(nmdm_ctx_t *ctx, int *yes, const char *id,
                            const char *uuid);

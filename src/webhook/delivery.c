@@ -59,7 +59,7 @@ typedef struct {
     const char *why;
     int delay, most;
     apr_int64_t number, bytes;
-    int waits_in_vain;
+    int is_overdue;
 } work_t;
 
 static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
@@ -70,11 +70,11 @@ static nmdm_err_t *do_failed(nmdm_ctx_t *ctx, void *baton)
                               work->delay, work->receiver->lease);
 }
 
-static nmdm_err_t *do_shorten_pauses(nmdm_ctx_t *ctx, void *baton)
+static nmdm_err_t *do_make_due(nmdm_ctx_t *ctx, void *baton)
 {
     const work_t *work = baton;
 
-    return nmdm_outbox_hurry(ctx, work->receiver->webhook->target);
+    return nmdm_outbox_make_due(ctx, work->receiver->webhook->target);
 }
 
 static void forget(nmdm_delivery_event_t *attempt)
@@ -139,7 +139,7 @@ static nmdm_err_t *note_success(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx)
     work_t work = { .receiver = receiver };
 
     if (receiver->failures >= AWAY) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_shorten_pauses, &work));
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make_due, &work));
         nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(1813)
                  "webhook %s takes events again after %d failures",
                  receiver->webhook->target, receiver->failures);
@@ -352,7 +352,7 @@ static nmdm_err_t *do_backlog(nmdm_ctx_t *ctx, void *baton)
     work_t *work = baton;
 
     return nmdm_outbox_backlog(ctx, &work->number, &work->bytes,
-                               &work->waits_in_vain,
+                               &work->is_overdue,
                                work->receiver->webhook->target);
 }
 
@@ -365,8 +365,8 @@ static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
         return NULL;
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_backlog, &work));
-    if (work.waits_in_vain) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_shorten_pauses, &work));
+    if (work.is_overdue) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_make_due, &work));
     }
     nmdm_backlog_counted(&receiver->backlog, ctx, work.number, work.bytes);
     receiver->count_at = now + COUNTING;

@@ -183,7 +183,7 @@ def test_the_depth_is_counted_without_a_look(httpd, fresh_db):
            [(mac.id, mac.id, "Device", "t", "m", "ff")])
     fill_queues(db, [mac], 3)
     server = httpd(db, extra_vhost=STATUS + "LogLevel nanomdm:debug\n")
-    assert wait_until(lambda: "figure_pending" in server.error_log(), 20)
+    assert wait_until(lambda: "stats_pending" in server.error_log(), 20)
     db.execute("DELETE FROM enrollment_queue")
     operator = Operator(server)
     said = re.findall(r'aria-label="Commands that wait: ([^"]*)"',

@@ -277,10 +277,10 @@ static void a_story_is_told_from_its_end(void **state)
     IS(one.who->id, "D");
     assert_int_equal(one.pending.pending, 1);
     assert_int_equal(one.queue->nelts, 1);
-    assert_true(one.moments->nelts >= 4);
-    for (i = 1; i < one.moments->nelts; i++) {
-        assert_true(APR_ARRAY_IDX(one.moments, i - 1, nmdm_timeline_entry_t).at
-                    >= APR_ARRAY_IDX(one.moments, i, nmdm_timeline_entry_t).at);
+    assert_true(one.entries->nelts >= 4);
+    for (i = 1; i < one.entries->nelts; i++) {
+        assert_true(APR_ARRAY_IDX(one.entries, i - 1, nmdm_timeline_entry_t).at
+                    >= APR_ARRAY_IDX(one.entries, i, nmdm_timeline_entry_t).at);
     }
 }
 

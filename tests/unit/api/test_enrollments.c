@@ -117,8 +117,8 @@ static void a_page_is_two_statements_and_one_that_looks_on(void **state)
     forget(w);
     query(w, "", NULL, NULL);
     assert_int_equal(logged(w, "NMDM0103"), 3);
-    assert_int_equal(logged(w, "roster_walk"), 1);
-    assert_int_equal(logged(w, "roster_rows"), 1);
+    assert_int_equal(logged(w, "enrollments_walk"), 1);
+    assert_int_equal(logged(w, "enrollments_rows"), 1);
 }
 
 static void one_enrollment_in_full(void **state)

@@ -394,13 +394,13 @@ static void figures_come_from_an_index(void **state)
         nmdm_stmt_e stmt;
         const char *uses;
     } ROWS[] = {
-        { STMT_FIGURE_ENROLLED, "idx_enrollment_type_id (type=? AND id>?)" },
-        { STMT_FIGURE_REFUSALS, "idx_push_next (next_at=?)" },
-        { STMT_FIGURE_EVENTS_DEAD,
+        { STMT_STATS_ENROLLED, "idx_enrollment_type_id (type=? AND id>?)" },
+        { STMT_STATS_REFUSALS, "idx_push_next (next_at=?)" },
+        { STMT_STATS_EVENTS_DEAD,
           "COVERING INDEX idx_event_due (is_dead=?)" },
-        { STMT_FIGURE_PENDING, "idx_queue_pending (id>?)" },
-        { STMT_FIGURE_SILENT, "idx_push_next (next_at>?)" },
-        { STMT_FIGURE_PUT_OFF, "idx_result_status (status=?)" },
+        { STMT_STATS_PENDING, "idx_queue_pending (id>?)" },
+        { STMT_STATS_SILENT, "idx_push_next (next_at>?)" },
+        { STMT_STATS_PUT_OFF, "idx_result_status (status=?)" },
     };
     apr_size_t i;
 
@@ -431,21 +431,21 @@ static void pages_come_from_an_index_in_their_order(void **state)
         nmdm_stmt_e stmt;
         const char *uses;
     } ROWS[] = {
-        { STMT_ROSTER_WALK, "sqlite_autoindex_enrollments_1 (id>?)" },
-        { STMT_ROSTER_SKIP, "sqlite_autoindex_enrollments_1 (id>?)" },
-        { STMT_ROSTER_DISABLED, "idx_enrollment_disabled (id>?)" },
-        { STMT_ROSTER_BEGUN, "idx_device_begun (id>?)" },
-        { STMT_FIGURE_BEGUN, "idx_device_begun (id>?)" },
-        { STMT_ROSTER_NAME,
+        { STMT_ENROLLMENTS_WALK, "sqlite_autoindex_enrollments_1 (id>?)" },
+        { STMT_ENROLLMENTS_SKIP, "sqlite_autoindex_enrollments_1 (id>?)" },
+        { STMT_ENROLLMENTS_DISABLED, "idx_enrollment_disabled (id>?)" },
+        { STMT_ENROLLMENTS_BEGUN, "idx_device_begun (id>?)" },
+        { STMT_STATS_BEGUN, "idx_device_begun (id>?)" },
+        { STMT_ENROLLMENTS_NAME,
           "idx_user_short_name (user_short_name=? AND id>?)" },
-        { STMT_ROSTER_TYPE, "idx_enrollment_type_id (type=? AND id>?)" },
+        { STMT_ENROLLMENTS_TYPE, "idx_enrollment_type_id (type=? AND id>?)" },
         { STMT_QUEUE_PAGE, "idx_queue_pending (id=? AND priority<?)" },
         { STMT_RESULT_PAGE, "idx_result_time (id=? AND updated_at<?)" },
         { STMT_LAST_REPORT, "idx_result_time (id=?)" },
         { STMT_SPENT_PAGE, "sqlite_autoindex_enrollment_queue_1 (id=? AND"
                            " command_uuid>?)" },
         { STMT_COMMAND_PAGE, "idx_queue_command (command_uuid=? AND id>?)" },
-        { STMT_CANCEL_STRIDE,
+        { STMT_CANCEL_BATCH,
           "idx_queue_command (command_uuid=? AND id>?)" },
     };
     apr_size_t i;
@@ -457,9 +457,9 @@ static void pages_come_from_an_index_in_their_order(void **state)
               "%s:\n%s", nmdm_statement_name(ROWS[i].stmt), plan);
     }
     /* At most a hundred serials: few rows to sort. */
-    HOLDS(strstr(plan_of(*state, STMT_ROSTER_SERIALS),
+    HOLDS(strstr(plan_of(*state, STMT_ENROLLMENTS_SERIALS),
                  "SEARCH d USING INDEX idx_device_serial"), "%s",
-          plan_of(*state, STMT_ROSTER_SERIALS));
+          plan_of(*state, STMT_ENROLLMENTS_SERIALS));
 }
 
 static void calls_are_written_as_each_database_wants_them(void **state)
