@@ -25,7 +25,7 @@ void nmdm_api_answer_error(nmdm_reply_t *reply, apr_pool_t *p,
 {
     nmdm_json_t *object = nmdm_json_object(p);
 
-    nmdm_json_set_string(object, "error", text);
+    nmdm_json_add_string(object, "error", text);
     nmdm_api_answer_object(reply, p, object);
 }
 

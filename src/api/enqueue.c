@@ -66,21 +66,21 @@ static void describe_call(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
                              nmdm_json_sorted(call->per_id));
     }
     if (!call->pushes) {
-        nmdm_json_set_true(result, "no_push");
+        nmdm_json_add_bool(result, "no_push", 1);
     }
     if (call->push_error) {
-        nmdm_json_set_string(result, "push_error", call->push_error);
+        nmdm_json_add_string(result, "push_error", call->push_error);
     }
     if (call->command_error) {
-        nmdm_json_set_string(result, "command_error", call->command_error);
+        nmdm_json_add_string(result, "command_error", call->command_error);
     }
     if (call->command.uuid) {
-        nmdm_json_set_string(result, "command_uuid", call->command.uuid);
-        nmdm_json_set_string(result, "request_type",
+        nmdm_json_add_string(result, "command_uuid", call->command.uuid);
+        nmdm_json_add_string(result, "request_type",
                              call->command.request_type);
     }
     if (call->lacks_command) {
-        nmdm_json_set_false(result, "queued");
+        nmdm_json_add_bool(result, "queued", 0);
     }
     *status = status_of_call(call);
     nmdm_api_answer_object(reply, ctx->pool, result);
@@ -100,10 +100,10 @@ static void note_push(void *baton, const nmdm_push_result_t *result)
     call->failures += result->error != NULL;
     entry = nmdm_json_child(call->per_id, result->id);
     if (result->error) {
-        nmdm_json_set_string(entry, "push_error", result->error);
+        nmdm_json_add_string(entry, "push_error", result->error);
     }
     if (result->apns_id) {
-        nmdm_json_set_string(entry, "push_result", result->apns_id);
+        nmdm_json_add_string(entry, "push_result", result->apns_id);
     }
 }
 

@@ -55,7 +55,7 @@ static void describe(nmdm_json_t *out, apr_pool_t *p,
 
     nmdm_json_add_string(out, "id", e->id);
     if (e->begun_at) {
-        nmdm_json_set_true(out, "pending");
+        nmdm_json_add_bool(out, "pending", 1);
         nmdm_json_add_time(out, "authenticate_at", p, e->begun_at);
     }
     else {
@@ -434,7 +434,7 @@ static void describe_queue(nmdm_json_t *out, apr_pool_t *p,
 
     nmdm_json_add_integer(part, "pending", in->pending.pending);
     if (in->pending.pending >= NMDM_QUERIES_MOST) {
-        nmdm_json_set_true(part, "or_more");
+        nmdm_json_add_bool(part, "or_more", 1);
     }
     nmdm_json_add_integer(part, "not_now", in->pending.not_now);
     nmdm_json_add_time(part, "not_now_since", p, in->pending.not_now_since);

@@ -26,14 +26,6 @@ static nmdm_err_t *refuse(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
     return err;
 }
 
-static nmdm_err_t *give_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             const nmdm_json_t *object)
-{
-    reply->content_type = NMDM_TYPE_JSON;
-    reply->body = nmdm_json_write(ctx->pool, object);
-    return NULL;
-}
-
 /* The number of a row: digits, of no more than 63 bits. */
 static int is_number(const char *text)
 {
@@ -75,28 +67,24 @@ static const char *text_of(apr_pool_t *p, apr_int64_t seconds)
 }
 
 /* Keys in the order of the alphabet. */
-static nmdm_json_t *describe(apr_pool_t *p, const nmdm_listed_event_t *event,
-                             int dead)
+static void describe(nmdm_json_t *object, apr_pool_t *p,
+                     const nmdm_listed_event_t *event, int dead)
 {
-    nmdm_json_t *object = nmdm_json_object(p);
     /* What never failed is due since it was made. */
     apr_int64_t next = event->next_at ? event->next_at : event->created_at;
 
-    nmdm_json_set_string(object, "created_at",
+    nmdm_json_add_string(object, "created_at",
                          text_of(p, event->created_at));
-    nmdm_json_set_string(object, "device_id", event->device_id);
-    nmdm_json_set_string(object, "event_id", event->event_id);
-    nmdm_json_set_string(object, "id", event->seq);
-    if (event->last_error) {
-        nmdm_json_set_string(object, "last_error", event->last_error);
-    }
+    nmdm_json_add_string(object, "device_id", event->device_id);
+    nmdm_json_add_string(object, "event_id", event->event_id);
+    nmdm_json_add_string(object, "id", event->seq);
+    nmdm_json_add_text(object, "last_error", event->last_error);
     if (!dead) {
-        nmdm_json_set_string(object, "next_try_at", text_of(p, next));
+        nmdm_json_add_string(object, "next_try_at", text_of(p, next));
     }
-    nmdm_json_set_string(object, "target", event->target);
-    nmdm_json_set_string(object, "topic", event->topic);
-    nmdm_json_set_integer(object, "tries", event->tries);
-    return object;
+    nmdm_json_add_string(object, "target", event->target);
+    nmdm_json_add_string(object, "topic", event->topic);
+    nmdm_json_add_integer(object, "tries", event->tries);
 }
 
 static nmdm_err_t *bad_list(nmdm_ctx_t *ctx, const char *state,
@@ -122,7 +110,7 @@ nmdm_err_t *nmdm_api_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     list_t list = { !state || !strcmp(state, "dead"), cursor ? cursor : "0",
                     NULL };
     apr_int64_t most = limit ? apr_atoi64(limit) : NMDM_SQL_IDS;
-    nmdm_json_t *answer = nmdm_json_object(ctx->pool);
+    nmdm_json_t *answer = nmdm_json_object(ctx->pool), *events;
     nmdm_err_t *err = bad_list(ctx, state, limit, cursor);
     const nmdm_listed_event_t *event = NULL;
     int i;
@@ -131,16 +119,17 @@ nmdm_err_t *nmdm_api_events_list(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         return refuse(ctx, reply, status, 400, err);
     }
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_list, &list));
-    nmdm_json_set_array(answer, "events");
+    events = nmdm_json_add_array(answer, "events");
     for (i = 0; i < list.events->nelts && i < most; i++) {
         event = &APR_ARRAY_IDX(list.events, i, nmdm_listed_event_t);
-        nmdm_json_append(answer, "events", describe(ctx->pool, event,
-                                                    list.dead));
+        describe(nmdm_json_add_object(events, NULL), ctx->pool, event,
+                 list.dead);
     }
     if (event && (i < list.events->nelts || i == NMDM_SQL_IDS)) {
-        nmdm_json_set_string(answer, "next_cursor", event->seq);
+        nmdm_json_add_string(answer, "next_cursor", event->seq);
     }
-    return give_json(ctx, reply, answer);
+    nmdm_api_answer_object(reply, ctx->pool, answer);
+    return NULL;
 }
 
 /* ---- Replay and drop ---- */
@@ -203,8 +192,9 @@ nmdm_err_t *nmdm_api_events_replay(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1835) "-: %d dead %s tried again",
              change.number,
              nmdm_text_plural(change.number, "event is", "events are"));
-    nmdm_json_set_integer(answer, "replayed", change.number);
-    return give_json(ctx, reply, answer);
+    nmdm_json_add_integer(answer, "replayed", change.number);
+    nmdm_api_answer_object(reply, ctx->pool, answer);
+    return NULL;
 }
 
 static nmdm_err_t *do_drop(nmdm_ctx_t *ctx, void *baton)
@@ -230,8 +220,9 @@ nmdm_err_t *nmdm_api_events_drop(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
             "-: there is no such event"));
     }
     nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1837) "-: event %s was dropped", id);
-    nmdm_json_set_integer(answer, "dropped", change.number);
-    return give_json(ctx, reply, answer);
+    nmdm_json_add_integer(answer, "dropped", change.number);
+    nmdm_api_answer_object(reply, ctx->pool, answer);
+    return NULL;
 }
 
 /* ---- For people ---- */

@@ -31,7 +31,7 @@ static void describe_association(nmdm_json_t *entry, apr_pool_t *p,
     nmdm_json_add_text(entry, "purpose", a->purpose);
     nmdm_json_add_time(entry, "not_after", p, a->not_after);
     if (a->is_revoked) {
-        nmdm_json_set_true(entry, "revoked");
+        nmdm_json_add_bool(entry, "revoked", 1);
     }
 }
 
@@ -48,7 +48,7 @@ void nmdm_api_identity_describe(nmdm_json_t *out, nmdm_ctx_t *ctx,
     if (e->cert_pem && nmdm_x509_not_after(&not_after, e->cert_pem)) {
         nmdm_json_add_time(part, "not_after", p, not_after);
         if (not_after < ctx->now) {
-            nmdm_json_set_true(part, "expired");
+            nmdm_json_add_bool(part, "expired", 1);
         }
     }
     list = nmdm_json_add_array(part, "associations");

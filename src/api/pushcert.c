@@ -33,9 +33,9 @@ static nmdm_err_t *answer(nmdm_ctx_t *ctx, nmdm_reply_t *reply, int *status,
     nmdm_json_t *object = nmdm_json_object(ctx->pool);
 
     if (!err) {
-        nmdm_json_set_string(object, "not_after",
+        nmdm_json_add_string(object, "not_after",
                              nmdm_time_rfc3339(ctx->pool, cert->not_after));
-        nmdm_json_set_string(object, "topic", cert->topic);
+        nmdm_json_add_string(object, "topic", cert->topic);
     }
     return nmdm_api_answer_send(ctx, reply, status, object, err);
 }

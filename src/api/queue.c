@@ -127,7 +127,7 @@ static nmdm_err_t *clear_each(nmdm_ctx_t *ctx, nmdm_json_t *failed,
         }
         if (err) {
             (*failures)++;
-            nmdm_json_set_string(failed, in.id, nmdm_err_text(err));
+            nmdm_json_add_string(failed, in.id, nmdm_err_text(err));
         }
         else {
             nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(1763)

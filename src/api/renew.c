@@ -72,13 +72,13 @@ static nmdm_err_t *order_one(call_t *call, const char *id)
                           &order));
     flaw = flaw_of(&order);
     if (flaw) {
-        nmdm_json_set_string(entry, "error", flaw);
+        nmdm_json_add_string(entry, "error", flaw);
         call->failures++;
         return NULL;
     }
-    nmdm_json_set_string(entry, "command_uuid", order.outcome.uuid);
+    nmdm_json_add_string(entry, "command_uuid", order.outcome.uuid);
     if (order.outcome.what == NMDM_RENEWAL_WAITS) {
-        nmdm_json_set_true(entry, "waits");
+        nmdm_json_add_bool(entry, "waits", 1);
     }
     APR_ARRAY_PUSH(call->queued, const char *) = id;
     return NULL;
@@ -94,10 +94,10 @@ static void note_push(void *baton, const nmdm_push_result_t *result)
     }
     entry = nmdm_json_child(call->per_id, result->id);
     if (result->error) {
-        nmdm_json_set_string(entry, "push_error", result->error);
+        nmdm_json_add_string(entry, "push_error", result->error);
     }
     if (result->apns_id) {
-        nmdm_json_set_string(entry, "push_result", result->apns_id);
+        nmdm_json_add_string(entry, "push_result", result->apns_id);
     }
 }
 

@@ -2,6 +2,7 @@
 /* scep.c -- challenges and issued certificates, for operators. */
 
 #include "api/scep.h"
+#include "api/answer.h"
 #include "base/time.h"
 #include "codec/json.h"
 #include "db/db.h"
@@ -15,14 +16,6 @@
 
 #define MAX_LIFE 31536000
 #define LINK_LIFE apr_time_from_sec(86400)
-
-static nmdm_err_t *give_json(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
-                             const nmdm_json_t *object)
-{
-    reply->content_type = NMDM_TYPE_JSON;
-    reply->body = nmdm_json_write(ctx->pool, object);
-    return NULL;
-}
 
 /* ---- POST scep-challenge ---- */
 
@@ -129,10 +122,11 @@ nmdm_err_t *nmdm_api_scep_challenge(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
              nmdm_binding_text(ctx->pool, &request.binding),
              nmdm_time_rfc3339(ctx->pool, request.expires), ctx->trace_id);
     json = nmdm_json_object(ctx->pool);
-    nmdm_json_set_string(json, "challenge", request.challenge);
-    nmdm_json_set_string(json, "expires",
+    nmdm_json_add_string(json, "challenge", request.challenge);
+    nmdm_json_add_string(json, "expires",
                          nmdm_time_rfc3339(ctx->pool, request.expires));
-    return give_json(ctx, reply, json);
+    nmdm_api_answer_object(reply, ctx->pool, json);
+    return NULL;
 }
 
 /* ---- POST enroll-links ---- */
@@ -166,38 +160,31 @@ nmdm_err_t *nmdm_api_scep_link(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
              nmdm_binding_text(ctx->pool, &request.binding),
              nmdm_time_rfc3339(ctx->pool, request.expires), ctx->trace_id);
     json = nmdm_json_object(ctx->pool);
-    nmdm_json_set_string(json, "url", apr_pstrcat(ctx->pool, location, "/",
+    nmdm_json_add_string(json, "url", apr_pstrcat(ctx->pool, location, "/",
                                                   request.challenge, NULL));
-    nmdm_json_set_string(json, "expires",
+    nmdm_json_add_string(json, "expires",
                          nmdm_time_rfc3339(ctx->pool, request.expires));
-    return give_json(ctx, reply, json);
+    nmdm_api_answer_object(reply, ctx->pool, json);
+    return NULL;
 }
 
 /* ---- GET certs ---- */
 
-static void add(nmdm_json_t *object, const char *key, const char *value)
-{
-    if (value && *value) {
-        nmdm_json_add_string(object, key, value);
-    }
-}
-
 static void describe(apr_pool_t *p, nmdm_json_t *object,
                      const nmdm_issued_row_t *row)
 {
-    add(object, "sha256", row->sha256);
-    add(object, "serial", row->serial);
-    add(object, "issuer", row->issuer_sha256);
-    add(object, "subject", row->subject);
-    add(object, "not_after", nmdm_time_rfc3339(p, row->not_after));
-    add(object, "purpose", row->purpose);
-    add(object, "udid", row->binding.udid);
-    add(object, "serial_number", row->binding.serial_number);
-    add(object, "enrollment_id", row->binding.enrollment_id);
-    add(object, "user", row->binding.user_name);
-    if (row->revoked) {
-        add(object, "revoked_at", nmdm_time_rfc3339(p, row->revoked));
-    }
+    nmdm_json_add_text(object, "sha256", row->sha256);
+    nmdm_json_add_text(object, "serial", row->serial);
+    nmdm_json_add_text(object, "issuer", row->issuer_sha256);
+    nmdm_json_add_text(object, "subject", row->subject);
+    nmdm_json_add_string(object, "not_after",
+                         nmdm_time_rfc3339(p, row->not_after));
+    nmdm_json_add_text(object, "purpose", row->purpose);
+    nmdm_json_add_text(object, "udid", row->binding.udid);
+    nmdm_json_add_text(object, "serial_number", row->binding.serial_number);
+    nmdm_json_add_text(object, "enrollment_id", row->binding.enrollment_id);
+    nmdm_json_add_text(object, "user", row->binding.user_name);
+    nmdm_json_add_time(object, "revoked_at", p, row->revoked);
 }
 
 typedef struct {
@@ -274,7 +261,8 @@ nmdm_err_t *nmdm_api_scep_certs(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         nmdm_json_add_string(json, "next_cursor",
                              nmdm_api_paging_cursor(ctx->pool, 'c', parts, 2));
     }
-    return give_json(ctx, reply, json);
+    nmdm_api_answer_object(reply, ctx->pool, json);
+    return NULL;
 }
 
 /* ---- DELETE certs/SHA256 ---- */
@@ -326,5 +314,6 @@ nmdm_err_t *nmdm_api_scep_revoke(nmdm_ctx_t *ctx, nmdm_reply_t *reply,
         nmdm_scep_event_written(ctx, &in.event);
     }
     describe(ctx->pool, json, &in.row);
-    return give_json(ctx, reply, json);
+    nmdm_api_answer_object(reply, ctx->pool, json);
+    return NULL;
 }

@@ -39,20 +39,6 @@ nmdm_json_t *nmdm_json_object(apr_pool_t *p)
     return wrap(p, value);
 }
 
-void nmdm_json_set_string(nmdm_json_t *object, const char *key,
-                          const char *value)
-{
-    json_t *text = json_string(value);
-
-    json_object_set_new(object->value, key,
-                        text ? text : json_string("(text is not UTF-8)"));
-}
-
-void nmdm_json_set_true(nmdm_json_t *object, const char *key)
-{
-    json_object_set_new(object->value, key, json_true());
-}
-
 nmdm_json_t *nmdm_json_child(nmdm_json_t *object, const char *key)
 {
     json_t *child = json_object_get(object->value, key);
@@ -73,17 +59,6 @@ void nmdm_json_set_object(nmdm_json_t *object, const char *key,
                           nmdm_json_t *child)
 {
     json_object_set(object->value, key, child->value);
-}
-
-void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
-                           apr_int64_t value)
-{
-    json_object_set_new(object->value, key, json_integer(value));
-}
-
-void nmdm_json_set_false(nmdm_json_t *object, const char *key)
-{
-    json_object_set_new(object->value, key, json_false());
 }
 
 /* Takes value over. */
@@ -156,17 +131,6 @@ void nmdm_json_add_digits(nmdm_json_t *container, const char *key,
     if (digits && apr_atoi64(digits)) {
         nmdm_json_add_integer(container, key, apr_atoi64(digits));
     }
-}
-
-void nmdm_json_set_array(nmdm_json_t *object, const char *key)
-{
-    json_object_set_new(object->value, key, json_array());
-}
-
-void nmdm_json_append(nmdm_json_t *object, const char *key,
-                      nmdm_json_t *element)
-{
-    json_array_append(json_object_get(object->value, key), element->value);
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -12,11 +12,6 @@ typedef struct nmdm_json_t nmdm_json_t;
  * p. */
 nmdm_json_t *nmdm_json_object(apr_pool_t *p);
 
-/* Text that is not UTF-8 is replaced by a remark that says so. */
-void nmdm_json_set_string(nmdm_json_t *object, const char *key,
-                          const char *value);
-void nmdm_json_set_true(nmdm_json_t *object, const char *key);
-
 /* The object under key, made when it is not there yet. */
 nmdm_json_t *nmdm_json_child(nmdm_json_t *object, const char *key);
 
@@ -24,14 +19,10 @@ nmdm_json_t *nmdm_json_child(nmdm_json_t *object, const char *key);
  * it may go on being changed. */
 void nmdm_json_set_object(nmdm_json_t *object, const char *key,
                           nmdm_json_t *child);
-void nmdm_json_set_integer(nmdm_json_t *object, const char *key,
-                           apr_int64_t value);
 
-/* Sets a member to false; replaces one of that name. */
-void nmdm_json_set_false(nmdm_json_t *object, const char *key);
-
-/* Adds to an object, under key, or to the end of an array, whose key is NULL.
- * What is returned belongs to its container. */
+/* Adds to an object, under key, whose earlier value is replaced, or to the end
+ * of an array, whose key is NULL. What is returned belongs to its container.
+ * Text that is not UTF-8 is replaced by a remark that says so. */
 nmdm_json_t *nmdm_json_add_object(nmdm_json_t *container, const char *key);
 nmdm_json_t *nmdm_json_add_array(nmdm_json_t *container, const char *key);
 void nmdm_json_add_string(nmdm_json_t *container, const char *key,
@@ -52,11 +43,6 @@ void nmdm_json_add_time(nmdm_json_t *container, const char *key,
 /* Adds an integer given as digits, unless it is NULL or 0, the default. */
 void nmdm_json_add_digits(nmdm_json_t *container, const char *key,
                           const char *digits);
-
-/* An empty array under key, and an object at its end. */
-void nmdm_json_set_array(nmdm_json_t *object, const char *key);
-void nmdm_json_append(nmdm_json_t *object, const char *key,
-                      nmdm_json_t *element);
 
 /* The same object with its keys in the order of their bytes. */
 nmdm_json_t *nmdm_json_sorted(const nmdm_json_t *object);

@@ -154,7 +154,7 @@ static void mask(apr_pool_t *p, nmdm_json_t *value, const char *path)
             ? apr_pstrcat(p, end_of(path), ".", end_of(key), NULL) : key;
 
         if (is_secret(below)) {
-            nmdm_json_set_string(value, key, "redacted");
+            nmdm_json_add_string(value, key, "redacted");
         }
         else {
             mask(p, nmdm_json_get(value, key), below);

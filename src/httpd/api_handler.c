@@ -125,10 +125,10 @@ static int list_calls(request_rec *r)
     int i;
 
     for (i = 0; nanomdm_api_calls[i].name; i++) {
-        nmdm_json_set_string(calls, nanomdm_api_calls[i].name,
+        nmdm_json_add_string(calls, nanomdm_api_calls[i].name,
                              methods_of(r->pool, nanomdm_api_calls[i].name));
     }
-    nmdm_json_set_string(answer, "version", NMDM_VERSION);
+    nmdm_json_add_string(answer, "version", NMDM_VERSION);
     reply.body = nmdm_json_write(r->pool, answer);
     return nanomdm_reply(r, NULL, &reply, HTTP_OK);
 }

@@ -10,7 +10,7 @@ static nmdm_bytes_t payload(apr_pool_t *p, const char *push_magic)
 {
     nmdm_json_t *object = nmdm_json_object(p);
 
-    nmdm_json_set_string(object, "mdm", push_magic);
+    nmdm_json_add_string(object, "mdm", push_magic);
     return nmdm_json_write_compact(p, object);
 }
 

@@ -17,12 +17,12 @@ static nmdm_bytes_t question(apr_pool_t *p, const nmdm_scep_conf_t *conf,
 {
     nmdm_json_t *json = nmdm_json_object(p);
 
-    nmdm_json_set_string(json, "challenge", csr->challenge);
-    nmdm_json_set_string(json, "transaction_id", message->transaction);
-    nmdm_json_set_integer(json, "message_type", message->type);
-    nmdm_json_set_string(json, "csr", nmdm_csr_pem(p, csr));
-    nmdm_json_set_string(json, "subject", csr->subject);
-    nmdm_json_set_string(json, "client", conf->client);
+    nmdm_json_add_string(json, "challenge", csr->challenge);
+    nmdm_json_add_string(json, "transaction_id", message->transaction);
+    nmdm_json_add_integer(json, "message_type", message->type);
+    nmdm_json_add_string(json, "csr", nmdm_csr_pem(p, csr));
+    nmdm_json_add_string(json, "subject", csr->subject);
+    nmdm_json_add_string(json, "client", conf->client);
     return nmdm_json_write_compact(p, json);
 }
 

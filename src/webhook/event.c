@@ -5,6 +5,7 @@
  * (behaviour specification 5.2). */
 
 #include "webhook/event.h"
+#include "base/time.h"
 #include "crypto/digest.h"
 #include "codec/json.h"
 #include "codec/redact.h"
@@ -172,44 +173,15 @@ apr_table_t *nmdm_event_params(apr_pool_t *p, const char *query)
 
 /* ---- JSON ---- */
 
-/* RFC 3339 in UTC; of a fraction only what is not zero at its end. */
-static const char *date_text(apr_pool_t *p, apr_time_t when)
-{
-    const char *fraction = "";
-    apr_time_exp_t t;
-
-    apr_time_exp_gmt(&t, when);
-    if (t.tm_usec) {
-        char *digits = apr_psprintf(p, ".%06d", t.tm_usec);
-        apr_size_t len = strlen(digits);
-
-        while (digits[len - 1] == '0') {
-            digits[--len] = '\0';
-        }
-        fraction = digits;
-    }
-    return apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d%sZ",
-                        t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
-                        t.tm_min, t.tm_sec, fraction);
-}
-
-static void set_unless_empty(nmdm_json_t *object, const char *key,
-                             const char *value)
-{
-    if (value && *value) {
-        nmdm_json_set_string(object, key, value);
-    }
-}
-
 static void set_ids(nmdm_json_t *event, const nmdm_id_t *who)
 {
     nmdm_json_t *ids = nmdm_json_child(event, "ids");
 
-    nmdm_json_set_string(ids, "id", who->id);
+    nmdm_json_add_string(ids, "id", who->id);
     if (who->on_user_channel) {
-        nmdm_json_set_string(ids, "parent_id", who->device_id);
+        nmdm_json_add_string(ids, "parent_id", who->device_id);
     }
-    nmdm_json_set_string(ids, "type", who->type);
+    nmdm_json_add_string(ids, "type", who->type);
 }
 
 static void set_params(nmdm_json_t *event, apr_pool_t *p,
@@ -226,7 +198,7 @@ static void set_params(nmdm_json_t *event, apr_pool_t *p,
     entries = (const void *)all->elts;
     object = nmdm_json_object(p);
     for (i = 0; i < all->nelts; i++) {
-        nmdm_json_set_string(object, entries[i].key, entries[i].val);
+        nmdm_json_add_string(object, entries[i].key, entries[i].val);
     }
     nmdm_json_set_object(event, "url_params", nmdm_json_sorted(object));
 }
@@ -274,13 +246,13 @@ static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
 {
     int has_tally = !strcmp(msg->type, "TokenUpdate") && facts->tally >= 0;
 
-    set_unless_empty(event, "enrollment_id", msg->enrollment_id);
+    nmdm_json_add_text(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    nmdm_json_set_string(event, "raw_payload", "");
+    nmdm_json_add_string(event, "raw_payload", "");
     if (has_tally) {
-        nmdm_json_set_integer(event, "token_update_tally", facts->tally);
+        nmdm_json_add_integer(event, "token_update_tally", facts->tally);
     }
-    set_unless_empty(event, "udid", msg->udid);
+    nmdm_json_add_text(event, "udid", msg->udid);
     set_params(event, p, facts->params);
 }
 
@@ -288,12 +260,12 @@ static void set_report(nmdm_json_t *event, apr_pool_t *p,
                        const nmdm_msg_t *msg,
                        const nmdm_webhook_facts_t *facts)
 {
-    set_unless_empty(event, "command_uuid", msg->u.report.command_uuid);
-    set_unless_empty(event, "enrollment_id", msg->enrollment_id);
+    nmdm_json_add_text(event, "command_uuid", msg->u.report.command_uuid);
+    nmdm_json_add_text(event, "enrollment_id", msg->enrollment_id);
     set_ids(event, &msg->who);
-    nmdm_json_set_string(event, "raw_payload", "");
-    nmdm_json_set_string(event, "status", msg->u.report.status);
-    set_unless_empty(event, "udid", msg->udid);
+    nmdm_json_add_string(event, "raw_payload", "");
+    nmdm_json_add_string(event, "status", msg->u.report.status);
+    nmdm_json_add_text(event, "udid", msg->udid);
     set_params(event, p, facts->params);
 }
 
@@ -310,10 +282,10 @@ void nmdm_event_write(nmdm_exchange_t *x, apr_pool_t *p,
         set_report(nmdm_json_child(event, "acknowledge_event"), p, msg,
                    facts);
     }
-    nmdm_json_set_string(event, "created_at",
-                         date_text(p, facts->created_at));
-    set_unless_empty(event, "event_id", facts->event_id);
-    nmdm_json_set_string(event, "topic", nmdm_event_topic_of(p, msg));
+    nmdm_json_add_string(event, "created_at",
+                         nmdm_time_rfc3339_exact(p, facts->created_at));
+    nmdm_json_add_text(event, "event_id", facts->event_id);
+    nmdm_json_add_string(event, "topic", nmdm_event_topic_of(p, msg));
     memset(x, 0, sizeof(*x));
     split_at_payload(x, nmdm_json_write_compact(p, event));
     set_payload(x, p, conf, msg, facts);

@@ -48,39 +48,29 @@ static const char *device_of(const nmdm_scep_event_t *event)
         : to->serial_number && *to->serial_number ? to->serial_number : "-";
 }
 
-static void set(nmdm_json_t *json, const char *key, const char *value)
-{
-    if (value && *value) {
-        nmdm_json_set_string(json, key, value);
-    }
-}
-
 /* Keys in alphabetical order, as in the other events. */
 static nmdm_bytes_t body_of(nmdm_ctx_t *ctx, const nmdm_scep_event_t *event)
 {
     nmdm_json_t *all = nmdm_json_object(ctx->pool), *scep;
 
-    nmdm_json_set_string(all, "created_at",
+    nmdm_json_add_string(all, "created_at",
                          nmdm_time_rfc3339(ctx->pool, apr_time_now()));
-    nmdm_json_set_string(all, "event_id", ctx->trace_id);
+    nmdm_json_add_string(all, "event_id", ctx->trace_id);
     scep = nmdm_json_child(all, "scep_event");
-    set(scep, "cert_sha256", event->cert_sha256);
-    set(scep, "client", event->client);
-    set(scep, "enrollment_id", event->binding.enrollment_id);
-    set(scep, "key_sha256", event->key_sha256);
-    if (event->not_after) {
-        set(scep, "not_after", nmdm_time_rfc3339(ctx->pool,
-                                                 event->not_after));
-    }
-    set(scep, "purpose", event->purpose);
-    set(scep, "serial_number", event->binding.serial_number);
-    set(scep, "status", event->status);
-    set(scep, "subject", event->subject);
-    set(scep, "transaction_id", event->transaction);
-    set(scep, "udid", event->binding.udid);
-    set(scep, "used_key_sha256", event->used_key_sha256);
-    set(scep, "user", event->binding.user_name);
-    nmdm_json_set_string(all, "topic", TOPIC);
+    nmdm_json_add_text(scep, "cert_sha256", event->cert_sha256);
+    nmdm_json_add_text(scep, "client", event->client);
+    nmdm_json_add_text(scep, "enrollment_id", event->binding.enrollment_id);
+    nmdm_json_add_text(scep, "key_sha256", event->key_sha256);
+    nmdm_json_add_time(scep, "not_after", ctx->pool, event->not_after);
+    nmdm_json_add_text(scep, "purpose", event->purpose);
+    nmdm_json_add_text(scep, "serial_number", event->binding.serial_number);
+    nmdm_json_add_text(scep, "status", event->status);
+    nmdm_json_add_text(scep, "subject", event->subject);
+    nmdm_json_add_text(scep, "transaction_id", event->transaction);
+    nmdm_json_add_text(scep, "udid", event->binding.udid);
+    nmdm_json_add_text(scep, "used_key_sha256", event->used_key_sha256);
+    nmdm_json_add_text(scep, "user", event->binding.user_name);
+    nmdm_json_add_string(all, "topic", TOPIC);
     return nmdm_json_write_compact(ctx->pool, all);
 }
 

@@ -26,9 +26,9 @@ static void keys_keep_their_order_and_are_indented_by_a_tab(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "z", "1");
-    nmdm_json_set_true(object, "m");
-    nmdm_json_set_string(object, "a", "");
+    nmdm_json_add_string(object, "z", "1");
+    nmdm_json_add_bool(object, "m", 1);
+    nmdm_json_add_string(object, "a", "");
     assert_false(nmdm_json_is_empty(object));
     assert_string_equal(written(*state, object),
                         "{\n\t\"z\": \"1\",\n\t\"m\": true,\n"
@@ -40,7 +40,7 @@ static void each_level_has_one_tab_more(void **state)
     nmdm_json_t *object = nmdm_json_object(*state);
     nmdm_json_t *status = nmdm_json_child(object, "status");
 
-    nmdm_json_set_string(nmdm_json_child(status, "ID"), "push_error", "no");
+    nmdm_json_add_string(nmdm_json_child(status, "ID"), "push_error", "no");
     assert_string_equal(written(*state, object),
                         "{\n\t\"status\": {\n\t\t\"ID\": {\n"
                         "\t\t\t\"push_error\": \"no\"\n\t\t}\n\t}\n}\n");
@@ -50,8 +50,8 @@ static void a_child_is_made_once(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(nmdm_json_child(object, "c"), "a", "1");
-    nmdm_json_set_string(nmdm_json_child(object, "c"), "b", "2");
+    nmdm_json_add_string(nmdm_json_child(object, "c"), "a", "1");
+    nmdm_json_add_string(nmdm_json_child(object, "c"), "b", "2");
     assert_string_equal(written(*state, object),
                         "{\n\t\"c\": {\n\t\t\"a\": \"1\",\n"
                         "\t\t\"b\": \"2\"\n\t}\n}\n");
@@ -61,8 +61,8 @@ static void a_key_set_again_has_its_last_value(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "a", "1");
-    nmdm_json_set_string(object, "a", "2");
+    nmdm_json_add_string(object, "a", "1");
+    nmdm_json_add_string(object, "a", "2");
     assert_string_equal(written(*state, object), "{\n\t\"a\": \"2\"\n}\n");
 }
 
@@ -70,7 +70,7 @@ static void what_html_would_read_is_escaped(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "k<", "<a href=\"x\">&</a>");
+    nmdm_json_add_string(object, "k<", "<a href=\"x\">&</a>");
     assert_string_equal(written(*state, object),
                         "{\n\t\"k\\u003c\": \"\\u003ca href=\\\"x\\\""
                         "\\u003e\\u0026\\u003c/a\\u003e\"\n}\n");
@@ -81,7 +81,7 @@ static void nothing_but_escapes_still_has_room(void **state)
     nmdm_json_t *object = nmdm_json_object(*state);
     nmdm_bytes_t bytes;
 
-    nmdm_json_set_string(object, "a", repeat(*state, '&', 5000));
+    nmdm_json_add_string(object, "a", repeat(*state, '&', 5000));
     bytes = nmdm_json_write(*state, object);
     assert_int_equal(bytes.len, strlen("{\n\t\"a\": \"\"\n}\n") + 6 * 5000);
 }
@@ -90,7 +90,7 @@ static void blanks_within_text_stay_blanks(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "a", "  two\n  lines\ttab \\ \x01");
+    nmdm_json_add_string(object, "a", "  two\n  lines\ttab \\ \x01");
     assert_string_equal(written(*state, object),
                         "{\n\t\"a\": \"  two\\n  lines\\ttab \\\\ \\u0001\""
                         "\n}\n");
@@ -100,7 +100,7 @@ static void utf8_stays_as_it_is(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "a", "\xC3\xA4\xF0\x9F\x98\x80");
+    nmdm_json_add_string(object, "a", "\xC3\xA4\xF0\x9F\x98\x80");
     assert_string_equal(written(*state, object),
                         "{\n\t\"a\": \"\xC3\xA4\xF0\x9F\x98\x80\"\n}\n");
 }
@@ -109,8 +109,8 @@ static void text_that_is_not_utf8_is_replaced_by_a_remark(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state);
 
-    nmdm_json_set_string(object, "a", "\xff");
-    nmdm_json_set_string(object, "b", "good");
+    nmdm_json_add_string(object, "a", "\xff");
+    nmdm_json_add_string(object, "b", "good");
     assert_string_equal(written(*state, object),
                         "{\n\t\"a\": \"(text is not UTF-8)\",\n"
                         "\t\"b\": \"good\"\n}\n");
@@ -123,9 +123,9 @@ static void compact_is_one_line_without_spaces(void **state)
 
     child = nmdm_json_object(*state);
     nmdm_json_set_object(object, "c", child);
-    nmdm_json_set_integer(object, "n", -9007199254740993);
+    nmdm_json_add_integer(object, "n", -9007199254740993);
     /* After it became part of the other. */
-    nmdm_json_set_string(child, "a", " <b> ");
+    nmdm_json_add_string(child, "a", " <b> ");
     bytes = nmdm_json_write_compact(*state, object);
     assert_string_equal(bytes.data, "{\"c\":{\"a\":\" \\u003cb\\u003e \"},"
                                     "\"n\":-9007199254740993}");
@@ -136,11 +136,11 @@ static void sorted_keys_are_in_the_order_of_their_bytes(void **state)
 {
     nmdm_json_t *object = nmdm_json_object(*state), *sorted;
 
-    nmdm_json_set_string(object, "b", "1");
-    nmdm_json_set_string(object, "a", "2");
-    nmdm_json_set_string(object, "\xC3\xA4", "3");
-    nmdm_json_set_string(object, "B", "4");
-    nmdm_json_set_string(object, "aa", "5");
+    nmdm_json_add_string(object, "b", "1");
+    nmdm_json_add_string(object, "a", "2");
+    nmdm_json_add_string(object, "\xC3\xA4", "3");
+    nmdm_json_add_string(object, "B", "4");
+    nmdm_json_add_string(object, "aa", "5");
     sorted = nmdm_json_sorted(object);
     assert_string_equal(nmdm_json_write_compact(*state, sorted).data,
                         "{\"B\":\"4\",\"a\":\"2\",\"aa\":\"5\","
