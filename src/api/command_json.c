@@ -349,23 +349,12 @@ static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
     }
 }
 
-/* A random UUID of RFC 4122. */
 static nmdm_err_t *make_uuid(const char **out, nmdm_ctx_t *ctx)
 {
-    unsigned char b[16];
-    nmdm_bytes_t bytes = { (const char *)b, sizeof(b) };
-    const char *hex;
-
-    if (!nmdm_digest_random(b, sizeof(b))) {
-        return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1745)
-                        "no randomness for a command's UUID");
-    }
-    b[6] = (unsigned char)((b[6] & 0x0F) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3F) | 0x80);
-    hex = nmdm_hex(ctx->pool, bytes);
-    *out = apr_psprintf(ctx->pool, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
-                        hex + 12, hex + 16, hex + 20);
-    return NULL;
+    *out = nmdm_digest_uuid(ctx->pool);
+    return *out ? NULL
+        : nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(1745)
+                   "no randomness for a command's UUID");
 }
 
 static nmdm_err_t *add_command(builder_t *b, nmdm_plist_node_t *root,

@@ -22,8 +22,6 @@
 
 /* A transaction keeps others from the enrollments it names. */
 #define ENQUEUE_PART 1000
-/* When to look whether a push has helped. */
-#define FIRST_LOOK apr_time_from_sec(30)
 /* So many make a line in the log. */
 #define LOG_EVERY 10000
 
@@ -171,7 +169,8 @@ static nmdm_err_t *do_enqueue(nmdm_ctx_t *ctx, void *baton)
                             &part->call->options));
     if (part->call->pushes && ctx->policy->push->repeats) {
         NMDM_TRY(nmdm_push_state_expect(ctx, part->ids,
-                                        ctx->now + FIRST_LOOK));
+                                        ctx->now
+                                            + NMDM_PUSH_STATE_FIRST_CHECK));
     }
     part->is_written = 1;
     return NULL;

@@ -3,6 +3,7 @@
  * numbers. */
 
 #include "api/identity_stats.h"
+#include "base/time.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "storage/cert_renewals.h"
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define A_DAY apr_time_from_sec(86400)
 /* Bounds, as in db/statements.c. */
 #define MOST 10000
 #define MOST_RENEWALS 1000
@@ -22,7 +22,7 @@ const int NMDM_IDENTITY_STATS_DAYS[NMDM_IDENTITY_STATS_ENDS] = { 7, 30, 90 };
 static const char *in_days(nmdm_ctx_t *ctx, int days)
 {
     return apr_psprintf(ctx->pool, "%" APR_TIME_T_FMT,
-                        apr_time_as_msec(ctx->now + days * A_DAY));
+                        apr_time_as_msec(ctx->now + days * NMDM_TIME_DAY));
 }
 
 /* `looked` is how many rows were looked at for it. */

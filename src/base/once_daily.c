@@ -2,12 +2,11 @@
 /* once_daily.c -- what is to be done once a day for each name. */
 
 #include "base/once_daily.h"
+#include "base/time.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
-
-#define A_DAY apr_time_from_sec(24 * 60 * 60)
 
 struct nmdm_once_daily_t {
     apr_thread_mutex_t *lock;   /* guards the rest */
@@ -42,7 +41,8 @@ int nmdm_once_daily_is_due(nmdm_once_daily_t *daily, const char *name,
     apr_thread_mutex_lock(daily->lock);
     last = apr_hash_get(daily->last, name, APR_HASH_KEY_STRING);
     /* Or the clock was ahead by years, and has been set right. */
-    is_due = !last || now - *last >= A_DAY || *last - now >= A_DAY;
+    is_due = !last || now - *last >= NMDM_TIME_DAY
+        || *last - now >= NMDM_TIME_DAY;
     if (!last) {
         last = apr_palloc(daily->pool, sizeof(*last));
         apr_hash_set(daily->last, apr_pstrdup(daily->pool, name),

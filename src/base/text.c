@@ -104,6 +104,17 @@ nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text)
     return bytes;
 }
 
+static int hex_value(char c)
+{
+    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
+}
+
+int nmdm_hex_byte(const char *text)
+{
+    return apr_isxdigit(text[0]) && apr_isxdigit(text[1])
+        ? hex_value(text[0]) << 4 | hex_value(text[1]) : -1;
+}
+
 const char *nmdm_text_plural(apr_int64_t n, const char *one, const char *many)
 {
     return n == 1 ? one : many;

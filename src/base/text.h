@@ -31,6 +31,9 @@ apr_size_t nmdm_base64_part(char *to, apr_size_t room, nmdm_bytes_t bytes,
 const char *nmdm_hex(apr_pool_t *p, nmdm_bytes_t bytes);
 /* The way back, from digits of either case; what is none ends it. */
 nmdm_bytes_t nmdm_hex_decode(apr_pool_t *p, const char *text);
+/* The byte that the two digits at the start of text write; -1 when these are
+ * none. */
+int nmdm_hex_byte(const char *text);
 
 /* The noun that follows a number. */
 const char *nmdm_text_plural(apr_int64_t n, const char *one, const char *many);

@@ -7,6 +7,8 @@
 
 #include "base/context.h"
 
+#define NMDM_TIME_DAY apr_time_from_sec(86400)
+
 /* A time to compare with others of this clock alone: it does not move when
  * the clock of the machine is set. */
 apr_time_t nmdm_time_steady(void);

@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 
 #include <apr_escape.h>
+#include <apr_strings.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -59,6 +60,21 @@ const char *nmdm_digest_hmac_of(apr_pool_t *p, const char *key,
 int nmdm_digest_random(void *out, apr_size_t len)
 {
     return RAND_bytes(out, (int)len) == 1;
+}
+
+const char *nmdm_digest_uuid(apr_pool_t *p)
+{
+    unsigned char bytes[16];
+    const char *hex;
+
+    if (!nmdm_digest_random(bytes, sizeof(bytes))) {
+        return NULL;
+    }
+    bytes[6] = (unsigned char)((bytes[6] & 0x0F) | 0x40);
+    bytes[8] = (unsigned char)((bytes[8] & 0x3F) | 0x80);
+    hex = nmdm_hex(p, (nmdm_bytes_t){ (char *)bytes, sizeof(bytes) });
+    return apr_psprintf(p, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
+                        hex + 12, hex + 16, hex + 20);
 }
 
 /* Digests have one length, so comparing them does not reveal that of the

@@ -23,6 +23,10 @@ const char *nmdm_digest_hmac_of(apr_pool_t *p, const char *key,
 /* Fills len bytes at out with randomness; 0 when there is none to be had. */
 int nmdm_digest_random(void *out, apr_size_t len);
 
+/* A random UUID (RFC 9562 5.4) in lower case, in p; NULL when there is no
+ * randomness. */
+const char *nmdm_digest_uuid(apr_pool_t *p);
+
 /* Whether two secrets are equal, in a time that does not depend on how much of
  * them is. */
 int nmdm_digest_same_secret(const char *a, const char *b);

@@ -2,6 +2,7 @@
 /* issuer.c -- the issuer's files, and what it issues. */
 
 #include "crypto/issuer.h"
+#include "base/time.h"
 #include "crypto/digest.h"
 #include "crypto/x509.h"
 
@@ -20,7 +21,6 @@
 
 /* Clocks of devices may be slow before they enroll. */
 #define AN_HOUR apr_time_from_sec(3600)
-#define A_DAY apr_time_from_sec(86400)
 
 #define SERIAL_BYTES 16
 
@@ -307,7 +307,7 @@ static int set_times(X509 *x509, const nmdm_key_pair_t *issuer, int days,
 {
     apr_time_t end = nmdm_x509_time(X509_get0_notAfter(issuer->x509));
 
-    out->not_after = now + days * A_DAY;
+    out->not_after = now + days * NMDM_TIME_DAY;
     out->is_cut_short = end && end < out->not_after;
     if (out->is_cut_short) {
         out->not_after = end;

@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define A_DAY apr_time_from_sec(24 * 60 * 60)
 /* A device that is on is heard of more often. */
-#define LONG_SILENCE (7 * A_DAY)
+#define LONG_SILENCE (7 * NMDM_TIME_DAY)
 
 typedef struct {
     const nanomdm_html_t *sheet;
@@ -58,7 +57,7 @@ static void judge_identity(why_t *why)
             "Most servers refuse it; NanoMDMIdentityGrace takes it for a"
             " while. Renew identities earlier, or enroll it again.");
     }
-    else if (ends && ends < now + NANOMDM_WARN_BEFORE_DAYS * A_DAY) {
+    else if (ends && ends < now + NANOMDM_WARN_BEFORE_DAYS * NMDM_TIME_DAY) {
         add(why, "warn", "Its identity certificate ends soon",
             "NanoMDMRenewIdentity, or POST renew, has it renewed.");
     }

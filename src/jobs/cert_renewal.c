@@ -21,7 +21,6 @@
 #include <stdlib.h>
 
 #define CHORE "renewal"
-#define A_DAY apr_time_from_sec(86400)
 /* Seconds from one look to the next. */
 #define PAUSE 5
 #define DEFAULT_PER_HOUR 3600
@@ -100,9 +99,9 @@ static nmdm_err_t *do_due(nmdm_ctx_t *ctx, void *baton)
 
     /* Without the directive an operator's orders are left, each once. */
     if (conf && conf->days) {
-        filter.ends_before = ctx->now + conf->days * A_DAY;
-        filter.asked_before = ctx->now - A_DAY;
-        filter.asked_long_before = ctx->now - 7 * A_DAY;
+        filter.ends_before = ctx->now + conf->days * NMDM_TIME_DAY;
+        filter.asked_before = ctx->now - NMDM_TIME_DAY;
+        filter.asked_long_before = ctx->now - 7 * NMDM_TIME_DAY;
     }
     return nmdm_cert_renewals_due(ctx, run->due, &filter);
 }

@@ -32,7 +32,6 @@
 
 /* A push certificate that ends within this is worth a line a day. */
 #define DAYS_OF_WARNING 30
-#define A_DAY apr_time_from_sec(24 * 60 * 60)
 
 /* A push certificate, if there is one of this topic. */
 typedef struct {
@@ -141,15 +140,15 @@ static void warn_of_expiry(nmdm_ctx_t *ctx, const cert_t *cert)
         return;                 /* the push itself will say what is wrong */
     }
     left = parsed.not_after - ctx->now;
-    if (left < DAYS_OF_WARNING * A_DAY) {
+    if (left < DAYS_OF_WARNING * NMDM_TIME_DAY) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(0917)
                  "-: the push certificate of topic %s %s; renew it with the"
                  " same Apple account, which keeps the topic, and PUT it to"
                  " pushcert", cert->topic,
                  left < 0 ? "has expired"
                  : apr_psprintf(ctx->pool, "expires in %d %s",
-                                (int)(left / A_DAY),
-                                nmdm_text_plural(left / A_DAY, "day",
+                                (int)(left / NMDM_TIME_DAY),
+                                nmdm_text_plural(left / NMDM_TIME_DAY, "day",
                                                  "days")));
     }
 }

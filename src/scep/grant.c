@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-#define A_DAY apr_time_from_sec(86400)
-
 typedef struct {
     const nmdm_scep_conf_t *conf;
     nmdm_scep_message_t *message;
@@ -108,7 +106,7 @@ static const char *judge_renewal(nmdm_ctx_t *ctx, const grant_t *in)
     if (in->signer.not_after + in->conf->grace < ctx->now) {
         return has_challenge ? "" : "its signer's certificate has expired";
     }
-    if (in->signer.not_after - days * A_DAY > ctx->now) {
+    if (in->signer.not_after - days * NMDM_TIME_DAY > ctx->now) {
         return has_challenge ? "" : apr_psprintf(
             ctx->pool, "its signer's certificate ends on %s, and"
             " NanoMDMSCEPRenewal grants renewals in the last %d days",

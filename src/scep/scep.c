@@ -3,6 +3,7 @@
 
 #include "scep/scep.h"
 #include "base/counters.h"
+#include "base/time.h"
 #include "crypto/x509.h"
 #include "db/db.h"
 #include "scep/grant.h"
@@ -11,8 +12,6 @@
 #include <string.h>
 
 #define TYPE_PKI "application/x-pki-message"
-
-#define A_DAY apr_time_from_sec(86400)
 
 /* ---- GetCACaps, GetCACert ---- */
 
@@ -135,7 +134,7 @@ static nmdm_err_t *do_find(nmdm_ctx_t *ctx, void *baton)
     return nmdm_issued_of_transaction(ctx, &in->row,
                                       in->message->transaction,
                                       in->message->signer_key,
-                                      ctx->now - A_DAY);
+                                      ctx->now - NMDM_TIME_DAY);
 }
 
 /* Nothing is ever PENDING here: a client that polls has lost a reply. */

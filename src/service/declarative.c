@@ -13,27 +13,22 @@
 
 /* ---- The endpoint: a closed grammar ---- */
 
-static int hex_value(char c)
-{
-    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
-}
-
 /* The path as a server may see it that decodes before it looks at segments;
  * NULL for a percent sign that escapes nothing. */
 static const char *decode(apr_pool_t *p, const char *path)
 {
     char *out = apr_palloc(p, strlen(path) + 1), *to = out;
+    int byte;
 
     for (; *path; path++) {
         *to = *path;
         if (*path == '%') {
-            if (!apr_isxdigit(path[1]) || !apr_isxdigit(path[2])) {
+            byte = nmdm_hex_byte(path + 1);
+            if (byte < 0) {
                 return NULL;
             }
-            *to = (char)(hex_value(path[1]) << 4 | hex_value(path[2]));
-            if (!*to) {
-                *to = '\1';     /* refused like any control character */
-            }
+            /* NUL is refused like any control character. */
+            *to = byte ? (char)byte : '\1';
             path += 2;
         }
         to++;
@@ -42,7 +37,7 @@ static const char *decode(apr_pool_t *p, const char *path)
     return out;
 }
 
-static int has_dot_segment(const char *path)
+int nmdm_declarative_has_dot_segment(const char *path)
 {
     for (;;) {
         apr_size_t len = strcspn(path, "/");
@@ -78,7 +73,7 @@ static const char *flaw_of_path(apr_pool_t *p, const char *path)
     if (memchr(path, ':', strcspn(path, "/"))) {
         return "a scheme";
     }
-    if (has_dot_segment(decoded)) {
+    if (nmdm_declarative_has_dot_segment(decoded)) {
         return "dot segment";
     }
     return NULL;

@@ -38,4 +38,7 @@ nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
 const char *nmdm_declarative_url(const char **url, apr_pool_t *p,
                                  const char *base, const char *endpoint);
 
+/* Whether a segment of a path that is decoded is "." or "..". */
+int nmdm_declarative_has_dot_segment(const char *path);
+
 #endif /* NMDM_DECLARATIVE_H */

@@ -5,11 +5,11 @@
 #include "codec/json_text.h"
 #include "db/db.h"
 #include "db/schema.h"
+#include "service/declarative.h"
 #include "service/declarative_enrollment.h"
 #include "service/declarative_status.h"
 #include "storage/declarations_given.h"
 
-#include <apr_lib.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -143,10 +143,12 @@ static const char *decoded(apr_pool_t *p, const char *text)
 {
     char *out = apr_pstrdup(p, text), *to = out;
     const char *at;
+    int byte;
 
     for (at = text; *at; at++) {
-        if (*at == '%' && apr_isxdigit(at[1]) && apr_isxdigit(at[2])) {
-            *to++ = *nmdm_hex_decode(p, apr_pstrmemdup(p, at + 1, 2)).data;
+        byte = *at == '%' ? nmdm_hex_byte(at + 1) : -1;
+        if (byte >= 0) {
+            *to++ = (char)byte;
             at += 2;
         }
         else {
@@ -173,26 +175,6 @@ static nmdm_err_t *do_fetch(nmdm_ctx_t *ctx, void *baton)
                                         question->manifest, plain);
 }
 
-static int is_dots(const char *segment, apr_size_t len)
-{
-    return (len == 1 || len == 2) && !strncmp(segment, "..", len);
-}
-
-static int has_dot_segment(const char *path)
-{
-    for (;;) {
-        apr_size_t len = strcspn(path, "/");
-
-        if (is_dots(path, len)) {
-            return 1;
-        }
-        if (!path[len]) {
-            return 0;
-        }
-        path += len + 1;
-    }
-}
-
 static nmdm_err_t *no_endpoint(nmdm_ctx_t *ctx, const char *id,
                                const char *endpoint)
 {
@@ -212,7 +194,8 @@ nmdm_err_t *nmdm_declarative_builtin_declaration(nmdm_ctx_t *ctx,
     question_t question = { .id = id };
     nmdm_json_text_t *text = nmdm_json_text_create(ctx->pool);
 
-    if (!len || !path[len] || !path[len + 1] || has_dot_segment(path)) {
+    if (!len || !path[len] || !path[len + 1]
+        || nmdm_declarative_has_dot_segment(path)) {
         return no_endpoint(ctx, id, apr_pstrcat(ctx->pool, "declaration/",
                                                 path, NULL));
     }

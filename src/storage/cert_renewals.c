@@ -2,6 +2,7 @@
 /* cert_renewals.c -- which certificates are in use and to be renewed. */
 
 #include "storage/cert_renewals.h"
+#include "base/time.h"
 #include "storage/sender.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -13,7 +14,6 @@
 
 /* renew_asked_at as text, of a certificate that was never asked for. */
 #define NEVER "-1"
-#define A_DAY apr_time_from_sec(86400)
 /* Until a device is asked again whose new certificate is due at once, and how
  * many renewals a day come so soon after each other. */
 #define SOON apr_time_from_sec(30)
@@ -243,7 +243,7 @@ static int is_due_at_once(const nmdm_ctx_t *ctx, const char **cols)
     const nmdm_renewals_conf_t *conf = ctx->policy->renewals;
 
     return conf && conf->days
-        && ctx->cert_ends <= ctx->now + conf->days * A_DAY
+        && ctx->cert_ends <= ctx->now + conf->days * NMDM_TIME_DAY
         && !strcmp(or_empty(cols[USED_PURPOSE]), NMDM_PURPOSE_RENEWAL);
 }
 
@@ -263,9 +263,9 @@ static nmdm_err_t *asked_at_use(nmdm_ctx_t *ctx, const char **asked,
     }
     NMDM_TRY(nmdm_db_row(ctx, &found, lately, 1, STMT_RENEWALS_LATELY,
                          NMDM_ARGS(device_id, NMDM_PURPOSE_RENEWAL,
-                                   millis(ctx, ctx->now - A_DAY))));
+                                   millis(ctx, ctx->now - NMDM_TIME_DAY))));
     *asked = millis(ctx, ctx->now - (atoi(or_empty(lately[0])) < MOST_A_DAY
-                                     ? A_DAY - SOON : 0));
+                                     ? NMDM_TIME_DAY - SOON : 0));
     return NULL;
 }
 

@@ -25,8 +25,6 @@
  * goes on soon after a crash, and a page takes a fraction of a second. Whether
  * the lease was lost is decided in the transaction of each page. */
 #define LEASE "10"
-/* When to look whether a push has helped. */
-#define FIRST_LOOK apr_time_from_sec(30)
 /* The position of a change whose enrollment has its command already. */
 #define TO_PUSH "push"
 
@@ -75,18 +73,11 @@ nmdm_err_t *nmdm_declarations_changes_push(nmdm_ctx_t *ctx, const char *id)
 /* Without Data: that is put in when it is delivered, so one row serves all. */
 static nmdm_err_t *make_command(nmdm_ctx_t *ctx, nmdm_command_t *command)
 {
-    unsigned char bytes[16];
-    const char *hex;
-
-    if (!nmdm_digest_random(bytes, sizeof(bytes))) {
+    command->uuid = nmdm_digest_uuid(ctx->pool);
+    if (!command->uuid) {
         return nmdm_err(ctx->pool, NMDM_INTERNAL, APR_SUCCESS, NMDMNO(2511)
                         "-: no random numbers for a command's UUID");
     }
-    bytes[6] = (unsigned char)((bytes[6] & 0x0F) | 0x40);   /* RFC 9562 5.4 */
-    bytes[8] = (unsigned char)((bytes[8] & 0x3F) | 0x80);
-    hex = nmdm_hex(ctx->pool, (nmdm_bytes_t){ (char *)bytes, sizeof(bytes) });
-    command->uuid = apr_psprintf(ctx->pool, "%.8s-%.4s-%.4s-%.4s-%.12s", hex,
-                                 hex + 8, hex + 12, hex + 16, hex + 20);
     command->request_type = REQUEST_TYPE;
     command->text = apr_pstrcat(
         ctx->pool,
@@ -127,7 +118,9 @@ static nmdm_err_t *queue(nmdm_ctx_t *ctx, int *number,
     }
     return ctx->policy->declarations
         && ctx->policy->declarations->repeats_pushes
-        ? nmdm_push_state_expect(ctx, ids, ctx->now + FIRST_LOOK) : NULL;
+        ? nmdm_push_state_expect(ctx, ids,
+                                 ctx->now + NMDM_PUSH_STATE_FIRST_CHECK)
+        : NULL;
 }
 
 nmdm_err_t *nmdm_declarations_changes_queue(nmdm_ctx_t *ctx, int *queued,

@@ -30,8 +30,10 @@ typedef struct {
  * the additive part of the schema there is no place for it. */
 nmdm_err_t *nmdm_push_state_refused(nmdm_ctx_t *ctx,
                                     const nmdm_refusal_t *refusal);
-/* Notes that these enrollments are pushed to and when to check the result.
- * Nothing, as above, without the additive part. */
+/* Notes that these enrollments are pushed to and when to check the result, the
+ * first time NMDM_PUSH_STATE_FIRST_CHECK from now. Nothing, as above, without
+ * the additive part. */
+#define NMDM_PUSH_STATE_FIRST_CHECK apr_time_from_sec(30)
 nmdm_err_t *nmdm_push_state_expect(nmdm_ctx_t *ctx,
                                    const apr_array_header_t *ids,
                                    apr_time_t look_at);

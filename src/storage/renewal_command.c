@@ -22,8 +22,6 @@
 #define PLACEHOLDER_DATA "VGhlIHByb2ZpbGUgaXMgcHV0IGhlcmUgd2hl"
 /* How long a challenge is good that is made when the command is delivered. */
 #define CHALLENGE_LIFE apr_time_from_sec(3600)
-/* When to look whether the push has helped. */
-#define FIRST_LOOK apr_time_from_sec(30)
 /* What cannot be done is looked at again an hour later: as what was asked for
  * so long ago. */
 #define HOUR_LEFT apr_time_from_sec(23 * 3600)
@@ -210,7 +208,9 @@ static nmdm_err_t *put(nmdm_ctx_t *ctx, nmdm_renewal_outcome_t *out,
     NMDM_TRY(nmdm_queue_put_command(ctx, &command));
     NMDM_TRY(nmdm_queue_put(ctx, out->uuid, ids, &USUAL));
     return repeats
-        ? nmdm_push_state_expect(ctx, ids, ctx->now + FIRST_LOOK) : NULL;
+        ? nmdm_push_state_expect(ctx, ids,
+                                 ctx->now + NMDM_PUSH_STATE_FIRST_CHECK)
+        : NULL;
 }
 
 static nmdm_err_t *claim(nmdm_ctx_t *ctx, nmdm_renewal_outcome_t *out,

@@ -2,6 +2,7 @@
 /* scep.c -- one-time challenges, and the certificates issued for them. */
 
 #include "storage/scep.h"
+#include "base/time.h"
 #include "crypto/digest.h"
 #include "db/db.h"
 #include "db/schema.h"
@@ -12,7 +13,6 @@
 #include <string.h>
 
 #define CHALLENGE_BYTES 32
-#define A_DAY apr_time_from_sec(86400)
 #define FOR_EVER APR_INT64_C(9000000000000000)
 
 static const char *or_empty(const char *text)
@@ -321,9 +321,9 @@ nmdm_err_t *nmdm_scep_forget(nmdm_ctx_t *ctx, int *removed)
 {
     *removed = 0;
     NMDM_TRY(forget(ctx, removed, STMT_CHALLENGE_EXPIRED,
-                    STMT_CHALLENGE_FORGET, ctx->now - A_DAY));
+                    STMT_CHALLENGE_FORGET, ctx->now - NMDM_TIME_DAY));
     NMDM_TRY(forget(ctx, removed, STMT_TOKEN_EXPIRED, STMT_TOKEN_FORGET,
-                    ctx->now - A_DAY));
+                    ctx->now - NMDM_TIME_DAY));
     return forget(ctx, removed, STMT_ISSUED_OLD, STMT_ISSUED_FORGET,
-                  ctx->now - 365 * A_DAY);
+                  ctx->now - 365 * NMDM_TIME_DAY);
 }

@@ -98,26 +98,20 @@ const char *nmdm_event_target(apr_pool_t *p, const char *url)
 
 /* ---- Query parameters ---- */
 
-static int hex_value(char c)
-{
-    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
-}
-
 /* NULL for what is not the escaped form of text: with NUL or without being
  * UTF-8 it cannot be a JSON string either. */
 static const char *unescape(apr_pool_t *p, const char *text)
 {
     char *out = apr_palloc(p, strlen(text) + 1), *to = out;
+    int byte;
 
     for (; *text; text++) {
         if (*text == '%') {
-            if (!apr_isxdigit(text[1]) || !apr_isxdigit(text[2])) {
+            byte = nmdm_hex_byte(text + 1);
+            if (byte <= 0) {
                 return NULL;
             }
-            *to = (char)(hex_value(text[1]) << 4 | hex_value(text[2]));
-            if (!*to++) {
-                return NULL;
-            }
+            *to++ = (char)byte;
             text += 2;
         }
         else {

@@ -6,12 +6,13 @@
  * with this child. */
 
 #include "webhook/publish.h"
-#include "net/http_client.h"
-#include "webhook/relay.h"
-#include "db/db.h"
-#include "storage/outbox.h"
 #include "base/time.h"
+#include "db/db.h"
+#include "net/http_client.h"
+#include "storage/outbox.h"
 #include "webhook/event.h"
+#include "webhook/receivers.h"
+#include "webhook/relay.h"
 
 #include <apr_strings.h>
 
@@ -20,35 +21,16 @@
 #define BUDGET ((apr_int64_t)32 * 1024 * 1024)
 #define LARGE ((apr_size_t)16 * 1024)
 
-static const nmdm_webhook_conf_t *webhook(const nmdm_ctx_t *ctx, int i)
-{
-    return APR_ARRAY_IDX(ctx->policy->webhooks, i,
-                         const nmdm_webhook_conf_t *);
-}
-
-/* The number of receivers, of this message or of none. */
-static int receivers(const nmdm_ctx_t *ctx)
-{
-    return ctx->policy->webhooks ? ctx->policy->webhooks->nelts : 0;
-}
-
 static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
 {
     int i;
 
-    for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_event_wants(webhook(ctx, i), msg)) {
+    for (i = 0; i < nmdm_receivers_count(ctx); i++) {
+        if (nmdm_event_wants(nmdm_receivers_at(ctx, i), msg)) {
             return 1;
         }
     }
     return 0;
-}
-
-/* Whether events are kept here, as far as is known. */
-static int is_durable(const nmdm_ctx_t *ctx)
-{
-    return ctx->policy->durable && ctx->services->relay
-        && nmdm_outbox_takes(ctx, 0);
 }
 
 static nmdm_webhook_facts_t facts_of(nmdm_ctx_t *ctx,
@@ -102,9 +84,9 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *publication)
 {
     int i;
 
-    for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_event_wants(webhook(ctx, i), publication->msg)) {
-            post(ctx, webhook(ctx, i), publication);
+    for (i = 0; i < nmdm_receivers_count(ctx); i++) {
+        if (nmdm_event_wants(nmdm_receivers_at(ctx, i), publication->msg)) {
+            post(ctx, nmdm_receivers_at(ctx, i), publication);
         }
     }
 }
@@ -191,13 +173,13 @@ nmdm_err_t *nmdm_publish_write(nmdm_ctx_t *ctx,
 {
     int i;
 
-    if (!is_durable(ctx)) {
+    if (!nmdm_receivers_are_durable(ctx)) {
         return NULL;
     }
     publication->is_too_long = 0;
-    for (i = 0; i < receivers(ctx); i++) {
-        if (nmdm_event_wants(webhook(ctx, i), publication->msg)) {
-            NMDM_TRY(put(ctx, webhook(ctx, i), publication));
+    for (i = 0; i < nmdm_receivers_count(ctx); i++) {
+        if (nmdm_event_wants(nmdm_receivers_at(ctx, i), publication->msg)) {
+            NMDM_TRY(put(ctx, nmdm_receivers_at(ctx, i), publication));
         }
     }
     publication->is_written = 1;
@@ -235,13 +217,13 @@ nmdm_err_t *nmdm_publish_send(nmdm_ctx_t *ctx, nmdm_publication_t *publication,
     if (!ctx->is_admitted || !is_wanted(ctx, publication->msg)) {
         return err;
     }
-    if (!publication->is_written && is_durable(ctx)) {
+    if (!publication->is_written && nmdm_receivers_are_durable(ctx)) {
         err = write_alone(ctx, publication, err);
     }
     if (publication->is_written) {
         nmdm_relay_wake(ctx->services->relay);
     }
-    if (!is_durable(ctx) || publication->is_too_long) {
+    if (!nmdm_receivers_are_durable(ctx) || publication->is_too_long) {
         post_all(ctx, publication);
     }
     return err;

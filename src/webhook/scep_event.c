@@ -8,6 +8,7 @@
 #include "net/http_client.h"
 #include "storage/outbox.h"
 #include "webhook/event.h"
+#include "webhook/receivers.h"
 #include "webhook/relay.h"
 
 #include <apr_strings.h>
@@ -16,26 +17,9 @@
 
 #define TOPIC "mdm.SCEP"
 
-static int receivers(const nmdm_ctx_t *ctx)
-{
-    return ctx->policy->webhooks ? ctx->policy->webhooks->nelts : 0;
-}
-
-static const nmdm_webhook_conf_t *receiver(const nmdm_ctx_t *ctx, int i)
-{
-    return APR_ARRAY_IDX(ctx->policy->webhooks, i,
-                         const nmdm_webhook_conf_t *);
-}
-
 static int wants(const nmdm_ctx_t *ctx, int i)
 {
-    return (receiver(ctx, i)->topics & nmdm_event_topic(TOPIC)) != 0;
-}
-
-static int is_durable(const nmdm_ctx_t *ctx)
-{
-    return ctx->policy->durable && ctx->services->relay
-        && nmdm_outbox_takes(ctx, 0);
+    return (nmdm_receivers_at(ctx, i)->topics & nmdm_event_topic(TOPIC)) != 0;
 }
 
 /* Whose events stay in order. */
@@ -84,12 +68,12 @@ nmdm_err_t *nmdm_scep_event_write(nmdm_ctx_t *ctx,
                          .traceparent = ctx->traceparent };
     int i;
 
-    if (!is_durable(ctx)) {
+    if (!nmdm_receivers_are_durable(ctx)) {
         return NULL;
     }
     row.body = body_of(ctx, event).data;
-    for (i = 0; i < receivers(ctx); i++) {
-        row.target = receiver(ctx, i)->target;
+    for (i = 0; i < nmdm_receivers_count(ctx); i++) {
+        row.target = nmdm_receivers_at(ctx, i)->target;
         if (wants(ctx, i)
             && !nmdm_relay_is_full(ctx->services->relay, row.target,
                                    strlen(row.body))) {
@@ -124,13 +108,13 @@ void nmdm_scep_event_written(nmdm_ctx_t *ctx, const nmdm_scep_event_t *event)
 {
     int i;
 
-    if (is_durable(ctx)) {
+    if (nmdm_receivers_are_durable(ctx)) {
         nmdm_relay_wake(ctx->services->relay);
         return;
     }
-    for (i = 0; i < receivers(ctx); i++) {
+    for (i = 0; i < nmdm_receivers_count(ctx); i++) {
         if (wants(ctx, i)) {
-            post(ctx, receiver(ctx, i), event);
+            post(ctx, nmdm_receivers_at(ctx, i), event);
         }
     }
 }
@@ -143,7 +127,7 @@ static nmdm_err_t *do_write(nmdm_ctx_t *ctx, void *baton)
 void nmdm_scep_event_send(nmdm_ctx_t *ctx, const nmdm_scep_event_t *event)
 {
     nmdm_scep_event_t copy = *event;
-    nmdm_err_t *err = is_durable(ctx)
+    nmdm_err_t *err = nmdm_receivers_are_durable(ctx)
         ? nmdm_db_unit(ctx, NMDM_UNIT_TRANSACTION, do_write, &copy) : NULL;
 
     nmdm_db_release(ctx);
