@@ -12,9 +12,9 @@ import pytest
 import ca as certs
 from apns import Apns
 from device import Operator
+from push_site import options
 from system import wait_until
 from tables import count, device_columns
-from test_push import options
 from test_storage import load_upgrades, nanomdm_database
 
 SEALED = b"-----NANOMDM SEALED 1 "

@@ -15,8 +15,8 @@ import ca as certs
 from conftest import new_database
 from device import Client, Device
 from enrolling import Profile, enrolled, identity_for, operator_call
+from scep_site import issuer, scep_server
 from system import wait_until
-from test_scep import issuer, scep_server
 
 LINES = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem

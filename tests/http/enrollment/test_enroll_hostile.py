@@ -14,10 +14,10 @@ import ca as certs
 from device import Client, split_tlv
 from enrolling import PHONE, Makers, Profile, machine_info
 from scep import DIGESTS, algorithm, oid, seq, tlv
+from scep_site import issuer
 from test_enroll import (client, enroll_server, link, open_is_warned_of,
                          store_push_certificate)
 from test_machine_info import LINES, UNKNOWN
-from test_scep import issuer
 
 pytestmark = pytest.mark.one_database
 

@@ -11,8 +11,8 @@ import ca as certs
 from conftest import new_database
 from device import Client
 from enrolling import Makers, Profile, enrolled, operator_call
+from scep_site import issuer, scep_server
 from test_enroll import link, signer_pem, store_push_certificate
-from test_scep import issuer, scep_server
 
 SCEP = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem

@@ -14,8 +14,8 @@ import pytest
 import ca as certs
 from device import Client, indefinite
 from enrolling import PHONE, Makers, Profile, enrolled, machine_info
+from scep_site import issuer
 from test_enroll import enroll_server, store_push_certificate
-from test_scep import issuer
 
 LINES = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem

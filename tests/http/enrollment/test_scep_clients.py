@@ -11,7 +11,7 @@ from cryptography import x509
 import pytest
 
 from device import Operator
-from test_scep import PROFILE_LINES, issuer, scep_server
+from scep_site import PROFILE_LINES, issuer, scep_server
 
 RENEWAL = PROFILE_LINES.replace("AddDefaultCharset", """\
 <Location "/scep-all">

@@ -19,8 +19,8 @@ import ca as certs
 from device import Device, split_tlv
 from scep import (NULL, SCEP, Reply, ScepClient, algorithm, attribute,
                   envelope, integer, message, octets, oid, printable, raw_csr, seq, tlv)
+from scep_site import (PROFILE_LINES, Issuer, challenge, client, issuer, scep_server, sha256)
 from system import run
-from test_scep import (PROFILE_LINES, Issuer, challenge, client, issuer, scep_server, sha256)
 
 pytestmark = pytest.mark.one_database
 

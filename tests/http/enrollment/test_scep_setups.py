@@ -16,8 +16,8 @@ import ca as certs
 from device import Device, Operator
 from receiver import Answer, Receiver, signature
 from scep import Reply, ScepClient, openssl
+from scep_site import Issuer, issuer, scep_server
 from system import wait_until
-from test_scep import Issuer, issuer, scep_server
 
 SCEP = """\
 NanoMDMIssuerCertificateFile {folder}/issuer.pem

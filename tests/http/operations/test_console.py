@@ -10,10 +10,10 @@ import pytest
 import ca as certs
 from device import Operator, command
 from receiver import Answer, Receiver
+from status_site import STATUS, page, watched  # noqa: F401
 from system import wait_until
 from tables import forget, insert
 from test_enrollments import found, walk as walk_api
-from test_status import STATUS, page, watched  # noqa: F401
 
 
 # -- Lists and search --------------------------------------------------

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from device import Operator
+from status_site import metrics
 from system import wait_until
 from tables import is_enabled
-from test_status import metrics
 
 pytestmark = pytest.mark.one_database
 

@@ -10,9 +10,9 @@ import pytest
 
 import ca as certs
 from device import Operator, command
+from status_site import STATUS, page, watched  # noqa: F401
 from system import wait_until
 from tables import fill_queues, insert
-from test_status import STATUS, page, watched  # noqa: F401
 
 pytestmark = pytest.mark.one_database
 

@@ -5,11 +5,11 @@ import pytest
 
 from apns import Answer
 from device import command
+from push_site import (apns, apns_of_module, make_due, new_topic,  # noqa: F401
+                       operator_at, options, token_of)
+from status_site import STATUS
 from system import wait_until
 from tables import count
-from test_push import (apns, apns_of_module, make_due, new_topic,  # noqa: F401
-                       operator_at, options, token_of)
-from test_status import STATUS
 
 TAKEN = ("pushed to", "taken by APNs")
 

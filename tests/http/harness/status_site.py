@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers whose status is looked at, and what it shows."""
+
+import re
+
+import pytest
+
+from device import Operator
+
+one_database = pytest.mark.one_database
+
+STATUS = """\
+<Location "/status">
+    SetHandler nanomdm-status
+</Location>
+<Location "/private">
+    SetHandler nanomdm-status
+    AuthType Basic
+    AuthName nanomdm
+    AuthBasicProvider nanomdm
+    Require valid-user
+</Location>
+"""
+
+# A line of the text format.
+SAMPLE = re.compile(
+    r'nanomdm_[a-z_]+(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"'
+    r'(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? (-?\d+(?:\.\d+)?)')
+HOSTILE = "<script>alert(1)</script>&\"'"
+
+
+def get(operator, query="", path="/status", **options):
+    return operator.raw("GET", path + query, None, **options)
+
+
+def metrics(operator):
+    """{sample with its labels: value}, each line being looked at."""
+    answer = get(operator, "?prometheus")
+    assert answer.status == 200, answer
+    assert (answer.headers["Content-Type"]
+            == "text/plain; version=0.0.4; charset=utf-8")
+    text = answer.body.decode()
+    assert text.endswith("\n")
+    samples, families = {}, {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, word, name, rest = line.split(" ", 3)
+            assert word in ("HELP", "TYPE")
+            if word == "TYPE":
+                assert name not in families
+                families[name] = rest
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        sample = line.rsplit(" ", 1)[0]
+        name = sample.split("{")[0]
+        assert sample not in samples, sample
+        assert any(name in (family, *(family + end for end in
+                                      ("_bucket", "_sum", "_count")))
+                   for family in families), name
+        samples[sample] = float(match[2])
+    assert set(families.values()) == {"counter", "gauge", "histogram"}
+    return samples
+
+
+def figures(operator):
+    answer = get(operator, "?json")
+    assert answer.status == 200, answer
+    assert answer.headers["Content-Type"] == "application/json"
+    return answer.json
+
+
+def page(operator, query="", status=200):
+    answer = get(operator, query)
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+    text = answer.body.decode()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "<script" not in text and " src=" not in text
+    return text
+
+
+@pytest.fixture
+def watched(httpd, fresh_db):
+    """A server with a status page, on a database of its own."""
+    server = httpd(fresh_db(), extra_vhost=STATUS)
+    operator = Operator(server)
+    operator.version()
+    yield server, operator
+    operator.close()
