@@ -38,8 +38,8 @@ typedef void (*nmdm_apns_endpoint_ended_fn)(nmdm_apns_push_t *push);
 typedef struct {
     const char *ca_pem;         /* as nmdm_h2_session_conf_t has them */
     const char *proxy;
-    apr_pollset_t *pollset;     /* for NMDM_APNS_ENDPOINT_LINKS; its wake-up ends
-                                 * nmdm_apns_endpoints_wait */
+    apr_pollset_t *pollset;     /* for NMDM_APNS_ENDPOINT_LINKS; its wake-up
+                                 * ends nmdm_apns_endpoints_wait */
     nmdm_apns_endpoint_ended_fn ended;
 } nmdm_apns_endpoints_conf_t;
 

@@ -30,9 +30,11 @@ bench:
 
 bench-tools: $(BENCH_PROGS)
 
-$(BENCH_BUILD)/load: tests/bench/load.c
+$(BENCH_BUILD)/load: tests/bench/load.c tests/bench/load_device.c \
+                     tests/bench/load.h
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(BENCH_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+	$(CC) $(WARNINGS) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) \
+	    -lssl -lcrypto -lpthread
 
 $(BENCH_BUILD)/apns_server: tests/bench/apns_server.c
 	@mkdir -p $(@D)
