@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* background.c -- what a child does without a request: a thread that writes
- * down who was seen and pushed to, and one that pushes again, removes what is
- * old and seals what is not sealed yet. */
+ * down who was seen and pushed to, one that pushes again, removes what is old
+ * and renews identities, and one that notifies devices of declarations. */
 
 #include "httpd/background.h"
 #include "base/cond.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "config/config.h"
 #include "httpd/request_counters.h"
 #include "httpd/site.h"
-#include "base/time.h"
 #include "jobs/cert_renewal.h"
-#include "jobs/push_retry.h"
 #include "jobs/declarations_notify.h"
+#include "jobs/push_retry.h"
 #include "jobs/retention.h"
 #include "jobs/scep_cleanup.h"
 #include "storage/enrollments.h"
