@@ -12,6 +12,7 @@
 /* mod_dbd.h does not include what it needs; db/db.h did. */
 #include <mod_dbd.h>
 
+#include <apr_atomic.h>
 #include <apr_optional.h>
 #include <apr_strings.h>
 #include <apr_thread_mutex.h>
@@ -32,11 +33,13 @@ typedef struct {
     apr_thread_mutex_t *lock;   /* guards the rest */
     /* on the steady clock */
     apr_time_t away_since;      /* 0 while the database answers */
+    apr_time_t answered_at;     /* on a connection from before, since then */
     apr_time_t refused_at;      /* by the database, last */
     apr_time_t said_at;         /* that it is away, in the log */
     char reason[200];           /* what it said last; "" for nothing */
     apr_time_t next_probe;
     int probing;
+    apr_uint32_t is_away;       /* atomic: away_since is not 0 */
 } source_t;
 
 static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
@@ -76,7 +79,7 @@ static void note_answer(source_t *source, int answered)
     apr_thread_mutex_lock(source->lock);
     source->probing = 0;
     if (answered) {
-        source->away_since = 0;
+        source->away_since = source->answered_at = 0;
     }
     else {
         if (!source->away_since) {
@@ -87,7 +90,19 @@ static void note_answer(source_t *source, int answered)
             + (now - source->away_since > NMDM_DB_TIMEOUT
                ? LATER_PROBE_INTERVAL : PROBE_INTERVAL);
     }
+    apr_atomic_set32(&source->is_away, source->away_since != 0);
     apr_thread_mutex_unlock(source->lock);
+}
+
+/* A database that refuses connections because it has too many goes on with
+ * those that it has. */
+static void note_use(source_t *source)
+{
+    if (apr_atomic_read32(&source->is_away)) {
+        apr_thread_mutex_lock(source->lock);
+        source->answered_at = nmdm_time_steady();
+        apr_thread_mutex_unlock(source->lock);
+    }
 }
 
 /* Once the database has been away for long, a request waits at most for the
@@ -100,6 +115,7 @@ static int is_given_up(source_t *source, apr_time_t waiting_since)
     apr_thread_mutex_lock(source->lock);
     yes = source->away_since
         && now - source->away_since > NMDM_DB_TIMEOUT
+        && now - source->answered_at > NMDM_DB_TIMEOUT
         && (source->refused_at >= waiting_since
             || now - waiting_since >= LATER_PROBE_INTERVAL);
     apr_thread_mutex_unlock(source->lock);
@@ -161,22 +177,25 @@ static ap_dbd_t *ask(source_t *source, apr_pool_t *p, int is_away)
     return dbd;
 }
 
-/* From mod_dbd, waiting while the database is away; NULL for none. */
-static ap_dbd_t *ask_patiently(source_t *source, apr_pool_t *p)
+/* From the cache or from mod_dbd, waiting while the database is away or has too
+ * many connections. Whether there is one. */
+static int lend(source_t *source, apr_pool_t *p, nanomdm_dbd_conn_t *conn)
 {
     apr_time_t started = nmdm_time_steady();
-    ap_dbd_t *dbd = NULL;
     int is_away;
 
     for (;;) {
-        if (may_ask(source, &is_away)) {
-            dbd = ask(source, p, is_away);
+        if (nanomdm_dbd_cache_take(source->cache, conn)) {
+            return 1;
         }
-        if (dbd || is_given_up(source, started)
+        conn->server = source->server;
+        conn->dbd = may_ask(source, &is_away) ? ask(source, p, is_away) : NULL;
+        nanomdm_dbd_cache_asked(source->cache, conn->dbd != NULL);
+        if (conn->dbd || is_given_up(source, started)
             || nmdm_time_steady() - started >= NMDM_DB_TIMEOUT) {
-            return dbd;
+            return conn->dbd != NULL;
         }
-        apr_sleep(PROBE_INTERVAL / 2);
+        nanomdm_dbd_cache_wait(source->cache, PROBE_INTERVAL / 2);
     }
 }
 
@@ -226,12 +245,7 @@ static nmdm_err_t *borrow(nmdm_ctx_t *ctx, nmdm_db_t **out)
     const ap_dbd_t *dbd;
     nmdm_db_t *db;
 
-    if (!nanomdm_dbd_cache_take(source->cache, conn)) {
-        conn->server = source->server;
-        conn->dbd = ask_patiently(source, ctx->pool);
-        nanomdm_dbd_cache_asked(source->cache, conn->dbd != NULL);
-    }
-    if (!conn->dbd) {
+    if (!lend(source, ctx->pool, conn)) {
         return away_error(ctx, source);
     }
     db = apr_pcalloc(ctx->pool, sizeof(*db));
@@ -261,6 +275,7 @@ static void give_back(nmdm_ctx_t *ctx, nmdm_db_t *db)
         nanomdm_dbd_cache_empty(source->cache);
         return;
     }
+    note_use(source);
     nanomdm_dbd_cache_put(source->cache, *conn);
 }
 

@@ -7,9 +7,8 @@
  * and only after a second without one it goes back to mod_dbd. */
 
 #include "httpd/dbd_cache.h"
+#include "base/cond.h"
 #include "base/time.h"
-
-#include <apr_thread_mutex.h>
 
 #include <string.h>
 
@@ -23,12 +22,13 @@ typedef struct {
 
 struct nanomdm_dbd_cache_t {
     nanomdm_dbd_cache_fn close;
-    apr_thread_mutex_t *lock;   /* guards the rest */
+    nmdm_cond_t *lock;          /* guards the rest; signalled at a return */
     place_t *places;            /* the last is the one released last */
     int n, most;
     int size;                   /* of mod_dbd's pool */
     int lent;                   /* by mod_dbd to us, those here included */
     int asking;                 /* threads that are in mod_dbd for one more */
+    int waiting;                /* threads to which mod_dbd gave none */
 };
 
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
@@ -38,8 +38,7 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
     /* Half of a pool, so that other modules find some of it. */
     int most = (size + 1) / 2;
 
-    if (apr_thread_mutex_create(&cache->lock, APR_THREAD_MUTEX_DEFAULT,
-                                p) != APR_SUCCESS) {
+    if (nmdm_cond_create(&cache->lock, p) != APR_SUCCESS) {
         return NULL;
     }
     cache->close = close;
@@ -55,7 +54,7 @@ int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
     apr_time_t now = nmdm_time_steady();
     int found;
 
-    apr_thread_mutex_lock(cache->lock);
+    nmdm_cond_lock(cache->lock);
     found = cache->n && cache->places[cache->n - 1].since > now - FRESH;
     if (found) {
         *conn = cache->places[--cache->n].conn;
@@ -63,16 +62,26 @@ int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
     else {
         cache->asking++;
     }
-    apr_thread_mutex_unlock(cache->lock);
+    nmdm_cond_unlock(cache->lock);
     return found;
 }
 
 void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *cache, int got)
 {
-    apr_thread_mutex_lock(cache->lock);
+    nmdm_cond_lock(cache->lock);
     cache->asking--;
     cache->lent += got;
-    apr_thread_mutex_unlock(cache->lock);
+    nmdm_cond_unlock(cache->lock);
+}
+
+void nanomdm_dbd_cache_wait(nanomdm_dbd_cache_t *cache,
+                            apr_interval_time_t timeout)
+{
+    nmdm_cond_lock(cache->lock);
+    cache->waiting++;
+    nmdm_cond_wait(cache->lock, timeout);
+    cache->waiting--;
+    nmdm_cond_unlock(cache->lock);
 }
 
 /* Whether a thread waits in mod_dbd until another thread closes a
@@ -86,12 +95,15 @@ void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache, nanomdm_dbd_conn_t conn)
 {
     int fits;
 
-    apr_thread_mutex_lock(cache->lock);
+    nmdm_cond_lock(cache->lock);
     fits = cache->n < cache->most && !is_waited_for(cache);
     if (fits) {
         cache->places[cache->n++] = (place_t){ conn, nmdm_time_steady() };
+        if (cache->waiting) {
+            nmdm_cond_signal(cache->lock);
+        }
     }
-    apr_thread_mutex_unlock(cache->lock);
+    nmdm_cond_unlock(cache->lock);
     if (!fits) {
         nanomdm_dbd_cache_close(cache, conn);
     }
@@ -101,9 +113,9 @@ void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *cache,
                              nanomdm_dbd_conn_t conn)
 {
     cache->close(conn);
-    apr_thread_mutex_lock(cache->lock);
+    nmdm_cond_lock(cache->lock);
     cache->lent--;
-    apr_thread_mutex_unlock(cache->lock);
+    nmdm_cond_unlock(cache->lock);
 }
 
 /* One by one, because mod_dbd may be connecting and makes a thread that closes
@@ -114,7 +126,7 @@ static void clear(nanomdm_dbd_cache_t *cache, apr_time_t before)
     int found;
 
     do {
-        apr_thread_mutex_lock(cache->lock);
+        nmdm_cond_lock(cache->lock);
         found = cache->n && cache->places[0].since <= before;
         if (found) {
             oldest = cache->places[0].conn;
@@ -122,7 +134,7 @@ static void clear(nanomdm_dbd_cache_t *cache, apr_time_t before)
             memmove(cache->places, cache->places + 1,
                     (apr_size_t)cache->n * sizeof(place_t));
         }
-        apr_thread_mutex_unlock(cache->lock);
+        nmdm_cond_unlock(cache->lock);
         if (found) {
             nanomdm_dbd_cache_close(cache, oldest);
         }
@@ -141,8 +153,8 @@ void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *cache)
 
 void nanomdm_dbd_cache_shut(nanomdm_dbd_cache_t *cache)
 {
-    apr_thread_mutex_lock(cache->lock);
+    nmdm_cond_lock(cache->lock);
     cache->most = 0;
-    apr_thread_mutex_unlock(cache->lock);
+    nmdm_cond_unlock(cache->lock);
     nanomdm_dbd_cache_empty(cache);
 }

@@ -24,6 +24,10 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
 int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
                            nanomdm_dbd_conn_t *conn);
 void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *cache, int got);
+/* Where mod_dbd gave none: until another request gives one back, or the
+ * timeout (microseconds). Then the caller takes again. */
+void nanomdm_dbd_cache_wait(nanomdm_dbd_cache_t *cache,
+                            apr_interval_time_t timeout);
 /* For the next request, or to mod_dbd if a thread waits there. */
 void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache,
                            nanomdm_dbd_conn_t conn);

@@ -62,14 +62,15 @@ def check_nothing_failed(load, server):
 
 def check_only_the_late_failed(load, server, outages):
     """No request is refused before the database has been away for as long as
-    a request waits. outages: when it was killed."""
+    a request waits, or the request has waited as long. outages: when it was
+    killed."""
     said = "\n".join(line for line in server.error_log().splitlines()
                      if re.search("nanomdm:(error|warn)", line))
     for attempt in load.failed():
         ended = attempt.began + attempt.seconds
-        killed = max(moment for moment in outages if moment < ended)
+        away = ended - max(moment for moment in outages if moment < ended)
         assert attempt.status == 503, said
-        assert ended - killed > SURELY, said
+        assert max(away, attempt.seconds) > SURELY, said
     assert load.closed == 0, said
     assert load.lost() == []
 
@@ -108,6 +109,55 @@ def test_s08_connections_cut_under_load_fail_no_request(
             assert mortal_httpd.database.cut_connections() > 0
         load.wait_for(60)
     check_nothing_failed(load, mortal_httpd)
+
+
+LIMITS = {
+    "pgsql": "ALTER ROLE nanomdm CONNECTION LIMIT {}",
+    "mysql": "ALTER USER nanomdm@'127.0.0.1' WITH MAX_USER_CONNECTIONS {}",
+}
+CUT = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+       " WHERE usename = 'nanomdm'")
+
+
+@contextlib.contextmanager
+def limited(program, database, connections):
+    """The module's user may have no more; it begins with none."""
+    no_limit = {"pgsql": -1, "mysql": 0}[program.kind]
+    program.admin_execute(LIMITS[program.kind].format(connections))
+    if program.kind == "pgsql":
+        program.admin_execute(CUT)
+    else:
+        database.cut_connections()
+    try:
+        yield
+    finally:
+        program.admin_execute(LIMITS[program.kind].format(no_limit))
+
+
+def test_a_limit_of_connections_fails_no_request(
+        mortal, mortal_httpd, device, trouble):
+    """S8: the database lets httpd have fewer than mod_dbd's pool and than
+    there are requests: they share them."""
+    with Load(mortal_httpd.database, devices_of(mortal_httpd, device)) as load:
+        with limited(mortal, mortal_httpd.database, 1):
+            load.wait_for(300)
+    check_nothing_failed(load, mortal_httpd)
+
+
+def test_c23_after_a_limit_of_connections_all_wait(
+        mortal, mortal_httpd, device, trouble):
+    """C23: that connections were refused a while ago shortens no wait."""
+    macs = devices_of(mortal_httpd, device)
+    with Load(mortal_httpd.database, macs) as load:
+        with limited(mortal, mortal_httpd.database, 1):
+            load.wait_for(60)
+    with Load(mortal_httpd.database, macs[:1]) as load:
+        begun = time.monotonic()
+        assert wait_until(lambda: time.monotonic() > begun + 2 * SURELY)
+        mortal.kill()
+        mortal.start()
+        load.wait_for(20)
+    check_only_the_late_failed(load, mortal_httpd, [begun + 2 * SURELY])
 
 
 def test_c23_database_away_is_503_in_time(mortal, mortal_httpd, device,
