@@ -341,10 +341,13 @@ class Httpd:
 
     def start(self):
         """Run, and wait until a request is answered."""
+        env = self.environment()
+        libraries = env.pop("LD_PRELOAD", "")   # setpriv needs none of them
         with open(self.folder / "stderr", "wb") as stderr:
             self.process = spawn(["prlimit", "--core=unlimited",
+                                  "env", f"LD_PRELOAD={libraries}",
                                   *self.command("-DFOREGROUND")], stderr,
-                                 env=self.environment())
+                                 env=env)
         wait_until(lambda: self.process.poll() is not None
                    or self.answers(), seconds=self.patience)
         if self.process.poll() is not None or not self.answers():
