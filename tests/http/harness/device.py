@@ -171,9 +171,19 @@ class Client:
         headers: dict or list of pairs (for repeated ones).  fresh: on a
         new connection; resume: one that resumes the last TLS session.
         """
-        if fresh or resume or not self.is_usable():
-            self.close()
-            self.connection = self.connect(resume)
+        kept = not (fresh or resume) and self.is_usable()
+        if not kept:
+            self.reconnect(resume)
+        try:
+            return self.exchange(method, path, body, headers, chunked)
+        except BrokenPipeError:
+            # httpd had closed the idle connection before the request came.
+            if not kept:
+                raise
+        self.reconnect()
+        return self.exchange(method, path, body, headers, chunked)
+
+    def exchange(self, method, path, body, headers, chunked):
         connection = self.connection
         sock = connection.sock
         connection.putrequest(method, path, skip_host=True,
@@ -190,6 +200,10 @@ class Client:
         except Exception:
             self.close()
             raise
+
+    def reconnect(self, resume=False):
+        self.close()
+        self.connection = self.connect(resume)
 
     def connect(self, resume):
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
