@@ -329,3 +329,28 @@ def test_a_migrated_device_with_two_certificates_at_once(
         assert len(associations(db, mac)) == 1
         mac.close()
         thief.close()
+
+
+def test_one_device_that_says_all_at_once(device, server_of_all, db, crowd):
+    """2.2 and 2.3, in either order: nothing is refused, and the device goes
+    on with its next TokenUpdate."""
+    for _ in range(ROUNDS):
+        mac = device(server_of_all).enroll()
+        user = mac.user()
+        user.token_update()
+        again, third = (device(server_of_all, identity=mac.identity,
+                               udid=mac.udid) for _ in range(2))
+        for one in (again, third):
+            one.raw("GET", "/v")
+        answers = crowd([mac.authenticate, again.token_update,
+                         user.token_update, third.idle])
+        assert [answer.status for answer in answers] == [200] * 4
+        assert mac.token_update().status == 200
+        assert associations(db, mac) == [mac.identity.sha256]
+        uuid, plist = command()
+        assert Operator(mac.server).enqueue(mac.id, plist).status == 200
+        assert again.idle().body == plist
+        assert third.acknowledge(uuid).status == 200
+        assert result(db, mac, uuid).status == "Acknowledged"
+        for one in (mac, user, again, third):
+            one.close()
