@@ -264,7 +264,7 @@ def standard(harness, db_server, ca):
     program = db_server.program
     if program not in harness.standard:
         harness.standard[program] = harness.launch(
-            Httpd(new_database(db_server), ca))
+            Httpd(new_database(db_server), ca, connected=True))
     return harness.standard[program]
 
 

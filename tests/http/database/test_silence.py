@@ -95,7 +95,7 @@ def silent(server):
 
 
 def test_requests_wait_and_nothing_is_lost(mortal, fresh_db, httpd, device):
-    server = httpd(fresh_db(mortal))
+    server = httpd(fresh_db(mortal), connected=True)
     with Load(server.database, devices_of(server, device, WORKERS)) as load:
         with silent(mortal):
             time.sleep(SILENCE)
@@ -108,7 +108,7 @@ def test_requests_wait_and_nothing_is_lost(mortal, fresh_db, httpd, device):
 def test_httpd_stops_all_the_same(mortal, fresh_db, httpd, device,
                                   expect_log):
     """After the ten seconds that httpd gives any child."""
-    server = httpd(fresh_db(mortal))
+    server = httpd(fresh_db(mortal), connected=True)
     expect_log("core:warn.*AH00045", server=server)
     expect_log("core:error.*AH00046", server=server)
     with Load(server.database, devices_of(server, device, WORKERS)) as load:

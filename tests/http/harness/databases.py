@@ -52,16 +52,15 @@ class Database:
         """sqlite3, pgsql or mysql: the name of the apr_dbd driver."""
         return self.server.kind
 
-    def dbd_lines(self, connections):
+    def dbd_lines(self, connections, at_start=1):
         """mod_dbd's directives for a child with that many connections.
 
-        They are opened when they are needed, not all at the start as an
-        administrator is advised to: most tests need two, and PostgreSQL
-        computes longer for ten than httpd for its whole start."""
+        Most tests need two, and PostgreSQL computes longer for ten than httpd
+        for its whole start: the others are opened when they are needed."""
         return (f'DBDriver {self.kind}\n'
                 f'DBDParams "{self.params}"\n'
                 f'DBDPersist On\n'
-                'DBDMin 1\n'
+                f'DBDMin {at_start}\n'
                 f'DBDKeep {connections}\n'
                 f'DBDMax {connections}\n')
 

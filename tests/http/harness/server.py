@@ -170,6 +170,8 @@ class Httpd:
                   Location /mdm; {folder} stands for the server's folder
     files         {name: bytes} to write into the folder before start
     modules       more of httpd's own modules, such as "http2"
+    connected     open all connections to the database at the start, as
+                  administrators are advised to
     mpm, children, threads
                   event, worker or prefork, and its size
     sanitize      run the AddressSanitizer build; the default is whether
@@ -183,7 +185,8 @@ class Httpd:
 
     def __init__(self, database=None, ca=None, *, api_key="api-secret",
                  without=(), replace=None, extra_server="", extra_vhost="",
-                 extra_mdm="", files=None, modules=(), mpm=None,
+                 extra_mdm="", files=None, modules=(), connected=False,
+                 mpm=None,
                  children=1, threads=8, sanitize=None, preload=None,
                  asan_options=None):
         self.database = database
@@ -194,6 +197,7 @@ class Httpd:
         self.extra = {"extra_server": extra_server,
                       "extra_vhost": extra_vhost, "extra_mdm": extra_mdm}
         self.modules = modules
+        self.connected = connected
         self.mpm = mpm = mpm or os.environ.get("NANOMDM_MPM", "event")
         # Only event lets go of idle connections at once when it stops.
         self.size = {"children": children, "threads": threads,
@@ -292,7 +296,9 @@ class Httpd:
     def database_lines(self):
         if not self.database:
             return ""
-        return self.database.dbd_lines(self.size["threads"] + 2)
+        connections = self.size["threads"] + 2
+        return self.database.dbd_lines(
+            connections, at_start=connections if self.connected else 1)
 
     def ca_lines(self):
         if not self.ca:
