@@ -14,6 +14,18 @@
  * a time as text. */
 static nmdm_err_t *settle(nmdm_ctx_t *ctx)
 {
+    const char *encoding;
+
+    /* What devices say is UTF-8, whatever encoding a role or database begins
+     * its sessions with. Where the database has another one itself, bytes stay
+     * as they are: it would refuse the characters that it lacks, and a report
+     * would be sent again and again. */
+    NMDM_TRY(nmdm_db_ask(ctx, &encoding,
+                         "SELECT SET_CONFIG('client_encoding',"
+                         " CASE CURRENT_SETTING('server_encoding')"
+                         " WHEN 'UTF8' THEN 'UTF8'"
+                         " ELSE CURRENT_SETTING('client_encoding') END,"
+                         " FALSE)"));
     return nmdm_db_run(ctx, "SET enable_seqscan = off;"
                             " SET DateStyle = 'ISO';"
                             " SET default_transaction_isolation"

@@ -4,6 +4,7 @@ sessions begin must not matter."""
 
 import contextlib
 import datetime
+import json
 import plistlib
 
 import pytest
@@ -12,7 +13,7 @@ import ca as certs
 from conftest import Harness, new_database
 from databases import tables_of_nanomdm
 from device import Device, Operator, command
-from system import remove_folder, run, temp_folder
+from system import ROOT, remove_folder, run, temp_folder
 from tables import result
 
 NAME = "Zoë 💻 日本"
@@ -24,6 +25,8 @@ SETTINGS = [
     ("pgsql", "default_transaction_isolation = 'serializable'"),
     ("pgsql", "standard_conforming_strings = off"),
     ("pgsql", 'search_path = "$user", public'),
+    ("pgsql", "client_encoding = 'LATIN1'"),
+    ("pgsql", "client_encoding = 'WIN1252'"),
     ("mysql", "autocommit = 0"),
     ("mysql", "init_connect = 'SET NAMES latin1'"),
     ("mysql", f"time_zone = '{ZONE}'"),
@@ -108,7 +111,7 @@ def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
 def test_characters_that_tables_lack(program, httpd, device, expect_log,
                                      characters, tmp_path):
     if program.kind != "mysql":
-        pytest.skip("all tables have all characters")
+        pytest.skip("a database has one encoding for all of its tables")
     database = program.fresh(tables_of_nanomdm(tmp_path, characters))
     expect_log("nanomdm:warn", "NMDM0812")
     mac = device(httpd(database, extra_server="NanoMDMSchema auto"))
@@ -125,6 +128,28 @@ def test_characters_that_tables_lack(program, httpd, device, expect_log,
     stored = result(database, mac, uuid).result
     for text in update, stored:
         assert plistlib.loads(text.encode())["Note"] == NAME
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_characters_that_a_database_lacks(program, httpd, device, encoding):
+    """initdb takes the encoding from the locale, if nothing says which."""
+    if program.kind != "pgsql":
+        pytest.skip("has character sets for each table")
+    database = program.create_database(
+        f"lacks_{encoding.lower()}",
+        f"template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
+    program.load(database.name, ROOT / "schema" / "pgsql.sql")
+    mac = device(httpd(database))
+    assert mac.authenticate(DeviceName=NAME).status == 200
+    assert mac.token_update(Note=NAME).status == 200
+    with contextlib.closing(Operator(mac.server)) as steward:
+        uuid, plist = command(Note=NAME)
+        assert steward.enqueue(mac.id, plist).status == 200
+        assert mac.idle().plist["Command"]["Note"] == NAME
+        assert mac.acknowledge(uuid, Note=NAME).status == 200
+        answer = steward.call("GET", f"/v1/commands/{uuid}")
+    assert answer.status == 200
+    assert NAME in json.dumps(answer.json, ensure_ascii=False)
 
 
 def page(steward, owner, cursor):

@@ -282,7 +282,8 @@ class Postgres(Server):
 
     def admin(self, database="postgres", user="postgres"):
         return psycopg2.connect(host=str(self.folder), port=self.port,
-                                dbname=database, user=user)
+                                dbname=database, user=user,
+                                client_encoding="UTF8")
 
     def admin_execute(self, sql):
         connection = self.admin()
