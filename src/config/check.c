@@ -17,6 +17,7 @@
 #include "config/renewal_check.h"
 #include "config/scep.h"
 #include "crypto/seal.h"
+#include "crypto/trust.h"
 #include "db/dialect.h"
 
 #include <apr_strings.h>

@@ -7,7 +7,6 @@
 #define NANOMDM_CONFIG_H
 
 #include "base/context.h"
-#include "crypto/trust.h"
 #include "push/apns_message.h"
 #include "service/declarative.h"
 
@@ -123,7 +122,7 @@ typedef struct {
 
 /* What belongs to a server or virtual host as a whole. */
 typedef struct {
-    nmdm_trust_t *trust;                /* NULL without a CA file */
+    struct nmdm_trust_t *trust;         /* NULL without a CA file */
     int uses_database;
     int serves_api;                     /* so it is one that pushes */
     int serves_status;

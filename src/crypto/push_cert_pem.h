@@ -6,7 +6,7 @@
 
 #include "base/context.h"
 
-typedef struct {
+typedef struct nmdm_push_cert_t {
     const char *cert_pem;
     const char *key_pem;
     const char *topic;          /* UID attribute of the subject */

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "crypto/cms.h"
 #include "crypto/identity_cert.h"
+#include "crypto/trust.h"
 #include "httpd/log.h"
 #include "httpd/traffic_dump.h"
 

@@ -43,7 +43,7 @@ typedef struct {
     const char *stored;                 /* begins with "<?xml" */
 } nmdm_report_t;
 
-typedef struct {
+typedef struct nmdm_msg_t {
     const char *type;                   /* MessageType; NULL for a report */
     nmdm_id_t who;
     const char *udid;                   /* as sent, or NULL */

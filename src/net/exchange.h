@@ -8,7 +8,7 @@
 #include "base/context.h"
 #include "base/shared_pool.h"
 
-typedef struct {
+typedef struct nmdm_exchange_t {
     /* set by the caller */
     const char *method, *url;           /* url: scheme, host, port, path */
     const apr_table_t *headers;         /* or NULL */

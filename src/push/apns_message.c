@@ -3,6 +3,8 @@
 
 #include "push/apns_message.h"
 #include "codec/json.h"
+#include "net/exchange.h"
+#include "storage/push_state.h"
 
 #include <apr_strings.h>
 

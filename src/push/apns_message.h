@@ -5,8 +5,10 @@
 #ifndef NMDM_APNS_MESSAGE_H
 #define NMDM_APNS_MESSAGE_H
 
-#include "net/exchange.h"
-#include "storage/push_state.h"
+#include "base/context.h"
+
+struct nmdm_exchange_t;
+struct nmdm_push_info_t;
 
 /* What the push directives say. */
 typedef struct nmdm_push_conf_t {
@@ -30,10 +32,10 @@ void nmdm_apns_message_topic(nmdm_push_topic_t *out, apr_pool_t *p,
                              const char *key_pem);
 
 /* Fills in the request that wakes up a device, but for its deadline. */
-void nmdm_apns_message_request(nmdm_exchange_t *x, apr_pool_t *p,
+void nmdm_apns_message_request(struct nmdm_exchange_t *x, apr_pool_t *p,
                                const nmdm_push_conf_t *conf,
                                const nmdm_push_topic_t *topic,
-                               const nmdm_push_info_t *info);
+                               const struct nmdm_push_info_t *info);
 
 typedef struct {
     const char *apns_id;        /* or NULL */
@@ -46,6 +48,6 @@ typedef struct {
 /* What APNs answered to an exchange that has ended, by its status and reason
  * (Apple, "Handling notification responses from APNs"); text is in p. */
 void nmdm_apns_message_outcome(nmdm_push_outcome_t *outcome, apr_pool_t *p,
-                               const nmdm_exchange_t *x);
+                               const struct nmdm_exchange_t *x);
 
 #endif /* NMDM_APNS_MESSAGE_H */

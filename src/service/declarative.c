@@ -5,6 +5,8 @@
 #include "service/declarative.h"
 #include "codec/json.h"
 #include "crypto/digest.h"
+#include "mdm/message.h"
+#include "net/exchange.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>

@@ -5,8 +5,10 @@
 #ifndef NMDM_DECLARATIVE_H
 #define NMDM_DECLARATIVE_H
 
-#include "net/exchange.h"
-#include "mdm/message.h"
+#include "base/context.h"
+
+struct nmdm_exchange_t;
+struct nmdm_msg_t;
 
 typedef struct nmdm_declarative_conf_t {
     const char *url;            /* the base of all endpoints */
@@ -18,9 +20,9 @@ typedef struct nmdm_declarative_conf_t {
  * gives a deadline. NMDM_INVALID, and nothing is to be sent, when the message
  * asks for what is not below the base, or when its id is not fit for a
  * header. */
-nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
+nmdm_err_t *nmdm_declarative_request(struct nmdm_exchange_t *x, apr_pool_t *p,
                                      const nmdm_declarative_conf_t *conf,
-                                     const nmdm_msg_t *msg,
+                                     const struct nmdm_msg_t *msg,
                                      const char *trace_id);
 
 /* Makes the device's answer from x's outcome; the reply has x's memory.
@@ -28,8 +30,8 @@ nmdm_err_t *nmdm_declarative_request(nmdm_exchange_t *x, apr_pool_t *p,
  * DM server's and NMDM_UPSTREAM. */
 nmdm_err_t *nmdm_declarative_answer(nmdm_reply_t *reply, apr_pool_t *p,
                                     const nmdm_declarative_conf_t *conf,
-                                    const nmdm_msg_t *msg,
-                                    const nmdm_exchange_t *x);
+                                    const struct nmdm_msg_t *msg,
+                                    const struct nmdm_exchange_t *x);
 
 /* The URL of a device's endpoint (NULL: none) below base. The device may name
  * a relative path with or without a query, and nothing else that a URL

@@ -2,6 +2,7 @@
 /* push_state.c -- pushes and push certificates in the database. */
 
 #include "storage/push_state.h"
+#include "crypto/push_cert_pem.h"
 #include "crypto/seal.h"
 #include "db/db.h"
 #include "db/schema.h"

@@ -7,9 +7,10 @@
 #define NMDM_PUSH_STATE_H
 
 #include "base/context.h"
-#include "crypto/push_cert_pem.h"
 
-typedef struct {
+struct nmdm_push_cert_t;
+
+typedef struct nmdm_push_info_t {
     const char *id;
     const char *topic, *push_magic, *token_hex;
     int was_refused;            /* APNs' last answer is kept */
@@ -73,7 +74,7 @@ nmdm_err_t *nmdm_push_state_taken(nmdm_ctx_t *ctx,
 nmdm_err_t *nmdm_push_state_topic_in_use(nmdm_ctx_t *ctx, const char **other,
                                          const char *topic);
 nmdm_err_t *nmdm_push_state_put_cert(nmdm_ctx_t *ctx,
-                                     const nmdm_push_cert_t *cert);
+                                     const struct nmdm_push_cert_t *cert);
 
 typedef struct {
     int found;

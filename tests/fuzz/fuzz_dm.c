@@ -3,6 +3,8 @@
  * a line, and as the id of who asks, the next. */
 
 #include "fuzz.h"
+#include "mdm/message.h"
+#include "net/exchange.h"
 #include "service/declarative.h"
 
 #define BASE "https://dm.example.com/base/"

@@ -3,6 +3,7 @@
  * is stored, and how the whole database gets there. */
 
 #include "support.h"
+#include "crypto/push_cert_pem.h"
 #include "crypto/seal.h"
 #include "jobs/rekey.h"
 #include "storage/enrollments.h"

@@ -2,6 +2,7 @@
 /* test_sqlite_wal.c -- commits of SQLite that reach the disk together. */
 
 #include "support.h"
+#include "crypto/push_cert_pem.h"
 #include "storage/push_state.h"
 #include "db/sqlite_wal.h"
 

@@ -3,6 +3,8 @@
 
 #include "support.h"
 #include "crypto/digest.h"
+#include "mdm/message.h"
+#include "net/exchange.h"
 #include "service/declarative.h"
 
 #include <apr_strings.h>
