@@ -10,6 +10,7 @@
 #include "config/parse.h"
 
 #include <apr_cstr.h>
+#include <apr_fnmatch.h>
 #include <apr_strings.h>
 #include <apr_uri.h>
 #include <http_core.h>
@@ -113,19 +114,44 @@ static int has_require(const ap_directive_t *node)
     return 0;
 }
 
+static int is_of_urls(const ap_directive_t *node)
+{
+    return is(node, "<Location") || is(node, "<LocationMatch");
+}
+
+/* Whether a section of URLs is in force at this path or below it. */
+static int covers(apr_pool_t *p, const ap_directive_t *section,
+                  const char *path)
+{
+    const char *end = strrchr(section->args, '>');
+    const char *args = end
+        ? apr_pstrmemdup(p, section->args, end - section->args)
+        : section->args;
+    const char *pattern = ap_getword_conf(p, &args);
+    ap_regex_t *regex;
+
+    if (is(section, "<Location") && strcmp(pattern, "~")) {
+        return !strncmp(path, pattern, strlen(pattern))
+            || !apr_fnmatch(pattern, path, APR_FNM_PATHNAME);
+    }
+    if (is(section, "<Location")) {
+        pattern = ap_getword_conf(p, &args);
+    }
+    regex = ap_pregcomp(p, pattern, AP_REG_EXTENDED);
+    return regex
+        && (!ap_regexec(regex, path, 0, NULL, 0)
+            || !ap_regexec(regex, apr_pstrcat(p, path, "/", NULL), 0, NULL,
+                           0));
+}
+
 /* Whether a section for this path or one above it requires something. */
 static int is_protected(apr_pool_t *p, const ap_directive_t *tree,
                         const char *path)
 {
     for (; tree; tree = tree->next) {
-        const char *other = is(tree, "<Location") ? path_of(p, tree) : NULL;
-
-        if (other && !strncmp(path, other, strlen(other))
-            && has_require(tree->first_child)) {
-            return 1;
-        }
-        if (tree->first_child && !other
-            && is_protected(p, tree->first_child, path)) {
+        if (is_of_urls(tree)
+            ? covers(p, tree, path) && has_require(tree->first_child)
+            : tree->first_child && is_protected(p, tree->first_child, path)) {
             return 1;
         }
     }

@@ -92,6 +92,20 @@ def test_an_api_without_require(httpd, handler):
     assert good and "NMDM0026" not in said
 
 
+@pytest.mark.parametrize("section", [
+    '<LocationMatch "^/(open|status)(/|$)">', '<LocationMatch "^/open/">',
+    '<Location ~ "^/op(?>en)">', '<Location "/op*">', '<Location "/open">'])
+def test_an_api_that_another_section_protects(httpd, section):
+    end = section.split()[0].replace("<", "</") + ">"
+    section = f"{section}\n    Require valid-user\n{end}\n"
+    good, said = configtest(httpd, extra_vhost=section + MDM.format(
+        path="/open", handler="nanomdm-api"))
+    assert good and "NMDM0026" not in said, said
+    good, said = configtest(httpd, extra_vhost=section + MDM.format(
+        path="/elsewhere", handler="nanomdm-api"))
+    assert good and "NMDM0026" in said, said
+
+
 def test_a_folder_that_is_not_there(httpd):
     good, said = configtest(httpd, replace={
         "database": "DBDriver sqlite3\nDBDParams /no/such/folder/n.db\n"
