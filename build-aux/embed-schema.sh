@@ -31,3 +31,6 @@ embed UPGRADE_0005_MYSQL schema/upgrade/0005.mysql.sql
 embed UPGRADE_0006_SQLITE3 schema/upgrade/0006.sqlite3.sql
 embed UPGRADE_0006_PGSQL schema/upgrade/0006.pgsql.sql
 embed UPGRADE_0006_MYSQL schema/upgrade/0006.mysql.sql
+embed UPGRADE_0007_SQLITE3 schema/upgrade/0007.sqlite3.sql
+embed UPGRADE_0007_PGSQL schema/upgrade/0007.pgsql.sql
+embed UPGRADE_0007_MYSQL schema/upgrade/0007.mysql.sql

@@ -271,9 +271,21 @@ CREATE TABLE nanomdm_events (
     lease        VARCHAR(31)  NULL,
     last_error   VARCHAR(255) NULL,
     created_at   BIGINT       NOT NULL,
+    payload_size INTEGER      NOT NULL DEFAULT 0,
     PRIMARY KEY (seq),
     INDEX idx_event_due (is_dead, target, next_at, seq),
     INDEX idx_event_device (device_id, target, is_dead, seq)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
+  COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
+
+-- The payload of a long event in base64: that of an event with a
+-- payload_size, whose body has none. So no long text has to be in memory.
+CREATE TABLE nanomdm_event_parts (
+    seq     BIGINT   NOT NULL,
+    part    INTEGER  NOT NULL,
+    content LONGTEXT NOT NULL,
+    PRIMARY KEY (seq, part),
+    FOREIGN KEY (seq) REFERENCES nanomdm_events (seq) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
@@ -521,4 +533,4 @@ CREATE TABLE nanomdm_schema (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4
   COLLATE = /*!80017 utf8mb4_0900_bin */ /*M!100600 utf8mb4_nopad_bin */;
 
-INSERT INTO nanomdm_schema (version) VALUES (6);
+INSERT INTO nanomdm_schema (version) VALUES (7);

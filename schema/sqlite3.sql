@@ -376,7 +376,8 @@ CREATE TABLE nanomdm_events (
     leased_until BIGINT       NOT NULL DEFAULT 0,
     lease        VARCHAR(31)  NULL,
     last_error   VARCHAR(255) NULL,
-    created_at   BIGINT       NOT NULL
+    created_at   BIGINT       NOT NULL,
+    payload_size INTEGER      NOT NULL DEFAULT 0
 );
 
 CREATE INDEX idx_event_due
@@ -384,6 +385,16 @@ CREATE INDEX idx_event_due
 
 CREATE INDEX idx_event_device
     ON nanomdm_events (device_id, target, is_dead, seq);
+
+-- The payload of a long event in base64: that of an event with a
+-- payload_size, whose body has none. So no long text has to be in memory.
+CREATE TABLE nanomdm_event_parts (
+    seq     BIGINT  NOT NULL,
+    part    INTEGER NOT NULL,
+    content TEXT    NOT NULL,
+    PRIMARY KEY (seq, part),
+    FOREIGN KEY (seq) REFERENCES nanomdm_events (seq) ON DELETE CASCADE
+);
 
 -- Enrollments that are being renewed (NanoMDMReenroll keep): what Authenticate
 -- said, until the TokenUpdate that follows. No foreign key, as above.
@@ -634,4 +645,4 @@ CREATE TABLE nanomdm_schema (
     version INTEGER NOT NULL PRIMARY KEY
 );
 
-INSERT INTO nanomdm_schema (version) VALUES (6);
+INSERT INTO nanomdm_schema (version) VALUES (7);

@@ -65,7 +65,7 @@ typedef struct {
                                  * otherwise */
     int has_arrays;             /* a parameter may be a list of texts */
     int writes_return_rows;     /* a statement stores a report and returns the
-                                 * next command */
+                                 * next command, or an event and its number */
     int looks_first;            /* a poll asks whether anything waits before it
                                  * fetches that, which takes longer */
     int repeats_uuid;           /* a report's UUID is a parameter twice */

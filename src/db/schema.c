@@ -94,7 +94,9 @@ static void log_what_is_missing(nmdm_ctx_t *ctx, int version)
                    " 503"
                  : version < NMDM_SCHEMA_PUSHED
                  ? "when an enrollment was last pushed to is not kept"
-                 : "lists of pending and of disabled ones look at all",
+                 : version < NMDM_SCHEMA_STATES
+                 ? "lists of pending and of disabled ones look at all"
+                 : "a long report takes more memory with durable webhooks",
              ctx->db->dialect->name,
              !version && nmdm_schema_scripts_nanomdms[dialect] ? 0
                                                                : version + 1);
@@ -257,6 +259,26 @@ nmdm_err_t *nmdm_schema_check(nmdm_ctx_t *ctx, nmdm_schema_mode_e mode)
                                              : check(ctx, may_create);
 }
 
+nmdm_err_t *nmdm_schema_look_again(nmdm_ctx_t *ctx)
+{
+    nmdm_schema_state_t *state = ctx->services->db_source->schema;
+    const char *version;
+    nmdm_err_t *err;
+
+    NMDM_TRY(nmdm_db_ask(ctx, &version, nmdm_dialect_prefixed(
+        ctx->pool, "SELECT MAX(version) FROM nanomdm_schema",
+        ctx->services->db_source->prefix)));
+    if (apr_strtoi64(version, NULL, 10)
+        <= (apr_int64_t)apr_atomic_read32(&state->version)) {
+        return NULL;
+    }
+    apr_atomic_set32(&state->checked, 0);
+    err = nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS, NMDMNO(0815)
+                   "-: the schema has version %s now", version);
+    err->retry = NMDM_RETRY_WAIT;
+    return err;
+}
+
 static int has_version(const nmdm_ctx_t *ctx, apr_uint32_t version)
 {
     return apr_atomic_read32(&ctx->services->db_source->schema->version)
@@ -286,6 +308,11 @@ int nmdm_schema_has_pushed(const nmdm_ctx_t *ctx)
 int nmdm_schema_has_states(const nmdm_ctx_t *ctx)
 {
     return has_version(ctx, NMDM_SCHEMA_STATES);
+}
+
+int nmdm_schema_has_event_parts(const nmdm_ctx_t *ctx)
+{
+    return has_version(ctx, NMDM_SCHEMA_EVENT_PARTS);
 }
 
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx)

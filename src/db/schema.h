@@ -9,7 +9,7 @@
 /* The version that schema/ describes: that of nanomdm_schema. 0 is a database
  * as NanoMDM makes it, without our additive part; an older version is done
  * without as well. */
-#define NMDM_SCHEMA_VERSION 6
+#define NMDM_SCHEMA_VERSION 7
 
 /* The versions from which on there is what follows. */
 #define NMDM_SCHEMA_QUEUE 2             /* of the queue, pushes and events */
@@ -17,6 +17,7 @@
 #define NMDM_SCHEMA_SCEP 4              /* the tables nanomdm_scep_... */
 #define NMDM_SCHEMA_PUSHED 5            /* enrollments.pushed_at */
 #define NMDM_SCHEMA_STATES 6            /* indexes of states of enrollments */
+#define NMDM_SCHEMA_EVENT_PARTS 7       /* the table nanomdm_event_parts */
 
 typedef enum {
     NMDM_SCHEMA_BY_DIALECT,     /* auto for sqlite3, else check */
@@ -42,6 +43,12 @@ int nmdm_schema_has_scep(const nmdm_ctx_t *ctx);
 int nmdm_schema_has_pushed(const nmdm_ctx_t *ctx);
 /* Whether indexes find the pending and the disabled. */
 int nmdm_schema_has_states(const nmdm_ctx_t *ctx);
+/* Whether it has room for the parts of long events. */
+int nmdm_schema_has_event_parts(const nmdm_ctx_t *ctx);
+
+/* Within a unit: whether somebody has upgraded the schema since it was looked
+ * at, which is an error that has the unit done again with what there is now. */
+nmdm_err_t *nmdm_schema_look_again(nmdm_ctx_t *ctx);
 
 /* Whether property lists' columns may lack characters beyond ASCII. */
 int nmdm_schema_is_ascii(const nmdm_ctx_t *ctx);

@@ -1149,38 +1149,74 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
 /* An event waits as long as those of its device before it. The
  * addition keeps planners from looking for the greatest next_at of all in an
  * index that does not know devices. */
-ROW(STMT_EVENT_PUT, "event_put",
-    "INSERT INTO nanomdm_events (device_id, target, event_id, topic, body,"
-    "                            traceparent, next_at, dies_at, created_at)"
-    " SELECT %s, %s, %s, %s, %s, NULLIF(%s, ''),"
-    "        COALESCE((SELECT MAX(w.next_at + 0) FROM nanomdm_events w"
-    "                   WHERE w.device_id = %s AND w.target = %s"
-    "                     AND w.is_dead = FALSE), 0),"
-    "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS"),
+#define EVENT_PUT(column, mark) \
+    "INSERT INTO nanomdm_events (device_id, target, event_id, topic, body," \
+    "                            traceparent, next_at, dies_at," \
+    "                            created_at" column ")" \
+    " SELECT %s, %s, %s, %s, %s, NULLIF(%s, '')," \
+    "        COALESCE((SELECT MAX(w.next_at + 0) FROM nanomdm_events w" \
+    "                   WHERE w.device_id = %s AND w.target = %s" \
+    "                     AND w.is_dead = FALSE), 0)," \
+    "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS" mark
+
+ROW(STMT_EVENT_PUT, "event_put", EVENT_PUT("", "")),
+
+/* From schema version 7 on, as all that ends in _LONG: the payload of a long
+ * event is in parts. */
+#define EVENT_PUT_LONG EVENT_PUT(", payload_size", ", INTEGER_OF(%s)")
+
+ROW(STMT_EVENT_PUT_LONG, "event_put_long", EVENT_PUT_LONG,
+    PGSQL EVENT_PUT_LONG " RETURNING seq"),
+
+/* The number of what this connection has put. PostgreSQL has returned it: there
+ * the question would take a right of its own. */
+ROW(STMT_EVENT_LAST_PUT, "event_last_put", NULL,
+    SQLITE3 "SELECT seq FROM nanomdm_events WHERE seq = last_insert_rowid()",
+    MYSQL "SELECT seq FROM nanomdm_events WHERE seq = LAST_INSERT_ID()"),
+
+ROW(STMT_EVENT_PART_PUT, "event_part_put",
+    "INSERT INTO nanomdm_event_parts (seq, part, content)"
+    " VALUES (%lld, %lld, %s)"),
+
+ROW(STMT_EVENT_PART, "event_part",
+    "SELECT content FROM nanomdm_event_parts"
+    " WHERE seq = %lld AND part = %lld",
+    LONG_COLUMNS 1 << 0),
 
 /* The first of each device, if it is due and not leased. In the order of an
  * index, so that a long backlog is not sorted. */
-ROW(STMT_EVENT_LOOK, "event_look",
-    "SELECT e.seq, LENGTH(e.body)"
-    "  FROM nanomdm_events e"
-    " WHERE e.is_dead = FALSE AND e.target = %s"
-    "   AND e.next_at <= EPOCH_SECONDS AND" UNLEASED
-    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_events p"
-    "                    WHERE p.device_id = e.device_id"
-    "                      AND p.target = e.target AND p.is_dead = FALSE"
-    "                      AND p.seq < e.seq)"
-    " ORDER BY e.next_at, e.seq LIMIT 50"),
+#define EVENT_LOOK(payload, condition) \
+    "SELECT e.seq, LENGTH(e.body), " payload \
+    "  FROM nanomdm_events e" \
+    " WHERE e.is_dead = FALSE AND e.target = %s" condition \
+    "   AND e.next_at <= EPOCH_SECONDS AND" UNLEASED \
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_events p" \
+    "                    WHERE p.device_id = e.device_id" \
+    "                      AND p.target = e.target AND p.is_dead = FALSE" \
+    "                      AND p.seq < e.seq)" \
+    " ORDER BY e.next_at, e.seq LIMIT 50"
+
+ROW(STMT_EVENT_LOOK, "event_look", EVENT_LOOK("0", "")),
+
+ROW(STMT_EVENT_LOOK_LONG, "event_look_long",
+    EVENT_LOOK("e.payload_size",
+               " AND e.payload_size <= INTEGER_OF(%s)")),
 
 ROW(STMT_EVENT_LEASE, "event_lease",
     "UPDATE nanomdm_events"
     "   SET lease = %s, leased_until = EPOCH_SECONDS + " LEASE
     " WHERE seq IN (%SEQS) AND is_dead = FALSE AND" UNLEASED),
 
-ROW(STMT_EVENT_READ, "event_read",
-    "SELECT seq, device_id, event_id, topic, traceparent, tries,"
-    "       CASE WHEN dies_at <= EPOCH_SECONDS THEN 1 ELSE 0 END, body"
-    "  FROM nanomdm_events WHERE seq IN (%SEQS) AND lease = %s"
-    " ORDER BY seq",
+#define EVENT_READ(payload) \
+    "SELECT seq, device_id, event_id, topic, traceparent, tries," \
+    "       CASE WHEN dies_at <= EPOCH_SECONDS THEN 1 ELSE 0 END, body," \
+    "       " payload \
+    "  FROM nanomdm_events WHERE seq IN (%SEQS) AND lease = %s" \
+    " ORDER BY seq"
+
+ROW(STMT_EVENT_READ, "event_read", EVENT_READ("0"), LONG_COLUMNS 1 << 7),
+
+ROW(STMT_EVENT_READ_LONG, "event_read_long", EVENT_READ("payload_size"),
     LONG_COLUMNS 1 << 7),
 
 ROW(STMT_EVENT_RENEW, "event_renew",
@@ -1213,13 +1249,21 @@ ROW(STMT_EVENT_DUE_NOW, "event_due_now",
     "UPDATE nanomdm_events SET next_at = 0"
     " WHERE is_dead = FALSE AND target = %s AND next_at > EPOCH_SECONDS"),
 
+#define EVENT_BYTES(payload) \
+    "COALESCE(SUM(BYTE_LENGTH(body)" payload "), 0)"
+
 /* And those that are put off for longer than anything ever is. */
-ROW(STMT_EVENT_BACKLOG, "event_backlog",
-    "SELECT COUNT(seq),"
-    "       COUNT(CASE WHEN next_at > EPOCH_SECONDS + 7200 THEN 1 END),"
-    "       COALESCE(SUM(BYTE_LENGTH(body)), 0)"
-    "  FROM nanomdm_events"
-    " WHERE is_dead = FALSE AND target = %s"),
+#define EVENT_BACKLOG(payload) \
+    "SELECT COUNT(seq)," \
+    "       COUNT(CASE WHEN next_at > EPOCH_SECONDS + 7200 THEN 1 END)," \
+    "       " EVENT_BYTES(payload) \
+    "  FROM nanomdm_events" \
+    " WHERE is_dead = FALSE AND target = %s"
+
+ROW(STMT_EVENT_BACKLOG, "event_backlog", EVENT_BACKLOG("")),
+
+ROW(STMT_EVENT_BACKLOG_LONG, "event_backlog_long",
+    EVENT_BACKLOG(" + payload_size")),
 
 /* How many there are of a target and since when, looking at so many. */
 #define EVENT_STATE(state) \
@@ -1233,9 +1277,14 @@ ROW(STMT_EVENT_STATE_WAITING, "event_state_waiting", EVENT_STATE("FALSE")),
 ROW(STMT_EVENT_STATE_DEAD, "event_state_dead", EVENT_STATE("TRUE")),
 
 /* Dead ones too: they take the same room. */
-ROW(STMT_EVENT_BYTES, "event_bytes",
-    "SELECT COALESCE(SUM(BYTE_LENGTH(body)), 0) FROM nanomdm_events"
-    " WHERE device_id = %s AND target = %s"),
+#define EVENT_BYTES_OF(payload) \
+    "SELECT " EVENT_BYTES(payload) " FROM nanomdm_events" \
+    " WHERE device_id = %s AND target = %s"
+
+ROW(STMT_EVENT_BYTES, "event_bytes", EVENT_BYTES_OF("")),
+
+ROW(STMT_EVENT_BYTES_LONG, "event_bytes_long",
+    EVENT_BYTES_OF(" + payload_size")),
 
 ROW(STMT_EVENT_LIST_PENDING, "event_list_pending", EVENT_LIST("FALSE")),
 

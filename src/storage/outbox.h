@@ -19,6 +19,7 @@
 /* How many events are leased at once: their bodies are held in memory. */
 #define NMDM_OUTBOX_MOST 50
 #define NMDM_OUTBOX_BYTES ((apr_size_t)8 * 1024 * 1024)
+/* The payload of a long one is not among these: of such there is one alone. */
 
 /* A longer event is not written. */
 #define NMDM_OUTBOX_LONGEST ((apr_size_t)16 * 1024 * 1024)
@@ -30,13 +31,24 @@ typedef struct {
     const char *event_id;
     const char *topic;
     const char *traceparent;    /* or NULL */
-    const char *body;
+    const char *body;           /* with an empty raw_payload where there is
+                                 * a payload */
+    nmdm_bytes_t payload;       /* of a new event, or { NULL, 0 } */
+    apr_size_t payload_size;    /* characters of it that are stored as parts;
+                                 * 0: body is all */
     int tries;                  /* that failed */
     int is_last_try;
 } nmdm_event_t;
 
 /* Whether the database has an outbox and takes an event of that length. */
 int nmdm_outbox_takes(const nmdm_ctx_t *ctx, apr_size_t len);
+
+/* Whether it has one, which is looked for if it is not known: not within a
+ * unit. */
+nmdm_err_t *nmdm_outbox_find(nmdm_ctx_t *ctx, int *found);
+
+/* Whether the payload of an event of that length is stored by itself. */
+int nmdm_outbox_splits(const nmdm_ctx_t *ctx, apr_size_t len);
 
 /* Writes an event for its receiver, in the transaction of the change that it
  * reports. */
@@ -45,9 +57,10 @@ nmdm_err_t *nmdm_outbox_put(nmdm_ctx_t *ctx, const nmdm_event_t *event);
 /* ---- Delivery; `lease` names the relay that delivers ---- */
 
 /* The numbers (const char *) of up to `most` events whose turn it is; the
- * first few fit into NMDM_OUTBOX_BYTES together. */
+ * first few fit into NMDM_OUTBOX_BYTES together. One of them may have a
+ * payload of its own if takes_long, else none. */
 nmdm_err_t *nmdm_outbox_look(nmdm_ctx_t *ctx, apr_array_header_t *seqs,
-                             const char *target, int most);
+                             const char *target, int most, int takes_long);
 
 /* Leases what no other relay has leased meanwhile and reads it, as
  * nmdm_event_t *. */

@@ -7,13 +7,13 @@
 
 #include "webhook/delivery.h"
 #include "webhook/dead_events.h"
+#include "webhook/stored_event.h"
 #include "net/http_client.h"
 #include "crypto/digest.h"
 #include "db/db.h"
 #include "base/time.h"
 #include "webhook/backlog.h"
 
-#include <apr_atomic.h>
 #include <apr_strings.h>
 
 #include <string.h>
@@ -40,6 +40,7 @@ struct nmdm_delivery_t {
     nmdm_backlog_t backlog;
     int failures;               /* since the last success */
     apr_time_t probe_at, renew_at, count_at;    /* on the steady clock */
+    int *long_under_way;        /* of all receivers */
     int is_database_away;
     int has_complained;
 };
@@ -83,6 +84,12 @@ static void forget(nmdm_delivery_event_t *attempt)
     apr_hash_set(attempt->receiver->under_way, attempt->event.seq,
                  APR_HASH_KEY_STRING, NULL);
     apr_pool_destroy(attempt->pool);
+}
+
+/* Its payload is no longer in memory. */
+static void note_end(const nmdm_delivery_event_t *attempt)
+{
+    *attempt->receiver->long_under_way -= attempt->event.payload_size > 0;
 }
 
 static const char *reason(apr_pool_t *p, const nmdm_delivery_event_t *attempt)
@@ -176,7 +183,7 @@ static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
 
     work->seqs = seqs;
     NMDM_TRY(nmdm_outbox_look(ctx, due, work->receiver->webhook->target,
-                              work->most));
+                              work->most, !*work->receiver->long_under_way));
     for (i = 0; i < due->nelts; i++) {
         const char *seq = APR_ARRAY_IDX(due, i, const char *);
 
@@ -231,29 +238,44 @@ static nmdm_delivery_event_t *make_attempt(nmdm_delivery_t *receiver,
     return attempt;
 }
 
-/* A client that takes no more has made no try of it: once its lease is over
- * the event is found again. */
+static nmdm_err_t *hand_over(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
+                             nmdm_delivery_event_t *attempt,
+                             const nmdm_event_t *event)
+{
+    nmdm_exchange_t x = { .baton = attempt, .about = event->event_id };
+
+    NMDM_TRY(nmdm_stored_event_read(&x, ctx, event));
+    nmdm_event_request(&x, ctx->pool, receiver->webhook, event->traceparent,
+                       nmdm_time_steady() + receiver->route.timeout);
+    return nmdm_http_client_post(receiver->route.http,
+                                 apr_pstrcat(ctx->pool, event->target, " ",
+                                             event->device_id, NULL),
+                                 &x, ctx->pool);
+}
+
+/* What is damaged has failed. Otherwise, when the client takes no more or the
+ * database is away, no try was made of it: once its lease is over the event is
+ * found again. */
 static void post(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                  const nmdm_event_t *event)
 {
     nmdm_delivery_event_t *attempt = make_attempt(receiver, event);
-    nmdm_exchange_t x = { .body = { event->body, strlen(event->body) } };
     nmdm_err_t *err;
 
-    nmdm_event_request(&x, ctx->pool, receiver->webhook, event->traceparent,
-                       nmdm_time_steady() + receiver->route.timeout);
-    x.baton = attempt;
-    x.about = event->event_id;
     apr_hash_set(receiver->under_way, attempt->event.seq, APR_HASH_KEY_STRING,
                  attempt);
-    err = nmdm_http_client_post(receiver->route.http,
-                                apr_pstrcat(ctx->pool, event->target, " ",
-                                            event->device_id, NULL),
-                                &x, ctx->pool);
-    if (err) {
+    *receiver->long_under_way += event->payload_size > 0;
+    err = hand_over(receiver, ctx, attempt, event);
+    if (err && err->kind == NMDM_NOT_FOUND) {
+        apr_cpystrn(attempt->failure, nmdm_err_text(err),
+                    sizeof(attempt->failure));
+        nmdm_delivery_take(attempt);
+    }
+    else if (err) {
         nmdm_log(ctx, NMDM_LOG_DEBUG, NMDMNO(1814)
                  "%s: event %s is not sent yet: %s", event->device_id,
                  event->event_id, nmdm_err_text(err));
+        note_end(attempt);
         forget(attempt);
     }
 }
@@ -375,22 +397,10 @@ static nmdm_err_t *count(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
 
 /* ---- A turn ---- */
 
-static nmdm_err_t *do_nothing(nmdm_ctx_t *ctx, void *baton)
-{
-    (void)ctx;
-    (void)baton;
-    return NULL;
-}
-
-/* Whether the database has an outbox: acquiring a connection checks the schema
- * if that was not done. */
 static nmdm_err_t *find_outbox(nmdm_delivery_t *receiver, nmdm_ctx_t *ctx,
                                int *found)
 {
-    if (!apr_atomic_read32(&ctx->services->db_source->schema->checked)) {
-        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_nothing, NULL));
-    }
-    *found = nmdm_outbox_takes(ctx, 0);
+    NMDM_TRY(nmdm_outbox_find(ctx, found));
     if (!*found && !receiver->has_complained) {
         receiver->has_complained = 1;
         nmdm_log(ctx, NMDM_LOG_ERROR, NMDMNO(1820)
@@ -450,6 +460,7 @@ int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping)
 
 void nmdm_delivery_take(nmdm_delivery_event_t *attempt)
 {
+    note_end(attempt);
     APR_RING_INSERT_TAIL(&attempt->receiver->ended, attempt,
                          nmdm_delivery_event_t, link);
 }
@@ -457,7 +468,8 @@ void nmdm_delivery_take(nmdm_delivery_event_t *attempt)
 nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
                                       const char *lease,
                                       const nmdm_route_t *route,
-                                      const nmdm_webhook_conf_t *webhook)
+                                      const nmdm_webhook_conf_t *webhook,
+                                      int *long_under_way)
 {
     nmdm_delivery_t *receiver = apr_pcalloc(p, sizeof(*receiver));
 
@@ -466,6 +478,7 @@ nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
     receiver->lease = lease;
     receiver->route = *route;
     receiver->webhook = webhook;
+    receiver->long_under_way = long_under_way;
     receiver->under_way = apr_hash_make(p);
     APR_RING_INIT(&receiver->ended, nmdm_delivery_event_t, link);
     nmdm_backlog_init(&receiver->backlog, webhook->target);

@@ -31,11 +31,13 @@ struct nmdm_delivery_event_t {
 };
 
 /* Of one webhook of a route, in p, which must be the thread's own. `lease`
- * names the relay in the outbox; it lives as long as p. */
+ * names the relay in the outbox; it lives as long as p. *long_under_way counts
+ * the long events of all receivers, of which one is sent at a time. */
 nmdm_delivery_t *nmdm_delivery_create(apr_pool_t *p, nmdm_relay_t *relay,
                                       const char *lease,
                                       const nmdm_route_t *route,
-                                      const nmdm_webhook_conf_t *webhook);
+                                      const nmdm_webhook_conf_t *webhook,
+                                      int *long_under_way);
 
 /* Hands back an attempt that has an outcome; the next step records that. */
 void nmdm_delivery_take(nmdm_delivery_event_t *attempt);

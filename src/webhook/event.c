@@ -224,14 +224,19 @@ static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
 /* The place of the payload, which is put there as it is sent. */
 #define RAW_PAYLOAD "\"raw_payload\":\""
 
-static void split_at_payload(nmdm_exchange_t *x, nmdm_bytes_t json)
+int nmdm_event_split(nmdm_exchange_t *x, nmdm_bytes_t json)
 {
     /* A quotation mark within a string has a backslash in front. */
-    apr_size_t len = (apr_size_t)(strstr(json.data, RAW_PAYLOAD) - json.data)
-        + strlen(RAW_PAYLOAD);
+    const char *place = strstr(json.data, RAW_PAYLOAD);
+    apr_size_t len;
 
+    if (!place) {
+        return 0;
+    }
+    len = (apr_size_t)(place - json.data) + strlen(RAW_PAYLOAD);
     x->body = (nmdm_bytes_t){ json.data, len };
     x->rest = (nmdm_bytes_t){ json.data + len, json.len - len };
+    return 1;
 }
 
 static void set_checkin(nmdm_json_t *event, apr_pool_t *p,
@@ -281,7 +286,7 @@ void nmdm_event_write(nmdm_exchange_t *x, apr_pool_t *p,
     nmdm_json_add_text(event, "event_id", facts->event_id);
     nmdm_json_add_string(event, "topic", nmdm_event_topic_of(p, msg));
     memset(x, 0, sizeof(*x));
-    split_at_payload(x, nmdm_json_write_compact(p, event));
+    (void)nmdm_event_split(x, nmdm_json_write_compact(p, event));
     set_payload(x, p, conf, msg, facts);
 }
 

@@ -64,6 +64,10 @@ void nmdm_event_write(nmdm_exchange_t *x, apr_pool_t *p,
 /* What nmdm_event_write wrote, in one piece. */
 nmdm_bytes_t nmdm_event_text(apr_pool_t *p, const nmdm_exchange_t *x);
 
+/* Sets body and rest of x to what is around the payload in such a text, whose
+ * own raw_payload is empty. 0 where it has none. */
+int nmdm_event_split(nmdm_exchange_t *x, nmdm_bytes_t json);
+
 /* Fills in the rest of x, the request that brings an event to a receiver; what
  * is sent is there already. traceparent may be NULL. It lives as long as p and
  * conf do. */

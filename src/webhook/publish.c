@@ -144,6 +144,10 @@ static nmdm_err_t *put_event(nmdm_ctx_t *ctx, apr_pool_t *p,
     if (nmdm_relay_is_full(ctx->services->relay, conf->target, len)) {
         return NULL;
     }
+    if (nmdm_outbox_splits(ctx, len)) {
+        event.payload = x.payload;
+        x.payload.len = 0;
+    }
     event.body = nmdm_event_text(p, &x).data;
     return nmdm_outbox_put(ctx, &event);
 }

@@ -28,6 +28,12 @@ struct nmdm_relay_t {
     const char *lease;          /* names this relay in the outbox */
     apr_thread_t *thread;
 
+    int first;                  /* the receiver that is the first to look: the
+                                 * one after that which last sent a long
+                                 * event */
+    int long_under_way;         /* events with a payload of their own, of all
+                                 * receivers */
+
     nmdm_cond_t *cond;          /* guards the rest; wakes the thread */
     nmdm_delivery_events_t inbox;       /* with outcomes */
     int is_woken, is_stopping;
@@ -52,15 +58,22 @@ static void drain_inbox(nmdm_relay_t *relay)
     }
 }
 
+/* Of long events one is under way at a time, so each time another receiver is
+ * the first to look for one. */
 static int one_round(nmdm_relay_t *relay, int is_stopping)
 {
-    int under_way = 0, i;
+    int n = relay->receivers->nelts, first = relay->first, under_way = 0, i;
 
     drain_inbox(relay);
-    for (i = 0; i < relay->receivers->nelts; i++) {
+    for (i = first; i < first + n; i++) {
+        int before = relay->long_under_way;
+
         under_way += nmdm_delivery_step(
-            APR_ARRAY_IDX(relay->receivers, i, nmdm_delivery_t *),
+            APR_ARRAY_IDX(relay->receivers, i % n, nmdm_delivery_t *),
             is_stopping);
+        if (relay->long_under_way > before) {
+            relay->first = (i + 1) % n;
+        }
     }
     return under_way;
 }
@@ -147,8 +160,8 @@ void nmdm_relay_add(nmdm_relay_t *relay, const nmdm_route_t *route)
         webhook = APR_ARRAY_IDX(route->webhooks, i,
                                 const nmdm_webhook_conf_t *);
         APR_ARRAY_PUSH(relay->receivers, nmdm_delivery_t *)
-            = nmdm_delivery_create(relay->pool, relay, relay->lease,
-                                   route, webhook);
+            = nmdm_delivery_create(relay->pool, relay, relay->lease, route,
+                                   webhook, &relay->long_under_way);
     }
 }
 

@@ -202,6 +202,7 @@ def test_database_without_outbox_sends_once(httpd, fresh_db, device,
     db = fresh_db()
     if db.kind == "sqlite3":
         pytest.skip("sqlite3 databases are made by the module")
+    db.execute("DROP TABLE nanomdm_event_parts")
     db.execute("DROP TABLE nanomdm_events")
     db.execute("DELETE FROM nanomdm_schema")
     db.execute("INSERT INTO nanomdm_schema (version) VALUES (1)")

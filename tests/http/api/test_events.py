@@ -122,8 +122,9 @@ def test_report_is_stored_with_its_event(httpd, device, receiver):
 
 
 def wait_for_bytes(db, mac):
-    (number,), = db.query("SELECT COALESCE(SUM(LENGTH(body)), 0) FROM"
-                          " nanomdm_events WHERE device_id = %s", mac.id)
+    (number,), = db.query("SELECT COALESCE(SUM(LENGTH(body) + payload_size),"
+                          " 0) FROM nanomdm_events WHERE device_id = %s",
+                          mac.id)
     return number
 
 

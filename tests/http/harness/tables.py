@@ -130,3 +130,10 @@ def fill_queues(db, devices, number):
            [(device.id, uuid) for device in devices
             for uuid, _ in commands])
     return [uuid for uuid, _ in commands]
+
+
+def back_to_version_6(db):
+    """The tables as they were before schema version 7."""
+    db.execute("DROP TABLE nanomdm_event_parts")
+    db.execute("ALTER TABLE nanomdm_events DROP COLUMN payload_size")
+    db.execute("UPDATE nanomdm_schema SET version = 6 WHERE version = 7")

@@ -82,7 +82,7 @@ def test_few_among_many_are_found(watched, version, expect_log, httpd,
         db.execute("DROP INDEX idx_device_begun" + of.format("devices"))
         db.execute("DROP INDEX idx_enrollment_disabled"
                    + of.format("enrollments"))
-        db.execute("UPDATE nanomdm_schema SET version = 5 WHERE version = 6")
+        db.execute("UPDATE nanomdm_schema SET version = 5 WHERE version = 7")
         expect_log("NMDM0804", "lists of pending and of disabled ones")
         expect_log("NMDM0805", optional=True)
         server = httpd(db, extra_vhost=STATUS,

@@ -9,7 +9,7 @@ from push_site import (apns, apns_of_module, make_due, new_topic,  # noqa: F401
                        operator_at, options, token_of)
 from status_site import STATUS
 from system import wait_until
-from tables import count
+from tables import back_to_version_6, count
 
 TAKEN = ("pushed to", "taken by APNs")
 
@@ -101,6 +101,7 @@ def test_a_database_of_version_4(watch, fresh_db, httpd, db_server,
     db = fresh_db()
     if db_server.kind == "sqlite3":
         httpd(db).stop()        # makes the tables
+    back_to_version_6(db)
     db.execute("ALTER TABLE enrollments DROP COLUMN pushed_at")
     db.execute("UPDATE nanomdm_schema SET version = 4 WHERE version = 6")
     if mode == "check":
@@ -109,4 +110,4 @@ def test_a_database_of_version_4(watch, fresh_db, httpd, db_server,
     one = watch(db, f"NanoMDMSchema {mode}")
     one.queue()
     one.wait_for(TAKEN)
-    assert count(db, "nanomdm_schema", "version = 6") == (mode == "auto")
+    assert count(db, "nanomdm_schema", "version = 7") == (mode == "auto")

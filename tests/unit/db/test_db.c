@@ -529,6 +529,8 @@ static void drop_tables_of_version_3(world_t *w)
     tell(w, "DROP INDEX idx_device_begun");
     tell(w, "DROP INDEX idx_enrollment_disabled");
     tell(w, "ALTER TABLE enrollments DROP COLUMN pushed_at");
+    tell(w, "DROP TABLE nanomdm_event_parts");
+    tell(w, "ALTER TABLE nanomdm_events DROP COLUMN payload_size");
     while (strcmp(name = ask(w, "SELECT COALESCE(MAX(name), '')"
                                 "  FROM sqlite_master"
                                 " WHERE type = 'table'"
@@ -561,6 +563,8 @@ static void a_database_of_version_2_serves_what_it_has_tables_for(void **state)
     assert_int_equal(logged(w, "upgraded the schema to version 5"), 1);
     assert_true(nmdm_schema_has_states(ctx));
     assert_int_equal(logged(w, "upgraded the schema to version 6"), 1);
+    assert_true(nmdm_schema_has_event_parts(ctx));
+    assert_int_equal(logged(w, "upgraded the schema to version 7"), 1);
 }
 
 static void a_database_of_version_1_is_upgraded(void **state)
@@ -569,9 +573,9 @@ static void a_database_of_version_1_is_upgraded(void **state)
 
     tell(w, "ALTER TABLE enrollment_queue DROP COLUMN expires_at");
     tell(w, "DROP TABLE nanomdm_pushes");
+    drop_tables_of_version_3(w);
     tell(w, "DROP TABLE IF EXISTS nanomdm_events");
     tell(w, "DROP TABLE nanomdm_renewals");
-    drop_tables_of_version_3(w);
     tell(w, "DROP TABLE nanomdm_chores");
     tell(w, "DROP INDEX idx_user_short_name");
     tell(w, "DROP INDEX idx_result_time");

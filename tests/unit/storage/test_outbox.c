@@ -5,6 +5,8 @@
 #include "support.h"
 #include "webhook/relay.h"
 #include "storage/outbox.h"
+#include "storage/outbox_payload.h"
+#include "db/schema.h"
 #include "webhook/event.h"
 
 #include <apr_strings.h>
@@ -19,7 +21,7 @@ typedef struct {
     const nmdm_event_t *event;
     apr_array_header_t *seqs, *events;
     const char *target, *lease, *why;
-    int most, delay, number;
+    int most, delay, number, takes_no_long;
 } call_t;
 
 static nmdm_err_t *do_put(nmdm_ctx_t *ctx, void *baton)
@@ -31,13 +33,15 @@ static nmdm_err_t *do_look(nmdm_ctx_t *ctx, void *baton)
 {
     call_t *call = baton;
 
-    return nmdm_outbox_look(ctx, call->seqs, call->target, call->most);
+    return nmdm_outbox_look(ctx, call->seqs, call->target, call->most,
+                            !call->takes_no_long);
 }
 
 static nmdm_err_t *do_lease(nmdm_ctx_t *ctx, void *baton)
 {
     call_t *call = baton;
 
+    apr_array_clear(call->events);      /* it may be done again */
     NMDM_TRY(nmdm_outbox_lease(ctx, call->seqs, call->lease));
     return nmdm_outbox_read(ctx, call->events, call->seqs, call->target,
                             call->lease);
@@ -277,6 +281,170 @@ static void what_is_leased_at_once_is_bounded(void **state)
     assert_int_equal(look(w, 50)->nelts, 1);
     tell(w, "DELETE FROM nanomdm_events WHERE seq = 1");
     assert_int_equal(look(w, 50)->nelts, 1);
+}
+
+/* ---- Long events ---- */
+
+static void put_long(world_t *w, const char *device, nmdm_bytes_t payload)
+{
+    nmdm_event_t event = {
+        .device_id = device, .target = TARGET, .event_id = "e",
+        .topic = "mdm.Connect", .body = "{\"raw_payload\":\"\"}",
+        .payload = payload
+    };
+    call_t call = { .event = &event };
+
+    run(w, do_put, &call);
+}
+
+/* Bytes that differ from part to part. */
+static nmdm_bytes_t payload_of(world_t *w, apr_size_t len)
+{
+    char *data = apr_palloc(w->pool, len + 1);
+    apr_size_t i;
+
+    for (i = 0; i < len; i++) {
+        data[i] = (char)(i * 7 + i / NMDM_OUTBOX_PART);
+    }
+    data[len] = '\0';
+    return (nmdm_bytes_t){ data, len };
+}
+
+static void a_payload_is_read_as_it_was_put(void **state)
+{
+    static const apr_size_t LENGTHS[] = {
+        1, 2, 3, NMDM_OUTBOX_PART - 1, NMDM_OUTBOX_PART, NMDM_OUTBOX_PART + 1,
+        3 * NMDM_OUTBOX_PART, 3 * NMDM_OUTBOX_PART + 2
+    };
+    world_t *w = *state;
+    nmdm_bytes_t payload, got;
+    const nmdm_event_t *event;
+    nmdm_ctx_t *ctx;
+    size_t i;
+
+    for (i = 0; i < sizeof(LENGTHS) / sizeof(*LENGTHS); i++) {
+        payload = payload_of(w, LENGTHS[i]);
+        put_long(w, "A", payload);
+        event = nth(lease(w, look(w, 1), "me"), 0);
+        assert_int_equal(event->payload_size,
+                         nmdm_base64_length(payload.len));
+        ctx = request(w, NULL);
+        OK(nmdm_outbox_payload_read(ctx, &got, w->pool, event->seq,
+                                    event->payload_size));
+        assert_int_equal(got.len, payload.len);
+        assert_memory_equal(got.data, payload.data, payload.len);
+        done(w, event->seq, "me");
+        assert_string_equal(ask(w, "SELECT COUNT(*)"
+                                   "  FROM nanomdm_event_parts"), "0");
+    }
+}
+
+static void a_damaged_payload_is_not_found(void **state)
+{
+    static const char *const DAMAGES[] = {
+        "UPDATE nanomdm_event_parts SET content = content || 'AAAA'"
+        " WHERE part = 1",
+        "UPDATE nanomdm_event_parts SET content = '-' || SUBSTR(content, 2)"
+        " WHERE part = 1",
+        "DELETE FROM nanomdm_event_parts WHERE part = 1",
+    };
+    world_t *w = *state;
+    const nmdm_event_t *event;
+    nmdm_bytes_t got;
+    size_t i;
+
+    put_long(w, "A", payload_of(w, 3 * NMDM_OUTBOX_PART));
+    event = nth(lease(w, look(w, 1), "me"), 0);
+    for (i = 0; i < sizeof(DAMAGES) / sizeof(*DAMAGES); i++) {
+        tell(w, "%s", DAMAGES[i]);
+        REFUSED(nmdm_outbox_payload_read(request(w, NULL), &got, w->pool,
+                                         event->seq, event->payload_size),
+                NMDM_NOT_FOUND, "part 1 of its payload is missing or damaged");
+    }
+    REFUSED(nmdm_outbox_payload_read(request(w, NULL), &got, w->pool,
+                                     event->seq, NMDM_OUTBOX_LONGEST + 1),
+            NMDM_NOT_FOUND, "no payload has the size");
+    REFUSED(nmdm_outbox_payload_read(request(w, NULL), &got, w->pool,
+                                     event->seq, (apr_size_t)-4),
+            NMDM_NOT_FOUND, "no payload has the size");
+}
+
+static nmdm_err_t *check_schema(nmdm_ctx_t *ctx)
+{
+    return nmdm_schema_check(ctx, NMDM_SCHEMA_CHECK);
+}
+
+/* By another server, after this one has looked. */
+static void an_upgrade_meanwhile_is_noticed(void **state)
+{
+    world_t *w = *state;
+    nmdm_bytes_t payload = payload_of(w, 3);
+    const nmdm_event_t *event;
+
+    put_long(w, "A", payload);
+    w->db_source.check_schema = check_schema;
+    w->schema.version = NMDM_SCHEMA_EVENT_PARTS - 1;
+    event = nth(lease(w, look(w, 1), "me"), 0);
+    assert_int_equal(event->payload_size, 4);
+    assert_int_equal(w->schema.version, NMDM_SCHEMA_VERSION);
+}
+
+/* Of an event that never had a payload, in such a database. */
+static void without_an_upgrade_nothing_is_done_again(void **state)
+{
+    world_t *w = *state;
+
+    put_long(w, "A", (nmdm_bytes_t){ NULL, 0 });
+    tell(w, "UPDATE nanomdm_schema SET version = %d",
+         NMDM_SCHEMA_EVENT_PARTS - 1);
+    w->db_source.check_schema = check_schema;
+    w->schema.version = NMDM_SCHEMA_EVENT_PARTS - 1;
+    w->schema.checked = 1;
+    assert_int_equal(lease(w, look(w, 1), "me")->nelts, 1);
+    assert_int_equal(w->schema.checked, 1);
+}
+
+/* And leaves the others their turn. */
+static void one_long_event_is_leased_at_a_time(void **state)
+{
+    world_t *w = *state;
+    call_t call = { .target = TARGET, .most = 50, .takes_no_long = 1 };
+
+    put_long(w, "A", payload_of(w, 100));
+    put_long(w, "B", payload_of(w, 100));
+    put(w, "C", "c1");
+    assert_string_equal(APR_ARRAY_IDX(look(w, 50), 0, const char *), "1");
+    assert_string_equal(APR_ARRAY_IDX(look(w, 50), 1, const char *), "3");
+    assert_int_equal(look(w, 50)->nelts, 2);
+    call.seqs = apr_array_make(w->pool, 4, sizeof(const char *));
+    run(w, do_look, &call);
+    assert_int_equal(call.seqs->nelts, 1);
+    assert_string_equal(APR_ARRAY_IDX(call.seqs, 0, const char *), "3");
+}
+
+static nmdm_err_t *do_count(nmdm_ctx_t *ctx, void *baton)
+{
+    apr_int64_t *counts = baton;
+    int waits_in_vain;
+
+    NMDM_TRY(nmdm_outbox_bytes(ctx, &counts[0], "A", TARGET));
+    return nmdm_outbox_backlog(ctx, &counts[1], &counts[2], &waits_in_vain,
+                               TARGET);
+}
+
+static void a_payload_counts(void **state)
+{
+    world_t *w = *state;
+    apr_int64_t counts[3];
+    nmdm_ctx_t *ctx = request(w, NULL);
+
+    put_long(w, "A", payload_of(w, 3000));
+    put(w, "B", "b1");
+    OK(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_count, counts));
+    nmdm_db_release(ctx);
+    assert_int_equal(counts[0], 4000 + 18);
+    assert_int_equal(counts[1], 2);
+    assert_int_equal(counts[2], 4000 + 18 + 2);
 }
 
 /* ---- Failures ---- */
@@ -542,6 +710,12 @@ int main(void)
         DB_TEST(a_lease_by_a_clock_that_was_ahead_is_over),
         DB_TEST(a_lease_is_renewed),
         DB_TEST(what_is_leased_at_once_is_bounded),
+        DB_TEST(a_payload_is_read_as_it_was_put),
+        DB_TEST(a_damaged_payload_is_not_found),
+        DB_TEST(an_upgrade_meanwhile_is_noticed),
+        DB_TEST(without_an_upgrade_nothing_is_done_again),
+        DB_TEST(one_long_event_is_leased_at_a_time),
+        DB_TEST(a_payload_counts),
         DB_TEST(a_failure_keeps_its_device_waiting),
         cmocka_unit_test(delays_grow_and_spread),
         DB_TEST(the_last_delay_ends_with_the_day),
