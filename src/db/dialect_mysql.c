@@ -36,12 +36,13 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
     NMDM_TRY(nmdm_db_run(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL"
                               " READ COMMITTED"));
     /* A server may begin sessions otherwise for the sake of another program.
-     * Without autocommit an answered report would not be stored; tables hold
-     * UTC, and other zones repeat an hour each year. Since 11.6.2 MariaDB by
-     * default gives up a statement that has waited for a row which then
-     * changed (1020), also in READ COMMITTED. */
+     * Without autocommit an answered report would not be stored, nor where
+     * each COMMIT begins another transaction; tables hold UTC, and other zones
+     * repeat an hour each year. Since 11.6.2 MariaDB by default gives up a
+     * statement that has waited for a row which then changed (1020), also in
+     * READ COMMITTED. */
     NMDM_TRY(nmdm_db_run(ctx, "SET NAMES utf8mb4, autocommit = 1,"
-                              " time_zone = '+00:00'"
+                              " completion_type = 0, time_zone = '+00:00'"
                               " /*M!110602 , innodb_snapshot_isolation"
                               " = 0 */"));
     return settle_galera(ctx);

@@ -28,6 +28,7 @@ SETTINGS = [
     ("pgsql", "client_encoding = 'LATIN1'"),
     ("pgsql", "client_encoding = 'WIN1252'"),
     ("mysql", "autocommit = 0"),
+    ("mysql", "completion_type = 'CHAIN'"),
     ("mysql", "init_connect = 'SET NAMES latin1'"),
     ("mysql", f"time_zone = '{ZONE}'"),
     ("mysql", "sql_mode = ''"),
