@@ -115,7 +115,7 @@ def rpm(folder):
     Debian's here."""
     system = Clean("trixie", folder, "rpm")
     system.copy_source()
-    system.apt("make git rpm")
+    system.apt("make git rpm cpio")
     system.sh("cd /root/mod_nanomdm && build-aux/install-deps.sh deb"
               " && build-aux/dist.sh /root && rpmbuild -bb --nodeps"
               " --define '_sourcedir /root' contrib/rpm/mod_nanomdm.spec")
@@ -128,7 +128,7 @@ def rpm(folder):
         if path not in listed:
             raise Failed(f"the RPM lacks {path}")
     system.sh("cd / && rpm2cpio /root/rpmbuild/RPMS/*/*.rpm | cpio -id"
-              " --quiet && /usr/bin/nanomdmctl --version")
+              " --quiet && /usr/bin/nanomdmctl --help")
     system.remove()
 
 
