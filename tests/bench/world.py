@@ -53,7 +53,7 @@ class BenchHttpd(Httpd):
                  **options):
         self.module = module
         super().__init__(
-            database, ca, threads=THREADS, sanitize=False,
+            database, ca, threads=THREADS, sanitize=False, connected=True,
             extra_server="LogLevel warn\n"
                          + (f"LogLevel nanomdm:{loglevel}\n" if database
                             else ""), **options)
