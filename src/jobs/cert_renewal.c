@@ -39,6 +39,11 @@ typedef struct {
     nmdm_renewal_outcome_t outcome;
 } one_t;
 
+static int has_days(const nmdm_ctx_t *ctx)
+{
+    return ctx->policy->renewals && ctx->policy->renewals->days;
+}
+
 static int per_hour_of(const nmdm_ctx_t *ctx)
 {
     const nmdm_renewals_conf_t *conf = ctx->policy->renewals;
@@ -92,14 +97,14 @@ static nmdm_err_t *do_end(nmdm_ctx_t *ctx, void *baton)
 
 static nmdm_err_t *do_due(nmdm_ctx_t *ctx, void *baton)
 {
-    const nmdm_renewals_conf_t *conf = ctx->policy->renewals;
     run_t *run = baton;
     nmdm_cert_renewals_filter_t filter = {
         .takes_other = ctx->policy->renew_identifier != NULL };
 
     /* Without the directive an operator's orders are left, each once. */
-    if (conf && conf->days) {
-        filter.ends_before = ctx->now + conf->days * NMDM_TIME_DAY;
+    if (has_days(ctx)) {
+        filter.ends_before = ctx->now
+            + ctx->policy->renewals->days * NMDM_TIME_DAY;
         filter.asked_before = ctx->now - NMDM_TIME_DAY;
         filter.asked_long_before = ctx->now - 7 * NMDM_TIME_DAY;
     }
@@ -210,10 +215,13 @@ nmdm_err_t *nmdm_cert_renewal_run(nmdm_ctx_t *ctx)
     nmdm_err_t *err, *end;
 
     NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_look, &run));
-    if (!run.is_mine) {
-        return NULL;
+    if (run.is_mine && !has_days(ctx)) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_READ, do_due, &run));
+        run.is_mine = run.due->nelts;
     }
-    NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_take, &run));
+    if (run.is_mine) {
+        NMDM_TRY(nmdm_db_unit(ctx, NMDM_UNIT_WRITE, do_take, &run));
+    }
     if (!run.is_mine) {
         return NULL;
     }

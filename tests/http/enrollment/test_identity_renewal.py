@@ -12,9 +12,9 @@ from device import Device, command
 from enrolling import Profile, identity_for, operator_call
 from receiver import Answer, Receiver
 from renewal_site import (A_DAY, LINES, by_hand, commands_of, enroll, go_back,
-                          is_renewal, let_chore_look, next_command, ordered,
-                          profile_of, renew, renewing, row_of, sha256, site,
-                          usual_remarks)
+                          is_renewal, let_chore_look, next_command, order,
+                          ordered, profile_of, renew, renewing, row_of, sha256,
+                          site, usual_remarks)
 from scep_site import issuer, scep_server
 from system import wait_until
 from test_enroll import store_push_certificate, topic
@@ -71,7 +71,9 @@ def test_c1_off_by_default(httpd, db_server, issuer, ca, topic):
     mac = enroll(site, issuer)
     site.database.execute("UPDATE nanomdm_scep_certs SET not_after = %s",
                           int(time.time() * 1000) + A_DAY)
-    let_chore_look(site)
+    other = enroll(site, issuer)
+    order(site, other)
+    assert is_renewal(next_command(other))      # so the chore has looked
     assert not mac.idle().body
 
 
@@ -231,6 +233,23 @@ def test_c3_two_servers_at_once(httpd, fresh_db, db_server, issuer, ca,
                          " WHERE name = 'renewal'")
         let_chore_look(sites[0])
     assert [len(commands_of(sites[0], mac)) for mac in macs] == [1] * 12
+
+
+@pytest.mark.one_database
+def test_c3_beside_a_server_that_renews_none(httpd, fresh_db, db_server,
+                                             issuer, ca, topic):
+    """It has /enroll and no NanoMDMRenewIdentity, and takes no turn for
+    which it has no work."""
+    database = fresh_db()
+    first = renewing(httpd, db_server, issuer, ca, database=database)
+    store_push_certificate(first, topic)
+    other = enroll(first, issuer)
+    order(first, other)
+    assert is_renewal(next_command(other))
+    second = renewing(httpd, db_server, issuer, ca, "NanoMDMRenewIdentity 400",
+                      database=database)
+    mac = enroll(second, issuer)
+    assert is_renewal(next_command(mac))
 
 
 # -- The command ----------------------------------------------------------

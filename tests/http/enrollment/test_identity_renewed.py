@@ -11,9 +11,9 @@ import ca as certs
 from device import Device, Operator
 from enrolling import Profile, identity_for, operator_call
 from renewal_site import (A_DAY, by_hand, commands_of, enroll, go_back,
-                          is_renewal, let_chore_look, next_command, ordered,
-                          profile_of, renew, renewing, row_of, sha256, site,
-                          usual_remarks)
+                          is_renewal, let_chore_look, next_command, order,
+                          ordered, profile_of, renew, renewing, row_of, sha256,
+                          site, usual_remarks)
 from scep_site import issuer, scep_server
 from status_site import STATUS, figures, metrics, page
 from system import wait_until
@@ -281,7 +281,9 @@ def test_c10_all_of_an_issuer(quiet, issuer):
     assert macs[0].acknowledge(row_of(quiet, macs[0].identity)["uuid"]
                                ).status == 200
     go_back(quiet, macs[0].identity, 200)
-    let_chore_look(quiet)
+    other = enroll(quiet, issuer)
+    order(quiet, other)
+    assert is_renewal(next_command(other))      # so the chore has looked
     assert not macs[0].idle().body
 
 

@@ -108,6 +108,12 @@ def ordered(site, mac):
     return next_command(mac)
 
 
+def order(site, mac):
+    """As the API orders the renewals of all of an issuer: the chore asks."""
+    site.database.execute("UPDATE nanomdm_scep_certs SET renew_asked_at = 0"
+                          " WHERE sha256 = %s", sha256(mac.identity))
+
+
 def let_chore_look(site):
     """Until it has looked at least once from now on."""
     site.database.execute("UPDATE nanomdm_chores SET next_at = 0"
