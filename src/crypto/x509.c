@@ -72,7 +72,9 @@ const char *nmdm_x509_text(apr_pool_t *p, BIO *bio)
     char *data;
     long len = BIO_get_mem_data(bio, &data);
 
-    return apr_pstrmemdup(p, data, (apr_size_t)len);
+    /* Where nothing was written, such as a name without parts, there is no
+     * data. */
+    return len > 0 ? apr_pstrmemdup(p, data, (apr_size_t)len) : "";
 }
 
 const char *nmdm_x509_pem(apr_pool_t *p, nmdm_bytes_t der)

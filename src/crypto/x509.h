@@ -46,7 +46,7 @@ nmdm_cert_t *nmdm_x509_cert(apr_pool_t *p, struct x509_st *x509);
 apr_time_t nmdm_x509_time(const struct asn1_string_st *t);
 /* The length of an RSA key's public exponent; 0 when it has none. */
 int nmdm_x509_exponent_bits(const struct evp_pkey_st *key);
-/* What was written to a memory BIO. */
+/* What was written to a memory BIO; "" where that is nothing. */
 const char *nmdm_x509_text(apr_pool_t *p, struct bio_st *bio);
 
 #endif /* NMDM_X509_H */

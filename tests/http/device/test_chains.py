@@ -165,6 +165,14 @@ def test_a_refusal_names_certificate_and_file(device, house, shapes):
                        r".*device-ca\.pem and .*middle\.pem", mark)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_refusal_of_a_name_without_parts(device, house, mode):
+    """Whether subject, issuer or both have none."""
+    for leaf in (certs.self_signed(None), certs.root("Stranger").issue(None),
+                 certs.root(None).issue()):
+        assert verdict(device, house, leaf, mode) == 400
+
+
 def test_a_refusal_names_the_ca_at_fault(device, house, shapes):
     mark = house.mark()
     assert verdict(device, house, shapes["expired issuing CA"].leaf,

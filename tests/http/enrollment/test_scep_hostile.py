@@ -17,7 +17,7 @@ import pytest
 
 import ca as certs
 from device import Device, split_tlv
-from scep import (NULL, SCEP, Reply, ScepClient, algorithm, attribute,
+from scep import (NULL, SCEP, Reply, ScepClient, algorithm, attribute, csr,
                   envelope, integer, message, octets, oid, printable, raw_csr, seq, tlv)
 from scep_site import (PROFILE_LINES, Issuer, challenge, client, issuer, scep_server, sha256)
 from system import run
@@ -589,3 +589,13 @@ def test_a30_one_transaction_of_two_clients(site, issuer, challenge):
             assert (got.cert.public_key().public_numbers()
                     == signer.key.public_key().public_numbers())
             assert again.cert == got.cert
+
+
+def test_names_without_parts(client, challenge):
+    """Of the signer and of the CSR."""
+    signer = certs.self_signed(None, key="rsa", eku=None)
+    assert client.enrol(challenge(), signer=signer).cert
+    der = csr(signer.key, challenge(), subject=())
+    reply = client.reply(message(envelope(der, client.issuer.cert), signer),
+                         signer)
+    assert reply.failure == "badRequest"

@@ -202,9 +202,11 @@ def push_certificate(topic=None, key="rsa", **options):
 
 def mint(subject, key, issuer, *, eku=None, ca=False, days=365, start=-1,
          digest="sha256", uid=None, dns=None):
-    # Hostile ones are longer than the 64 characters of X.520.
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, subject,
-                                     _validate=False)]
+    # Hostile ones are longer than the 64 characters of X.520, or None: a
+    # name without parts.
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, one,
+                                     _validate=False)
+                  for one in (subject,) if one is not None]
     if uid is not None:
         attributes.insert(0, x509.NameAttribute(NameOID.USER_ID, uid))
     name = x509.Name(attributes)
