@@ -108,6 +108,14 @@ def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
     assert stored.status == "Acknowledged" and NAME in stored.result
 
 
+def test_tables_are_made_in_the_mode_of_oracle(program, httpd, device):
+    if program.kind != "mysql":
+        pytest.skip("a mode of MariaDB")
+    with changed(program, "sql_mode = 'ORACLE,EMPTY_STRING_IS_NULL'"):
+        server = httpd(program.fresh(), extra_server="NanoMDMSchema auto")
+        assert device(server).enroll().idle().status == 200
+
+
 @pytest.mark.parametrize("characters", ["latin1", "utf8mb3"])
 def test_characters_that_tables_lack(program, httpd, device, expect_log,
                                      characters, tmp_path):
