@@ -29,6 +29,7 @@ struct nanomdm_dbd_cache_t {
     int lent;                   /* by mod_dbd to us, those here included */
     int asking;                 /* threads that are in mod_dbd for one more */
     int waiting;                /* threads to which mod_dbd gave none */
+    int keeps_all;
 };
 
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
@@ -42,7 +43,7 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
         return NULL;
     }
     cache->close = close;
-    cache->places = apr_pcalloc(p, (apr_size_t)most * sizeof(place_t));
+    cache->places = apr_pcalloc(p, (apr_size_t)size * sizeof(place_t));
     cache->most = most;
     cache->size = size;
     return cache;
@@ -55,7 +56,8 @@ int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
     int found;
 
     nmdm_cond_lock(cache->lock);
-    found = cache->n && cache->places[cache->n - 1].since > now - FRESH;
+    found = cache->n && (cache->keeps_all
+                         || cache->places[cache->n - 1].since > now - FRESH);
     if (found) {
         *conn = cache->places[--cache->n].conn;
     }
@@ -96,7 +98,9 @@ void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache, nanomdm_dbd_conn_t conn)
     int fits;
 
     nmdm_cond_lock(cache->lock);
-    fits = cache->n < cache->most && !is_waited_for(cache);
+    fits = cache->n < (cache->keeps_all && cache->most ? cache->size
+                                                       : cache->most)
+        && !is_waited_for(cache);
     if (fits) {
         cache->places[cache->n++] = (place_t){ conn, nmdm_time_steady() };
         if (cache->waiting) {
@@ -141,9 +145,23 @@ static void clear(nanomdm_dbd_cache_t *cache, apr_time_t before)
     } while (found);
 }
 
+void nanomdm_dbd_cache_keep_all(nanomdm_dbd_cache_t *cache, int yes)
+{
+    nmdm_cond_lock(cache->lock);
+    cache->keeps_all = yes;
+    nmdm_cond_unlock(cache->lock);
+}
+
 void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *cache)
 {
-    clear(cache, nmdm_time_steady() - FRESH);
+    int yes;
+
+    nmdm_cond_lock(cache->lock);
+    yes = !cache->keeps_all;
+    nmdm_cond_unlock(cache->lock);
+    if (yes) {
+        clear(cache, nmdm_time_steady() - FRESH);
+    }
 }
 
 void nanomdm_dbd_cache_empty(nanomdm_dbd_cache_t *cache)

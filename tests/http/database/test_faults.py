@@ -144,6 +144,21 @@ def test_a_limit_of_connections_fails_no_request(
     check_nothing_failed(load, mortal_httpd)
 
 
+def test_a_limit_of_connections_and_a_pause(
+        mortal, mortal_httpd, device, trouble):
+    """S8: new connections are refused, and the one that there is was not used
+    for so long that mod_dbd would look at it again."""
+    macs = devices_of(mortal_httpd, device)
+    with limited(mortal, mortal_httpd.database, 1):
+        with Load(mortal_httpd.database, macs) as load:
+            load.wait_for(60)
+        for _ in range(2):
+            begun = time.monotonic()
+            wait_until(lambda: time.monotonic() > begun + 2.5)
+            assert macs[0].idle().status == 200
+    check_nothing_failed(load, mortal_httpd)
+
+
 def test_c23_after_a_limit_of_connections_all_wait(
         mortal, mortal_httpd, device, trouble):
     """C23: that connections were refused a while ago shortens no wait."""
