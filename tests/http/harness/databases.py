@@ -80,7 +80,12 @@ class Database:
                 " WHERE datname = current_database()"
                 " AND usename = current_user"    # autovacuum is another's
                 " AND pid <> pg_backend_pid()"))
+        # MySQL's information_schema cannot show a statement with emoji.
         threads = self.query(
+            "SELECT processlist_id FROM performance_schema.threads"
+            " WHERE processlist_db = DATABASE()"
+            " AND processlist_id <> CONNECTION_ID()"
+            if self.server.program == "mysqld" else
             "SELECT id FROM information_schema.processlist"
             " WHERE db = DATABASE() AND id <> CONNECTION_ID()")
         for thread, in threads:
