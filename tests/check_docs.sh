@@ -35,6 +35,9 @@ changed=$(sed -nE 's/^([0-9.]+) \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$/\1/p' CHANGES |
 described=$(sed -nE 's/^  version: (.*)/\1/p' docs/openapi.yaml)
 [ "$described" = "$version" ] ||
     say "docs/openapi.yaml: version \"$described\" is not \"$version\""
+steers=$(sed -nE 's/^VERSION = "(.*)".*/\1/p' tools/nanomdm_ctl/__init__.py)
+[ "$steers" = "$version" ] ||
+    say "tools/nanomdm_ctl/__init__.py: version \"$steers\" is not \"$version\""
 packaged=$(sed -nE '1s/^.* \((.*)-[0-9]+\) .*/\1/p' debian/changelog)
 [ "$packaged" = "$version" ] ||
     say "debian/changelog: version \"$packaged\" is not \"$version\""

@@ -254,8 +254,9 @@ static void put_latency(nanomdm_html_t *sheet, const nanomdm_status_t *status,
     open_picture(sheet, span, "Answers to devices", worst < 0
                  ? apr_pstrcat(sheet->pool, "none in the last ", span->span,
                                NULL)
-                 : apr_psprintf(sheet->pool, "half (dark) and 99 of 100 were"
-                                " faster; the slowest %s of the last %s: %s",
+                 : apr_psprintf(sheet->pool, "50th percentile (lower part of a"
+                                " bar) and 99th; the slowest %s of the last %s:"
+                                " %s",
                                 span->one, span->span,
                                 spoken(sheet, f, worst)));
     for (i = 0; i < steps; i++) {

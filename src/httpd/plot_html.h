@@ -12,7 +12,7 @@
 /* Adds the plots to the page. */
 void nanomdm_plot_html_put(nanomdm_html_t *sheet,
                            const nanomdm_status_t *status);
-/* "5 ms / 100 ms": below that were half and 99 of 100 requests of devices in
+/* "5 ms / 100 ms": the 50th and 99th percentile of requests of devices in
  * the last hour; a dash when there was none. */
 const char *nanomdm_plot_html_latency(const nanomdm_html_t *sheet,
                                       const nanomdm_status_t *status);

@@ -155,7 +155,7 @@ static void put_server_tiles(nanomdm_html_t *sheet,
                           "database latency");
     }
     nanomdm_html_tile(sheet, "", nanomdm_plot_html_latency(sheet, status),
-                      "half and 99 of 100 device requests were faster");
+                      "50th and 99th percentile of device requests");
     nanomdm_html_close_tiles(sheet);
 }
 
@@ -402,7 +402,7 @@ nmdm_bytes_t nanomdm_status_html_server(apr_pool_t *p,
     nanomdm_html_put(
         &sheet,
         "<h1>mod_nanomdm</h1>\n<p class=\"dim\">" NMDM_VERSION " · %s%s ·"
-        " times are UTC · looked at anew each minute</p>\n",
+        " times are UTC · refreshed every minute</p>\n",
         nmdm_time_rfc3339(p, status->now), counted_ago(&sheet, status));
     nanomdm_html_crumbs(&sheet);
     nanomdm_verdict_html_put(&sheet, status);

@@ -212,7 +212,7 @@ nmdm_bytes_t nanomdm_status_html_enrollment(apr_pool_t *p,
     nanomdm_html_crumbs(&sheet);
     nanomdm_html_put(&sheet,
                      "<h1>%s</h1>\n<p class=\"dim\">%s · times are UTC ·"
-                     " looked at anew each minute</p>\n"
+                     " refreshed every minute</p>\n"
                      "<div class=\"parts two\">\n",
                      nanomdm_html_esc(&sheet, one->who->id),
                      nmdm_time_rfc3339(p, now));

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from . import output, settings
+from . import VERSION, output, settings
 from .errors import Failed, Stopped
 
 # name: (module, what it does)
@@ -65,6 +65,8 @@ def parser_of(words):
     parser = argparse.ArgumentParser(
         prog="nanomdmctl", description="Steers mod_nanomdm.", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version",
+                        version=f"%(prog)s {VERSION}")
     settings.add_options(parser)
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True,
                                         dest="subcommand")

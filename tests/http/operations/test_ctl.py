@@ -56,6 +56,14 @@ def mac(device, site):
     return device(site).enroll()
 
 
+def test_version():
+    """Without settings and a server."""
+    version = re.search(r'NMDM_VERSION "(.*)"', (
+        ROOT / "src/base/version.h").read_text())[1]
+    assert run(ROOT / "tools/nanomdmctl", "--version").decode() \
+        == f"nanomdmctl {version}\n"
+
+
 # -- Settings ---------------------------------------------------------
 
 @one_database
