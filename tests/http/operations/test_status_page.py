@@ -76,7 +76,7 @@ def test_pictures_say_what_they_show(watched, device):
     assert 'aria-label="Check-ins: 2 in the last hour' in text
     assert re.search(r'<rect class="g" x="\d+" y="[\d.]+" width="5"'
                      r' height="[\d.]+"/>', text)
-    assert re.search(r"<b class=\"\">\d+ ms / \d+ ms</b>half and 99", text)
+    assert re.search(r"<b class=\"\">\d+ ms / \d+ ms</b>50th and 99th", text)
 
 
 def test_titles(watched, device):
