@@ -92,7 +92,7 @@ static void note_answer(source_t *source, int answered)
     }
     apr_atomic_set32(&source->is_away, source->away_since != 0);
     apr_thread_mutex_unlock(source->lock);
-    nanomdm_dbd_cache_keep_all(source->cache, !answered);
+    nanomdm_dbd_cache_keep(source->cache, !answered);
 }
 
 /* A database that refuses connections because it has too many goes on with

@@ -29,7 +29,7 @@ struct nanomdm_dbd_cache_t {
     int lent;                   /* by mod_dbd to us, those here included */
     int asking;                 /* threads that are in mod_dbd for one more */
     int waiting;                /* threads to which mod_dbd gave none */
-    int keeps_all;
+    int keeps;              /* however long they were not used */
 };
 
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
@@ -43,7 +43,7 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
         return NULL;
     }
     cache->close = close;
-    cache->places = apr_pcalloc(p, (apr_size_t)size * sizeof(place_t));
+    cache->places = apr_pcalloc(p, (apr_size_t)most * sizeof(place_t));
     cache->most = most;
     cache->size = size;
     return cache;
@@ -56,7 +56,7 @@ int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
     int found;
 
     nmdm_cond_lock(cache->lock);
-    found = cache->n && (cache->keeps_all
+    found = cache->n && (cache->keeps
                          || cache->places[cache->n - 1].since > now - FRESH);
     if (found) {
         *conn = cache->places[--cache->n].conn;
@@ -98,9 +98,7 @@ void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache, nanomdm_dbd_conn_t conn)
     int fits;
 
     nmdm_cond_lock(cache->lock);
-    fits = cache->n < (cache->keeps_all && cache->most ? cache->size
-                                                       : cache->most)
-        && !is_waited_for(cache);
+    fits = cache->n < cache->most && !is_waited_for(cache);
     if (fits) {
         cache->places[cache->n++] = (place_t){ conn, nmdm_time_steady() };
         if (cache->waiting) {
@@ -145,10 +143,10 @@ static void clear(nanomdm_dbd_cache_t *cache, apr_time_t before)
     } while (found);
 }
 
-void nanomdm_dbd_cache_keep_all(nanomdm_dbd_cache_t *cache, int yes)
+void nanomdm_dbd_cache_keep(nanomdm_dbd_cache_t *cache, int yes)
 {
     nmdm_cond_lock(cache->lock);
-    cache->keeps_all = yes;
+    cache->keeps = yes;
     nmdm_cond_unlock(cache->lock);
 }
 
@@ -157,7 +155,7 @@ void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *cache)
     int yes;
 
     nmdm_cond_lock(cache->lock);
-    yes = !cache->keeps_all;
+    yes = !cache->keeps;
     nmdm_cond_unlock(cache->lock);
     if (yes) {
         clear(cache, nmdm_time_steady() - FRESH);

@@ -33,9 +33,10 @@ void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache,
                            nanomdm_dbd_conn_t conn);
 void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *cache,
                              nanomdm_dbd_conn_t conn);
-/* While the database gives no new ones: each connection stays here, however
- * long it is not used. A dead one is found out by its next use. */
-void nanomdm_dbd_cache_keep_all(nanomdm_dbd_cache_t *cache, int yes);
+/* While the database gives no new ones: what is here stays, however long it is
+ * not used. A dead one is found out by its next use. It is no more than at
+ * other times: other modules need the rest of the pool. */
+void nanomdm_dbd_cache_keep(nanomdm_dbd_cache_t *cache, int yes);
 /* Closes what was not used lately; everything; everything, and keeps nothing
  * from then on. */
 void nanomdm_dbd_cache_expire(nanomdm_dbd_cache_t *cache);
