@@ -10,13 +10,15 @@ import threading
 import time
 
 from world import CONNECTIONS, Filler, fresh, resident, udid
-from declarations import Declarations, activation, test_declaration
+from declarations import (DeclarativeDevice, Declarations, activation,
+                          test_declaration)
 from device import command
 
 FEW, MOST = 1000, 100_000
 SETS, OF_SET = 3, 25                    # sets, and declarations of each
 POLLING = 4                             # devices without sets
 TOUCHES = 15
+APPS = 20_000                           # DDM-S14
 CONF = """\
 NanoMDMDeclarativeManagement builtin
 NanoMDMDeclarativeManagementNotify changes window=0
@@ -31,6 +33,7 @@ def measure(report, bench, take_turns, ratio):
     sites = {size: small_or_large(bench, size) for size in sizes}
     what_devices_ask(report, bench, sites, take_turns, ratio)
     many = sizes[-1]
+    large_report(report, bench, sites[many])
     with contextlib.closing(Declarations(sites[many], timeout=300)) as api:
         bulk_calls(report, bench, api, sites[many], many)
         fan_out(report, bench, api, sites[many], many)
@@ -96,6 +99,28 @@ def what_devices_ask(report, bench, sites, take_turns, ratio):
             " GROUP BY id HAVING COUNT(DISTINCT status_id) > 1) more_than")
         report.goal(bench.kind, "devices whose unchanged reports wrote"
                     " values", int(written), 0)
+
+
+def large_report(report, bench, httpd):
+    """Many apps: reported first, reported again, and each with a new
+    version."""
+    def apps(version):
+        return {"StatusItems": {"mdm": {"app": [
+            {"identifier": f"com.example.app.{i}", "name": "n" * 100,
+             "external-version-id": i, "version": version,
+             "state": "managed"} for i in range(APPS)]}}}
+    times = []
+    with contextlib.closing(DeclarativeDevice(
+            httpd, bench.devices.ca.issue()).enroll()) as device:
+        for version in "1.0", "1.0", "2.0":
+            text = json.dumps(apps(version)).encode()
+            times.append(took(device.endpoint, "status", text))
+    report.note(bench.kind, "large report", seconds=times)
+    print(f"          a report of {APPS:,} apps, {len(text) / 1e6:.1f} MB:"
+          f" {times[0]:.2f} s; again: {times[1]:.2f} s;"
+          f" with new versions: {times[2]:.2f} s", flush=True)
+    report.goal(bench.kind, f"a report of {APPS:,} apps", max(times), 2,
+                unit=" s")
 
 
 # ---- what operators do ----
