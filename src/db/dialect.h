@@ -76,6 +76,8 @@ typedef struct {
     int keeps_statements;       /* what is prepared lives as long as the
                                  * connection, whatever fails */
     int cuts_long_text;         /* of columns that are not read as buckets */
+    int reserves_long_text;     /* a megabyte of a result's pool for each such
+                                 * column, however short the text is */
     int reads_forward;          /* "the next row" exists only in results
                                  * without random access */
 

@@ -285,6 +285,7 @@ const nmdm_dialect_t nmdm_dialect_mysql = {
                      "')" },
     .looks_first = 1,
     .cuts_long_text = 1,
+    .reserves_long_text = 1,
     .reads_forward = 1,
     .settle = settle,
     .classify = classify,

@@ -148,7 +148,25 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
     return rv ? nmdm_db_error_make(ctx, "reading a column", rv) : NULL;
 }
 
-/* With random access the whole result is in memory. */
+/* Where the driver reserves much, the request's allocator would get it from the
+ * system and give it back for each result, which costs more than the statement:
+ * the connection keeps it. */
+static apr_pool_t *results_pool(const nmdm_ctx_t *ctx)
+{
+    apr_pool_t *p = ctx->db->session->results;
+
+    return p ? p : ctx->pool;
+}
+
+static void end_results(const nmdm_ctx_t *ctx)
+{
+    if (ctx->db->session->results) {
+        apr_pool_clear(ctx->db->session->results);
+    }
+}
+
+/* With random access the whole result is in memory. What it is read into goes
+ * with end_results(), which is due after an error as well. */
 static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
                                nmdm_stmt_e stmt, int is_random,
                                const char **args, int nargs)
@@ -158,9 +176,29 @@ static nmdm_err_t *select_rows(nmdm_ctx_t *ctx, apr_dbd_results_t **results,
     int rv;
 
     NMDM_TRY(prepare(ctx, &prepared, stmt));
-    rv = apr_dbd_pselect(db->driver, ctx->pool, db->handle, results, prepared,
-                         is_random, nargs, args);
+    rv = apr_dbd_pselect(db->driver, results_pool(ctx), db->handle, results,
+                         prepared, is_random, nargs, args);
     return rv ? nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv) : NULL;
+}
+
+static nmdm_err_t *read_row(nmdm_ctx_t *ctx, int *found, const char **cols,
+                            int ncols, nmdm_stmt_e stmt, const char **args,
+                            int nargs)
+{
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    int i;
+
+    NMDM_TRY(select_rows(ctx, &results, stmt, 1, args, nargs));
+    *found = !apr_dbd_get_row(ctx->db->driver, results_pool(ctx), results,
+                              &row, 1);
+    for (i = 0; *found && i < ncols; i++) {
+        NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
+        if (ctx->db->session->results) {
+            cols[i] = apr_pstrdup(ctx->pool, cols[i]);
+        }
+    }
+    return NULL;
 }
 
 nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
@@ -168,15 +206,10 @@ nmdm_err_t *nmdm_db_row(nmdm_ctx_t *ctx, int *found, const char **cols,
                         int nargs)
 {
     apr_time_t started = ctx->wants_debug ? nmdm_time_steady() : 0;
-    apr_dbd_results_t *results = NULL;
-    apr_dbd_row_t *row = NULL;
-    int i;
+    nmdm_err_t *err = read_row(ctx, found, cols, ncols, stmt, args, nargs);
 
-    NMDM_TRY(select_rows(ctx, &results, stmt, 1, args, nargs));
-    *found = !apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row, 1);
-    for (i = 0; *found && i < ncols; i++) {
-        NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
-    }
+    end_results(ctx);
+    NMDM_TRY(err);
     log_statement(ctx, stmt, *found, started);
     return NULL;
 }
@@ -212,10 +245,14 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
     apr_pool_t *scratch;        /* buckets cost 8 KiB for each value */
     int n = 0, rv;
 
-    NMDM_TRY(select_rows(ctx, &results, stmt, is_random, args, nargs));
+    err = select_rows(ctx, &results, stmt, is_random, args, nargs);
+    if (err) {
+        end_results(ctx);
+        return err;
+    }
     apr_pool_create(&scratch, ctx->pool);
-    while (!(rv = apr_dbd_get_row(ctx->db->driver, ctx->pool, results, &row,
-                                  -1))) {
+    while (!(rv = apr_dbd_get_row(ctx->db->driver, results_pool(ctx), results,
+                                  &row, -1))) {
         /* After an error too, to the last row: before that, MySQL's
          * connection takes no other statement. */
         if (!err) {
@@ -225,6 +262,7 @@ nmdm_err_t *nmdm_db_rows(nmdm_ctx_t *ctx, apr_array_header_t *values,
         n++;
     }
     apr_pool_destroy(scratch);
+    end_results(ctx);
     if (!is_random && rv > 0 && !err) {
         err = nmdm_db_error_make(ctx, nmdm_statement_name(stmt), rv);
     }

@@ -24,6 +24,9 @@ static nmdm_err_t *open_session(nmdm_ctx_t *ctx, const char *key)
     session = apr_pcalloc(db->pool, sizeof(*session));
     session->number = (int)apr_hash_count(db->notes);
     apr_pool_create(&session->pool, db->pool);
+    if (db->dialect->reserves_long_text) {
+        apr_pool_create(&session->results, db->pool);
+    }
     apr_hash_set(db->notes, apr_pstrdup(db->pool, key), APR_HASH_KEY_STRING,
                  session);
     db->session = session;

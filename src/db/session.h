@@ -10,6 +10,8 @@
  * connection. */
 typedef struct nmdm_session_t {
     apr_pool_t *pool;           /* of the statements */
+    apr_pool_t *results;        /* of the result that is read at the moment, or
+                                 * NULL: it goes with the request */
     int number;                 /* keeps the labels of two prefixes apart */
     int stale;                  /* the statements may be gone */
     const char *wal_path;       /* sqlite3: the log to flush after a commit, or
