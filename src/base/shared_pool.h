@@ -6,6 +6,11 @@
 
 #include <apr_pools.h>
 
+/* What is shorter, in bytes, is better copied for each user: a pool of its own
+ * has its memory mapped and unmapped by the system, which costs a third of an
+ * idle poll. */
+#define NMDM_SHARED_POOL_LEAST 65536
+
 typedef struct nmdm_shared_pool_t nmdm_shared_pool_t;
 
 /* Has an allocator of its own. Allocate from it before there is a second user:

@@ -55,7 +55,7 @@ nmdm_err_t *nanomdm_context(nmdm_ctx_t **out, request_rec *r)
 
 typedef struct {
     request_rec *r;
-    nmdm_shared_pool_t *pool;   /* of data */
+    nmdm_shared_pool_t *pool;   /* of data; NULL: the request's */
     char *data;
     apr_size_t len, room, most;
 } buffer_t;
@@ -84,13 +84,17 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
 
 static void allocate(buffer_t *buffer, apr_size_t room)
 {
-    buffer->pool = nmdm_shared_pool_make(buffer->r->pool);
-    buffer->data = apr_palloc(nmdm_shared_pool_of(buffer->pool), room);
+    apr_pool_t *p = buffer->r->pool;
+
+    buffer->pool = room > NMDM_SHARED_POOL_LEAST ? nmdm_shared_pool_make(p)
+                                                 : NULL;
+    buffer->data = apr_palloc(buffer->pool
+                              ? nmdm_shared_pool_of(buffer->pool) : p, room);
     buffer->room = room;
 }
 
-/* Of a body whose length was not announced. Each buffer has a pool of its own,
- * so that the one before is given back. */
+/* Of a body whose length was not announced. Each large buffer has a pool of its
+ * own, so that it is given back when it is outgrown. */
 static void make_room(buffer_t *buffer, apr_size_t needed)
 {
     nmdm_shared_pool_t *before = buffer->pool;
@@ -102,7 +106,9 @@ static void make_room(buffer_t *buffer, apr_size_t needed)
     }
     allocate(buffer, room);
     memcpy(buffer->data, data, buffer->len);
-    nmdm_shared_pool_release(before, buffer->r->pool);
+    if (before) {
+        nmdm_shared_pool_release(before, buffer->r->pool);
+    }
 }
 
 static nmdm_err_t *append(buffer_t *buffer, apr_bucket *bucket)

@@ -203,6 +203,7 @@ static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
                         const nmdm_msg_t *msg,
                         const nmdm_webhook_facts_t *facts)
 {
+    nmdm_bytes_t text = { msg->text, 0 };
     nmdm_shared_pool_t *pool;
 
     if (facts->has_no_payload) {
@@ -213,11 +214,11 @@ static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
         x->payload_pool = facts->raw_pool;
         return;
     }
-    pool = nmdm_shared_pool_make(p);
+    text.len = strlen(msg->text);
+    pool = text.len > NMDM_SHARED_POOL_LEAST ? nmdm_shared_pool_make(p) : NULL;
     x->payload_pool = pool;
     x->payload = nmdm_redact_replace(
-        pool ? nmdm_shared_pool_of(pool) : p,
-        (nmdm_bytes_t){ msg->text, strlen(msg->text) },
+        pool ? nmdm_shared_pool_of(pool) : p, text,
         nmdm_secrets_keys(p, NMDM_SECRET_FROM_DEVICE));
 }
 
