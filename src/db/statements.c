@@ -2472,29 +2472,47 @@ ROW(STMT_DD_LEASE, "dd_lease",
 #define DD_LACKS_DATA "POSITION('<key>Data</key>' IN w.command) = 0"
 #define DD_LACKS_DATA_SQLITE "INSTR(w.command, '<key>Data</key>') = 0"
 
-#define DD_QUEUE(whose, lacks, more) \
+/* PostgreSQL would make one join of both, by what it knew of the queue when
+ * that was last analyzed: it then reads all that waits, for each enrollment.
+ * OFFSET 0 has it look at the enrollment's own. */
+#define DD_WAITS_PGSQL(whose) \
+    "(SELECT 1 FROM enrollment_queue q" \
+    "   LEFT JOIN nanomdm_dd_enrollments g ON g.id = q.id" \
+    "  WHERE q.id = " whose " AND q.active = TRUE" UNANSWERED UNEXPIRED \
+    "    AND EXISTS (SELECT 1 FROM commands w" \
+    "                 WHERE w.command_uuid = q.command_uuid" \
+    "                   AND w.request_type = 'DeclarativeManagement'" \
+    "                   AND " DD_LACKS_DATA " OFFSET 0)" \
+    "    AND (g.delivered_uuid IS NULL" \
+    "         OR g.delivered_uuid <> q.command_uuid) OFFSET 0)"
+
+#define DD_QUEUE(whose, waits, more) \
     "INSERT INTO enrollment_queue (id, command_uuid)" \
     " SELECT e.id, c.command_uuid" \
     "  FROM " whose \
     "  JOIN commands c ON c.command_uuid = %s" \
     " WHERE e.enabled = TRUE" more \
-    "   AND NOT EXISTS " DD_WAITS("e.id", lacks)
+    "   AND NOT EXISTS " waits
 
 #define DD_OF_SET \
     "nanomdm_dd_enrollment_sets m JOIN enrollments e ON e.id = m.id"
 #define DD_OF_IDS(ids) ids " JOIN enrollments e ON e.id = j.value"
 
-ROW(STMT_DD_QUEUE_SET, "dd_queue_set",
-    DD_QUEUE(DD_OF_SET, DD_LACKS_DATA,
-             " AND m.set_name = %s AND m.id > %s AND m.id <= %s"),
-    SQLITE3
-    DD_QUEUE(DD_OF_SET, DD_LACKS_DATA_SQLITE,
-             " AND m.set_name = %s AND m.id > %s AND m.id <= %s")),
+#define DD_QUEUE_SET(waits) \
+    DD_QUEUE(DD_OF_SET, waits, \
+             " AND m.set_name = %s AND m.id > %s AND m.id <= %s")
 
-ROW(STMT_DD_QUEUE_IDS, "dd_queue_ids",
-    DD_QUEUE(DD_OF_IDS(PGSQL_IDS), DD_LACKS_DATA, ""),
-    SQLITE3 DD_QUEUE(DD_OF_IDS(SQLITE_IDS), DD_LACKS_DATA_SQLITE, ""),
-    MYSQL DD_QUEUE(DD_OF_IDS(MYSQL_IDS), DD_LACKS_DATA, "")),
+ROW(STMT_DD_QUEUE_SET, "dd_queue_set",
+    DD_QUEUE_SET(DD_WAITS("e.id", DD_LACKS_DATA)),
+    SQLITE3 DD_QUEUE_SET(DD_WAITS("e.id", DD_LACKS_DATA_SQLITE)),
+    PGSQL DD_QUEUE_SET(DD_WAITS_PGSQL("e.id"))),
+
+ROW(STMT_DD_QUEUE_IDS, "dd_queue_ids", NULL,
+    SQLITE3 DD_QUEUE(DD_OF_IDS(SQLITE_IDS),
+                     DD_WAITS("e.id", DD_LACKS_DATA_SQLITE), ""),
+    PGSQL DD_QUEUE(DD_OF_IDS(PGSQL_IDS), DD_WAITS_PGSQL("e.id"), ""),
+    MYSQL DD_QUEUE(DD_OF_IDS(MYSQL_IDS), DD_WAITS("e.id", DD_LACKS_DATA),
+                   "")),
 
 ROW(STMT_DD_QUEUED, "dd_queued",
     "SELECT id FROM enrollment_queue WHERE command_uuid = %s ORDER BY id"),
