@@ -153,7 +153,8 @@ def bash():
 def zsh():
     common, table = words()
     print("#compdef nanomdmctl\n_nanomdmctl() {\n"
-          "    local sub=${words[(r)" + f"({'|'.join(table)})" + "]}\n"
+          "    local -a before=(\"${(@)words[2,CURRENT-1]}\")\n"
+          "    local sub=${before[(r)" + f"({'|'.join(table)})" + "]}\n"
           "    case $sub in")
     for name, offered in table.items():
         print(f"    {name}) compadd -- {' '.join(offered)}; _files ;;")

@@ -109,6 +109,7 @@ zpty -d shell
 
 @pytest.mark.parametrize("typed, completed", [
     ("nanomdmctl decl", "arations"),
+    ("nanomdmctl push", "pushcert"),
     ("nanomdmctl devices --sil", "ent"),
     ("nanomdmctl send X DeviceInfor", "mation")])
 def test_zsh_completes(manual, typed, completed):
