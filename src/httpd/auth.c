@@ -30,8 +30,9 @@ APLOG_USE_MODULE(nanomdm);
 
 #define API_USER "nanomdm"
 #define REPLAY "NANOMDM_REPLAY"
+#define PRIVATE "NANOMDM_PRIVATE"
 
-static ap_filter_rec_t *replay_filter;
+static ap_filter_rec_t *replay_filter, *private_filter;
 
 /* ---- AuthBasicProvider nanomdm ---- */
 
@@ -159,7 +160,45 @@ static void keep_out_of_cache(request_rec *r)
 {
     if (was_let_in(r)) {
         apr_table_setn(r->subprocess_env, "no-cache", "1");
+        if (!r->main) {
+            ap_add_output_filter_handle(private_filter, NULL, r,
+                                        r->connection);
+        }
     }
+}
+
+/* Of the directives of Cache-Control: one that keeps shared caches away, or
+ * one that invites them, which is left to whose file it is. */
+static int speaks_to_shared_caches(apr_pool_t *p, const char *directives)
+{
+    const char *each;
+
+    while ((each = ap_get_list_item(p, &directives)) != NULL) {
+        if (!strcmp(each, "private") || !strcmp(each, "no-store")
+            || !strcmp(each, "public") || !strncmp(each, "s-maxage=", 9)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A cache in front of this server knows nothing of the certificate. RFC 9111,
+ * 3.5, has it keep no answer to a request with Authorization; this one has
+ * none, so the answer has to say the same. */
+static apr_status_t keep_private(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    request_rec *r = f->r;
+    const char *said = apr_table_getm(r->pool, r->headers_out,
+                                      "Cache-Control");
+    const char *always = apr_table_getm(r->pool, r->err_headers_out,
+                                        "Cache-Control");
+
+    if (!(said && speaks_to_shared_caches(r->pool, said))
+        && !(always && speaks_to_shared_caches(r->pool, always))) {
+        apr_table_mergen(r->headers_out, "Cache-Control", "private");
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, bb);
 }
 
 /* In an environment, such as that of CGI or WSGI, all that is no letter or
@@ -329,6 +368,8 @@ void nanomdm_auth_hooks(apr_pool_t *p)
 {
     replay_filter = ap_register_input_filter(REPLAY, replay, NULL,
                                              AP_FTYPE_RESOURCE);
+    private_filter = ap_register_output_filter(PRIVATE, keep_private, NULL,
+                                               AP_FTYPE_CONTENT_SET + 1);
     ap_register_auth_provider(p, AUTHN_PROVIDER_GROUP, "nanomdm",
                               AUTHN_PROVIDER_VERSION, &PROVIDER,
                               AP_AUTH_INTERNAL_PER_CONF);

@@ -3,6 +3,7 @@
 
 import gzip
 import re
+import urllib.parse
 
 import pytest
 
@@ -162,13 +163,17 @@ OBSTACLES = {
 
 
 def target_says(request):
-    """/status/NUMBER gets that status, with the body "status NUMBER"."""
+    """/status/NUMBER gets that status, with the body "status NUMBER", and
+    ?kept=TEXT that Cache-Control."""
     match = re.search(r"/status/(\d+)", request.path)
     status = int(match[1]) if match else 200
     headers = {"Content-Type": "text/x-target", "X-Target": "was here"}
     body = b"" if status == 304 else b"status %d" % status
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="target"'
+    kept = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
+    if "kept" in kept:
+        headers["Cache-Control"] = kept["kept"][0]
     if request.path.endswith("/gzip"):
         headers["Content-Encoding"] = "gzip"
         body = gzip.compress(body)

@@ -8,7 +8,10 @@ server nor by the one behind it.
 
 import contextlib
 import re
+import shutil
 import socket
+import types
+import urllib.parse
 
 import pytest
 
@@ -18,7 +21,8 @@ from guarded_site import (BODY, DECORATED, LARGE, MODULES, OBSTACLES, SOURCES,
                           SPOOFED, VHOST, fill, guarded, lines_of, mac,
                           refusal, target)
 from http2 import Http2
-from system import wait_until
+from server import server_identity
+from system import free_port, spawn, wait_until
 from wire import PROTOCOLS, ask, assert_error, authenticate
 
 pytestmark = pytest.mark.one_database
@@ -369,6 +373,112 @@ def test_mod_cache_keeps_no_guarded_file(httpd, device, refusal, path):
     for seen in ("MISS", "HIT"):        # and it does keep others
         answer = ask(server, "/open.txt", method="GET")
         assert answer.headers["X-Cache"].startswith(seen)
+
+
+@pytest.mark.parametrize("said, sent", [
+    (None, "private"),
+    ("max-age=60", "max-age=60, private"),
+    ("max-age=60, must-revalidate", "max-age=60, must-revalidate, private"),
+    ('private="Set-Cookie", max-age=60',
+     'private="Set-Cookie", max-age=60, private'),
+    ("private, max-age=60", "private, max-age=60"),
+    ("No-Store", "No-Store"),
+    ("max-age=60, PUBLIC", "max-age=60, PUBLIC"),
+    ("max-age=1,s-maxage=60", "max-age=1,s-maxage=60"),
+    ("community=\"public\"", "community=\"public\", private")])
+def test_shared_caches_are_sent_away(guarded, mac, said, sent):
+    """As from a request with Authorization (RFC 9111, 3.5)."""
+    query = "?" + urllib.parse.urlencode({"kept": said}) if said else ""
+    answer = ask(guarded, "/authproxy/x" + query, method="GET",
+                 identity=mac.identity)
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, sent)
+
+
+@pytest.mark.parametrize("always", ["", "always"])
+def test_header_directives_decide_first(httpd, device, always):
+    server = httpd(
+        start=False, modules=("expires",),
+        extra_vhost='<Location "/files">\nRequire nanomdm-enrolled\n'
+        "</Location>\n"
+        f'<Location "/files/all">\nHeader {always} set Cache-Control "public"'
+        "\n</Location>\n"
+        '<Location "/files/day">\nExpiresActive On\n'
+        'ExpiresDefault "access plus 1 day"\n</Location>\n')
+    (server.folder / "htdocs/files").mkdir()
+    for name in ("all", "day", "plain"):
+        (server.folder / "htdocs/files" / name).write_text("a file")
+    mac = device(server.start()).enroll()
+    for name, sent in (("all", "public"), ("day", "max-age=86400, private"),
+                       ("plain", "private")):
+        answer = ask(server, f"/files/{name}", method="GET",
+                     identity=mac.identity)
+        assert answer.headers.get_all("Cache-Control") == [sent], name
+        again = ask(server, f"/files/{name}", method="GET",
+                    identity=mac.identity,
+                    headers=[("If-None-Match", answer.headers["ETag"])])
+        assert again.status == 304
+        assert again.headers.get_all("Cache-Control") == [sent], name
+    assert "Cache-Control" not in ask(server, "/open", method="GET").headers
+
+
+NGINX = """daemon off;
+user root;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{}}
+http {{
+    access_log off;
+    proxy_cache_path {folder}/nginx keys_zone=all:1m;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {folder}/front.pem;
+        ssl_certificate_key {folder}/front.pem;
+        ssl_verify_client optional_no_ca;
+        location / {{
+            proxy_cache all;
+            proxy_cache_valid 200 1h;
+            add_header X-Cache $upstream_cache_status;
+            proxy_pass http://127.0.0.1:{backend};
+            proxy_set_header X-Client-Cert $ssl_client_escaped_cert;
+        }}
+    }}
+}}
+"""
+
+
+def test_nginx_keeps_no_guarded_file(httpd, device, refusal, tmp_path):
+    """The next client would get it without a certificate."""
+    if not shutil.which("nginx"):
+        pytest.skip("no nginx")
+    server = httpd(start=False, extra_vhost=(
+        '<Location "/files">\nNanoMDMIdentity header:X-Client-Cert\n'
+        "NanoMDMTrustedProxy 127.0.0.1\nRequire nanomdm-enrolled\n"
+        "</Location>\n"))
+    (server.folder / "htdocs/files").mkdir()
+    for name in ("files/a.txt", "open.txt"):
+        (server.folder / "htdocs" / name).write_text("a file")
+    mac = device(server.start()).enroll()
+    identity = server_identity()
+    (tmp_path / "front.pem").write_bytes(identity.pem + identity.key_pem)
+    conf = tmp_path / "nginx.conf"
+    front = types.SimpleNamespace(tls_port=free_port())
+    conf.write_text(NGINX.format(folder=tmp_path, port=front.tls_port,
+                                 backend=server.port))
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(open(tmp_path / "output", "wb"))
+        process = spawn(["nginx", "-c", str(conf)], output)
+        stack.callback(process.wait, 20)
+        stack.callback(process.terminate)
+        assert wait_until((tmp_path / "nginx.pid").exists), (
+            tmp_path / "output").read_text()
+        for _ in range(2):
+            answer = ask(front, "/files/a.txt", method="GET",
+                         identity=mac.identity)
+            assert (answer.status, answer.body) == (200, b"a file")
+            assert ask(front, "/files/a.txt", method="GET").status == 400
+        for seen in ("MISS", "HIT"):        # and it does keep others
+            answer = ask(front, "/open.txt", method="GET")
+            assert answer.headers["X-Cache"] == seen
 
 
 def test_story_in_the_access_log(httpd, device):
