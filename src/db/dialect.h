@@ -97,6 +97,13 @@ typedef struct {
     nmdm_err_t *(*prepare)(nmdm_ctx_t *ctx);
     nmdm_err_t *(*learn)(nmdm_ctx_t *ctx);
 
+    /* The server's setting on which it depends whether what was committed is
+     * on the disk: its name, the statement that reads it, the value with which
+     * it is. sql NULL: the session sees to that. */
+    struct {
+        const char *name, *sql, *safe;
+    } flush;
+
     /* One process at a time changes tables. unlock_schema commits unless
      * has_failed, where changes are part of a transaction. */
     nmdm_err_t *(*lock_schema)(nmdm_ctx_t *ctx);

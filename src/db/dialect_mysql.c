@@ -290,6 +290,8 @@ const nmdm_dialect_t nmdm_dialect_mysql = {
     .settle = settle,
     .classify = classify,
     .learn = learn,
+    .flush = { "innodb_flush_log_at_trx_commit",
+               "SELECT @@innodb_flush_log_at_trx_commit", "1" },
     .lock_schema = lock_schema,
     .unlock_schema = unlock_schema,
     .count_tables = count_tables,

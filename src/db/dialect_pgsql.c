@@ -19,12 +19,18 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
     /* What devices say is UTF-8, whatever encoding a role or database begins
      * its sessions with. Where the database has another one itself, bytes stay
      * as they are: it would refuse the characters that it lacks, and a report
-     * would be sent again and again. */
+     * would be sent again and again. What a device was answered has to be on
+     * the disk; whether on a standby's too is for the administrator to say. */
     NMDM_TRY(nmdm_db_ask(ctx, &encoding,
                          "SELECT SET_CONFIG('client_encoding',"
                          " CASE CURRENT_SETTING('server_encoding')"
                          " WHEN 'UTF8' THEN 'UTF8'"
                          " ELSE CURRENT_SETTING('client_encoding') END,"
+                         " FALSE),"
+                         " SET_CONFIG('synchronous_commit',"
+                         " CASE CURRENT_SETTING('synchronous_commit')"
+                         " WHEN 'off' THEN 'local'"
+                         " ELSE CURRENT_SETTING('synchronous_commit') END,"
                          " FALSE)"));
     return nmdm_db_run(ctx, "SET enable_seqscan = off;"
                             " SET DateStyle = 'ISO';"
@@ -118,6 +124,7 @@ const nmdm_dialect_t nmdm_dialect_pgsql = {
     .has_arrays = 1,
     .writes_return_rows = 1,
     .settle = settle,
+    .flush = { "fsync", "SELECT CURRENT_SETTING('fsync')", "on" },
     .deallocate = deallocate,
     .classify = classify,
     .lock_schema = lock_schema,

@@ -196,6 +196,26 @@ static nmdm_err_t *ensure_tables(nmdm_ctx_t *ctx, int may_create)
         : missing_tables(ctx, err, may_create);
 }
 
+/* A device that was answered does not say it again. */
+static nmdm_err_t *look_at_flush(nmdm_ctx_t *ctx)
+{
+    const nmdm_dialect_t *dialect = ctx->db->dialect;
+    const char *value;
+
+    if (!dialect->flush.sql) {
+        return NULL;
+    }
+    NMDM_TRY(nmdm_db_ask(ctx, &value, dialect->flush.sql));
+    if (strcmp(value, dialect->flush.safe)) {
+        nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0816)
+                 "-: %s is %s in the database: when its host fails, what it"
+                 " committed last is lost, and devices do not say again what"
+                 " they were answered; %s keeps it", dialect->flush.name,
+                 value, dialect->flush.safe);
+    }
+    return NULL;
+}
+
 static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
 {
     nmdm_schema_state_t *state = ctx->services->db_source->schema;
@@ -208,6 +228,7 @@ static nmdm_err_t *check(nmdm_ctx_t *ctx, int may_create)
     if (ctx->db->dialect->learn) {
         NMDM_TRY(ctx->db->dialect->learn(ctx));
     }
+    NMDM_TRY(look_at_flush(ctx));
     NMDM_TRY(nmdm_schema_upgrade_read_version(ctx, &version));
     if (version < NMDM_SCHEMA_VERSION
         && !nmdm_schema_scripts_upgrades[version][ctx->db->dialect->id]) {

@@ -163,6 +163,45 @@ def test_characters_that_a_database_lacks(program, httpd, device, encoding):
     assert NAME in json.dumps(answer.json, ensure_ascii=False)
 
 
+# -- What was answered is on the disk -----------------------------------
+
+def test_an_answer_outlives_the_server(program, httpd, device):
+    """A role or database may say that commits need not wait for the disk."""
+    if program.kind != "pgsql":
+        pytest.skip("has no such setting for sessions")
+    program.admin_execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    program.admin_execute("SELECT pg_reload_conf()")
+    database = new_database(program)
+    program.admin_execute(f"ALTER DATABASE {database.name}"
+                          " SET synchronous_commit = off")
+    mac = device(httpd(database)).enroll()
+    with contextlib.closing(Operator(mac.server)) as steward:
+        uuid, plist = command()
+        assert steward.enqueue(mac.id, plist).status == 200
+    assert mac.acknowledge(uuid).status == 200
+    program.kill()
+    mac.server.kill()
+    program.start()
+    program.admin_execute("ALTER SYSTEM RESET wal_writer_delay")
+    assert result(database, mac, uuid).status == "Acknowledged"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_database_that_does_not_flush_is_noticed(db_server, httpd, device,
+                                                   durable):
+    if db_server.kind == "sqlite3":
+        pytest.skip("its sessions see to that")
+    with contextlib.ExitStack() as stack:
+        program = type(db_server)(durable=durable)
+        stack.callback(program.remove)
+        program.start()
+        server = device(httpd(new_database(program))).enroll().server
+        said = ("fsync is off" if program.kind == "pgsql"
+                else "innodb_flush_log_at_trx_commit is 2")
+        assert (f"NMDM0816: -: {said}" in server.error_log()) != durable
+        server.stop()
+
+
 def page(steward, owner, cursor):
     answer = steward.call("GET", f"/v1/queue/{owner.id}?limit=1"
                           + (cursor and f"&cursor={cursor}"))
