@@ -66,14 +66,14 @@ static const char *set_table_prefix(cmd_parms *cmd, void *conf,
 static const char *set_push_url(cmd_parms *cmd, void *conf, const char *url)
 {
     return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push.url, url,
-                              "https");
+                              "https", 0);
 }
 
 static const char *set_push_proxy(cmd_parms *cmd, void *conf,
                                   const char *url)
 {
     return nanomdm_set_origin(cmd, &((nanomdm_conf_t *)conf)->push_proxy, url,
-                              "http");
+                              "http", 1);
 }
 
 static const char *set_push_ca(cmd_parms *cmd, void *conf, const char *path)

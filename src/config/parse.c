@@ -279,18 +279,22 @@ static int has_bad_port(const apr_uri_t *uri)
 }
 
 const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
-                               const char *url, const char *scheme)
+                               const char *url, const char *scheme,
+                               int takes_login)
 {
+    const char *host = strrchr(url, '@');
     apr_uri_t uri;
 
     if (apr_uri_parse(cmd->temp_pool, url, &uri) != APR_SUCCESS
         || !uri.scheme || strcmp(uri.scheme, scheme) || !uri.hostname
-        || !*uri.hostname || has_bad_port(&uri) || uri.user
-        || uri.password || uri.query
+        || !*uri.hostname || has_bad_port(&uri)
+        || ((uri.user || uri.password) && !takes_login) || uri.query
         || uri.fragment || (uri.path && strcmp(uri.path, "/"))) {
-        return nanomdm_wrong(cmd, url, apr_psprintf(
-            cmd->pool, "not a URL of this kind; write %s://HOST or"
-            " %s://HOST:PORT", scheme, scheme));
+        return nanomdm_wrong(
+            cmd, host ? apr_pstrcat(cmd->pool, scheme, "://...", host, NULL)
+                      : url,
+            apr_psprintf(cmd->pool, "not a URL of this kind; write %s://HOST"
+                         " or %s://HOST:PORT", scheme, scheme));
     }
     *slot = apr_pstrcat(cmd->pool, scheme, "://", uri.hostinfo, NULL);
     return NULL;

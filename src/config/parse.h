@@ -41,9 +41,11 @@ const char *nanomdm_set_certificates(cmd_parms *cmd, const char **slot,
 /* Their text, because a child may not be allowed to read it later. */
 const char *nanomdm_read_certificates(cmd_parms *cmd, nanomdm_hidden_t *pem,
                                       const char *path, const char *problem);
-/* scheme://host[:port], followed by at most a slash. */
+/* scheme://host[:port], followed by at most a slash; with takes_login also
+ * user:password@ in front of the host. */
 const char *nanomdm_set_origin(cmd_parms *cmd, const char **slot,
-                               const char *url, const char *scheme);
+                               const char *url, const char *scheme,
+                               int takes_login);
 /* http or https, with a host and whatever path and query. */
 const char *nanomdm_set_url(cmd_parms *cmd, const char **slot,
                             const char *url);

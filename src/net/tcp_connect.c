@@ -5,6 +5,7 @@
 #include "net/tcp_connect.h"
 #include "net/tls_conn.h"
 
+#include <apr_escape.h>
 #include <apr_network_io.h>
 #include <apr_portable.h>
 #include <apr_strings.h>
@@ -221,6 +222,15 @@ int nmdm_tcp_connect_is_admitted(nmdm_tls_conn_t *conn)
     return 1;
 }
 
+/* A part of a URL, as it was before it was written there (RFC 3986, 2.4); as it
+ * is, if it cannot have been escaped. */
+static const char *unescaped(apr_pool_t *p, const char *part)
+{
+    const char *plain = part ? apr_punescape_url(p, part, NULL, NULL, 0) : "";
+
+    return plain ? plain : part;
+}
+
 nmdm_err_t *nmdm_tcp_connect_read_proxy(nmdm_tls_conns_t *conns, apr_pool_t *p,
                                         const char *url)
 {
@@ -240,8 +250,8 @@ nmdm_err_t *nmdm_tcp_connect_read_proxy(nmdm_tls_conns_t *conns, apr_pool_t *p,
     conns->proxy = apr_psprintf(p, "%s:%hu", uri.hostname,
                                 conns->proxy_port);
     if (uri.user) {
-        login.data = apr_pstrcat(p, uri.user, ":",
-                                 uri.password ? uri.password : "", NULL);
+        login.data = apr_pstrcat(p, unescaped(p, uri.user), ":",
+                                 unescaped(p, uri.password), NULL);
         login.len = strlen(login.data);
         conns->proxy_login = nmdm_base64_encode(p, login);
     }

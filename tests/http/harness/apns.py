@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import uuid
 
 import h2.config
@@ -459,7 +460,7 @@ class Proxy:
 
     @property
     def url(self):
-        login = f"{self.login}@" if self.login else ""
+        login = urllib.parse.quote(self.login, ":") + "@" if self.login else ""
         return f"http://{login}127.0.0.1:{self.port}"
 
     def start(self):

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 import ca as certs
-from apns import Answer
+from apns import Answer, Proxy
 from device import command
 from push_site import (WARNING, apns, apns_of_module, assert_pushed, error_of,
                        ids_of, mac, macs, many, new_topic, one_database,
@@ -113,6 +113,32 @@ def test_new_token_is_used_from_the_next_push_on(operator, mac, apns):
     assert_pushed(operator.push(mac.id), [mac.id])
     assert apns.requests[1].token == token_of(mac)
     assert apns.requests[1].body == b'{"mdm":"another"}'
+
+
+# -- Through a proxy ----------------------------------------------------
+
+@one_database
+@pytest.mark.parametrize("login", [None, "mdm:secret", "m@il/x:p@s s/#?:%41+",
+                                   "zoë:ü"])
+def test_proxy_gets_the_login_of_the_url(httpd, device, operator_at, apns,
+                                         login):
+    with Proxy(login=login) as proxy:
+        server = httpd(**options(apns, f"NanoMDMPushProxy {proxy.url}"))
+        operator = operator_at(server)
+        mac = device(server, topic=new_topic(operator)).enroll()
+        assert_pushed(operator.push(mac.id), [mac.id])
+        assert proxy.asked
+
+
+@one_database
+def test_a_percent_sign_that_escapes_nothing_is_one(
+        httpd, device, operator_at, apns):
+    with Proxy(login="mdm:100%") as proxy:
+        url = f"http://mdm:100%@127.0.0.1:{proxy.port}"
+        server = httpd(**options(apns, f"NanoMDMPushProxy {url}"))
+        operator = operator_at(server)
+        mac = device(server, topic=new_topic(operator)).enroll()
+        assert_pushed(operator.push(mac.id), [mac.id])
 
 
 # -- Many (N2, N11) ---------------------------------------------------
@@ -371,6 +397,12 @@ WRONG = {
         "NanoMDMPushTimeout 0", ["NanoMDMPushTimeout", "0"]),
     "negative timeout": (
         "NanoMDMPushTimeout -5", ["NanoMDMPushTimeout", "-5"]),
+    "proxy with a path": (
+        "NanoMDMPushProxy http://mdm:secret@localhost/x",
+        ["NanoMDMPushProxy", "http://...@localhost/x", "not a URL"]),
+    "login for APNs": (
+        "NanoMDMPushURL https://mdm:secret@localhost",
+        ["NanoMDMPushURL", "http"]),
     "proxy that is none": (
         "NanoMDMPushProxy nonsense", ["NanoMDMPushProxy", "nonsense"]),
     "push URL for a Location": (
