@@ -32,7 +32,10 @@ static nmdm_err_t *settle(nmdm_ctx_t *ctx)
                          " WHEN 'off' THEN 'local'"
                          " ELSE CURRENT_SETTING('synchronous_commit') END,"
                          " FALSE)"));
-    return nmdm_db_run(ctx, "SET enable_seqscan = off;"
+    /* Sequential scans are avoided, so that a plan kept from small tables does
+     * no harm until they are analyzed. Where one is needed all the same, its
+     * cost is enormous, for which PostgreSQL would compile the statement. */
+    return nmdm_db_run(ctx, "SET enable_seqscan = off; SET jit = off;"
                             " SET DateStyle = 'ISO';"
                             " SET default_transaction_isolation"
                             " = 'read committed'");

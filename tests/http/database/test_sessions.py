@@ -110,6 +110,25 @@ def test_an_answer_is_stored_for_others_to_read(owner, steward, database):
     assert stored.status == "Acknowledged" and NAME in stored.result
 
 
+def test_no_statement_is_compiled(program, httpd, device):
+    """A session that avoids sequential scans has PostgreSQL reckon with enormous
+    costs where an index is missing, and compile for 200 ms to read a row."""
+    if program.kind != "pgsql":
+        pytest.skip("does not compile statements")
+    database = new_database(program)
+    database.execute("DROP INDEX idx_enrollment_device")
+    for setting in ("session_preload_libraries = 'auto_explain'",
+                    "auto_explain.log_min_duration = 0",
+                    "auto_explain.log_analyze = on"):
+        program.admin_execute(f"ALTER DATABASE {database.name} SET {setting}")
+    mac = device(httpd(database))
+    assert mac.enroll().checkout().status == 200
+    plans = [text for text in program.log().split("duration: ")
+             if "Query Text" in text]
+    assert [plan for plan in plans if "Seq Scan on enrollments" in plan]
+    assert not [plan for plan in plans if "JIT:" in plan]
+
+
 def test_tables_are_made_in_the_mode_of_oracle(program, httpd, device):
     if program.kind != "mysql":
         pytest.skip("a mode of MariaDB")
