@@ -22,9 +22,10 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).parents[1]
 ASAN_MODULE = ROOT / "mod_nanomdm-asan.so"
 POOL_SHIM = ROOT / "build-unit/pool_shim.so"
-THREADED = ("net/test_apns_client", "base/test_cond", "net/test_http_client",
-            "storage/test_last_seen", "base/test_once_daily",
-            "base/test_rate_limit", "db/test_sqlite_wal")
+THREADED = ("net/test_apns_client", "db/test_combiner", "base/test_cond",
+            "net/test_http_client", "storage/test_last_seen",
+            "base/test_once_daily", "base/test_rate_limit",
+            "db/test_sqlite_wal")
 PYTHON = "/usr/bin/python3"
 
 
