@@ -9,7 +9,7 @@
 /* Never less than one while a caller waits, so none waits in vain. */
 static int most_under_way(const nmdm_batch_queue_t *queue)
 {
-    return queue->inside <= queue->few ? queue->few
+    return !queue->is_crowded ? queue->few
         : queue->inside < queue->many ? 1 : 2;
 }
 
@@ -28,28 +28,24 @@ static int has_key(const nmdm_batch_entry_t *batch, const char *key)
     return 0;
 }
 
+static void count_calm(nmdm_batch_queue_t *queue)
+{
+    queue->calm_batches
+        = queue->inside <= queue->calm ? queue->calm_batches + 1 : 0;
+    if (queue->calm_batches >= queue->patience
+        && queue->inside <= queue->few) {
+        queue->is_crowded = 0;
+    }
+}
+
 /* The leader is not in the queue (any more). */
 static void begin(nmdm_batch_queue_t *queue, nmdm_batch_entry_t *leader)
 {
-    nmdm_batch_entry_t **from = &queue->first, *last = leader;
-    int size = 1;
-
     leader->state = NMDM_BATCH_LEADER;
     leader->next = NULL;
     queue->under_way++;
-    while (*from && size < NMDM_BATCH_MOST) {
-        nmdm_batch_entry_t *entry = *from;
-
-        if (has_key(leader, entry->key)) {
-            from = &entry->next;
-            continue;
-        }
-        *from = entry->next;
-        entry->state = NMDM_BATCH_MEMBER;
-        entry->next = NULL;
-        last->next = entry;
-        last = entry;
-        size++;
+    if (queue->is_crowded) {
+        count_calm(queue);
     }
 }
 
@@ -73,11 +69,40 @@ void nmdm_batch_queue_enter(nmdm_batch_queue_t *queue,
         return;
     }
     queue->inside++;
+    if (queue->inside > queue->few && !queue->is_crowded) {
+        queue->is_crowded = 1;
+        queue->calm_batches = 0;
+    }
     if (may_begin(queue)) {
         begin(queue, entry);
     }
     else {
         append(queue, entry);
+    }
+}
+
+void nmdm_batch_queue_gather(nmdm_batch_queue_t *queue,
+                             nmdm_batch_entry_t *leader)
+{
+    nmdm_batch_entry_t **from = &queue->first, *last = leader;
+    int size;
+
+    for (size = 1; last->next; size++) {
+        last = last->next;
+    }
+    while (*from && size < NMDM_BATCH_MOST) {
+        nmdm_batch_entry_t *entry = *from;
+
+        if (has_key(leader, entry->key)) {
+            from = &entry->next;
+            continue;
+        }
+        *from = entry->next;
+        entry->state = NMDM_BATCH_MEMBER;
+        entry->next = NULL;
+        last->next = entry;
+        last = entry;
+        size++;
     }
 }
 

@@ -11,14 +11,17 @@
 #define CALLERS 3
 #define LONGEST 32              /* events until all is over, and more */
 
-/* What may happen next: each of the callers enters, leads its batch to an
- * answer or into an error, or has waited long enough; the child stops. */
-enum { ENTER, ANSWER, FAIL, LEAVE, KINDS, STOP = KINDS * CALLERS, EVENTS };
+/* What may happen next: each of the callers enters, begins its batch, leads it
+ * to an answer or into an error, or has waited long enough; the child stops. */
+enum {
+    ENTER, GATHER, ANSWER, FAIL, LEAVE, KINDS, STOP = KINDS * CALLERS, EVENTS
+};
 
 typedef struct {
     nmdm_batch_queue_t queue;
     nmdm_batch_entry_t entries[CALLERS];
     int entered[CALLERS];
+    int asks[CALLERS];          /* has it begun its batch? */
     int failed[CALLERS];        /* was in a batch with an error, or left */
 } model_t;
 
@@ -45,9 +48,11 @@ static int is_possible(const model_t *m, int event)
     switch (event % KINDS) {
     case ENTER:
         return !m->entered[i];
+    case GATHER:
     case ANSWER:
     case FAIL:
-        return m->entered[i] && m->entries[i].state == NMDM_BATCH_LEADER;
+        return m->entered[i] && m->entries[i].state == NMDM_BATCH_LEADER
+            && m->asks[i] == (event % KINDS != GATHER);
     default:
         return m->entered[i] && m->entries[i].state == NMDM_BATCH_WAITING;
     }
@@ -74,6 +79,10 @@ static void happen(model_t *m, int event)
         m->entered[i] = 1;
         nmdm_batch_queue_enter(&m->queue, entry);
         m->failed[i] = entry->state == NMDM_BATCH_SINGLE;
+        break;
+    case GATHER:
+        m->asks[i] = 1;
+        nmdm_batch_queue_gather(&m->queue, entry);
         break;
     case ANSWER:
         nmdm_batch_queue_end(&m->queue, entry, 1);
@@ -179,12 +188,15 @@ static void every_order_ends_well(void **state)
     static const nmdm_batch_queue_t ONE = { .few = 0, .many = 100 };
     static const nmdm_batch_queue_t TWO = { .few = 0, .many = 2 };
     static const nmdm_batch_queue_t FEW = { .few = 2, .many = 100 };
+    static const nmdm_batch_queue_t PATIENT
+        = { .few = 1, .many = 100, .calm = 1, .patience = 2 };
     int events[LONGEST];
 
     (void)state;
     assert_true(explore(&ONE, DISTINCT, events, 0) > 1000);
     assert_true(explore(&TWO, DISTINCT, events, 0) > 1000);
     assert_true(explore(&FEW, DISTINCT, events, 0) > 1000);
+    assert_true(explore(&PATIENT, DISTINCT, events, 0) > 1000);
     assert_true(explore(&ONE, TWINS, events, 0) > 1000);
     assert_true(explore(&TWO, TWINS, events, 0) > 1000);
 }
@@ -201,9 +213,27 @@ static void who_waits_is_in_the_next_batch(void **state)
     assert_int_equal(count_state(&m, NMDM_BATCH_WAITING), 2);
     assert_ptr_equal(nmdm_batch_queue_end(&m.queue, &m.entries[0], 1),
                      &m.entries[1]);
+    nmdm_batch_queue_gather(&m.queue, &m.entries[1]);
     assert_ptr_equal(m.entries[1].next, &m.entries[2]);
     assert_null(nmdm_batch_queue_end(&m.queue, &m.entries[1], 1));
     assert_int_equal(count_state(&m, NMDM_BATCH_ANSWERED), 3);
+}
+
+/* The leader of the next batch is awake only later. */
+static void who_comes_before_it_begins_is_in_it_too(void **state)
+{
+    model_t m;
+
+    (void)state;
+    begin(&m, &(nmdm_batch_queue_t){ .few = 0, .many = 100 }, DISTINCT);
+    happen(&m, 0 * KINDS + ENTER);
+    happen(&m, 1 * KINDS + ENTER);
+    happen(&m, 0 * KINDS + ANSWER);
+    happen(&m, 2 * KINDS + ENTER);
+    assert_int_equal(m.entries[2].state, NMDM_BATCH_WAITING);
+    happen(&m, 1 * KINDS + GATHER);
+    assert_int_equal(m.entries[2].state, NMDM_BATCH_MEMBER);
+    assert_ptr_equal(m.entries[1].next, &m.entries[2]);
 }
 
 static void a_device_is_once_in_a_batch(void **state)
@@ -217,6 +247,7 @@ static void a_device_is_once_in_a_batch(void **state)
     happen(&m, 2 * KINDS + ENTER);
     assert_ptr_equal(nmdm_batch_queue_end(&m.queue, &m.entries[1], 1),
                      &m.entries[0]);
+    nmdm_batch_queue_gather(&m.queue, &m.entries[0]);
     assert_null(m.entries[0].next);
     assert_int_equal(m.entries[2].state, NMDM_BATCH_WAITING);
 }
@@ -234,6 +265,34 @@ static void few_callers_do_not_wait(void **state)
     assert_int_equal(m.entries[2].state, NMDM_BATCH_WAITING);
 }
 
+/* Two at a time while few come; from the third on callers wait for a batch, and
+ * do so until `patience` batches had few. */
+static void a_crowd_is_remembered(void **state)
+{
+    nmdm_batch_queue_t queue
+        = { .few = 2, .many = 100, .calm = 1, .patience = 3 };
+    nmdm_batch_entry_t all[5] = {
+        { .key = "a" }, { .key = "b" }, { .key = "c" }, { .key = "d" },
+        { .key = "e" }
+    };
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        nmdm_batch_queue_enter(&queue, &all[i]);
+    }
+    assert_null(nmdm_batch_queue_end(&queue, &all[0], 1));
+    assert_ptr_equal(nmdm_batch_queue_end(&queue, &all[1], 1), &all[2]);
+    nmdm_batch_queue_enter(&queue, &all[3]);
+    assert_int_equal(all[3].state, NMDM_BATCH_WAITING);
+    assert_ptr_equal(nmdm_batch_queue_end(&queue, &all[2], 1), &all[3]);
+    assert_null(nmdm_batch_queue_end(&queue, &all[3], 1));
+    nmdm_batch_queue_enter(&queue, &all[4]);
+    assert_int_equal(all[4].state, NMDM_BATCH_LEADER);
+    nmdm_batch_queue_enter(&queue, &all[0]);
+    assert_int_equal(all[0].state, NMDM_BATCH_LEADER);
+}
+
 static void a_batch_has_an_end(void **state)
 {
     nmdm_batch_queue_t queue = { .few = 0, .many = 1000 };
@@ -246,6 +305,7 @@ static void a_batch_has_an_end(void **state)
         nmdm_batch_queue_enter(&queue, &entries[i]);
     }
     entry = nmdm_batch_queue_end(&queue, &entries[0], 1);
+    nmdm_batch_queue_gather(&queue, entry);
     for (; entry; entry = entry->next) {
         n++;
     }
@@ -261,8 +321,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_order_ends_well),
         TEST(who_waits_is_in_the_next_batch),
+        TEST(who_comes_before_it_begins_is_in_it_too),
         TEST(a_device_is_once_in_a_batch),
         TEST(few_callers_do_not_wait),
+        TEST(a_crowd_is_remembered),
         TEST(a_batch_has_an_end),
     };
 
