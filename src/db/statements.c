@@ -430,8 +430,10 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " WHERE a.id = %s AND a.sha256 = %s" whose
 
 #define MARKS_4 "%s, %s, %s, %s"
-#define MARKS_16 MARKS_4 ", " MARKS_4 ", " MARKS_4 ", " MARKS_4
-#define MARKS_64 MARKS_16 ", " MARKS_16 ", " MARKS_16 ", " MARKS_16
+#define MARKS_8 MARKS_4 ", " MARKS_4
+#define MARKS_16 MARKS_8 ", " MARKS_8
+#define MARKS_32 MARKS_16 ", " MARKS_16
+#define MARKS_64 MARKS_32 ", " MARKS_32
 
 /* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
  * again each time it runs. This one takes them a third of the time. */
@@ -597,13 +599,19 @@ ROW(STMT_QUEUE_WAITS_LATEST, "queue_waits_latest", WAITS(LATEST)),
 ROW(STMT_QUEUE_POLL, "queue_poll", NULL,
     PGSQL POLL("= ANY (CAST(%s AS VARCHAR[]))")),
 
-ROW(STMT_QUEUE_POLL_4, "queue_poll_few", NULL,
+ROW(STMT_QUEUE_POLL_4, "queue_poll_4", NULL,
     MYSQL POLL("IN (" MARKS_4 ")")),
 
-ROW(STMT_QUEUE_POLL_16, "queue_poll_some", NULL,
+ROW(STMT_QUEUE_POLL_8, "queue_poll_8", NULL,
+    MYSQL POLL("IN (" MARKS_8 ")")),
+
+ROW(STMT_QUEUE_POLL_16, "queue_poll_16", NULL,
     MYSQL POLL("IN (" MARKS_16 ")")),
 
-ROW(STMT_QUEUE_POLL_64, "queue_poll_most", NULL,
+ROW(STMT_QUEUE_POLL_32, "queue_poll_32", NULL,
+    MYSQL POLL("IN (" MARKS_32 ")")),
+
+ROW(STMT_QUEUE_POLL_64, "queue_poll_64", NULL,
     MYSQL POLL("IN (" MARKS_64 ")")),
 
 ROW(STMT_QUEUE_NEXT, "queue_next",
@@ -716,24 +724,38 @@ ROW(STMT_RESULTS_PUT_NEXT, "results_put_next", NULL,
     PGSQL PUT_MANY_AND_NEXT,
     LONG_COLUMNS 1 << 4),
 
-ROW(STMT_RESULTS_PUT_4, "results_put_few", NULL,
+ROW(STMT_RESULTS_PUT_4, "results_put_4", NULL,
     MYSQL PUT_MANY(MARKS_4)),
 
-ROW(STMT_RESULTS_PUT_16, "results_put_some", NULL,
+ROW(STMT_RESULTS_PUT_8, "results_put_8", NULL,
+    MYSQL PUT_MANY(MARKS_8)),
+
+ROW(STMT_RESULTS_PUT_16, "results_put_16", NULL,
     MYSQL PUT_MANY(MARKS_16)),
 
-ROW(STMT_RESULTS_PUT_64, "results_put_most", NULL,
+ROW(STMT_RESULTS_PUT_32, "results_put_32", NULL,
+    MYSQL PUT_MANY(MARKS_32)),
+
+ROW(STMT_RESULTS_PUT_64, "results_put_64", NULL,
     MYSQL PUT_MANY(MARKS_64)),
 
-ROW(STMT_RESULTS_NEXT_4, "results_next_few", NULL,
+ROW(STMT_RESULTS_NEXT_4, "results_next_4", NULL,
     MYSQL NEXT_MANY(MARKS_4),
     LONG_COLUMNS 1 << 4),
 
-ROW(STMT_RESULTS_NEXT_16, "results_next_some", NULL,
+ROW(STMT_RESULTS_NEXT_8, "results_next_8", NULL,
+    MYSQL NEXT_MANY(MARKS_8),
+    LONG_COLUMNS 1 << 4),
+
+ROW(STMT_RESULTS_NEXT_16, "results_next_16", NULL,
     MYSQL NEXT_MANY(MARKS_16),
     LONG_COLUMNS 1 << 4),
 
-ROW(STMT_RESULTS_NEXT_64, "results_next_most", NULL,
+ROW(STMT_RESULTS_NEXT_32, "results_next_32", NULL,
+    MYSQL NEXT_MANY(MARKS_32),
+    LONG_COLUMNS 1 << 4),
+
+ROW(STMT_RESULTS_NEXT_64, "results_next_64", NULL,
     MYSQL NEXT_MANY(MARKS_64),
     LONG_COLUMNS 1 << 4),
 

@@ -41,7 +41,8 @@ static nmdm_err_t *select_by_list(nmdm_ctx_t *ctx, apr_array_header_t *rows,
         nmdm_stmt_e stmt;
         int places;
     } SIZES[] = {
-        { STMT_QUEUE_POLL_4, 4 }, { STMT_QUEUE_POLL_16, 16 },
+        { STMT_QUEUE_POLL_4, 4 }, { STMT_QUEUE_POLL_8, 8 },
+        { STMT_QUEUE_POLL_16, 16 }, { STMT_QUEUE_POLL_32, 32 },
         { STMT_QUEUE_POLL_64, NMDM_BATCH_MOST }
     };
     const char *ids[NMDM_BATCH_MOST];

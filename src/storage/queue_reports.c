@@ -170,7 +170,7 @@ static nmdm_err_t *store_arrays(nmdm_ctx_t *ctx, batch_t *batch)
 
 /* ---- MariaDB and MySQL: two statements with lists of parameters ---- */
 
-/* The statements exist in three sizes. */
+/* The statements exist in these sizes. */
 typedef struct {
     nmdm_stmt_e put, next;
     int places;
@@ -178,7 +178,9 @@ typedef struct {
 
 static const size_of_lists_t SIZES[] = {
     { STMT_RESULTS_PUT_4, STMT_RESULTS_NEXT_4, 4 },
+    { STMT_RESULTS_PUT_8, STMT_RESULTS_NEXT_8, 8 },
     { STMT_RESULTS_PUT_16, STMT_RESULTS_NEXT_16, 16 },
+    { STMT_RESULTS_PUT_32, STMT_RESULTS_NEXT_32, 32 },
     { STMT_RESULTS_PUT_64, STMT_RESULTS_NEXT_64, NMDM_BATCH_MOST },
 };
 enum { PUT_LISTS = 7, NEXT_LISTS = 5 };
