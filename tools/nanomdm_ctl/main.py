@@ -8,7 +8,6 @@ A subcommand's module is imported only when it is named, because a list of
 import argparse
 import importlib
 import os
-import signal
 import sys
 
 from . import VERSION, output, settings
@@ -45,17 +44,36 @@ well, 1 warnings, 2 errors, 3 it could not look.
 
 
 def named_in(words):
-    """The subcommand among these words, None when there is none."""
-    values = {option for option, takes in settings.OPTIONS.items() if takes}
+    """The subcommand among these words; None when there is none, or when
+    something else is asked for before it."""
     skip = False
     for word in words:
         if skip:
             skip = False
-        elif word in values:
+        elif word in settings.OPTIONS:
             skip = True
         elif not word.startswith("-"):
             return word if word in SUBCOMMANDS else None
+        elif word.partition("=")[0] not in settings.OPTIONS:
+            return None
     return None
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each argument, and would ask shutil for the
+    width, which takes long to import."""
+
+    def __init__(self, prog, **more):
+        super().__init__(prog, **{"width": width(), **more})
+
+
+def width():
+    """Of lines, as argparse has it."""
+    try:
+        return int(os.environ.get("COLUMNS")
+                   or os.get_terminal_size(1).columns) - 2
+    except (OSError, ValueError):
+        return 78
 
 
 def parser_of(words):
@@ -64,23 +82,22 @@ def parser_of(words):
     chosen = named_in(words)
     parser = argparse.ArgumentParser(
         prog="nanomdmctl", description="Steers mod_nanomdm.", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=Formatter)
     parser.add_argument("--version", action="version",
                         version=f"%(prog)s {VERSION}")
     settings.add_options(parser)
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True,
                                         dest="subcommand")
     for name, (module, about) in SUBCOMMANDS.items():
-        added = subcommands.add_parser(name, help=about)
         if chosen in (None, name):
-            fill(added, module)
+            fill(subcommands.add_parser(name, help=about,
+                                        formatter_class=Formatter), module)
     return parser
 
 
 def fill(parser, module):
     imported = importlib.import_module(f".{module}", __package__)
     parser.description = imported.__doc__
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     imported.add_arguments(parser)
     parser.set_defaults(run=imported.run, parser=parser)
 
@@ -95,6 +112,7 @@ def run_reported(run, *arguments):
     except BrokenPipeError:
         # As other programs end when `head` has seen enough. Connections to
         # the server are to fail with an error instead.
+        import signal
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
         return 1
@@ -119,7 +137,7 @@ def attempt(run, *arguments):
         return 1
     except KeyboardInterrupt:
         say("nanomdmctl: interrupted")
-        return 128 + signal.SIGINT
+        return 130                  # as shells name the end by SIGINT
 
 
 def prepare_streams():
@@ -153,18 +171,26 @@ def main():
     # argparse ends a list of words at the first option.
     if rest and (not hasattr(args, "rest")
                  or any(word.startswith("-") for word in rest)):
-        args.parser.error("unrecognized arguments: " + " ".join(rest))
+        args.parser.error("unrecognized arguments: " + " ".join(rest)
+                          + hint(rest))
     if rest:
         setattr(args, args.rest, getattr(args, args.rest) + rest)
     return run_reported(lambda: args.run(args.parser,
                                          settings.resolve(args)))
 
 
+def hint(rest):
+    """Where to write an option that says where the server is."""
+    common = [word for word in rest
+              if word.partition("=")[0] in settings.OPTIONS]
+    return f"; write {common[0]} before the subcommand" if common else ""
+
+
 def run_alone(module):
     """For the older names: one subcommand as a program."""
     parser = argparse.ArgumentParser(
         prog=os.path.basename(sys.argv[0]), description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=Formatter)
     module.add_arguments(parser)
     args = parser.parse_args()
     return run_reported(module.run, parser, args)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is printed: tables, JSON, CSV, marks in colour, progress."""
 
-import csv
 import json
 import os
 import re
@@ -56,16 +55,33 @@ def show(args, columns, entries, nothing="nothing"):
         args, columns, entries, nothing)
 
 
+class Lines:
+    """Writes lines to standard output: the first at once, later ones together
+    where they follow each other closely."""
+
+    def __init__(self):
+        self.flushed = 0
+
+    def put(self, line):
+        sys.stdout.write(line + "\n")
+        now = time.monotonic()
+        if now - self.flushed > 0.1:
+            sys.stdout.flush()
+            self.flushed = now
+
+
 def as_json(_args, _columns, entries, _nothing):
+    lines, last = Lines(), None
     number = 0
     for number, entry in enumerate(entries, 1):
-        print("[" if number == 1 else ",")
-        print(json.dumps(entry, ensure_ascii=False), end="", flush=True)
-    print("\n]" if number else "[]", flush=True)
+        lines.put("[" if number == 1 else last + ",")
+        last = json.dumps(entry, ensure_ascii=False)
+    lines.put(f"{last}\n]" if number else "[]")
     return number
 
 
 def as_csv(_args, columns, entries, _nothing):
+    import csv
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     number = 0
@@ -84,13 +100,13 @@ SAMPLE = 100                    # rows that say how wide columns are
 
 
 def as_table(args, columns, entries, nothing):
-    paint = Paint(args)
+    paint, lines = Paint(args), Lines()
     number, waiting, widths = 0, [], None
 
     def emit(cells, color=None):
         line = "  ".join(cell.ljust(width) for cell, width
                          in zip(cells, widths)).rstrip()
-        print(paint(color, line) if color else line, flush=True)
+        lines.put(paint(color, line) if color else line)
 
     def begin():
         nonlocal widths

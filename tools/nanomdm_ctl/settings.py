@@ -6,9 +6,7 @@ A file has lines NAME = VALUE. A key may be the secret itself, file:PATH or
 env:NAME.
 """
 
-import configparser
 import os
-import pathlib
 
 from .errors import Failed
 
@@ -32,9 +30,9 @@ NAMES = {
     "log": ("/var/log/apache2/error.log", "httpd's error log"),
     "timeout": ("60", "seconds that an answer may take"),
 }
-# Options of the program; whether each takes a value.
-OPTIONS = {**{f"--{name}": True for name in NAMES}, "--config": True,
-           "--color": True}
+LINES = "write lines NAME = VALUE"
+# Options of the program, each with a value.
+OPTIONS = {*(f"--{name}" for name in NAMES), "--config", "--color"}
 
 
 def add_options(parser):
@@ -65,27 +63,42 @@ def files(args):
 
 def read(path):
     """{name: value} of a file."""
-    parser = configparser.ConfigParser(interpolation=None,
-                                       delimiters=("=",),
-                                       comment_prefixes=("#",))
     try:
-        parser.read_string("[ctl]\n" + pathlib.Path(path).read_text(
-            encoding="utf-8-sig"), path)
+        text = text_of(path)
     except OSError as error:
         raise Failed(f"{path}: {error.strerror}", "name another by --config,"
                      " or run this as a user who may read it") from None
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise Failed(f"{path}: {str(error).splitlines()[0]}",
-                     "write lines NAME = VALUE", 2) from None
-    if len(parser.sections()) > 1:
-        raise Failed(f"{path}: [{parser.sections()[1]}]: it has no sections",
-                     "write lines NAME = VALUE", 2)
-    found = dict(parser["ctl"])
-    for name in found:
-        if name not in NAMES:
-            raise Failed(f"{path}: {name!r} is no setting",
-                         "settings are " + ", ".join(NAMES), 2)
+    except UnicodeDecodeError as error:
+        raise Failed(f"{path}: {error}", LINES, 2) from None
+    found = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip()
+        if line and not line.startswith("#"):
+            name, value = setting(f"{path}: line {number}", line)
+            if name in found:
+                raise Failed(f"{path}: line {number}: {name} was set before",
+                             "leave one of the two", 2)
+            found[name] = value
     return found
+
+
+def text_of(path):
+    with open(path, encoding="utf-8-sig") as file:
+        return file.read()
+
+
+def setting(place, line):
+    """(name, value) of a line."""
+    name, equals, value = line.partition("=")
+    name = name.strip().lower()
+    if line.startswith("["):
+        raise Failed(f"{place}: {line}: it has no sections", LINES, 2)
+    if not equals:
+        raise Failed(f"{place}: {line!r} has no =", LINES, 2)
+    if name not in NAMES:
+        raise Failed(f"{place}: {name!r} is no setting",
+                     "settings are " + ", ".join(NAMES), 2)
+    return name, value.strip()
 
 
 class Settings:
@@ -135,8 +148,7 @@ def secret(value, origin):
     """file:PATH, env:NAME, or the secret itself."""
     if value.startswith("file:"):
         try:
-            value = pathlib.Path(value[5:]).read_text(
-                encoding="utf-8-sig").strip()
+            value = text_of(value[5:]).strip()
         except (OSError, ValueError) as error:
             raise Failed(f"the key of {origin}: {error}",
                          "run this as a user who may read it, or name another"
