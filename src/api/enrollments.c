@@ -20,6 +20,7 @@
 #include "codec/json.h"
 #include "crypto/x509.h"
 #include "db/db.h"
+#include "db/schema.h"
 #include "storage/cert_renewals.h"
 #include "storage/enrollment_queries.h"
 
@@ -108,19 +109,22 @@ typedef struct {
     int count;
 } query_t;
 
-static void choose_source(query_t *q)
+/* Few are disabled, and many are of a type. */
+static void choose_source(query_t *q, int has_states)
 {
     const nmdm_api_enrollment_filter_t *f = q->filter;
+    int by_state = f->enabled == 0 && (has_states || !f->types.list);
 
     q->per_unit = NMDM_QUERIES_PAGE;
     q->from = f->ids.list ? NMDM_KEYS_OF_IDS
         : f->serials.list ? NMDM_KEYS_OF_SERIALS
         : f->names.list ? NMDM_KEYS_OF_NAME
-        : f->types.list ? NMDM_KEYS_OF_TYPE
-        : f->enabled == 0 ? NMDM_KEYS_DISABLED : NMDM_KEYS_ALL;
+        : by_state ? NMDM_KEYS_DISABLED
+        : f->types.list ? NMDM_KEYS_OF_TYPE : NMDM_KEYS_ALL;
     q->list = f->ids.list ? f->ids.list
         : f->serials.list ? f->serials.list
-        : f->names.list ? f->names.list : f->types.list;
+        : f->names.list ? f->names.list
+        : by_state ? NULL : f->types.list;
     if (q->from == NMDM_KEYS_OF_NAME || q->from == NMDM_KEYS_OF_TYPE) {
         q->per_unit = 1;        /* so that its index gives the order of ids */
     }
@@ -326,6 +330,7 @@ static nmdm_err_t *do_query(nmdm_ctx_t *ctx, void *baton)
 {
     query_t *q = baton;
 
+    choose_source(q, nmdm_schema_has_states(ctx));
     q->unit = atoi(q->page.parts[0]);
     q->skip = q->page.has_cursor ? apr_atoi64(q->page.parts[1])
                                  : q->page.offset;
@@ -354,7 +359,6 @@ static nmdm_err_t *query(nmdm_ctx_t *ctx, query_t *q, nmdm_bytes_t json,
     NMDM_TRY(nmdm_api_paging_read(&q->page, ctx->pool, page, 'e', 3));
     NMDM_TRY(nmdm_api_enrollment_filter_read(filter, ctx, json));
     q->filter = filter;
-    choose_source(q);
     return nmdm_db_unit(ctx, NMDM_UNIT_READ, do_query, q);
 }
 
