@@ -4,14 +4,12 @@
 #include "httpd/events_html.h"
 #include "db/db.h"
 #include "httpd/html.h"
+#include "httpd/status.h"
 
 #include <apr_strings.h>
 #include <httpd.h>
 
 #include <string.h>
-
-/* From then on the receiver is away or slow. */
-#define MANY 100
 
 static const char *counted(const nanomdm_html_t *sheet, int number)
 {
@@ -40,7 +38,7 @@ static void put_receivers(nanomdm_html_t *sheet,
                          "<tr><td>%s</td><td class=\"n %s\">%s</td>"
                          "<td class=\"n %s\">%s</td><td>%s</td></tr>\n",
                          nanomdm_html_esc(sheet, state->target),
-                         state->waiting >= MANY ? "warn" : "",
+                         state->waiting >= NANOMDM_LARGE_BACKLOG ? "warn" : "",
                          counted(sheet, state->waiting),
                          state->dead ? "bad" : "",
                          counted(sheet, state->dead),

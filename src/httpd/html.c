@@ -40,8 +40,8 @@ static const char STYLE[] =
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
 ".tile b{display:block;font-size:1.5rem;font-weight:600;line-height:1.2}\n"
 ".two{grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}\n"
-".when{white-space:nowrap}@media(max-width:36rem){.access_log td{display:block}"
-".access_log td+td{border:0;padding-top:0}}\n"
+".when{white-space:nowrap}@media(max-width:36rem){.timeline td{display:block}"
+".timeline td+td{border:0;padding-top:0}}\n"
 ".wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
 "table{border-collapse:collapse;width:100%}\n"
 "th{font-weight:normal;text-align:left}\n"
@@ -164,25 +164,6 @@ void nanomdm_html_search(nanomdm_html_t *sheet, const char *text)
                      nanomdm_html_esc(sheet, text));
 }
 
-void nanomdm_html_open_tiles(nanomdm_html_t *sheet, const char *title)
-{
-    nanomdm_html_put(sheet, "<h2 class=\"group\">%s</h2>\n"
-                     "<div class=\"tiles\">\n", title);
-}
-
-void nanomdm_html_close_tiles(nanomdm_html_t *sheet)
-{
-    nanomdm_html_put(sheet, "</div>\n");
-}
-
-void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,
-                       const char *value, const char *what)
-{
-    nanomdm_html_put(sheet,
-                     "<div class=\"tile\"><b class=\"%s\">%s</b>%s</div>\n",
-                     mood, value, what);
-}
-
 /* Of a title: letters and digits, and a hyphen for what stands between. */
 static const char *id_of(const nanomdm_html_t *sheet, const char *title)
 {
@@ -198,6 +179,25 @@ static const char *id_of(const nanomdm_html_t *sheet, const char *title)
     }
     *to = '\0';
     return id;
+}
+
+void nanomdm_html_open_tiles(nanomdm_html_t *sheet, const char *title)
+{
+    nanomdm_html_put(sheet, "<h2 class=\"group\" id=\"%s\">%s</h2>\n"
+                     "<div class=\"tiles\">\n", id_of(sheet, title), title);
+}
+
+void nanomdm_html_close_tiles(nanomdm_html_t *sheet)
+{
+    nanomdm_html_put(sheet, "</div>\n");
+}
+
+void nanomdm_html_tile(nanomdm_html_t *sheet, const char *mood,
+                       const char *value, const char *what)
+{
+    nanomdm_html_put(sheet,
+                     "<div class=\"tile\"><b class=\"%s\">%s</b>%s</div>\n",
+                     mood, value, what);
 }
 
 void nanomdm_html_open_part(nanomdm_html_t *sheet, const char *title)

@@ -6,10 +6,19 @@
 
 #include "api/db_stats.h"
 #include "base/context.h"
+#include "base/time.h"
 
 #include <httpd.h>
 
 #include <string.h>
+
+/* From these on something is likely wrong: what the database takes for a row;
+ * the age of a command, and, in seconds, of a change of declarations whose
+ * devices are not notified yet; events that wait for a receiver. */
+#define NANOMDM_HIGH_LATENCY apr_time_from_msec(250)
+#define NANOMDM_OLD_COMMAND (7 * NMDM_TIME_DAY)
+#define NANOMDM_OLD_CHANGE 600
+#define NANOMDM_LARGE_BACKLOG 100
 
 typedef struct {
     apr_time_t now;

@@ -22,11 +22,6 @@
 #include <string.h>
 
 #define A_DAY (24 * 60 * 60)
-/* From then on something should be done. */
-#define HIGH_LATENCY apr_time_from_msec(250)
-/* Of a change whose devices are not notified yet, in seconds. */
-#define OLD_CHANGE 600
-#define OLD_COMMAND apr_time_from_sec(7 * A_DAY)
 
 /* ---- The server: tiles ---- */
 
@@ -34,7 +29,7 @@ static void put_age_tile(nanomdm_html_t *sheet, apr_time_t oldest)
 {
     apr_interval_time_t age = sheet->now - oldest;
 
-    nanomdm_html_tile(sheet, oldest && age > OLD_COMMAND ? "warn" : "",
+    nanomdm_html_tile(sheet, oldest && age > NANOMDM_OLD_COMMAND ? "warn" : "",
                       oldest ? nanomdm_html_duration(sheet->pool, age) : "–",
                       "oldest pending");
 }
@@ -59,14 +54,16 @@ static void put_declaration_tiles(nanomdm_html_t *sheet,
                       nanomdm_html_amount(sheet, db->declaring_invalid),
                       "have invalid declarations");
     nanomdm_html_tile(sheet,
-                      db->oldest_change > OLD_CHANGE ? "warn" : "",
+                      db->oldest_change > NANOMDM_OLD_CHANGE ? "warn" : "",
                       nanomdm_html_amount(sheet, db->changes),
                       "changes to notify of");
 }
 
 static void put_event_tiles(nanomdm_html_t *sheet, const nmdm_db_stats_t *db)
 {
-    nanomdm_html_tile(sheet, db->events_pending.number >= 100 ? "warn" : "",
+    nanomdm_html_tile(sheet,
+                      db->events_pending.number >= NANOMDM_LARGE_BACKLOG
+                          ? "warn" : "",
                       nanomdm_html_amount(sheet, db->events_pending),
                       "webhook events wait");
     nanomdm_html_tile(sheet, db->events_dead.number ? "bad" : "",
@@ -113,7 +110,7 @@ static void put_seen_tiles(nanomdm_html_t *sheet,
                       "seen here in the last day");
     nanomdm_html_tile(sheet, ending ? "warn" : "",
                       nanomdm_html_number(sheet, ending),
-                      "of these: identity ends within 30 days");
+                      "of these: identity expires within 30 days");
 }
 
 static void put_queue_tiles(nanomdm_html_t *sheet,
@@ -148,8 +145,8 @@ static void put_server_tiles(nanomdm_html_t *sheet,
 {
     nanomdm_html_open_tiles(sheet, "Server");
     if (!status->failure) {
-        nanomdm_html_tile(sheet,
-                          status->db.latency > HIGH_LATENCY ? "warn" : "",
+        nanomdm_html_tile(sheet, status->db.latency > NANOMDM_HIGH_LATENCY
+                                     ? "warn" : "",
                           apr_psprintf(sheet->pool, "%.2f ms",
                                        (double)status->db.latency / 1000),
                           "database latency");

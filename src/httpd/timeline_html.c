@@ -55,10 +55,10 @@ static void put_facts(nanomdm_html_t *sheet, const nmdm_timeline_t *one)
          who->user_id ? nanomdm_html_link(sheet, who->device_id) : "");
     fact(sheet, "Topic", nanomdm_html_esc(sheet, who->topic));
     fact(sheet, "Tokens received", nanomdm_html_esc(sheet, who->tally));
-    fact(sheet, "The last at", tokens ? nanomdm_html_moment(sheet, tokens)
+    fact(sheet, "Last token", tokens ? nanomdm_html_moment(sheet, tokens)
                                       : "");
     fact(sheet, "Last seen", nanomdm_html_moment(sheet, who->last_seen));
-    fact(sheet, "Identity ends", one->cert_not_after
+    fact(sheet, "Identity expires", one->cert_not_after
          ? nmdm_time_rfc3339(sheet->pool, one->cert_not_after) : "");
     fact(sheet, "Commands wait", apr_psprintf(
         sheet->pool, "%s%d", one->pending.pending >= NMDM_QUERIES_MOST ? "≥ "
@@ -186,7 +186,7 @@ static void put_moments(nanomdm_html_t *sheet, const nmdm_timeline_t *one,
 
     nanomdm_html_put(sheet,
                      "<section class=\"wide\"><h2>What happened</h2>\n"
-                     "<table class=\"story\">\n");
+                     "<table class=\"timeline\">\n");
     for (i = 0; i < one->entries->nelts && i < NMDM_QUERIES_PAGE; i++) {
         const nmdm_timeline_entry_t *m = &APR_ARRAY_IDX(one->entries, i,
                                                         nmdm_timeline_entry_t);

@@ -12,15 +12,11 @@
 #include <string.h>
 
 #define A_DAY (24 * 60 * 60)
-/* Events that wait for a receiver, and the age of a command, from which on
- * something is likely wrong. */
-#define LARGE_BACKLOG 100
-#define OLD_COMMAND apr_time_from_sec(7 * A_DAY)
 
 typedef struct {
     const char *mood;           /* "bad" or "warn" */
-    const char *anchor;         /* "#" and an id of the page, or another page;
-                                 * NULL: none */
+    const char *anchor;         /* "#" and an id of the page, or another
+                                 * page */
     const char *what, *remedy;  /* HTML */
 } finding_t;
 
@@ -68,8 +64,9 @@ static void judge_topic(const verdict_t *verdict, const nmdm_topic_t *topic)
     }
     else if (days < NANOMDM_WARN_BEFORE_DAYS) {
         add(verdict, "warn", "#push-certificates",
-            apr_psprintf(p, "The push certificate %s ends in %d days", name,
-                         (int)days), remedy);
+            apr_psprintf(p, "The push certificate %s expires in %d %s", name,
+                         (int)days, nmdm_text_plural(days, "day", "days")),
+            remedy);
     }
 }
 
@@ -105,9 +102,10 @@ static void judge_queue(const verdict_t *verdict,
                     " devices have put a command off for more than a day"),
             "They may be locked.");
     }
-    if (counted->oldest_pending
-        && verdict->status->now - counted->oldest_pending > OLD_COMMAND) {
-        add(verdict, "warn", NULL, apr_pstrcat(
+    if (counted->oldest_pending && verdict->status->now
+                                    - counted->oldest_pending
+                                       > NANOMDM_OLD_COMMAND) {
+        add(verdict, "warn", "#queue-and-pushes", apr_pstrcat(
                 verdict->sheet->pool, "A command has waited for ",
                 nanomdm_html_duration(verdict->sheet->pool,
                                       verdict->status->now
@@ -125,7 +123,7 @@ static void judge_events(const verdict_t *verdict, const nmdm_db_stats_t *db)
             "<code>nanomdmctl events</code> shows target and reason; then"
             " <code>nanomdmctl events replay</code>.");
     }
-    if (db->events_pending.number >= LARGE_BACKLOG) {
+    if (db->events_pending.number >= NANOMDM_LARGE_BACKLOG) {
         add(verdict, "warn", "?events=pending",
             several(verdict, db->events_pending, " webhook event waits",
                     " webhook events wait"),
@@ -138,17 +136,41 @@ static void judge_renewals(const verdict_t *verdict,
                            const nmdm_identity_stats_t *stats)
 {
     if (stats->stuck.number) {
-        add(verdict, "warn", "stuck",
+        add(verdict, "warn", "#stuck",
             several(verdict, stats->stuck, " device does not renew its"
                     " identity", " devices do not renew their identities"),
             "The reason is beside the device.");
     }
     if (stats->foreign.number) {
-        add(verdict, "warn", "renewals",
+        add(verdict, "warn", "#renewals",
             several(verdict, stats->foreign, " identity is due and not"
                     " renewed", " identities are due and not renewed"),
             "Their profile was not served here: name its identifier with"
             " <code>NanoMDMRenewIdentifier</code>.");
+    }
+}
+
+static void judge_declarations(const verdict_t *verdict,
+                               const nmdm_db_stats_t *db)
+{
+    if (db->declaring_invalid.number) {
+        add(verdict, "warn", "#declarations",
+            several(verdict, db->declaring_invalid,
+                    " enrollment has invalid declarations",
+                    " enrollments have invalid declarations"),
+            "<code>nanomdmctl declarations enrollments IDENTIFIER</code> lists"
+            " whose, <code>nanomdmctl declarations why ID</code> has the"
+            " reason that the device gave.");
+    }
+    if (db->oldest_change > NANOMDM_OLD_CHANGE) {
+        add(verdict, "warn", "#declarations",
+            apr_pstrcat(verdict->sheet->pool, "A change of declarations has"
+                        " waited for ",
+                        nanomdm_html_duration(
+                            verdict->sheet->pool,
+                            apr_time_from_sec(db->oldest_change)), NULL),
+            "Its devices do not know of it yet; the error log has the"
+            " cause.");
     }
 }
 
@@ -171,6 +193,13 @@ static void judge_database(const verdict_t *verdict)
             "The reason is beside the device.");
     }
     judge_renewals(verdict, &db->counted.identities);
+    judge_declarations(verdict, db);
+    if (db->latency > NANOMDM_HIGH_LATENCY) {
+        add(verdict, "warn", "#server",
+            apr_psprintf(verdict->sheet->pool, "The database took %.0f ms for"
+                         " a row", (double)db->latency / 1000),
+            "See what else it does, and how far it is away.");
+    }
     if (db->counted.has_queue) {
         judge_queue(verdict, &db->counted);
     }
@@ -184,10 +213,11 @@ static void judge_identities(const verdict_t *verdict)
         verdict->status->counters, NMDM_ENDING_LAST_DAY,
         verdict->status->now);
     if (ending.number) {
-        add(verdict, "warn", NULL,
-            several(verdict, ending, " identity ends within 30 days",
-                    " identities end within 30 days"),
-            "Renew them while they are good.");
+        add(verdict, "warn", "#devices",
+            several(verdict, ending, " identity expires within 30 days",
+                    " identities expire within 30 days"),
+            "Renew them before that: <code>NanoMDMRenewIdentity</code>, or"
+            " enroll again.");
     }
 }
 
@@ -252,11 +282,9 @@ void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
         const finding_t *f = &APR_ARRAY_IDX(verdict.found, i, finding_t);
 
         nanomdm_html_put(
-            sheet, "<li><b class=\"%s\">%s</b> %s. %s</li>\n", f->mood,
-            f->mood[0] == 'b' ? "Error:" : "Warning:",
-            f->anchor ? apr_psprintf(sheet->pool, "<a href=\"%s\">%s</a>",
-                                     f->anchor, f->what) : f->what,
-            f->remedy);
+            sheet, "<li><b class=\"%s\">%s</b> <a href=\"%s\">%s</a>."
+            " %s</li>\n", f->mood, f->mood[0] == 'b' ? "Error:" : "Warning:",
+            f->anchor, f->what, f->remedy);
     }
     if (verdict.found->nelts) {
         nanomdm_html_put(sheet, "</ul>\n");

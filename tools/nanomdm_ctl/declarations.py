@@ -8,6 +8,8 @@ of them, and who gets them.
     nanomdmctl declarations assign SET --id ID
     nanomdmctl declarations status ID
     nanomdmctl declarations why ID
+    nanomdmctl declarations summary IDENTIFIER
+    nanomdmctl declarations enrollments IDENTIFIER --state invalid
 """
 
 import json
@@ -18,7 +20,8 @@ from .client import Client, failure, path
 from .errors import Failed
 
 ACTIONS = ("list", "show", "upload", "check", "delete", "sets", "assign",
-           "unassign", "status", "errors", "why")
+           "unassign", "status", "errors", "why", "summary",
+           "enrollments")
 
 
 def add_arguments(parser):
@@ -31,6 +34,9 @@ def add_arguments(parser):
                         default=[], help="for assign, unassign and why")
     parser.add_argument("--id", metavar="ID", action="append", default=[],
                         help="an enrollment, for assign and unassign")
+    parser.add_argument("--state", default="invalid", metavar="STATE",
+                        help="for enrollments, one of the summary (default:"
+                        " invalid)")
     parser.add_argument("--force", action="store_true",
                         help="upload in spite of findings; delete although it"
                         " is in a set")
@@ -47,7 +53,8 @@ def run(parser, args):
     action = {"list": list_all, "sets": list_all, "upload": upload,
               "check": upload, "show": show, "delete": delete,
               "assign": assign, "unassign": assign, "status": ask,
-              "errors": ask, "why": ask}[args.action]
+              "errors": ask, "why": ask, "summary": ask,
+              "enrollments": list_enrollments}[args.action]
     return action(parser, client, args)
 
 
@@ -60,16 +67,31 @@ def change(client, method, call, args, body=None, **query):
 
 def list_all(_parser, client, args):
     """An Identifier a line."""
+    if args.action == "sets":
+        names = client.get("sets")
+    else:
+        names = pages(client, "declarations")
+    for name in names:
+        print(output.plain(name))
+    return 0
+
+
+def list_enrollments(_parser, client, args):
+    """An ID a line."""
+    for name in args.names:
+        for id_ in pages(client, f"declarations/{path(name)}/enrollments",
+                         state=args.state):
+            print(output.plain(id_))
+    return 0
+
+
+def pages(client, call, limit=1000, **query):
     after = None
     while True:
-        if args.action == "sets":
-            names = client.get("sets")
-        else:
-            names = client.get("declarations", after=after, limit=1000)
-        for name in names:
-            print(output.plain(name))
-        if args.action == "sets" or len(names) < 1000:
-            return 0
+        names = client.get(call, after=after, limit=limit, **query)
+        yield from names
+        if len(names) < limit:
+            return
         after = names[-1]
 
 
@@ -138,14 +160,15 @@ def assign(parser, client, args):
 
 
 def ask(_parser, client, args):
-    call = {"status": "declaration-status", "errors": "status-errors",
-            "why": "declaration-why"}[args.action]
+    call = {"status": "declaration-status/%s", "errors": "status-errors/%s",
+            "why": "declaration-why/%s",
+            "summary": "declarations/%s/summary"}[args.action]
     query = {}
     if args.action == "why" and args.declaration:
         query["declaration"] = args.declaration[0]
-    for id_ in args.names:
-        answer = client.api("GET", f"{call}/{path(id_)}",
-                            good=(200, 404), **query)
+    for name in args.names:
+        answer = client.api("GET", call % path(name), good=(200, 404),
+                            **query)
         if answer.status == 404:
             raise failure(answer, args.action)
         print(json.dumps(answer.json(), indent=2, ensure_ascii=False))

@@ -12,7 +12,9 @@ import pytest
 
 from declarations import (DeclarativeDevice, Declarations, activation,
                           test_declaration)
+from status_site import findings
 from system import wait_until
+from tables import insert
 
 CONF = """\
 NanoMDMDeclarativeManagement builtin
@@ -283,6 +285,8 @@ def test_the_status_page_counts_declarations(httpd, fresh_db, ca):
                  "have to ask again",
                  "have invalid declarations", "changes to notify of"):
         assert text in page
+    assert any("1 enrollment has invalid declarations" in each
+               for each in findings(page))
     metrics = api.call("GET", "/status?prometheus").body.decode()
     for line in ("nanomdm_declarations 2", "nanomdm_declaration_sets 1",
                  "nanomdm_declarative_enrollments 1",
@@ -291,5 +295,12 @@ def test_the_status_page_counts_declarations(httpd, fresh_db, ca):
                  "nanomdm_enrollments_with_invalid_declarations 1",
                  "nanomdm_declaration_changes 0"):
         assert line in metrics.splitlines(), line
+    now = int(time.time())
+    insert(site.database, "nanomdm_dd_changes",
+           ("set_name", "id", "changed_at", "first_at"),
+           [("set", "", now, now - 700)])
+    page = api.call("GET", "/status").body.decode()
+    assert any("A change of declarations has waited for 11 min" in each
+               for each in findings(page))
     api.close()
     mac.close()

@@ -15,7 +15,7 @@ from renewal_site import (A_DAY, by_hand, commands_of, enroll, go_back,
                           ordered, profile_of, renew, renewing, row_of, sha256,
                           site, usual_remarks)
 from scep_site import issuer, scep_server
-from status_site import STATUS, figures, metrics, page
+from status_site import STATUS, figures, findings, metrics, page
 from system import wait_until
 from test_enroll import store_push_certificate, topic
 
@@ -232,7 +232,11 @@ def test_c2_c6_a40_the_status_shows(httpd, fresh_db, db_server, issuer, ca,
         assert samples["nanomdm_" + name] == value, samples
     text = page(operator)
     operator.close()
-    assert "1 device does not renew its identity" in text
+    found = findings(text)
+    assert any('<a href="#stuck">1 device does not renew its identity<'
+               in each for each in found), found
+    assert any('<a href="#renewals">1 identity is due and not renewed<'
+               in each for each in found), found
     assert "NanoMDMRenewIdentifier" in text and stuck.id in text
     assert "22013 &lt;b&gt;" in text and "live, of the issuer" in text
 

@@ -83,6 +83,22 @@ def page(operator, query="", status=200):
     return text
 
 
+def findings(text):
+    """Of the verdict; each is a link to a part of the page, or to another
+    page."""
+    verdict = re.search(r'<section class="verdict">.*?</section>', text,
+                        re.DOTALL)[0]
+    items = re.findall(r"<li>(.*?)</li>", verdict, re.DOTALL)
+    for item in items:
+        (link,) = re.findall(r'<a href="([^"]+)"', item)
+        assert link[0] == "?" or f'id="{link[1:]}"' in text, item
+    heading = re.search(r"<h2>(.*?)</h2>", verdict)[1]
+    assert heading == ("All is well" if not items else "1 thing needs you"
+                       if len(items) == 1
+                       else f"{len(items)} things need you")
+    return items
+
+
 @pytest.fixture
 def watched(httpd, fresh_db):
     """A server with a status page, on a database of its own."""

@@ -98,7 +98,10 @@ def test_few_among_many_are_found(watched, version, expect_log, httpd,
         "pending_enrollments"] == {"number": 1, "or_more": False}
     if version == 6:
         assert found(operator, enabled=False) == ["M2200", "M2400", "N1"]
+        assert found(operator, enabled=False, types=["Device"]) == ["M2200"]
     assert walk_api(operator, 1000, enabled=False) == ["M2200", "M2400", "N1"]
+    assert walk_api(operator, 1000, enabled=False,
+                    types=["Device", "Shared iPad"]) == ["M2200", "M2400"]
 
 
 def test_a_search_that_finds_more_says_so(watched):

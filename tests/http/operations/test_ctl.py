@@ -465,6 +465,11 @@ def test_declarations(empty_ctl, empty_site, device, tmp_path, expect_log):
     assert ctl("declarations", "sets").out == "all\n"
     ran = ctl("declarations", "why", mac.id)
     assert ran.status == 0 and "com.example.test" in ran.out
+    ran = ctl("declarations", "summary", "com.example.test")
+    assert ran.json["unreported"] == 1, ran
+    listed = [ctl("declarations", "enrollments", "com.example.test",
+                  "--state", state).out for state in ("unreported", "invalid")]
+    assert listed == [f"{mac.id}\n", ""]
     ran = ctl("declarations", "delete", "com.example.test")
     assert ran.status == 1 and "(409)" in ran.err
     assert ctl("declarations", "unassign", "all", "--declaration",

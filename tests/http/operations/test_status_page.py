@@ -10,25 +10,11 @@ import pytest
 
 import ca as certs
 from device import Operator, command
-from status_site import STATUS, page, watched  # noqa: F401
+from status_site import STATUS, findings, page, watched  # noqa: F401
 from system import wait_until
 from tables import fill_queues, insert
 
 pytestmark = pytest.mark.one_database
-
-
-def findings(text):
-    """Of the verdict; each link leads to a part of the page."""
-    verdict = re.search(r'<section class="verdict">.*?</section>', text,
-                        re.DOTALL)[0]
-    for anchor in re.findall(r'href="#([^"]+)"', verdict):
-        assert f'id="{anchor}"' in text, anchor
-    items = re.findall(r"<li>(.*?)</li>", verdict, re.DOTALL)
-    heading = re.search(r"<h2>(.*?)</h2>", verdict)[1]
-    assert heading == ("All is well" if not items else "1 thing needs you"
-                       if len(items) == 1
-                       else f"{len(items)} things need you")
-    return items
 
 
 def test_all_is_well(watched):
@@ -44,7 +30,7 @@ def test_no_push_certificate(watched):
 
 
 @pytest.mark.parametrize("days, word", [(-1, "has expired"),
-                                        (10, "ends in ")])
+                                        (10, "expires in ")])
 def test_push_certificate_that_ends(watched, days, word):
     _, operator = watched
     made = certs.push_certificate(days=days, start=-90)
@@ -63,6 +49,14 @@ def test_dead_events_and_old_commands(watched, device):
                             " datetime('now', '-9 days')")
     found = findings(page(operator))
     assert len(found) == 1 and "has waited for 9 days" in found[0]
+    assert 'href="#queue-and-pushes"' in found[0]
+
+
+@pytest.mark.parametrize("days, said", [(1, "in 1 day<"), (3, "in 3 days<")])
+def test_days_are_counted_in_words(watched, days, said):
+    _, operator = watched
+    operator.pushcert_put(certs.push_certificate(days=days + 0.5, start=-90))
+    assert said in findings(page(operator))[0]
 
 
 def test_pictures_say_what_they_show(watched, device):
@@ -231,6 +225,23 @@ def test_what_devices_say_is_escaped(watched, device):
     for query in "?devices=1", f"?id={mac.id}":
         text = page(operator, query)
         assert "&lt;b&gt;&quot;&amp;'x" in text and "<b>\"" not in text
+
+
+def test_each_class_has_a_style(watched, device):
+    server, operator = watched
+    mac = device(server).enroll()
+    _, plist = command()
+    operator.enqueue(mac.id, plist)
+    operator.push([mac.id])
+    device(server).authenticate()
+    for query in ("", f"?id={mac.id}", "?devices=1",
+                  "?devices=1&state=pending", "?q=none", "?events=dead",
+                  "?events=pending"):
+        text = page(operator, query)
+        style = re.search("<style>(.*?)</style>", text, re.DOTALL)[1]
+        named = {name for value in re.findall(r' class="([^"]*)"', text)
+                 for name in value.split()}
+        assert named <= set(re.findall(r"\.([a-z_]\w*)", style)), query
 
 
 # -- One device ---------------------------------------------------------
