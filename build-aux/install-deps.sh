@@ -9,7 +9,7 @@ umask 022
 BUILD="make gcc libc6-dev apache2-bin apache2-dev libexpat1-dev
        libplist-dev libjansson-dev libssl-dev libcurl4-openssl-dev
        libnghttp2-dev"
-DEB="$BUILD build-essential debhelper dpkg-dev python3"
+DEB="$BUILD build-essential debhelper dh-python dpkg-dev python3"
 DEMO="$BUILD libaprutil1-dbd-sqlite3 openssl python3 python3-cryptography
       python3-psycopg2 python3-pymysql python3-h2"
 CHECK="$DEMO $DEB lintian

@@ -57,14 +57,25 @@ def package(folder, source):
 
 
 @pytest.fixture(scope="session")
-def root(folder, package):
+def path(folder):
+    """With a stand-in for py3compile, which knows installed packages alone."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "py3compile").write_text(
+        f"#!/bin/sh\necho \"$@\" > {folder}/compiled\n")
+    (programs / "py3compile").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="session")
+def root(folder, package, path):
     """Where it is unpacked, and its postinst has run."""
     root = folder / "root"
     run("dpkg-deb", "-x", package, root)
     run("dpkg-deb", "-e", package, folder / "control")
     (root / "var/lib/dpkg").mkdir(parents=True)
     run("sh", folder / "control/postinst", "configure", "",
-        env={**os.environ, "DPKG_ROOT": str(root)})
+        env={**os.environ, "DPKG_ROOT": str(root), "PATH": path})
     return root
 
 
@@ -90,7 +101,7 @@ def test_archive_holds_the_source_and_is_reproducible(
         assert (again / archive.name).read_bytes() == archive.read_bytes()
 
 
-def test_package_has_what_belongs_into_it(source, version, package,
+def test_package_has_what_belongs_into_it(folder, source, version, package,
                                               root):
     assert re.fullmatch(rf"{NAME}_{re.escape(version)}-1_\w+\.deb",
                         package.name)
@@ -121,6 +132,8 @@ def test_package_has_what_belongs_into_it(source, version, package,
         assert (root / DOCUMENTS / path).exists()
     with gzip.open(root / DOCUMENTS / "changelog.gz") as changes:
         assert changes.read() == (source / "CHANGES").read_bytes()
+    assert ((folder / "compiled").read_text()
+            == f"-p {NAME} /usr/share/nanomdm\n")
     data = (root / "var/lib/nanomdm").stat()
     assert data.st_uid == pwd.getpwnam("www-data").pw_uid
     assert data.st_mode & 0o7777 == 0o750
@@ -148,7 +161,7 @@ def test_install_into_an_empty_folder(tmp_path):
 @pytest.mark.parametrize("old, enabled, reloads", [
     ("0.0.9-1", True, True), ("0.0.9-1", False, False), ("", True, False)])
 def test_upgrade_reloads_a_server_that_has_the_module(
-        folder, root, tmp_path, old, enabled, reloads):
+        folder, root, path, tmp_path, old, enabled, reloads):
     """Stand-ins take the part of Debian's helper and of a2query."""
     helper = tmp_path / "helper"
     helper.write_text("apache2_invoke() { echo invoked $*; }\n")
@@ -159,7 +172,7 @@ def test_upgrade_reloads_a_server_that_has_the_module(
         "/usr/share/apache2/apache2-maintscript-helper", str(helper))
     said = run("sh", "-c", script, "postinst", "configure", old, env={
         **os.environ, "DPKG_ROOT": str(root),
-        "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        "PATH": f"{tmp_path}:{path}"})
     assert (b"invoked enmod nanomdm reload" in said) == reloads
 
 
