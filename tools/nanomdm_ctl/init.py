@@ -51,6 +51,9 @@ DBDMax {connections}
     <Location "/scep">
         SetHandler nanomdm-scep
     </Location>
+    <Location "/enroll">
+        SetHandler nanomdm-enroll
+{anchors}    </Location>
     <Location "/v1">
         SetHandler nanomdm-api
         AuthType Basic
@@ -72,6 +75,9 @@ DBDMax {connections}
         SetHandler nanomdm-version
     </Location>
 </VirtualHost>
+"""
+ANCHORS = """\
+        NanoMDMEnrollAnchors {etc}/server-ca.pem
 """
 CTL = """\
 # Read by nanomdmctl.
@@ -117,7 +123,9 @@ class Maker:
                   f"{secrets.token_hex(32)}\n".encode(), 0o600)
         name = args.host + (f":{args.port}" if args.port != 443 else "")
         words = {"etc": self.etc, "data": self.data, "host": args.host,
-                 "port": args.port, "connections": THREADS + 2, "name": name}
+                 "port": args.port, "connections": THREADS + 2, "name": name,
+                 "anchors": (ANCHORS.format(etc=self.etc) if args.own_ca
+                             else "")}
         self.file(args.site, SITE.format(**words).encode(), 0o644)
         ctl = CTL.format(**words)
         if args.own_ca:
@@ -203,7 +211,9 @@ class Maker:
         self.do(*command, "-t")
         print("httpd accepts the configuration; restart it:"
               " systemctl restart apache2")
-        print("Then: nanomdmctl doctor")
+        print("Then: nanomdmctl doctor, nanomdmctl pushcert request; and with"
+              " the push certificate\nuploaded, nanomdmctl links --user NAME"
+              " gives a device its enrollment profile.")
 
     @staticmethod
     def do(*words):

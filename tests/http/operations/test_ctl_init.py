@@ -2,12 +2,17 @@
 """nanomdmctl init: from nothing to a server that gives a device its identity
 and serves it."""
 
+import json
 import os
+import plistlib
+import ssl
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
+import ca as certs
 from ctl import PROGRAM
 from documents import System
 
@@ -66,6 +71,32 @@ def test_init_makes_a_server(system):
                       "doctor", "--no-apns", "--json")
     assert '"push certificate"' in done.stdout
     assert done.stdout.count('"level": "error"') == 1, done.stdout
+
+
+def test_a_link_then_gives_a_profile(system):
+    assert system.init("--own-ca").returncode == 0
+    site = system.site()
+    site.write_text(site.read_text().replace(
+        "<VirtualHost *:", "<VirtualHost 127.0.0.1:"))
+    system.start()
+    uploaded = system.folder / "push.pem"
+    made = certs.push_certificate()
+    uploaded.write_bytes(made.pem + made.key_pem)
+    done = system.ctl("pushcert", "upload", uploaded)
+    assert done.returncode == 0, done.stdout
+    done = system.ctl("links", "--user", "ada", "--json")
+    assert done.returncode == 0, done.stdout
+    trusted = ssl.create_default_context(
+        cafile=system.folder / "etc/nanomdm/server-ca.pem")
+    with urllib.request.urlopen(json.loads(done.stdout)[0]["url"],
+                                context=trusted) as answer:
+        profile = plistlib.loads(answer.read())
+    payloads = {each["PayloadType"]: each
+                for each in profile["PayloadContent"]}
+    assert set(payloads) == {"com.apple.mdm", "com.apple.security.scep",
+                             "com.apple.security.root"}
+    assert payloads["com.apple.mdm"]["ServerURL"] == (
+        f"https://localhost:{system.tls_port}/mdm")
 
 
 def test_init_twice_changes_nothing(system):
