@@ -7,6 +7,7 @@
 #   make bench BENCH=combine       polls and reports together and alone
 #   make bench BENCH=declarative   declarations: 1,000 and 100,000 enrollments
 #   make bench BENCH=enrollment    SCEP, renewals, and what strangers send
+#   make bench BENCH=lists         lists, searches and nanomdmctl devices
 #   make bench BENCH=handshakes    TLS as advised beside Debian's defaults
 #   make bench BASELINE=OLD.so     compares with another build as well
 #   make bench-tools               the programs alone

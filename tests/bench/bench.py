@@ -23,6 +23,7 @@ import combining
 import declarative
 import enrollment
 import handshakes
+import lists
 from looking import look_around
 from pushing import push
 from report import NAMES, Report, ratio, say_head, take_turns
@@ -42,12 +43,13 @@ MODES = {
     "handshakes": dict(rounds=5, seconds=2.0, enrolments=0, each=0),
     "enrollment": dict(rounds=5, seconds=2.0, enrolments=48, each=0),
     "declarative": dict(rounds=5, seconds=1.0, enrolments=0, each=0),
+    "lists": dict(rounds=5, seconds=1.0, enrolments=0, each=0),
 }
 
 # Modes with a file of their own.
 COMPARISONS = {"combine": combining, "declarative": declarative,
                "enrollment": enrollment,
-               "handshakes": handshakes}
+               "handshakes": handshakes, "lists": lists}
 
 # Of the requests a second of the static file; microseconds of the database
 # for each poll where the static file costs 100.
@@ -462,8 +464,8 @@ def main():
     arguments.add_argument("--json", type=pathlib.Path,
                            default=PROGRAMS / "bench.json")
     arguments.add_argument("--rows", type=int, default=1_000_000,
-                           help="of the filled tables, with --mode large and"
-                           " declarative")
+                           help="of the filled tables, with --mode large, lists"
+                           " and declarative")
     chosen = arguments.parse_args()
     mode, report = {**MODES[chosen.mode], "rows": chosen.rows}, Report()
     baseline = chosen.baseline and chosen.baseline.resolve(strict=True)

@@ -23,18 +23,23 @@ def look_around(report, bench, sizes):
         filler.queues("own-", 5, 1, OF_ONE)
         filler.history("own-done-", 5, 1, OF_ONE)
         filler.settle()
+    compare(report, bench, sizes, pages)
+
+
+def compare(report, bench, sizes, pages_of):
+    """sizes: {httpd: enrollments}; pages_of(operator, enrollments) as pages."""
     print(f"\n{NAMES[bench.kind]}: what operators look at, in ms\n  {'':38}"
           + "".join(f"{devices:>12,}" for devices in sizes.values())
           + " enrollments", flush=True)
     with contextlib.ExitStack() as stack:
-        asked = [pages(stack.enter_context(contextlib.closing(
+        asked = [pages_of(stack.enter_context(contextlib.closing(
             Operator(httpd, plain=True, timeout=300))), devices)
             for httpd, devices in sizes.items()]
         for name in asked[0]:
             took = [[], []]
             for _ in range(1 if "anew" in name else LOOKS):
-                for times, pages_of in zip(took, asked):
-                    times.append(pages_of[name]())
+                for times, each in zip(took, asked):
+                    times.append(each[name]())
             compare_looks(report, bench.kind, name,
                           *map(statistics.median, took))
 
@@ -47,18 +52,25 @@ def compare_looks(report, kind, name, few, many):
                     " few are", many / few, 2)
 
 
-def pages(operator, devices):
-    """What to look at, by name; each says how many milliseconds it took."""
-    def look(method, url):
+def looker(operator):
+    """look(method, url, body): a function that does so and says how many
+    milliseconds it took."""
+    def look(method, url, body=None):
         def once():
             began = time.perf_counter()
-            answer = operator.call(method, url, b"" if method == "POST"
-                                   else None)
+            answer = operator.call(method, url, body if body is not None
+                                   else b"" if method == "POST" else None)
             took = (time.perf_counter() - began) * 1000
             assert answer.status == 200, answer
             once.answer = answer
             return took
         return once
+    return look
+
+
+def pages(operator, devices):
+    """What to look at, by name."""
+    look = looker(operator)
     query, late = "/v1/enrollments/query?limit=", devices * 9 // 10
     before = look("POST", f"{query}1&offset={late - 1}")
     before()

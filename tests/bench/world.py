@@ -323,7 +323,10 @@ class Filler:
         """Devices that never spoke, with associations of their own."""
         device = self.udid(f"{first} + n")
         self.insert("devices", count, id=device, authenticate="'<?xml'",
-                    token_update="'<?xml'")
+                    token_update="'<?xml'",
+                    token_update_at="CURRENT_TIMESTAMP",
+                    serial_number=self.text(
+                        "SER", f"({self.padded(f'{first} + n', 9)})"))
         self.insert("enrollments", count, id=device, device_id=device,
                     type="'Device'", topic=f"'{TOPIC}'",
                     push_magic=self.text("magic-", "(n)"),
@@ -350,7 +353,7 @@ class Filler:
                 connection.autocommit = True
                 connection.cursor().execute("VACUUM ANALYZE")
         elif self.kind == "mysql":
-            self.database.query("ANALYZE TABLE enrollments, commands,"
+            self.database.query("ANALYZE TABLE devices, enrollments, commands,"
                                 " enrollment_queue, command_results,"
                                 " cert_auth_associations")
 
