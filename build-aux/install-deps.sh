@@ -19,7 +19,8 @@ CHECK="$DEMO $DEB lintian
        sqlite3 procps strongswan-pki libstrongswan-standard-plugins
        libstrongswan-extra-plugins scep certmonger
        valgrind apache2 apache2-utils nginx haproxy python3-yaml python3-jsonschema
-       openapi-specification prometheus zsh"
+       openapi-specification prometheus zsh logrotate slapd caddy
+       libapache2-mod-auth-openidc"
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 FAULTS="$CHECK galera-4 rsync mount"
 PLATFORMS="debootstrap iproute2 util-linux python3 git"

@@ -3,7 +3,9 @@
 says."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import ca as certs
 from device import Operator
 from server import server_authority
-from system import ROOT
+from system import ROOT, wait_until
 
 pytestmark = pytest.mark.one_database
 
@@ -50,8 +52,8 @@ def names(text):
     return set(re.findall(r"^(nanomdm_[a-z_]+)[ {]", text, re.MULTILINE))
 
 
-def run(*words, cwd=None, stdin=None):
-    done = subprocess.run([str(word) for word in words], cwd=cwd,
+def run(*words, cwd=None, stdin=None, env=None):
+    done = subprocess.run([str(word) for word in words], cwd=cwd, env=env,
                           input=stdin, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
@@ -132,3 +134,46 @@ def test_the_pattern_of_the_log(site):
     matches = [pattern.match(line) for line in lines]
     assert all(matches), lines
     assert any(match["id"] and match["tag"] for match in matches)
+
+
+def test_logrotate(httpd, fresh_db, device, tmp_path):
+    """The dump goes on in a new file, which only root may read."""
+    if not shutil.which("logrotate"):
+        pytest.skip("no logrotate")
+    server = httpd(fresh_db(), extra_vhost="NanoMDMDump {folder}/dump.log\n")
+    mac, dump = device(server).enroll(), server.folder / "dump.log"
+    assert wait_until(lambda: dump.read_bytes().count(b" end\n") == 2)
+    conf = tmp_path / "nanomdm"
+    text = (CONTRIB / "logrotate/nanomdm").read_text()
+    assert "apachectl graceful" in text
+    conf.write_text(text.replace("/var/log/nanomdm/dump.log", str(dump))
+                    .replace("apachectl graceful",
+                             f"kill -USR1 {server.process.pid}"))
+    old = set(server.children())
+    status, said = run("logrotate", "--force", "--state", tmp_path / "state",
+                       conf)
+    assert status == 0 and not said, said
+    assert wait_until(lambda: not old & set(server.children()), seconds=30)
+    kept = (server.folder / "dump.log.1").read_bytes()
+    assert kept.count(b" end\n") == 2
+    mac.idle()
+    assert wait_until(lambda: dump.read_bytes().count(b" end\n") == 1)
+    assert dump.stat().st_mode & 0o777 == 0o600
+
+
+def test_systemd(tmp_path):
+    """systemd knows each line of the drop-in, those that are optional too."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze")
+    (tmp_path / "apache2.service").write_text(
+        "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/true\n")
+    drop_in = tmp_path / "apache2.service.d/nanomdm.conf"
+    drop_in.parent.mkdir()
+    text = (CONTRIB / "systemd/nanomdm.conf").read_text()
+    optional = re.findall(r"^#(\w+=.*)$", text, re.MULTILINE)
+    assert len(optional) == 1
+    drop_in.write_text(f"{text}{optional[0]}\n")
+    status, said = run("systemd-analyze", "verify", "--man=no",
+                       tmp_path / "apache2.service",
+                       env={**os.environ, "SYSTEMD_UNIT_PATH": str(tmp_path)})
+    assert status == 0 and "nanomdm.conf" not in said, said
