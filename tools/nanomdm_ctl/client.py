@@ -3,11 +3,11 @@
 error becomes Failed with its remedy."""
 
 import base64
-import http.client
 import json
 import ssl
 import urllib.parse
 
+from .connection import Broken, Connection
 from .errors import Failed
 from .settings import secret
 
@@ -29,13 +29,12 @@ REMEDIES = {
 }
 ELSE = ("something else than nanomdm-api answers at this URL: compare url and"
         " api in ctl.conf")
-LARGEST = 256 << 20             # bytes of an answer
 
 
 class Answer:
-    def __init__(self, status, reason, headers, body):
-        self.status, self.reason = status, reason
-        self.headers, self.body = headers, body
+    def __init__(self, answer):
+        self.status, self.reason = answer.status, answer.reason
+        self.headers, self.body = answer.headers, answer.body
 
     def json(self):
         try:
@@ -81,7 +80,10 @@ class Client:
                          + "write url = https://HOST into"
                          " /etc/nanomdm/ctl.conf, or give --url", 2)
         self.url = split_url(settings.url)
-        self.connection = None
+        self.connection = Connection(
+            self.url.hostname, self.url.port, settings.timeout,
+            tls_context(settings.ca_file) if self.url.scheme == "https"
+            else None)
         self.authorization = None
 
     # -- requests -----------------------------------------------------
@@ -89,10 +91,12 @@ class Client:
     def raw(self, method, path, body=None, headers=None):
         """Whatever the server answers."""
         path = self.url.path.rstrip("/") + path
-        for last in (False, True):
-            fresh = self.connection is None
+        headers = {"User-Agent": "nanomdmctl", **(headers or {})}
+        while True:
+            was_open = self.connection.is_open()
             try:
-                return self.ask(method, path, body, headers or {})
+                return Answer(self.connection.ask(method, path, headers,
+                                                  body))
             except ssl.SSLCertVerificationError as error:
                 self.close()
                 raise Failed(
@@ -100,15 +104,13 @@ class Client:
                     f" {error.verify_message}",
                     "name the CA of the server's certificate by ca-file, or"
                     " the host by the name in the certificate") from None
-            except (OSError, http.client.HTTPException,
-                    UnicodeError) as error:
+            except (OSError, Broken, UnicodeError) as error:
                 self.close()
                 # The server may have closed a connection that was kept.
-                if fresh or last or method not in ("GET", "HEAD"):
+                if not was_open or method not in ("GET", "HEAD"):
                     raise Failed(f"{self.settings.url}: no answer:"
                                  f" {error or type(error).__name__}",
                                  self.remedy(error)) from None
-        return None
 
     @staticmethod
     def remedy(error):
@@ -118,33 +120,8 @@ class Client:
             return "a firewall, or a server that hangs: look at its error log"
         return "look whether httpd runs, and at url in ctl.conf"
 
-    def ask(self, method, path, body, headers):
-        if self.connection is None:
-            self.connection = self.connect()
-        try:
-            self.connection.request(method, path, body,
-                                    {"User-Agent": "nanomdmctl", **headers})
-        except BrokenPipeError:
-            pass        # a server that refuses a long body may say why
-        answer = self.connection.getresponse()
-        content = answer.read(LARGEST)
-        if answer.length:
-            raise http.client.IncompleteRead(content, answer.length)
-        return Answer(answer.status, answer.reason, answer.headers, content)
-
-    def connect(self):
-        timeout = self.settings.timeout
-        if self.url.scheme == "https":
-            return http.client.HTTPSConnection(
-                self.url.hostname, self.url.port, timeout=timeout,
-                context=tls_context(self.settings.ca_file))
-        return http.client.HTTPConnection(self.url.hostname, self.url.port,
-                                          timeout=timeout)
-
     def close(self):
-        if self.connection:
-            self.connection.close()
-        self.connection = None
+        self.connection.close()
 
     # -- the API ------------------------------------------------------
 

@@ -6,8 +6,6 @@
     nanomdmctl devices ID
 """
 
-import datetime
-
 from . import output
 from .client import Client, path
 from .errors import Failed
@@ -92,6 +90,7 @@ def filter_of(args):
 
 
 def silent(entries, number):
+    import datetime
     since = (datetime.datetime.now(datetime.timezone.utc)
              - datetime.timedelta(days=number))
     for entry in entries:
@@ -100,6 +99,7 @@ def silent(entries, number):
 
 
 def time_of(text):
+    import datetime
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 

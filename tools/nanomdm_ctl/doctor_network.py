@@ -296,7 +296,7 @@ def scep(report, site, client):
     answer = client.raw("GET", f"{path}?operation=GetCACert")
     if answer.status != 200 or not re.match(
             r"application/x-x509-ca-(ra-)?cert",
-            answer.headers.get("Content-Type", "")):
+            answer.headers["Content-Type"] or ""):
         report.error("SCEP", f"{path}: no CA certificate ({answer.status})",
                      "the error log has the cause")
         return

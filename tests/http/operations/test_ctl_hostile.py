@@ -8,12 +8,14 @@ import os
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from conftest import new_database
 from ctl import LOCATIONS, Ctl
 from tables import insert
+from test_enrollments import fill
 
 pytestmark = pytest.mark.one_database
 
@@ -58,6 +60,11 @@ def http(body, status="200 OK", length=None, headers=""):
             "\r\n").encode() + body
 
 
+def chunked(body, coding="chunked"):
+    return (f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n"
+            ).encode() + body
+
+
 def is_said(ran, *words):
     """An error in a line, and its remedy in another."""
     return (ran.status == 1 and ran.err.startswith("nanomdmctl: ")
@@ -83,6 +90,22 @@ ANSWERS = {
     "elsewhere": (http({}, "301 Moved Permanently",
                        headers="Location: https://other.example/\r\n"),
                   "leads to https://other.example/"),
+    "a length that is no number": (
+        http([]).replace(b"Content-Length: 2", b"Content-Length: 1_0"),
+        "no answer"),
+    "a length below nothing": (http([], length=-2), "no answer"),
+    "a length beyond all": (http([], length=10 ** 12), "no answer"),
+    "a chunk of no length": (chunked(b"zz\r\n[]\r\n"), "no answer"),
+    "a chunk beyond all": (chunked(b"fffffffff\r\n"), "no answer"),
+    "a chunk cut off": (chunked(b"5\r\n[]"), "no answer"),
+    "a chunk that goes on": (chunked(b"2\r\n[] \r\n0\r\n\r\n"),
+                             "no answer"),
+    "another coding": (chunked(b"2\r\n[]\r\n0\r\n\r\n", "gzip, chunked"),
+                       "no answer"),
+    "interim answers for ever": (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+                                 "no answer"),
+    "headers for ever": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
+                         "no answer"),
     "a terminal's orders": (http({"error": "\033]0;title\007\u202e"},
                                  "500 \033[2J"), "(500)"),
 }
@@ -93,6 +116,40 @@ def test_a_server_that_answers_nonsense(ctl, name):
     answer, said = ANSWERS[name]
     with answering(answer) as url:
         assert is_said(ctl("--url", url, "--timeout", "10", "devices"), said)
+
+
+EMPTY = b'{"enrollments": []}'
+
+
+@pytest.mark.parametrize("answer", [
+    chunked(b"%x;x=y\r\n%b\r\n0\r\nTrailer: x\r\n\r\n" % (len(EMPTY), EMPTY)),
+    chunked(b"1\r\n{\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(EMPTY) - 1,
+                                                       EMPTY[1:])),
+    b"HTTP/1.0 200\r\n\r\n" + EMPTY,
+    b"HTTP/1.1 200 OK\nContent-Length: 19\n\n" + EMPTY,
+    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + http(
+        {"enrollments": []})],
+    ids=["chunked", "two chunks", "to the end", "bare line feeds", "interim"])
+def test_answers_of_each_form(ctl, answer):
+    with answering(answer) as url:
+        ran = ctl("--url", url, "--timeout", "10", "devices", "--json")
+    assert (ran.status, ran.out) == (0, "[]\n"), ran
+
+
+def test_a_connection_that_was_closed_while_lines_were_read(httpd, fresh_db,
+                                                            tmp_path):
+    """As `nanomdmctl devices | less` has it: a page is asked for long after
+    the one before."""
+    server = httpd(fresh_db(), extra_vhost=LOCATIONS + "KeepAliveTimeout 1\n")
+    ctl = Ctl(server, tmp_path)
+    assert ctl("devices").status == 0   # SQLite: makes the tables
+    fill(server.database, [f"D{i:06}" for i in range(4000)])
+    process = ctl.start("devices")
+    lines = [process.stdout.readline()]
+    time.sleep(2.5)                     # its pipe is full meanwhile
+    lines += process.stdout.readlines()
+    assert process.wait(60) == 0, process.stderr.read()
+    assert len(lines) == 4001
 
 
 def test_a_host_that_cannot_be(ctl):
