@@ -4,6 +4,7 @@ a device waits, webhooks."""
 
 import html
 import re
+import sys
 
 import pytest
 
@@ -11,9 +12,12 @@ import ca as certs
 from device import Operator, command
 from receiver import Answer, Receiver
 from status_site import STATUS, page, watched  # noqa: F401
-from system import wait_until
+from system import ROOT, wait_until
 from tables import forget, insert
 from test_enrollments import found, walk as walk_api
+
+sys.path.insert(0, str(ROOT / "tests/bench"))
+from world import Filler  # noqa: E402
 
 
 # -- Lists and search --------------------------------------------------
@@ -102,6 +106,60 @@ def test_few_among_many_are_found(watched, version, expect_log, httpd,
     assert walk_api(operator, 1000, enabled=False) == ["M2200", "M2400", "N1"]
     assert walk_api(operator, 1000, enabled=False,
                     types=["Device", "Shared iPad"]) == ["M2200", "M2400"]
+
+
+MANY = 40000
+LISTS = ("?devices=1", "?devices=1&after=0BE7C400-0000-4000-8000-000000039000",
+         "?devices=1&type=Device", "?devices=1&type=User",
+         "?devices=1&state=disabled", "?devices=1&state=disabled&type=Device",
+         "?devices=1&state=pending", "?q=SER000020000", "?q=0BE7C400",
+         "?q=0be7c400-0000-4000-8000-000000000005", "?q=nothing-at-all",
+         "?id=0BE7C400-0000-4000-8000-000000000005")
+
+
+def rows_read(db):
+    """So far; backends of PostgreSQL say it when they end."""
+    if db.kind == "mysql":
+        return sum(int(value) for _, value in db.query(
+            "SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
+    others = ("SELECT 1 FROM pg_stat_activity WHERE datname ="
+              " current_database() AND pid <> pg_backend_pid()")
+    assert wait_until(lambda: not db.query(others), seconds=20)
+    (number,), = db.query("SELECT SUM(seq_tup_read + COALESCE(idx_tup_fetch,"
+                          " 0)) FROM pg_stat_user_tables")
+    return int(number)
+
+
+@pytest.mark.parametrize("analyzed", [False, True], ids=["fresh", "analyzed"])
+def test_lists_read_few_rows(httpd, fresh_db, db_server, analyzed):
+    """Whether a database knows how many rows there are or not."""
+    if db_server.kind == "sqlite3":
+        pytest.skip("tests/unit/db/test_statements.c has its plans")
+    db = fresh_db()
+    server = httpd(db, extra_vhost=STATUS)
+    filler = Filler(db)
+    filler.enrollments(0, MANY)
+    db.execute("UPDATE enrollments SET enabled = FALSE WHERE id LIKE '%39999'")
+    insert(db, "devices", ("id", "authenticate"), [("N1", "<plist/>")])
+    if analyzed:
+        filler.settle()
+    operator = Operator(server)
+    page(operator, "?devices=1")
+    operator.close()
+    server.stop()
+    before = rows_read(db)
+    server.start()
+    operator = Operator(server)
+    for query in LISTS:
+        page(operator, query)
+    for wanted in ({}, {"enabled": False}, {"types": ["Device"]},
+                   {"enabled": False, "types": ["Device"]},
+                   {"serials": ["SER000020000"]},
+                   {"user_short_names": ["nobody"]}):
+        found(operator, "?limit=100", **wanted)
+    operator.close()
+    server.stop()
+    assert 500 < rows_read(db) - before < MANY / 2
 
 
 def test_a_search_that_finds_more_says_so(watched):
