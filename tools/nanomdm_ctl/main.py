@@ -69,11 +69,13 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def width():
     """Of lines, as argparse has it."""
+    wish = os.environ.get("COLUMNS", "")
+    columns = int(wish) if wish.isdecimal() else 0
     try:
-        return int(os.environ.get("COLUMNS")
-                   or os.get_terminal_size(1).columns) - 2
-    except (OSError, ValueError):
-        return 78
+        columns = columns or os.get_terminal_size(1).columns
+    except OSError:             # no terminal
+        pass
+    return (columns or 80) - 2
 
 
 def parser_of(words):
