@@ -68,7 +68,7 @@ static void put_row(nanomdm_html_t *sheet, const nmdm_enrollment_t *e)
 
     nanomdm_html_put(sheet,
                      "<tr><td>%s</td><td>%s</td><td>%s</td><td>%s</td>"
-                     "<td>%s</td></tr>\n",
+                     "<td data-label=\"Last seen\">%s</td></tr>\n",
                      nanomdm_html_link(sheet, e->id), name_of(sheet, e),
                      nanomdm_html_esc(sheet, e->type && *e->type ? e->type
                                                                  : "–"),

@@ -25,7 +25,9 @@ static void put_receivers(nanomdm_html_t *sheet,
 
     nanomdm_html_put(sheet, "<section class=\"wide\"><h2>Receivers</h2>\n");
     nanomdm_html_put(sheet, states->nelts
-                     ? "<table><thead><tr><th scope=\"col\">Target</th>"
+                     ? "<div class=\"scroll\" tabindex=\"0\" role=\"region\""
+                       " aria-label=\"Receivers\"><table class=\"list\">"
+                       "<thead><tr><th scope=\"col\">Target</th>"
                        "<th scope=\"col\" class=\"n\">Wait</th>"
                        "<th scope=\"col\" class=\"n\">Dead</th>"
                        "<th scope=\"col\">Oldest</th></tr></thead>\n<tbody>\n"
@@ -35,8 +37,10 @@ static void put_receivers(nanomdm_html_t *sheet,
             states, i, nmdm_outbox_state_t);
 
         nanomdm_html_put(sheet,
-                         "<tr><td>%s</td><td class=\"n %s\">%s</td>"
-                         "<td class=\"n %s\">%s</td><td>%s</td></tr>\n",
+                         "<tr><td>%s</td>"
+                         "<td class=\"n %s\" data-label=\"Wait\">%s</td>"
+                         "<td class=\"n %s\" data-label=\"Dead\">%s</td>"
+                         "<td data-label=\"Oldest\">%s</td></tr>\n",
                          nanomdm_html_esc(sheet, state->target),
                          state->waiting >= NANOMDM_LARGE_BACKLOG ? "warn" : "",
                          counted(sheet, state->waiting),
@@ -44,8 +48,9 @@ static void put_receivers(nanomdm_html_t *sheet,
                          counted(sheet, state->dead),
                          nanomdm_html_moment(sheet, state->oldest));
     }
-    nanomdm_html_put(sheet, states->nelts ? "</tbody></table></section>\n"
-                                          : "</section>\n");
+    nanomdm_html_put(sheet, states->nelts
+                     ? "</tbody></table></div></section>\n"
+                     : "</section>\n");
 }
 
 static void put_event(nanomdm_html_t *sheet, const nmdm_listed_event_t *event)
@@ -53,8 +58,9 @@ static void put_event(nanomdm_html_t *sheet, const nmdm_listed_event_t *event)
     nanomdm_html_put(
         sheet,
         "<tr><td>%s<br><span class=\"dim\">%s</span></td><td>%s</td>"
-        "<td>%s<br><span class=\"%s\">%s</span></td><td class=\"n\">%"
-        APR_INT64_T_FMT "</td><td>%s</td></tr>\n",
+        "<td>%s<br><span class=\"%s\">%s</span></td>"
+        "<td class=\"n\" data-label=\"Tries\">%" APR_INT64_T_FMT "</td>"
+        "<td data-label=\"Created\">%s</td></tr>\n",
         nanomdm_html_esc(sheet, event->topic),
         nanomdm_html_esc(sheet, event->seq),
         nanomdm_html_link(sheet, event->device_id),
@@ -77,8 +83,8 @@ static void put_events(nanomdm_html_t *sheet,
                      dead ? "Given up after a day.<br>"
                             "<code>nanomdmctl events replay</code> has them"
                             " tried again, <code>nanomdmctl events drop"
-                            "</code> forgets them."
-                          : "In the order in which they were made.");
+                            "</code> deletes them."
+                          : "The oldest first.");
     if (!events->nelts) {
         nanomdm_html_put(sheet, "<p>There is none.</p></section>\n");
         return;
@@ -90,7 +96,7 @@ static void put_events(nanomdm_html_t *sheet,
                      "<th scope=\"col\">Device</th>"
                      "<th scope=\"col\">Target and reason</th>"
                      "<th scope=\"col\" class=\"n\">Tries</th>"
-                     "<th scope=\"col\">Made</th></tr></thead>\n<tbody>\n");
+                     "<th scope=\"col\">Created</th></tr></thead>\n<tbody>\n");
     for (i = 0; i < events->nelts; i++) {
         put_event(sheet, &APR_ARRAY_IDX(events, i, nmdm_listed_event_t));
     }

@@ -40,8 +40,7 @@ static const char STYLE[] =
 "border-radius:.6rem;padding:.8rem 1rem;min-width:0}\n"
 ".tile b{display:block;font-size:1.5rem;font-weight:600;line-height:1.2}\n"
 ".two{grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))}\n"
-".when{white-space:nowrap}@media(max-width:36rem){.timeline td{display:block}"
-".timeline td+td{border:0;padding-top:0}}\n"
+".when{white-space:nowrap}"
 ".wide{grid-column:1/-1}.warn{color:var(--warn)}.bad{color:var(--bad)}\n"
 "table{border-collapse:collapse;width:100%}\n"
 "th{font-weight:normal;text-align:left}\n"
@@ -67,6 +66,15 @@ static const char STYLE[] =
 ".scroll{overflow-x:auto}.list{min-width:44rem}.list td,.list th{"
 "overflow-wrap:normal}.list td:first-child{overflow-wrap:anywhere;"
 "min-width:10rem}\n"
+/* Where a table is too wide, what belongs to a row stands below each other. */
+"@media(max-width:48rem){.list{min-width:0}.list thead{display:none}"
+".list tr{display:block;padding:.3rem 0;border-top:1px solid var(--line)}"
+".list tr:first-child{border-top:0}.list td{display:inline-block;border:0;"
+"padding:0 1rem 0 0;width:auto;text-align:left;overflow-wrap:anywhere}"
+".list td:first-child,.timeline td{display:block}"
+".timeline td+td{border:0;padding-top:0}"
+".list td[data-label]::before{content:attr(data-label) \" \";"
+"color:var(--dim)}}\n"
 "</style>\n</head>\n<body>\n<main>\n";
 
 void nanomdm_html_put(nanomdm_html_t *sheet, const char *fmt, ...)

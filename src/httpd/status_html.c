@@ -230,6 +230,15 @@ static void put_topics(nanomdm_html_t *sheet, const nanomdm_status_t *status)
     nanomdm_html_close_part(sheet);
 }
 
+static int is_failure(nmdm_count_e which, const nmdm_family_t *f, int i,
+                      int k)
+{
+    return which == NMDM_COUNT_PUSHES ? strcmp(f->values[i], "ok") != 0
+        : which == NMDM_COUNT_EVENTS ? strcmp(f->values[i], "taken") != 0
+        : which == NMDM_COUNT_DATABASE
+          && !strcmp(f->second_values[k], "failed");
+}
+
 /* Those of a family that happened in the last hour. */
 static void put_lately(nanomdm_html_t *sheet, const nanomdm_status_t *status,
                        nmdm_count_e which, const char *title)
@@ -248,7 +257,13 @@ static void put_lately(nanomdm_html_t *sheet, const nanomdm_status_t *status,
                 : f->values ? f->values[i] : "all";
 
             if (n) {
-                nanomdm_html_row(sheet, name, nanomdm_html_number(sheet, n));
+                const char *number = nanomdm_html_number(sheet, n);
+
+                nanomdm_html_row(sheet, name, is_failure(which, f, i, k)
+                                 ? apr_pstrcat(sheet->pool,
+                                               "<span class=\"bad\">",
+                                               number, "</span>", NULL)
+                                 : number);
                 rows++;
             }
         }

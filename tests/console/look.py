@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/http/harness"))
@@ -74,6 +75,24 @@ def bad_day(server, operator, ca):
             "tries", "next_at", "dies_at", "last_error", "created_at"),
            [(mac.id, target, "E1", "mdm.Connect", "{}", True, 9, 0, 0,
              "the receiver answered 500", created) for mac in macs])
+    insert(database, "nanomdm_dd_states",
+           ("id", "identifier", "manifest", "active", "valid", "server_token",
+            "reasons", "status_id", "reported_at"),
+           [(mac.id, "com.example.passcode", "configurations", False,
+             "invalid", "1", '[{"code": "Error.ConfigurationCannotBeApplied",'
+             ' "description": "Configuration cannot be applied"}]', "1",
+             1764000000) for mac in macs[:2]])
+    now = int(time.time() * 1000)
+    insert(database, "nanomdm_scep_certs",
+           ("sha256", "serial", "issuer_sha256", "subject", "pem",
+            "not_after", "purpose", "enrollment_id", "transaction_id",
+            "created_at", "renew_asked_at", "renew_tries", "renew_state",
+            "renew_error"),
+           [(f"{number:064}", f"{number}", "a" * 64, f"CN={mac.id}", "",
+             now + number * 86400000, "renew", mac.id, f"T{number}", now, now,
+             number, "live",
+             "12021 InstallProfile: the profile is not removable")
+            for number, mac in enumerate(macs[4:7], 3)])
     for change in (
             "UPDATE enrollment_queue SET created_at ="
             " datetime('now', '-9 days')",
@@ -115,7 +134,8 @@ def serving(answer):
         receiver.answers["*"] = answer
         server = Httpd(program.fresh(None), ca, extra_vhost=STATUS
                        + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
-                         "NanoMDMWebhookDelivery durable\n")
+                         "NanoMDMWebhookDelivery durable\n"
+                         "NanoMDMDeclarativeManagement builtin\n")
         try:
             server.start()
             yield server, Operator(server), ca

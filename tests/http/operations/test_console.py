@@ -263,6 +263,8 @@ def test_webhooks_with_backlog_and_reason(httpd, fresh_db, device, receiver,
              "<i>500</i>", created)])
     text = page(operator, "?events=dead")
     assert "&lt;i&gt;500&lt;/i&gt;" in text and mac.id in text
-    assert re.search(r'<td class="n bad">1</td>', text), text
+    assert re.search(r'<td class="n bad" data-label="Dead">1</td>', text), text
+    assert re.search(r'<td>failed</td><td class="n"><span class="bad">\d+<',
+                     page(operator))
     assert 'href="?events=dead">1 webhook event was given up' in page(operator)
     operator.close()
