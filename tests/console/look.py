@@ -90,9 +90,11 @@ def bad_day(server, operator, ca):
             "renew_error"),
            [(f"{number:064}", f"{number}", "a" * 64, f"CN={mac.id}", "",
              now + number * 86400000, "renew", mac.id, f"T{number}", now, now,
-             number, "live",
+             number, "own",
              "12021 InstallProfile: the profile is not removable")
-            for number, mac in enumerate(macs[4:7], 3)])
+            for number, mac in enumerate(macs[4:7], 3)]
+           + [("b" * 64, "1", "a" * 64, f"CN={macs[7].id}", "", now, "renew",
+               macs[7].id, "T", now, None, 0, "other", None)])
     for change in (
             "UPDATE enrollment_queue SET created_at ="
             " datetime('now', '-9 days')",
