@@ -40,11 +40,9 @@ class Connection:
     """
 
     def __init__(self, host, port, timeout, context=None):
-        self.host, self.timeout, self.context = host, timeout, context
-        self.port = port or (443 if context else 80)
-        self.socket = self.file = None
-        shown = f"[{host}]" if ":" in host else host
-        self.name = f"{shown}:{port}" if port else shown
+        self.host, self.port = host, port
+        self.timeout, self.context = timeout, context
+        self.socket = self.file = self.name = None
 
     def is_open(self):
         """Nothing is to come while no request was sent, but the end."""
@@ -55,9 +53,9 @@ class Connection:
     def open(self):
         # As bytes: texts go through the codec of international names, which
         # takes long to import.
-        host = (self.host.encode("ascii") if self.host.isascii()
-                else self.host.encode("idna"))
-        made = socket.create_connection((host, self.port), self.timeout)
+        host = self.host.encode("ascii" if self.host.isascii() else "idna")
+        port = self.port or (443 if self.context else 80)
+        made = socket.create_connection((host, port), self.timeout)
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.context:
@@ -66,6 +64,9 @@ class Connection:
             made.close()
             raise
         self.socket, self.file = made, made.makefile("rb")
+        shown = host.decode("ascii")
+        self.name = ((f"[{shown}]" if ":" in shown else shown)
+                     + (f":{self.port}" if self.port else ""))
 
     def close(self):
         if self.socket:

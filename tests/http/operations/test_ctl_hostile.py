@@ -152,9 +152,17 @@ def test_a_connection_that_was_closed_while_lines_were_read(httpd, fresh_db,
     assert len(lines) == 4001
 
 
-def test_a_host_that_cannot_be(ctl):
-    ran = ctl("--url", f"https://{'x' * 64}.example", "devices")
+@pytest.mark.parametrize("host", [
+    "x" * 64 + ".example", "b\u00fccher.invalid", "\u00fc" * 64 + ".example",
+    "[::1]:1", "127.0.0.1:1", "a..b"])
+def test_a_host_that_cannot_be(ctl, host):
+    ran = ctl("--url", f"https://{host}", "devices")
     assert is_said(ran, "no answer")
+
+
+def test_a_path_that_cannot_be(ctl):
+    ran = ctl("--api", "/v 1", "devices")
+    assert is_said(ran, "no answer", "is no path")
 
 
 def test_a_long_body_that_is_refused(ctl, tmp_path):
