@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 
 import pytest
 
@@ -221,7 +222,9 @@ def start(ctl, words, **streams):
     ('"$@" devices 2>&-', 0), ('"$@" send - EraseDevice <&-', 2),
     ('"$@" devices >/dev/full', 1), ('"$@" devices --csv >/dev/full', 1),
     ('"$@" devices --json >/dev/full', 1)])
-def test_streams_that_are_closed_or_full(ctl, words, status):
+def test_streams_that_are_closed_or_full(ctl, site, words, status):
+    assert ctl("devices").status == 0   # SQLite: makes the tables
+    fill(site.database, [uuid.uuid4().hex])     # that there is a line
     done = start(ctl, words)
     assert done.returncode == status, done
     assert b"Traceback" not in done.stderr, done

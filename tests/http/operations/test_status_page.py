@@ -227,7 +227,8 @@ def test_what_devices_say_is_escaped(watched, device):
         assert "&lt;b&gt;&quot;&amp;'x" in text and "<b>\"" not in text
 
 
-def test_each_class_has_a_style(watched, device):
+def test_each_class_has_a_style(watched, device, expect_log):
+    expect_log("NMDM0916", "none is stored")
     server, operator = watched
     mac = device(server).enroll()
     _, plist = command()
