@@ -88,14 +88,19 @@ class Connection:
         return answer
 
     def send(self, method, path, headers, body):
+        """Values of headers are texts, or bytes that go as they are."""
         if not path.isascii() or any(each <= " " for each in path):
             raise Broken(f"{path!r} is no path")
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.name}",
-                 *(f"{name}: {value}" for name, value in headers.items())]
+        headers = {"Host": self.name, **headers}
         if body is not None or method in ("POST", "PUT"):
-            lines.append(f"Content-Length: {len(body or b'')}")
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1")
-                            + (body or b""))
+            headers["Content-Length"] = str(len(body or b""))
+        head = f"{method} {path} HTTP/1.1\r\n".encode()
+        for name, value in headers.items():
+            value = value if isinstance(value, bytes) else value.encode()
+            if b"\r" in value or b"\n" in value:
+                raise Broken(f"{value!r} is no value of a header")
+            head += name.encode() + b": " + value + b"\r\n"
+        self.socket.sendall(head + b"\r\n" + (body or b""))
 
     # -- the answer ---------------------------------------------------
 
