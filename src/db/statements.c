@@ -918,11 +918,15 @@ ROW(STMT_ENROLLMENTS_DISABLED, "enrollments_disabled",
     KEYS " FROM enrollments e /*! FORCE INDEX (idx_enrollment_disabled) */"
     " WHERE e.enabled = FALSE AND e.id > %s ORDER BY e.id" PAGE),
 
+/* Looked up for each device: PostgreSQL, while it does not know how many rows
+ * there are, answers NOT EXISTS by reading all enrollments. */
+#define HAS_NO_ENROLLMENT(device) \
+    "(SELECT e.device_id FROM enrollments e" \
+    "  WHERE e.device_id = " device " LIMIT 1) IS NULL"
+
 /* Devices that sent Authenticate and no TokenUpdate yet. */
 #define BEGUN_IN(devices, condition) \
-    "  FROM " devices \
-    " WHERE " condition " NOT EXISTS" \
-    "       (SELECT 1 FROM enrollments e WHERE e.device_id = d.id)"
+    "  FROM " devices " WHERE " condition " " HAS_NO_ENROLLMENT("d.id")
 #define BEGUN_FROM(condition) BEGUN_IN("devices d", condition)
 #define BEGUN_PAGE(devices, condition) \
     "SELECT d.id, '', FALSE" \
@@ -1558,9 +1562,8 @@ ROW(STMT_STATS_ESTIMATE, "stats_estimate",
  * TokenUpdate yet, and where the next begins. */
 #define STATS_BEGUN(devices, condition) \
     "SELECT COUNT(bounded.id)," \
-    "       COUNT(CASE WHEN NOT EXISTS" \
-    "                       (SELECT 1 FROM enrollments e" \
-    "                         WHERE e.device_id = bounded.id) THEN 1 END)," \
+    "       COUNT(CASE WHEN " HAS_NO_ENROLLMENT("bounded.id") \
+    "             THEN 1 END)," \
     "       MAX(bounded.id)" \
     "  FROM (SELECT d.id FROM " devices " WHERE " condition " d.id > %s" \
     "         ORDER BY d.id LIMIT 1000) bounded"
