@@ -918,8 +918,8 @@ ROW(STMT_ENROLLMENTS_DISABLED, "enrollments_disabled",
     KEYS " FROM enrollments e /*! FORCE INDEX (idx_enrollment_disabled) */"
     " WHERE e.enabled = FALSE AND e.id > %s ORDER BY e.id" PAGE),
 
-/* Looked up for each device: PostgreSQL, while it does not know how many rows
- * there are, answers NOT EXISTS by reading all enrollments. */
+/* Looked up for each device: PostgreSQL, until it has analyzed the tables,
+ * answers NOT EXISTS by reading all enrollments. */
 #define HAS_NO_ENROLLMENT(device) \
     "(SELECT e.device_id FROM enrollments e" \
     "  WHERE e.device_id = " device " LIMIT 1) IS NULL"

@@ -132,9 +132,11 @@ def rows_read(db):
 
 @pytest.mark.parametrize("analyzed", [False, True], ids=["fresh", "analyzed"])
 def test_lists_read_few_rows(httpd, fresh_db, db_server, analyzed):
-    """Whether a database knows how many rows there are or not."""
+    """MariaDB, whether it knows how many rows there are or not."""
     if db_server.kind == "sqlite3":
         pytest.skip("tests/unit/db/test_statements.c has its plans")
+    if db_server.kind == "pgsql" and not analyzed:
+        pytest.skip("autovacuum analyzes tables when many rows have come")
     db = fresh_db()
     server = httpd(db, extra_vhost=STATUS)
     filler = Filler(db)
