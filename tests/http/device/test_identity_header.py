@@ -95,6 +95,7 @@ def ends_with(ca, end):
             return identity
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("end", ["+", "++", "=", "==", "A"])
 def test_blanks_at_the_end_of_base64_were_plus_signs(at, ca, end):
     """httpd removes blanks at the end of a header's value."""
@@ -107,6 +108,7 @@ def test_blanks_at_the_end_of_base64_were_plus_signs(at, ca, end):
     assert_admitted(mac, with_header(mac, both.replace("+", " ")))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
 def test_base64_that_was_cut_is_400(at, ca, cut):
     """What is missing at the end can only have been plus signs."""

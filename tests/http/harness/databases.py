@@ -15,6 +15,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 
 import psycopg2
 import pymysql
@@ -98,12 +99,13 @@ class Database:
             sql = sql.replace("%s", "?")
         # Without parameters the drivers leave % alone.
         parameters = (args,) if args else ()
-        with contextlib.closing(self.connect()) as connection:
+        def once(connection):
             cursor = connection.cursor()
             cursor.execute(sql, *parameters)
             result = harvest(cursor)
             connection.commit()
             return result
+        return self.server.with_connection(self, once)
 
 
 class Server:
@@ -199,6 +201,10 @@ class Server:
             remove_large_folder(self.folder)
         self.folder = None
 
+    def with_connection(self, database, work):
+        with contextlib.closing(database.connect()) as connection:
+            return work(connection)
+
     def fresh(self, schema=None):
         """A new database, empty or with the tables of an SQL file."""
         name = f"nanomdm_{next(self.numbers)}"
@@ -254,6 +260,7 @@ class Postgres(Server):
 
     def create(self):
         self.templates = {}               # SQL file: database made with it
+        self.kept = threading.local()     # a connection, and its Database
         self.make_data(self.initialise)
 
     def initialise(self):
@@ -305,9 +312,33 @@ class Postgres(Server):
         return self.create_database(f"nanomdm_{next(self.numbers)}",
                                     self.templates[schema])
 
+    def with_connection(self, database, work):
+        """Each thread keeps its last connection: to begin one costs PostgreSQL
+        more than most tests do."""
+        kept = self.kept.__dict__
+        if kept.get("database") is not database:
+            self.let_go()
+            kept.update(connection=database.connect(), database=database)
+            kept["connection"].autocommit = True
+            return work(kept["connection"])
+        try:
+            return work(kept["connection"])
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            if not kept["connection"].closed:
+                raise
+        self.let_go()                   # the server had ended it
+        return self.with_connection(database, work)
+
+    def let_go(self):
+        """Close the connection that this thread keeps."""
+        kept = self.kept.__dict__
+        if kept.pop("database", None):
+            kept.pop("connection").close()
+
     def create_database(self, name, template="template1"):
+        # Fifteen would copy by its log, for three times as much.
         self.admin_execute(f"CREATE DATABASE {name} OWNER {USER}"
-                           f" TEMPLATE {template}")
+                           f" TEMPLATE {template} STRATEGY file_copy")
         return Database(
             self, name,
             f"host=127.0.0.1 port={self.port} dbname={name} user={USER}"
