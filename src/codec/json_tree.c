@@ -2,13 +2,13 @@
 /* json_tree.c -- reads JSON text (RFC 8259) without losing anything of it. */
 
 #include "codec/json_tree.h"
+#include "codec/json_string.h"
 
 #include <apr_hash.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 /* What a path in an error message may be long. */
@@ -72,133 +72,16 @@ static int next_is(const reader_t *rd, char c)
     return rd->at < rd->end && *rd->at == c;
 }
 
-/* ---- Strings ---- */
-
-/* Four hexadecimal digits at `at`, or -1. */
-static int code_unit(const reader_t *rd, const char *at)
-{
-    char digits[5] = "";
-    int i;
-
-    if (rd->end - at < 4) {
-        return -1;
-    }
-    for (i = 0; i < 4; i++) {
-        if (!apr_isxdigit(at[i])) {
-            return -1;
-        }
-        digits[i] = at[i];
-    }
-    return (int)strtol(digits, NULL, 16);
-}
-
-static char *put_utf8(char *to, unsigned c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-        return to;
-    }
-    if (c < 0x800) {
-        *to++ = (char)(0xC0 | c >> 6);
-    }
-    else if (c < 0x10000) {
-        *to++ = (char)(0xE0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
-    }
-    else {
-        *to++ = (char)(0xF0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 0x3F));
-        *to++ = (char)(0x80 | (c >> 6 & 0x3F));
-    }
-    *to++ = (char)(0x80 | (c & 0x3F));
-    return to;
-}
-
-/* What follows "\u"; rd->at is after it then. 0 for an error. */
-static int unicode_escape(reader_t *rd, char **to)
-{
-    int high = code_unit(rd, rd->at), low;
-    unsigned c = (unsigned)high;
-
-    if (high < 0) {
-        fail(rd, "\\u without four hexadecimal digits");
-        return 0;
-    }
-    rd->at += 4;
-    if (high >= 0xD800 && high < 0xDC00 && rd->end - rd->at >= 6
-        && rd->at[0] == '\\' && rd->at[1] == 'u'
-        && (low = code_unit(rd, rd->at + 2)) >= 0xDC00 && low < 0xE000) {
-        c = 0x10000 + (((unsigned)high - 0xD800) << 10)
-            + ((unsigned)low - 0xDC00);
-        rd->at += 6;
-    }
-    if (c == 0 || (c >= 0xD800 && c < 0xE000)) {
-        if (rd->mode == NMDM_TREE_STRICT) {
-            fail(rd, c ? "a surrogate without the other half" : "\\u0000");
-            return 0;
-        }
-        c = 0xFFFD;
-    }
-    *to = put_utf8(*to, c);
-    return 1;
-}
-
-static int escape(reader_t *rd, char **to)
-{
-    static const char NAMES[] = "\"\\/bfnrt", MEANT[] = "\"\\/\b\f\n\r\t";
-    const char *found;
-
-    if (rd->at == rd->end) {
-        fail(rd, "the text ends within a string");
-        return 0;
-    }
-    if (*rd->at == 'u') {
-        rd->at++;
-        return unicode_escape(rd, to);
-    }
-    found = *rd->at ? strchr(NAMES, *rd->at) : NULL;
-    if (!found) {
-        fail(rd, "a backslash before a character that cannot be escaped");
-        return 0;
-    }
-    *(*to)++ = MEANT[found - NAMES];
-    rd->at++;
-    return 1;
-}
-
-/* rd->at is at the opening quote; the result ends with NUL. An escape is never
- * shorter than what it means. */
+/* rd->at is at the opening quote; the result ends with NUL. */
 static int read_string(reader_t *rd, nmdm_bytes_t *out)
 {
-    const char *close = rd->at + 1;
-    char *data, *to;
+    const char *flaw = nmdm_json_string_read(out, rd->pool, &rd->at, rd->end,
+                                             rd->mode == NMDM_TREE_STRICT);
 
-    while (close < rd->end && *close != '"') {
-        close += *close == '\\' ? 2 : 1;
+    if (flaw) {
+        fail(rd, flaw);
     }
-    if (close >= rd->end) {
-        fail(rd, "the text ends within a string");
-        return 0;
-    }
-    data = to = apr_palloc(rd->pool, (apr_size_t)(close - rd->at));
-    for (rd->at++; rd->at < rd->end && *rd->at != '"';) {
-        if ((unsigned char)*rd->at < 0x20) {
-            fail(rd, "a control character within a string");
-            return 0;
-        }
-        if (*rd->at != '\\') {
-            *to++ = *rd->at++;
-            continue;
-        }
-        rd->at++;
-        if (!escape(rd, &to)) {
-            return 0;
-        }
-    }
-    rd->at++;
-    *to = '\0';
-    *out = (nmdm_bytes_t){ data, (apr_size_t)(to - data) };
-    return 1;
+    return !flaw;
 }
 
 /* ---- Values ---- */
