@@ -26,9 +26,16 @@ struct place_t {
 
 typedef struct {
     apr_pool_t *pool;
+    apr_pool_t *values;         /* of what is kept; while something is passed
+                                 * over, of that */
     const char *start, *at, *end;
     nmdm_json_tree_mode_e mode;
-    int depth;                  /* that is left */
+    int depth, room;            /* that are left */
+    int left_out;               /* for want of room */
+    nmdm_json_tree_t nothing;   /* stands for each of these */
+    apr_pool_t *passed;         /* of what is passed over */
+    apr_array_header_t *open;   /* the bracket that closes each container of
+                                 * that, innermost last */
     const place_t *place;       /* of the value being read */
     nmdm_err_t *err;            /* the first */
 } reader_t;
@@ -75,7 +82,7 @@ static int next_is(const reader_t *rd, char c)
 /* rd->at is at the opening quote; the result ends with NUL. */
 static int read_string(reader_t *rd, nmdm_bytes_t *out)
 {
-    const char *flaw = nmdm_json_string_read(out, rd->pool, &rd->at, rd->end,
+    const char *flaw = nmdm_json_string_read(out, rd->values, &rd->at, rd->end,
                                              rd->mode == NMDM_TREE_STRICT);
 
     if (flaw) {
@@ -88,7 +95,7 @@ static int read_string(reader_t *rd, nmdm_bytes_t *out)
 
 static nmdm_json_tree_t *make(reader_t *rd, nmdm_json_tree_type_e type)
 {
-    nmdm_json_tree_t *value = apr_pcalloc(rd->pool, sizeof(*value));
+    nmdm_json_tree_t *value = apr_pcalloc(rd->values, sizeof(*value));
 
     value->type = type;
     value->text.data = "";
@@ -140,7 +147,7 @@ static nmdm_json_tree_t *read_number(reader_t *rd)
     }
     value = make(rd, NMDM_TREE_NUMBER);
     value->text.len = (apr_size_t)(end - rd->at);
-    value->text.data = apr_pstrmemdup(rd->pool, rd->at, value->text.len);
+    value->text.data = apr_pstrmemdup(rd->values, rd->at, value->text.len);
     rd->at = end;
     return value;
 }
@@ -235,68 +242,75 @@ static nmdm_json_tree_t *read_element(reader_t *rd, int index)
     return value;
 }
 
-/* ---- What is nested too deeply ---- */
+/* ---- What is nested too deeply, or too much ---- */
 
-/* `open` has the bracket that closes each container, innermost last. */
-static char closing(const apr_array_header_t *open)
+static nmdm_json_tree_t *read_scalar(reader_t *rd);
+
+static char closing(const reader_t *rd)
 {
-    return APR_ARRAY_IDX(open, open->nelts - 1, char);
+    return APR_ARRAY_IDX(rd->open, rd->open->nelts - 1, char);
 }
 
 /* Up to the first value that is no container, or to an empty container. */
-static int pass_value(reader_t *rd, apr_array_header_t *open)
+static int pass_value(reader_t *rd)
 {
     nmdm_bytes_t key;
 
     for (;;) {
         skip_blanks(rd);
         if (!next_is(rd, '{') && !next_is(rd, '[')) {
-            return read_value(rd) != NULL;
+            rd->left_out += !rd->room;
+            return read_scalar(rd) != NULL;
         }
-        APR_ARRAY_PUSH(open, char) = *rd->at++ == '{' ? '}' : ']';
+        APR_ARRAY_PUSH(rd->open, char) = *rd->at++ == '{' ? '}' : ']';
         skip_blanks(rd);
-        if (next_is(rd, closing(open))) {
+        if (next_is(rd, closing(rd))) {
             return 1;
         }
-        if (closing(open) == '}' && !read_key(rd, &key)) {
+        if (closing(rd) == '}' && !read_key(rd, &key)) {
             return 0;
         }
     }
 }
 
 /* What follows a value: all that ends here, or the way to the next one. */
-static int pass_ends(reader_t *rd, apr_array_header_t *open)
+static int pass_ends(reader_t *rd)
 {
     nmdm_bytes_t key;
 
-    while (open->nelts) {
+    while (rd->open->nelts) {
         skip_blanks(rd);
         if (next_is(rd, ',')) {
             rd->at++;
             skip_blanks(rd);
-            return closing(open) == ']' || read_key(rd, &key);
+            return closing(rd) == ']' || read_key(rd, &key);
         }
-        if (!next_is(rd, closing(open))) {
+        if (!next_is(rd, closing(rd))) {
             fail(rd, "a comma or the closing bracket is missing");
             return 0;
         }
         rd->at++;
-        open->nelts--;
+        rd->open->nelts--;
     }
     return 1;
 }
 
-/* Checked like all else, without recursion, and null to who asks. */
-static nmdm_json_tree_t *pass_over(reader_t *rd)
+/* Checked like all else, without recursion, and nothing of it is kept. */
+static int pass_over(reader_t *rd)
 {
-    apr_array_header_t *open = apr_array_make(rd->pool, 64, sizeof(char));
+    int is_good;
 
+    if (!rd->open) {
+        rd->open = apr_array_make(rd->pool, 64, sizeof(char));
+        apr_pool_create(&rd->passed, rd->pool);
+    }
+    rd->values = rd->passed;
     do {
-        if (!pass_value(rd, open) || !pass_ends(rd, open)) {
-            return NULL;
-        }
-    } while (open->nelts);
-    return make(rd, NMDM_TREE_NULL);
+        apr_pool_clear(rd->passed);
+        is_good = pass_value(rd) && pass_ends(rd);
+    } while (is_good && rd->open->nelts);
+    rd->values = rd->pool;
+    return is_good;
 }
 
 static nmdm_json_tree_t *read_container(reader_t *rd)
@@ -305,10 +319,13 @@ static nmdm_json_tree_t *read_container(reader_t *rd)
     char close = is_object ? '}' : ']';
     nmdm_json_tree_t *all, *one;
     apr_hash_t *known;
+    int n = 0;
 
+    if (!rd->depth && rd->mode == NMDM_TREE_STRICT) {
+        return fail(rd, "nested too deeply");
+    }
     if (!rd->depth) {
-        return rd->mode == NMDM_TREE_LENIENT
-            ? pass_over(rd) : fail(rd, "nested too deeply");
+        return pass_over(rd) ? make(rd, NMDM_TREE_NULL) : NULL;
     }
     rd->depth--;
     rd->at++;
@@ -317,19 +334,21 @@ static nmdm_json_tree_t *read_container(reader_t *rd)
         ? apr_hash_make(rd->pool) : NULL;
     skip_blanks(rd);
     while (!next_is(rd, close)) {
-        if (all->count) {
+        if (n) {
             if (!next_is(rd, ',')) {
                 return fail(rd, "a comma or the closing bracket is missing");
             }
             rd->at++;
             skip_blanks(rd);
         }
-        one = is_object ? read_member(rd, known)
-                        : read_element(rd, all->count);
+        one = is_object ? read_member(rd, known) : read_element(rd, n);
         if (!one) {
             return NULL;
         }
-        add(all, one);
+        if (one != &rd->nothing) {
+            add(all, one);
+        }
+        n++;
         skip_blanks(rd);
     }
     rd->at++;
@@ -337,34 +356,41 @@ static nmdm_json_tree_t *read_container(reader_t *rd)
     return all;
 }
 
-static nmdm_json_tree_t *read_value(reader_t *rd)
+/* What is neither an object nor an array. */
+static nmdm_json_tree_t *read_scalar(reader_t *rd)
 {
     nmdm_json_tree_t *value;
 
-    skip_blanks(rd);
-    if (rd->at == rd->end) {
-        return read_word(rd);
-    }
-    switch (*rd->at) {
-    case '{':
-    case '[':
-        return read_container(rd);
-    case '"':
+    if (next_is(rd, '"')) {
         value = make(rd, NMDM_TREE_STRING);
         return read_string(rd, &value->text) ? value : NULL;
-    default:
-        return *rd->at == '-' || apr_isdigit(*rd->at) ? read_number(rd)
-                                                      : read_word(rd);
     }
+    return rd->at < rd->end && (*rd->at == '-' || apr_isdigit(*rd->at))
+        ? read_number(rd) : read_word(rd);
 }
 
-nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
-                                nmdm_bytes_t text, int depth,
-                                nmdm_json_tree_mode_e mode)
+static nmdm_json_tree_t *read_value(reader_t *rd)
 {
-    reader_t rd = { .pool = p, .start = text.data, .at = text.data,
-                    .end = text.data + text.len, .mode = mode,
-                    .depth = depth };
+    skip_blanks(rd);
+    if (!rd->room && rd->mode == NMDM_TREE_STRICT) {
+        return fail(rd, "too many values");
+    }
+    if (!rd->room) {
+        return pass_over(rd) ? &rd->nothing : NULL;
+    }
+    rd->room--;
+    return next_is(rd, '{') || next_is(rd, '[') ? read_container(rd)
+                                                : read_scalar(rd);
+}
+
+static nmdm_err_t *read_all(nmdm_json_tree_t **out, int *left_out,
+                            apr_pool_t *p, nmdm_bytes_t text, int depth,
+                            nmdm_json_tree_mode_e mode)
+{
+    reader_t rd = { .pool = p, .values = p, .start = text.data,
+                    .at = text.data, .end = text.data + text.len,
+                    .mode = mode, .depth = depth,
+                    .room = NMDM_JSON_TREE_VALUES };
 
     *out = NULL;
     if (!nmdm_utf8_valid(text.data, text.len)) {
@@ -376,5 +402,22 @@ nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
     if (*out && rd.at != rd.end) {
         fail(&rd, "something follows the value");
     }
+    *left_out = rd.left_out;
     return rd.err;
+}
+
+nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
+                                nmdm_bytes_t text, int depth,
+                                nmdm_json_tree_mode_e mode)
+{
+    int left_out;
+
+    return read_all(out, &left_out, p, text, depth, mode);
+}
+
+nmdm_err_t *nmdm_json_tree_read_most(nmdm_json_tree_t **out, int *left_out,
+                                     apr_pool_t *p, nmdm_bytes_t text,
+                                     int depth)
+{
+    return read_all(out, left_out, p, text, depth, NMDM_TREE_LENIENT);
 }

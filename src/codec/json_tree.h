@@ -32,16 +32,26 @@ typedef enum {
     /* Duplicate keys, escaped NUL and lone surrogates are errors. */
     NMDM_TREE_STRICT,
     /* Of duplicate keys all are there; the others become U+FFFD; what is
-     * nested too deeply is null. */
+     * nested too deeply is null; what are too many values is left out. */
     NMDM_TREE_LENIENT
 } nmdm_json_tree_mode_e;
 
+/* Values of a tree, containers among them. Each takes memory, and two bytes of
+ * text are enough for one. */
+#define NMDM_JSON_TREE_VALUES (1 << 19)
+
 /* Reads text, which must be one value and nothing else. Strictly, nesting
- * deeper than `depth` is refused. NMDM_INVALID says what is wrong and where:
- * the path of keys and indices, such as $.Payload.List[3], and the byte. */
+ * deeper than `depth` and more values than a tree may have are refused.
+ * NMDM_INVALID says what is wrong and where: the path of keys and indices, such
+ * as $.Payload.List[3], and the byte. */
 nmdm_err_t *nmdm_json_tree_read(nmdm_json_tree_t **out, apr_pool_t *p,
                                 nmdm_bytes_t text, int depth,
                                 nmdm_json_tree_mode_e mode);
+/* The same, leniently. *left_out is how many values, not counting containers,
+ * are not in the tree because it has as many as it may have. */
+nmdm_err_t *nmdm_json_tree_read_most(nmdm_json_tree_t **out, int *left_out,
+                                     apr_pool_t *p, nmdm_bytes_t text,
+                                     int depth);
 
 /* The member of an object that has this key, the last of several; NULL when
  * there is none or when `object` is NULL or something else. */

@@ -21,7 +21,9 @@
 /* Of a path or an object, in characters, as the columns have it. */
 #define LONGEST 255
 /* Of a path while it grows, in bytes: a column has its beginning. */
-#define LONGEST_PATH 4096
+#define LONGEST_PATH 1024
+/* Of all paths of a report together, in bytes. */
+#define MOST_PATHS ((apr_size_t)32 * 1024 * 1024)
 
 /* A value of the report, and how it stands to what is stored. */
 typedef struct {
@@ -30,48 +32,78 @@ typedef struct {
     enum { IS_NEW, IS_CHANGED, IS_SAME } state;
 } row_t;
 
+/* What gives way of all below a path. */
+typedef struct {
+    int is_all;
+    apr_hash_t *objects;        /* of these objects */
+} place_t;
+
+/* Paths grow in pools of their own, and what is kept of them is copied: a short
+ * member of an object with a long path costs no more than it is long. */
 typedef struct {
     apr_pool_t *pool;
+    apr_pool_t *scratch;
     apr_size_t longest;         /* of values, in bytes */
+    apr_size_t room;            /* for paths, in bytes, that is left */
     int left_out;
     apr_array_header_t *rows;   /* row_t */
     nmdm_json_text_t *key;      /* of the row being made */
-    apr_hash_t *replaced;       /* what gives way: of a path, or of an object
-                                 * there */
+    apr_hash_t *replaced;       /* path -> place_t */
 } merge_t;
 
 /* ---- Which rows give way ---- */
 
-static const char *place_key(apr_pool_t *p, const char *path,
-                             apr_size_t len, const char *object)
+/* Once there is no room for a path, there is none for any. */
+static int has_room(merge_t *merge, const char *path)
 {
-    return apr_psprintf(p, "%.*s\n%s", (int)len, path,
-                        object ? object : "\n");
+    apr_size_t len = strlen(path);
+
+    merge->room = len < merge->room ? merge->room - len : 0;
+    return merge->room > 0;
 }
 
-/* All below a path; of one object there, when it is not NULL. */
+static place_t *find_place(merge_t *merge, const char *path)
+{
+    place_t *place = apr_hash_get(merge->replaced, path, APR_HASH_KEY_STRING);
+
+    if (!place && nmdm_utf8_length(path) <= LONGEST
+        && has_room(merge, path)) {
+        place = apr_pcalloc(merge->pool, sizeof(*place));
+        apr_hash_set(merge->replaced, apr_pstrdup(merge->pool, path),
+                     APR_HASH_KEY_STRING, place);
+    }
+    return place;
+}
+
+/* All below a path; of one object there, when it is not NULL. No stored path is
+ * longer than its column. */
 static void replace(merge_t *merge, const char *path, const char *object)
 {
-    apr_hash_set(merge->replaced, place_key(merge->pool, path, strlen(path),
-                                            object),
-                 APR_HASH_KEY_STRING, "");
+    place_t *place = find_place(merge, path);
+
+    if (place && !object) {
+        place->is_all = 1;
+    }
+    else if (place) {
+        place->objects = place->objects ? place->objects
+                                        : apr_hash_make(merge->pool);
+        apr_hash_set(place->objects, object, APR_HASH_KEY_STRING, object);
+    }
 }
 
-static int gives_way(const merge_t *merge, apr_pool_t *scratch,
+static int gives_way(const merge_t *merge,
                      const nmdm_declarations_value_t *row)
 {
     apr_size_t len;
 
     for (len = strlen(ROOT); len <= strlen(row->path); len++) {
-        if (row->path[len] && row->path[len] != '.') {
-            continue;
-        }
-        if (apr_hash_get(merge->replaced,
-                         place_key(scratch, row->path, len, NULL),
-                         APR_HASH_KEY_STRING)
-            || apr_hash_get(merge->replaced,
-                            place_key(scratch, row->path, len, row->object),
-                            APR_HASH_KEY_STRING)) {
+        const place_t *place = row->path[len] && row->path[len] != '.' ? NULL
+            : apr_hash_get(merge->replaced, row->path, (apr_ssize_t)len);
+
+        if (place && (place->is_all
+                      || (place->objects
+                          && apr_hash_get(place->objects, row->object,
+                                          APR_HASH_KEY_STRING)))) {
             return 1;
         }
     }
@@ -124,19 +156,38 @@ static const char *row_key(merge_t *merge, const char *path,
     return nmdm_digest_sha256(merge->pool, nmdm_json_text_bytes(merge->key));
 }
 
+static int is_full(const merge_t *merge)
+{
+    return merge->rows->nelts == NMDM_DECLARATIVE_VALUES_MOST || !merge->room;
+}
+
+/* As its column has it; long ones that begin alike are one there. NULL where
+ * there is no more room. */
+static const char *kept_path(merge_t *merge, const char *path)
+{
+    const char *kept, *last = merge->rows->nelts
+        ? APR_ARRAY_IDX(merge->rows, merge->rows->nelts - 1, row_t).value.path
+        : "";
+
+    apr_pool_clear(merge->scratch);
+    kept = nmdm_utf8_shortened(merge->scratch, path, LONGEST);
+    return !strcmp(kept, last) ? last
+        : has_room(merge, kept) ? apr_pstrdup(merge->pool, kept) : NULL;
+}
+
 static void add_row(merge_t *merge, const char *path, const char *object,
                     const char *position, const nmdm_json_tree_t *value)
 {
     row_t row = { .number = merge->rows->nelts, .state = IS_NEW };
 
-    if (row.number == NMDM_DECLARATIVE_VALUES_MOST
-        || value->text.len > merge->longest) {
+    if (!is_full(merge) && value->text.len <= merge->longest) {
+        row.value.path = kept_path(merge, path);
+    }
+    if (!row.value.path) {
         merge->left_out++;
         return;
     }
     row.value.row_key = row_key(merge, path, object, position);
-    row.value.path = strlen(path) <= LONGEST
-        ? path : nmdm_utf8_shortened(merge->pool, path, LONGEST);
     row.value.object = object;
     row.value.value = value->type == NMDM_TREE_TRUE ? "true"
         : value->type == NMDM_TREE_FALSE ? "false" : value->text.data;
@@ -145,11 +196,13 @@ static void add_row(merge_t *merge, const char *path, const char *object,
     APR_ARRAY_PUSH(merge->rows, row_t) = row;
 }
 
-/* A value and all that is in it. Elements of an array share a path. */
+/* A value and all that is in it. Elements of an array share a path. What there
+ * is no room for is only counted. */
 static void add_rows(merge_t *merge, const char *path, const char *object,
                      const char *position, const nmdm_json_tree_t *value)
 {
     const nmdm_json_tree_t *one;
+    apr_pool_t *own;
     int i = 0;
 
     if (value->type < NMDM_TREE_ARRAY) {
@@ -158,16 +211,21 @@ static void add_rows(merge_t *merge, const char *path, const char *object,
         }
         return;
     }
-    for (one = value->first; one; one = one->next) {
-        if (value->type == NMDM_TREE_ARRAY) {
+    apr_pool_create(&own, merge->pool);
+    for (one = value->first; one; one = one->next, i++) {
+        if (is_full(merge)) {
+            add_rows(merge, path, object, position, one);
+        }
+        else if (value->type == NMDM_TREE_ARRAY) {
             add_rows(merge, path, object,
-                     apr_psprintf(merge->pool, "%s.%d", position, i++), one);
+                     apr_psprintf(own, "%s.%d", position, i), one);
         }
         else {
-            add_rows(merge, join(merge->pool, path, one->key), object,
-                     position, one);
+            add_rows(merge, join(own, path, one->key), object, position, one);
         }
+        apr_pool_clear(own);
     }
+    apr_pool_destroy(own);
 }
 
 /* ---- Items ---- */
@@ -184,8 +242,9 @@ static int is_removed(const nmdm_json_tree_t *object)
 static void take_array(merge_t *merge, const char *path,
                        const nmdm_json_tree_t *array)
 {
-    const nmdm_json_tree_t *one;
     int i = 0, says = 0, has_objects = 0;
+    const nmdm_json_tree_t *one;
+    char position[16];
 
     for (one = array->first; one; one = one->next, i++) {
         const char *id = nmdm_json_tree_string(one, "identifier");
@@ -195,8 +254,8 @@ static void take_array(merge_t *merge, const char *path,
         }
         says = 1;
         if (!id) {
-            add_rows(merge, path, "", apr_psprintf(merge->pool, ".%d", i),
-                     one);
+            apr_snprintf(position, sizeof(position), ".%d", i);
+            add_rows(merge, path, "", position, one);
             continue;
         }
         has_objects = 1;
@@ -226,11 +285,15 @@ static void take_object(merge_t *merge, const char *path,
                         const nmdm_json_tree_t *object)
 {
     const nmdm_json_tree_t *one;
+    apr_pool_t *own;
 
+    apr_pool_create(&own, merge->pool);
     for (one = object->first; one; one = one->next) {
-        const char *at = join(merge->pool, path, one->key);
-        const char *name = at + strlen(ROOT) + 1;
+        const char *at, *name;
 
+        apr_pool_clear(own);
+        at = join(own, path, one->key);
+        name = at + strlen(ROOT) + 1;
         if (!strcmp(name, "management.declarations")) {
             continue;
         }
@@ -242,6 +305,7 @@ static void take_object(merge_t *merge, const char *path,
             take_item(merge, at, one);
         }
     }
+    apr_pool_destroy(own);
 }
 
 /* ---- The merge ---- */
@@ -292,14 +356,31 @@ static row_t *find(const apr_array_header_t *rows, const char *key)
                    compare_keys);
 }
 
-static void compare(merge_t *merge, apr_array_header_t *gone,
-                    const apr_array_header_t *stored, int is_full,
+/* How much there may be of an enrollment beside what stays of it: reports that
+ * each name something else would add up without end. */
+typedef struct {
+    int rows;
+    apr_int64_t bytes;
+} space_t;
+
+static apr_int64_t size_of(const nmdm_declarations_value_t *value)
+{
+    return (apr_int64_t)(strlen(value->path) + strlen(value->object)
+                         + strlen(value->value));
+}
+
+static void occupy(space_t *space, const nmdm_declarations_value_t *value)
+{
+    space->rows--;
+    space->bytes -= size_of(value);
+}
+
+static void compare(merge_t *merge, apr_array_header_t *gone, space_t *space,
+                    const apr_array_header_t *stored, int is_full_report,
                     apr_int64_t now)
 {
-    apr_pool_t *scratch;
     int i;
 
-    apr_pool_create(&scratch, merge->pool);
     for (i = 0; i < stored->nelts; i++) {
         const nmdm_declarations_value_t *old = &APR_ARRAY_IDX(
             stored, i, nmdm_declarations_value_t);
@@ -309,25 +390,51 @@ static void compare(merge_t *merge, apr_array_header_t *gone,
             row->state = is_same(old, &row->value, now) ? IS_SAME
                                                         : IS_CHANGED;
         }
-        else if (is_full || gives_way(merge, scratch, old)) {
+        if (row && row->state == IS_CHANGED) {
+            continue;
+        }
+        if (!row && (is_full_report || gives_way(merge, old))) {
             APR_ARRAY_PUSH(gone, const char *) = old->row_key;
         }
-        apr_pool_clear(scratch);
+        else {
+            occupy(space, old);
+        }
     }
-    apr_pool_destroy(scratch);
+}
+
+/* What is to be written, as far as there is space; a value that was there and
+ * has none is gone. */
+static void put(nmdm_declarative_values_t *out, space_t *space,
+                const row_t *row)
+{
+    if (space->rows > 0 && size_of(&row->value) <= space->bytes) {
+        occupy(space, &row->value);
+        APR_ARRAY_PUSH(row->state == IS_NEW ? out->added : out->changed,
+                       nmdm_declarations_value_t) = row->value;
+        return;
+    }
+    out->left_out++;
+    if (row->state == IS_CHANGED) {
+        APR_ARRAY_PUSH(out->gone, const char *) = row->value.row_key;
+    }
 }
 
 void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
                                    apr_pool_t *p,
                                    const nmdm_json_tree_t *items,
                                    const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now,
+                                   int is_full_report, apr_int64_t now,
                                    apr_size_t longest)
 {
-    merge_t merge = { p, longest, 0, apr_array_make(p, 64, sizeof(row_t)),
-                      nmdm_json_text_create(p), apr_hash_make(p) };
+    merge_t merge = { .pool = p, .longest = longest, .room = MOST_PATHS,
+                      .rows = apr_array_make(p, 64, sizeof(row_t)),
+                      .key = nmdm_json_text_create(p),
+                      .replaced = apr_hash_make(p) };
+    space_t space = { NMDM_DECLARATIVE_VALUES_MOST,
+                      NMDM_DECLARATIVE_VALUES_BYTES };
     int i;
 
+    apr_pool_create(&merge.scratch, p);
     out->added = apr_array_make(p, 64, sizeof(nmdm_declarations_value_t));
     out->changed = apr_array_make(p, 64, sizeof(nmdm_declarations_value_t));
     out->gone = apr_array_make(p, 16, sizeof(const char *));
@@ -335,14 +442,14 @@ void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
         take_object(&merge, ROOT, items);
     }
     sort(merge.rows);
-    compare(&merge, out->gone, stored, is_full, now);
+    compare(&merge, out->gone, &space, stored, is_full_report, now);
+    out->left_out = merge.left_out;
     for (i = 0; i < merge.rows->nelts; i++) {
         const row_t *row = &APR_ARRAY_IDX(merge.rows, i, row_t);
 
         if (row->state != IS_SAME) {
-            APR_ARRAY_PUSH(row->state == IS_NEW ? out->added : out->changed,
-                           nmdm_declarations_value_t) = row->value;
+            put(out, &space, row);
         }
     }
-    out->left_out = merge.left_out;
+    apr_pool_destroy(merge.scratch);
 }

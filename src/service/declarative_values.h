@@ -8,8 +8,10 @@
 #include "codec/json_tree.h"
 #include "storage/declarations_status.h"
 
-/* Values that one report may have: five for each of forty thousand apps. */
+/* Values that one report, and one enrollment, may have: five for each of forty
+ * thousand apps; and bytes of those of an enrollment, with their paths. */
 #define NMDM_DECLARATIVE_VALUES_MOST 200000
+#define NMDM_DECLARATIVE_VALUES_BYTES ((apr_int64_t)64 * 1024 * 1024)
 
 /* What a report makes of the values that are stored. */
 typedef struct {
@@ -17,7 +19,8 @@ typedef struct {
                                              * written; those added are not
                                              * there yet */
     apr_array_header_t *gone;   /* row_keys of those to be removed */
-    int left_out;               /* values that are too many or too long */
+    int left_out;               /* values that are too many or too long, or
+                                 * whose paths are */
 } nmdm_declarative_values_t;
 
 /* `stored` is what is there, `now` in seconds since 1970: what was reported
@@ -28,7 +31,7 @@ void nmdm_declarative_values_merge(nmdm_declarative_values_t *out,
                                    apr_pool_t *p,
                                    const nmdm_json_tree_t *items,
                                    const apr_array_header_t *stored,
-                                   int is_full, apr_int64_t now,
+                                   int is_full_report, apr_int64_t now,
                                    apr_size_t longest);
 
 #define NMDM_DECLARATIVE_VALUES_FRESH 3600

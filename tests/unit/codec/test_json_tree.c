@@ -134,6 +134,32 @@ static void devices_may_nest_as_they_like(void **state)
     }
 }
 
+static void a_tree_has_room_for_so_many_values(void **state)
+{
+    static const char REST[] = "[1,{\"x\":[2,{}],\"y\":\"z\"},[]],\"s\"],\"b\":1}";
+    char *text = apr_palloc(*state, 2 * NMDM_JSON_TREE_VALUES
+                                    + sizeof(REST) + 8), *to = text;
+    nmdm_json_tree_t *tree, *list;
+    int left_out, i;
+
+    memcpy(to, "{\"a\":[", 6);
+    for (i = 0, to += 6; i < NMDM_JSON_TREE_VALUES - 2; i++) {
+        *to++ = '0';
+        *to++ = ',';
+    }
+    memcpy(to, REST, sizeof(REST));
+    assert_null(nmdm_json_tree_read_most(
+        &tree, &left_out, *state, (nmdm_bytes_t){ text, strlen(text) }, 3));
+    list = nmdm_json_tree_get(tree, "a");
+    assert_int_equal(list->count, NMDM_JSON_TREE_VALUES - 2);
+    assert_null(nmdm_json_tree_get(tree, "b"));
+    /* 1, 2, "z", "s" and the 1 of b. */
+    assert_int_equal(left_out, 5);
+    assert_non_null(read_text(&tree, *state, text, 64, NMDM_TREE_STRICT));
+    to[sizeof(REST) - 3] = 'x';
+    assert_non_null(read_text(&tree, *state, text, 3, NMDM_TREE_LENIENT));
+}
+
 static void a_member_has_a_type(void **state)
 {
     nmdm_json_tree_t *tree;
@@ -162,6 +188,7 @@ int main(void)
         TEST(devices_may_write_what_operators_may_not),
         TEST(nesting_has_a_bound),
         TEST(devices_may_nest_as_they_like),
+        TEST(a_tree_has_room_for_so_many_values),
         TEST(a_member_has_a_type),
     };
 

@@ -232,6 +232,71 @@ static void a_report_has_only_so_many_values(void **state)
     assert_int_equal(rows->left_out, 3);
 }
 
+/* So many rows of another item, the first with a value of so many bytes. */
+static void store(rows_t *rows, int n, apr_size_t len)
+{
+    char *value = apr_pcalloc(rows->pool, len + 1);
+    int i;
+
+    memset(value, 'v', len);
+    for (i = 0; i < n; i++) {
+        APR_ARRAY_PUSH(rows->stored, nmdm_declarations_value_t)
+            = (nmdm_declarations_value_t){
+                .row_key = apr_psprintf(rows->pool, "%064d", i),
+                .path = ".StatusItems.other", .object = "",
+                .value = i ? "1" : value, .kind = "string",
+                .reported_at = rows->now };
+    }
+}
+
+static nmdm_declarative_values_t merge(rows_t *rows, const char *items,
+                                       int is_full)
+{
+    nmdm_declarative_values_t values;
+    nmdm_json_tree_t *tree;
+
+    assert_null(nmdm_json_tree_read(
+        &tree, rows->pool, (nmdm_bytes_t){ items, strlen(items) }, 64,
+        NMDM_TREE_LENIENT));
+    nmdm_declarative_values_merge(&values, rows->pool, tree, rows->stored,
+                                  is_full, rows->now, APR_SIZE_MAX);
+    return values;
+}
+
+static void reports_of_other_items_do_not_add_up(void **state)
+{
+    static const char ITEMS[] = "{\"a\":1,\"b\":2,\"c\":3}";
+    rows_t *rows = make(state);
+    nmdm_declarative_values_t values;
+
+    store(rows, NMDM_DECLARATIVE_VALUES_MOST - 2, 1);
+    values = merge(rows, ITEMS, 0);
+    assert_int_equal(values.added->nelts, 2);
+    assert_int_equal(values.left_out, 1);
+    assert_int_equal(values.gone->nelts, 0);
+    values = merge(rows, ITEMS, 1);
+    assert_int_equal(values.added->nelts, 3);
+    assert_int_equal(values.left_out, 0);
+    assert_int_equal(values.gone->nelts, NMDM_DECLARATIVE_VALUES_MOST - 2);
+}
+
+static void a_value_without_space_is_gone(void **state)
+{
+    rows_t *rows = make(state);
+    nmdm_declarative_values_t values;
+
+    take(rows, "{\"a\":\"one\",\"b\":\"two\"}", 0);
+    store(rows, 1, NMDM_DECLARATIVE_VALUES_BYTES - 100);
+    values = merge(rows, apr_pstrcat(
+        rows->pool, "{\"a\":\"", apr_psprintf(rows->pool, "%0100d", 1),
+        "\",\"b\":\"2\"}", NULL), 0);
+    assert_int_equal(values.changed->nelts, 1);
+    assert_string_equal(APR_ARRAY_IDX(values.changed, 0,
+                                      nmdm_declarations_value_t).value, "2");
+    assert_int_equal(values.gone->nelts, 1);
+    assert_int_equal(values.left_out, 1);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -247,6 +312,8 @@ int main(void)
         TEST(long_paths_are_cut_and_stay_apart),
         TEST(a_value_that_is_too_long_is_left_out),
         TEST(a_report_has_only_so_many_values),
+        TEST(reports_of_other_items_do_not_add_up),
+        TEST(a_value_without_space_is_gone),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
