@@ -76,6 +76,10 @@ static const char *const ITEMS[] = {
     "test.string-value"
 };
 
+const char *const NMDM_STATUS_MANIFESTS[NMDM_STATUS_MANIFESTS_N] = {
+    "activations", "assets", "configurations", "management"
+};
+
 static const char *const SECRETS[] = {
     "enhanced-logging.applecare-token", "mdm.push-magic", "mdm.push-token",
     NULL
@@ -90,6 +94,15 @@ int nmdm_status_items_is_known(const char *name)
 {
     return bsearch(name, ITEMS, sizeof(ITEMS) / sizeof(*ITEMS),
                    sizeof(*ITEMS), compare) != NULL;
+}
+
+const nmdm_json_tree_t *nmdm_status_items_manifest(
+    const nmdm_json_tree_t *declarations, int manifest)
+{
+    const nmdm_json_tree_t *array = nmdm_json_tree_get(
+        declarations, NMDM_STATUS_MANIFESTS[manifest]);
+
+    return array && array->type == NMDM_TREE_ARRAY ? array : NULL;
 }
 
 int nmdm_status_items_is_secret(const char *name)

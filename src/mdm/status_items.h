@@ -17,6 +17,15 @@
  * is then one thing, whatever is in it. */
 int nmdm_status_items_is_known(const char *name);
 
+/* The arrays of management.declarations. */
+#define NMDM_STATUS_MANIFESTS_N 4
+extern const char *const NMDM_STATUS_MANIFESTS[NMDM_STATUS_MANIFESTS_N];
+
+/* One of them in the value of management.declarations; NULL when it is not
+ * there, or no array, or when `declarations` is NULL. */
+const nmdm_json_tree_t *nmdm_status_items_manifest(
+    const nmdm_json_tree_t *declarations, int manifest);
+
 /* Whether an item holds a secret. */
 int nmdm_status_items_is_secret(const char *name);
 

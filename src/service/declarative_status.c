@@ -8,6 +8,7 @@
 #include "db/schema.h"
 #include "mdm/status_items.h"
 #include "service/declarative_enrollment.h"
+#include "service/declarative_errors.h"
 #include "service/declarative_secrets.h"
 #include "service/declarative_values.h"
 #include "storage/declarations_given.h"
@@ -29,13 +30,6 @@
 #define MOST_STATES 20000
 /* Declarations that a line in the log names. */
 #define LOGGED 10
-
-#define ERROR_PATH ".Errors"
-#define STATES_PATH ".StatusItems.management.declarations."
-
-static const char *const MANIFESTS[] = {
-    "activations", "assets", "configurations", "management"
-};
 
 typedef struct {
     const char *id;
@@ -76,13 +70,9 @@ static nmdm_err_t *read_report(report_t *report, nmdm_ctx_t *ctx,
     return NULL;
 }
 
-/* The elements of one of the four arrays, or NULL. */
 static const nmdm_json_tree_t *array_of(const report_t *report, int manifest)
 {
-    const nmdm_json_tree_t *array = nmdm_json_tree_get(report->declarations,
-                                                       MANIFESTS[manifest]);
-
-    return array && array->type == NMDM_TREE_ARRAY ? array : NULL;
+    return nmdm_status_items_manifest(report->declarations, manifest);
 }
 
 static const char *text_or_empty(const nmdm_json_tree_t *object,
@@ -146,11 +136,11 @@ static apr_hash_t *reported_states(const nmdm_ctx_t *ctx, report_t *report)
     const nmdm_json_tree_t *array, *one;
     int i;
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < NMDM_STATUS_MANIFESTS_N; i++) {
         array = array_of(report, i);
         for (one = array ? array->first : NULL; one; one = one->next) {
             nmdm_declarations_state_t *state = make_state(ctx, one,
-                                                          MANIFESTS[i]);
+                                                          NMDM_STATUS_MANIFESTS[i]);
 
             if (state && apr_hash_count(states) < MOST_STATES) {
                 apr_hash_set(states, state->identifier, APR_HASH_KEY_STRING,
@@ -182,8 +172,8 @@ static int speaks_of(const report_t *report, const char *manifest)
 {
     int i;
 
-    for (i = 0; i < 4; i++) {
-        if (!strcmp(MANIFESTS[i], manifest) && array_of(report, i)) {
+    for (i = 0; i < NMDM_STATUS_MANIFESTS_N; i++) {
+        if (!strcmp(NMDM_STATUS_MANIFESTS[i], manifest) && array_of(report, i)) {
             return 1;
         }
     }
@@ -264,97 +254,6 @@ static nmdm_err_t *compare(nmdm_ctx_t *ctx, report_t *report,
         ? nmdm_declarations_given_follows(ctx, report->id) : NULL;
 }
 
-/* ---- Errors ---- */
-
-/* What an error is about, to recognise it when it is reported again. */
-static const char *object_of(apr_pool_t *p, const char *path,
-                             const char *error)
-{
-    nmdm_json_tree_t *object = NULL;
-
-    if (nmdm_json_tree_read(&object, p,
-                            (nmdm_bytes_t){ error, strlen(error) },
-                            NMDM_STATUS_ITEMS_DEPTH, NMDM_TREE_LENIENT)) {
-        return "";
-    }
-    return text_or_empty(object, !strcmp(path, ERROR_PATH) ? "StatusItem"
-                                                           : "identifier");
-}
-
-static nmdm_err_t *add_error(nmdm_ctx_t *ctx, const report_t *report,
-                             const apr_array_header_t *stored,
-                             const char *path, const nmdm_json_tree_t *error)
-{
-    const char *text = nmdm_json_tree_canonical(ctx->pool, error);
-    const char *object = object_of(ctx->pool, path, text);
-    int i;
-
-    if (strlen(text) > longest_text(ctx)) {
-        return NULL;
-    }
-    for (i = 0; i < stored->nelts; i++) {
-        const nmdm_declarations_error_t *old = &APR_ARRAY_IDX(
-            stored, i, nmdm_declarations_error_t);
-
-        if (strcmp(old->path, path)
-            || strcmp(object_of(ctx->pool, path, old->error), object)) {
-            continue;
-        }
-        if (!strcmp(old->error, text)) {
-            return nmdm_declarations_status_error_again(ctx, old->seq);
-        }
-        break;
-    }
-    return nmdm_declarations_status_put_error(ctx, report->id, path, text);
-}
-
-typedef struct {
-    const char *path;
-    const nmdm_json_tree_t *error;
-} entry_t;
-
-static apr_array_header_t *reported_errors(apr_pool_t *p,
-                                           const report_t *report)
-{
-    apr_array_header_t *errors = apr_array_make(p, 16, sizeof(entry_t));
-    const nmdm_json_tree_t *array, *one;
-    int i;
-
-    for (i = 0; i < 4; i++) {
-        array = array_of(report, i);
-        for (one = array ? array->first : NULL; one; one = one->next) {
-            if (one->type == NMDM_TREE_OBJECT
-                && !nmdm_json_tree_is_true(one, "active")
-                && strcmp(text_or_empty(one, "valid"), "valid")) {
-                APR_ARRAY_PUSH(errors, entry_t) = (entry_t){
-                    apr_pstrcat(p, STATES_PATH, MANIFESTS[i], NULL), one
-                };
-            }
-        }
-    }
-    for (one = report->errors && report->errors->type == NMDM_TREE_ARRAY
-             ? report->errors->first : NULL; one; one = one->next) {
-        APR_ARRAY_PUSH(errors, entry_t) = (entry_t){ ERROR_PATH, one };
-    }
-    return errors;
-}
-
-static nmdm_err_t *add_errors(nmdm_ctx_t *ctx, const report_t *report)
-{
-    int keep = ctx->policy->declarations->keep_errors, i;
-    apr_array_header_t *errors = reported_errors(ctx->pool, report), *stored;
-
-    NMDM_TRY(nmdm_declarations_status_errors(ctx, &stored, report->id));
-    /* Those before them would be deleted at once. */
-    for (i = errors->nelts > keep ? errors->nelts - keep : 0;
-         i < errors->nelts; i++) {
-        const entry_t *one = &APR_ARRAY_IDX(errors, i, entry_t);
-
-        NMDM_TRY(add_error(ctx, report, stored, one->path, one->error));
-    }
-    return nmdm_declarations_status_trim_errors(ctx, report->id, keep);
-}
-
 /* ---- One report ---- */
 
 /* Whether the report is the last one again, whose answer was lost, say, and its
@@ -431,7 +330,9 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     report->items_token = given.items_token;
     NMDM_TRY(merge_states(ctx, report, states));
     NMDM_TRY(merge_values(ctx, report));
-    NMDM_TRY(add_errors(ctx, report));
+    NMDM_TRY(nmdm_declarative_errors_add(ctx, report->id, report->declarations,
+                                         report->errors,
+                                         longest_text(ctx)));
     NMDM_TRY(compare(ctx, report, states));
     /* Where it is too long none is kept, so that index 0 is not another. */
     return nmdm_declarations_status_put_report(
@@ -448,7 +349,7 @@ static void log_invalid(nmdm_ctx_t *ctx, const report_t *report)
     const char *line = "";
     int i, n = 0;
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < NMDM_STATUS_MANIFESTS_N; i++) {
         array = array_of(report, i);
         for (one = array ? array->first : NULL; one; one = one->next) {
             if (strcmp(text_or_empty(one, "valid"), "invalid")) {
