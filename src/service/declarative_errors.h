@@ -9,8 +9,10 @@
 #include "codec/json_tree.h"
 
 /* Keeps the errors of a report, and as many in all as the policy says; either
- * may be NULL. `longest` is how many bytes one may have. */
-nmdm_err_t *nmdm_declarative_errors_add(nmdm_ctx_t *ctx, const char *id,
+ * may be NULL. `longest` is how many bytes the database takes; none has more
+ * than 64 KiB, and *left_out grows by those that would. */
+nmdm_err_t *nmdm_declarative_errors_add(nmdm_ctx_t *ctx, int *left_out,
+                                        const char *id,
                                         const nmdm_json_tree_t *declarations,
                                         const nmdm_json_tree_t *errors,
                                         apr_size_t longest);

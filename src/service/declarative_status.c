@@ -38,6 +38,7 @@ typedef struct {
     apr_hash_t *secrets;        /* of status items, by their names */
     int is_full;
     int is_mismatch;            /* a full report of other declarations */
+    int beyond;                 /* values that were too many to be read */
     int left_out;               /* what is too much or too long */
     apr_int64_t now;            /* by the database */
     const char *items_token;    /* last served, or NULL */
@@ -49,9 +50,9 @@ static nmdm_err_t *read_report(report_t *report, nmdm_ctx_t *ctx,
                                nmdm_bytes_t text)
 {
     nmdm_json_tree_t *root = NULL;
-    nmdm_err_t *err = nmdm_json_tree_read(&root, ctx->pool, text,
-                                          NMDM_STATUS_ITEMS_DEPTH,
-                                          NMDM_TREE_LENIENT);
+    nmdm_err_t *err = nmdm_json_tree_read_most(&root, &report->beyond,
+                                               ctx->pool, text,
+                                               NMDM_STATUS_ITEMS_DEPTH);
 
     if (err || root->type != NMDM_TREE_OBJECT) {
         return nmdm_err(ctx->pool, NMDM_INVALID, APR_SUCCESS, NMDMNO(2530)
@@ -59,7 +60,9 @@ static nmdm_err_t *read_report(report_t *report, nmdm_ctx_t *ctx,
                         err ? nmdm_err_text(err) : "not a JSON object");
     }
     report->secrets = apr_hash_make(ctx->pool);
+    /* Where not all was read there may be more secrets. */
     report->raw = nmdm_status_items_redact(report->secrets, root)
+            || report->beyond
         ? nmdm_json_tree_canonical(ctx->pool, root)
         : apr_pstrmemdup(ctx->pool, text.data, text.len);
     report->items = nmdm_json_tree_get(root, "StatusItems");
@@ -139,8 +142,8 @@ static apr_hash_t *reported_states(const nmdm_ctx_t *ctx, report_t *report)
     for (i = 0; i < NMDM_STATUS_MANIFESTS_N; i++) {
         array = array_of(report, i);
         for (one = array ? array->first : NULL; one; one = one->next) {
-            nmdm_declarations_state_t *state = make_state(ctx, one,
-                                                          NMDM_STATUS_MANIFESTS[i]);
+            nmdm_declarations_state_t *state = make_state(
+                ctx, one, NMDM_STATUS_MANIFESTS[i]);
 
             if (state && apr_hash_count(states) < MOST_STATES) {
                 apr_hash_set(states, state->identifier, APR_HASH_KEY_STRING,
@@ -173,7 +176,8 @@ static int speaks_of(const report_t *report, const char *manifest)
     int i;
 
     for (i = 0; i < NMDM_STATUS_MANIFESTS_N; i++) {
-        if (!strcmp(NMDM_STATUS_MANIFESTS[i], manifest) && array_of(report, i)) {
+        if (!strcmp(NMDM_STATUS_MANIFESTS[i], manifest)
+            && array_of(report, i)) {
             return 1;
         }
     }
@@ -316,7 +320,7 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     nmdm_declarations_given_t given;
     apr_hash_t *states;
 
-    report->left_out = 0;
+    report->left_out = report->beyond;
     states = reported_states(ctx, report);
     if (!nmdm_schema_has_declarations(ctx)) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
@@ -330,8 +334,8 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     report->items_token = given.items_token;
     NMDM_TRY(merge_states(ctx, report, states));
     NMDM_TRY(merge_values(ctx, report));
-    NMDM_TRY(nmdm_declarative_errors_add(ctx, report->id, report->declarations,
-                                         report->errors,
+    NMDM_TRY(nmdm_declarative_errors_add(ctx, &report->left_out, report->id,
+                                         report->declarations, report->errors,
                                          longest_text(ctx)));
     NMDM_TRY(compare(ctx, report, states));
     /* Where it is too long none is kept, so that index 0 is not another. */
@@ -386,8 +390,9 @@ nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
     log_invalid(ctx, &report);
     if (report.left_out) {
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2533)
-                 "%s: status report %s: left out are %d of its values and"
-                 " declarations, beyond %d and %d, or too long for the"
+                 "%s: status report %s: left out are %d of its values,"
+                 " declarations and errors: an enrollment has at most %d, %d"
+                 " and 64 KiB for each error, or they are too long for the"
                  " database's max_allowed_packet",
                  id, ctx->trace_id, report.left_out,
                  NMDM_DECLARATIVE_VALUES_MOST, MOST_STATES);

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -179,3 +180,9 @@ def as_user(user):
     if not user:
         return []
     return [f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+def peak_memory(pid):
+    """The most that a process ever had in memory, in bytes."""
+    return int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(
+        f"/proc/{pid}/status").read_text())[1]) << 10

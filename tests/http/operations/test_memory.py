@@ -3,15 +3,13 @@
 
 import base64
 import json
-import pathlib
 import plistlib
-import re
 
 import pytest
 
 from device import Operator, command
 from receiver import Receiver, signature
-from system import wait_until
+from system import peak_memory, wait_until
 from tables import result
 
 # Sanitizers take memory of their own, and keep what is freed.
@@ -33,8 +31,7 @@ SETTINGS = {
 def peak(server):
     """The most that the only child ever had in memory, in bytes."""
     pid, = server.children()
-    return int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(
-        f"/proc/{pid}/status").read_text())[1]) << 10
+    return peak_memory(pid)
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a status report costs that is written to cost much."""
+
+import json
+
+import pytest
+
+from system import peak_memory
+
+CONF = "NanoMDMDeclarativeManagement builtin\n" \
+       "NanoMDMDeclarativeManagementNotify none\n"
+MIB = 1 << 20
+
+
+@pytest.fixture
+def site(httpd):
+    return httpd(extra_vhost=CONF)
+
+
+def errors(word, size=200_000):
+    return json.dumps({"Errors": [
+        {"StatusItem": f"{word}.{i}", "text": "[0," * (size // 6) + "0"
+         + "]" * (size // 6)} for i in range(100)]}).encode()
+
+
+REPORTS = {
+    # Each member has a path of its own.
+    "a long key above short ones": [
+        b'{"StatusItems":{"x":{"%s":{%s"a":1}}}}' % (
+            b"k" * 4000, b'"a":1,' * (MIB // 6))],
+    "a long item name above short ones": [
+        b'{"StatusItems":{"%s":{%s"a":1}}}' % (
+            b"k" * 4000, b"".join(b'"%x":1,' % i for i in range(MIB // 10)))],
+    # A value takes two bytes.
+    "very many values": [
+        b'{"StatusItems":{"x":[%s0]}}' % (b"0," * (4 * MIB))],
+    "very many values in lists": [
+        b'{"StatusItems":{"x":[%s0]}}' % (b"[[],{}]," * MIB)],
+    # Each that is reported is compared with each that is stored.
+    "many long errors after others": [errors("a"), errors("b")],
+}
+
+
+@pytest.mark.unsanitized            # it measures memory
+@pytest.mark.one_database
+@pytest.mark.parametrize("name", REPORTS)
+def test_memory(site, mac, expect_log, name):
+    expect_log("NMDM2533", optional=True)
+    pid, = site.children()
+    before = peak_memory(pid)
+    for report in REPORTS[name]:
+        assert mac.endpoint("status", report).status == 200
+    assert peak_memory(pid) - before < 200 * MIB
+
+
+def test_an_error_has_a_bound(mac, api, expect_log):
+    """All that are kept are read with each report."""
+    expect_log("NMDM2533: .* left out are 1 of its values, declarations and"
+               " errors")
+    assert mac.status(Errors=[{"StatusItem": "long", "text": "x" * 65536},
+                              {"StatusItem": "short"}]).status == 200
+    assert [one["error"] for one in api.errors(mac.id)] \
+        == [{"StatusItem": "short"}]
+
+
+@pytest.mark.one_database
+def test_a_secret_beyond_what_is_read(site, mac, expect_log):
+    """A report that is not read to its end is kept as far as it was read."""
+    expect_log("NMDM2533")
+    assert mac.endpoint(
+        "status", b'{"StatusItems":{"x":[%s0],"mdm":{"push-token":'
+        b'"so secret"}}}' % (b"0," * (1 << 19))).status == 200
+    (kept,), = site.database.query("SELECT raw FROM nanomdm_dd_reports")
+    assert len(kept) > MIB // 2 and "so secret" not in kept
+
+
+@pytest.mark.unsanitized            # as a unit test it is sanitized
+@pytest.mark.one_database
+def test_reports_of_other_items_do_not_add_up(site, mac, expect_log):
+    expect_log("NMDM2533")
+    for name in (b"a", b"b", b"c"):
+        assert mac.endpoint("status", b'{"StatusItems":{"%s":[%s1]}}' % (
+            name, b"1," * 90_000)).status == 200
+    (number,), = site.database.query(
+        "SELECT COUNT(*) FROM nanomdm_dd_values")
+    assert number == 200_000
