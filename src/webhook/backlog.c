@@ -8,11 +8,13 @@
 
 /* A backlog from which on it is worth a warning; then at each doubling. */
 #define WORTH_A_WARNING 100
+/* KiB that one child adds within a minute although the receiver takes all. */
+#define MUCH (4 * (apr_uint32_t)(NMDM_RELAY_BUDGET / 1024))
 
 void nmdm_backlog_init(nmdm_backlog_t *backlog, const char *target)
 {
     backlog->target = target;
-    backlog->is_full = backlog->kib = 0;
+    backlog->is_full = backlog->kib = backlog->counted_kib = 0;
     backlog->warn_at = WORTH_A_WARNING;
 }
 
@@ -35,6 +37,7 @@ void nmdm_backlog_counted(nmdm_backlog_t *backlog, nmdm_ctx_t *ctx,
                  backlog->target);
     }
     apr_atomic_set32(&backlog->is_full, (apr_uint32_t)is_full);
+    apr_atomic_set32(&backlog->counted_kib, (apr_uint32_t)(bytes / 1024));
     apr_atomic_set32(&backlog->kib, (apr_uint32_t)(bytes / 1024));
     if (number < WORTH_A_WARNING) {
         backlog->warn_at = WORTH_A_WARNING;
@@ -56,4 +59,11 @@ int nmdm_backlog_is_full(nmdm_backlog_t *backlog, apr_size_t len)
     }
     apr_atomic_add32(&backlog->kib, added);
     return 0;
+}
+
+int nmdm_backlog_is_long(nmdm_backlog_t *backlog)
+{
+    return apr_atomic_read32(&backlog->counted_kib)
+               >= (apr_uint32_t)(NMDM_RELAY_BUDGET / 1024)
+        || apr_atomic_read32(&backlog->kib) >= MUCH;
 }

@@ -9,6 +9,7 @@
 typedef struct {
     const char *target;         /* the receiver's, for the log; the caller's */
     apr_uint32_t is_full;       /* atomic */
+    apr_uint32_t counted_kib;   /* atomic */
     apr_uint32_t kib;           /* atomic: counted, and added since */
     apr_int64_t warn_at;        /* events; the relay's thread alone */
 } nmdm_backlog_t;
@@ -25,5 +26,8 @@ void nmdm_backlog_counted(nmdm_backlog_t *backlog, nmdm_ctx_t *ctx,
 /* Whether so much waits that an event of len bytes must not be added;
  * otherwise it is reckoned in. For any thread. */
 int nmdm_backlog_is_full(nmdm_backlog_t *backlog, apr_size_t len);
+
+/* Whether one device could have more of it than it may. For any thread. */
+int nmdm_backlog_is_long(nmdm_backlog_t *backlog);
 
 #endif /* NMDM_BACKLOG_H */

@@ -491,3 +491,9 @@ int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target,
     return !strcmp(receiver->webhook->target, target)
         && nmdm_backlog_is_full(&receiver->backlog, len);
 }
+
+int nmdm_delivery_is_long(nmdm_delivery_t *receiver, const char *target)
+{
+    return !strcmp(receiver->webhook->target, target)
+        && nmdm_backlog_is_long(&receiver->backlog);
+}

@@ -53,4 +53,8 @@ int nmdm_delivery_step(nmdm_delivery_t *receiver, int is_stopping);
 int nmdm_delivery_is_full(nmdm_delivery_t *receiver, const char *target,
                           apr_size_t len);
 
+/* Is it that of a target, and may one device have more than its budget there?
+ * For any thread. */
+int nmdm_delivery_is_long(nmdm_delivery_t *receiver, const char *target);
+
 #endif /* NMDM_DELIVERY_H */

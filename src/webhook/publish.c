@@ -16,9 +16,9 @@
 
 #include <apr_strings.h>
 
-/* What the events of one device may take in the outbox, of each receiver; and
- * from which length on that is looked at. */
-#define BUDGET ((apr_int64_t)32 * 1024 * 1024)
+/* What the events of one device may take in the outbox with those that are kept
+ * without what it sent; and from which length on that is always looked at. */
+#define MOST (NMDM_RELAY_BUDGET + NMDM_RELAY_BUDGET / 8)
 #define LARGE ((apr_size_t)16 * 1024)
 
 static int is_wanted(const nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
@@ -93,29 +93,43 @@ static void post_all(nmdm_ctx_t *ctx, const nmdm_publication_t *publication)
 
 /* ---- By the outbox ---- */
 
-/* A device that has used up its budget leaves events without what it sent. */
-static nmdm_err_t *write_event(nmdm_exchange_t *x, nmdm_ctx_t *ctx,
-                               apr_pool_t *p, const nmdm_webhook_conf_t *conf,
+/* What a device has in the outbox; 0 where it need not be looked for. */
+static nmdm_err_t *bytes_of_device(nmdm_ctx_t *ctx, apr_int64_t *bytes,
+                                   const char *target, const char *device_id,
+                                   apr_size_t len)
+{
+    *bytes = 0;
+    return (len < LARGE && !nmdm_relay_is_long(ctx->services->relay, target))
+            || !nmdm_outbox_takes(ctx, len)
+        ? NULL : nmdm_outbox_bytes(ctx, bytes, device_id, target);
+}
+
+/* A device that has used up its budget leaves events without what it sent, and
+ * then none. */
+static nmdm_err_t *write_event(nmdm_exchange_t *x, int *is_kept,
+                               nmdm_ctx_t *ctx, apr_pool_t *p,
+                               const nmdm_webhook_conf_t *conf,
                                const nmdm_publication_t *publication)
 {
     nmdm_webhook_facts_t facts = facts_of(ctx, publication);
     const nmdm_id_t *who = &publication->msg->who;
-    apr_int64_t bytes;
+    apr_int64_t bytes, len;
 
+    *is_kept = 1;
     facts.has_no_payload = publication->is_unfounded;
     nmdm_event_write(x, p, conf, publication->msg, &facts);
-    if (nmdm_exchange_length(x) < LARGE
-        || !nmdm_outbox_takes(ctx, nmdm_exchange_length(x))) {
+    len = (apr_int64_t)nmdm_exchange_length(x);
+    NMDM_TRY(bytes_of_device(ctx, &bytes, conf->target, who->device_id,
+                             (apr_size_t)len));
+    if (!bytes || bytes + len <= NMDM_RELAY_BUDGET) {
         return NULL;
     }
-    NMDM_TRY(nmdm_outbox_bytes(ctx, &bytes, who->device_id, conf->target));
-    if (bytes + (apr_int64_t)nmdm_exchange_length(x) <= BUDGET) {
-        return NULL;
-    }
+    *is_kept = bytes < MOST;
     nmdm_log(ctx, NMDM_LOG_NOTICE, NMDMNO(0719)
              "%s: %" APR_INT64_T_FMT " MiB of its events wait for webhook %s;"
-             " event %s is kept without its payload", who->id,
-             bytes / 1048576, conf->target, ctx->trace_id);
+             " event %s is %s", who->id, bytes / 1048576, conf->target,
+             ctx->trace_id, *is_kept ? "kept without its payload"
+                                     : "not kept, and so lost");
     facts.has_no_payload = 1;
     nmdm_event_write(x, p, conf, publication->msg, &facts);
     return NULL;
@@ -127,6 +141,7 @@ static nmdm_err_t *put_event(nmdm_ctx_t *ctx, apr_pool_t *p,
 {
     nmdm_exchange_t x;
     apr_size_t len;
+    int is_kept;
     nmdm_event_t event = {
         .device_id = publication->msg->who.device_id,
         .target = conf->target,
@@ -135,7 +150,10 @@ static nmdm_err_t *put_event(nmdm_ctx_t *ctx, apr_pool_t *p,
         .traceparent = ctx->traceparent,
     };
 
-    NMDM_TRY(write_event(&x, ctx, p, conf, publication));
+    NMDM_TRY(write_event(&x, &is_kept, ctx, p, conf, publication));
+    if (!is_kept) {
+        return NULL;
+    }
     len = nmdm_exchange_length(&x);
     if (!nmdm_outbox_takes(ctx, len)) {
         publication->is_too_long = 1;

@@ -217,6 +217,20 @@ int nmdm_relay_is_full(nmdm_relay_t *relay, const char *target,
     return 0;
 }
 
+int nmdm_relay_is_long(nmdm_relay_t *relay, const char *target)
+{
+    int i;
+
+    for (i = 0; i < relay->receivers->nelts; i++) {
+        if (nmdm_delivery_is_long(APR_ARRAY_IDX(relay->receivers, i,
+                                                nmdm_delivery_t *),
+                                  target)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The URL may hold a password, so failures do not repeat it. */
 void nmdm_relay_ended(const nmdm_exchange_t *x)
 {

@@ -12,6 +12,10 @@
 #define NMDM_RELAY_BACKLOG 1000000
 #define NMDM_RELAY_BACKLOG_BYTES ((apr_int64_t)1024 * 1024 * 1024)
 
+/* Bytes that the events of one device may take in the outbox, of each
+ * receiver. */
+#define NMDM_RELAY_BUDGET ((apr_int64_t)32 * 1024 * 1024)
+
 /* A server whose outbox is emptied. */
 typedef struct {
     const apr_array_header_t *webhooks; /* of nmdm_webhook_conf_t *, one for
@@ -40,6 +44,10 @@ void nmdm_relay_wake(nmdm_relay_t *relay);
  * event of `len` bytes is counted as added if not. */
 int nmdm_relay_is_full(nmdm_relay_t *relay, const char *target,
                        apr_size_t len);
+
+/* Does so much wait for this receiver that one device may have used up its
+ * budget? By the last count, and what this child has added since. */
+int nmdm_relay_is_long(nmdm_relay_t *relay, const char *target);
 
 /* The outcome of an exchange that a relay posted, whose baton then is not
  * NULL. */

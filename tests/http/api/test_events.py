@@ -2,6 +2,7 @@
 """Durable webhooks: the outbox, its courier, the dead letters."""
 
 import concurrent.futures
+import json
 import os
 import signal
 import time
@@ -175,6 +176,45 @@ def test_budget_of_a_device(httpd, device, receiver, expect_log, many=9):
     assert other.token_update(Large=large).status == 200
     assert wait_for_bytes(server.database, other) > len(large)
     assert "NMDM0719" in server.error_log()
+
+
+def test_budget_counts_small_events(httpd, device, receiver, expect_log):
+    """As soon as so much waits that one device may have used up its own."""
+    expect_log(FAILED, optional=True)
+    expect_log("NMDM0719", optional=True)
+    receiver.answers["*"] = Answer(500)
+    server = httpd(extra_vhost=durable(receiver.url))
+    mac = device(server).enroll()
+    other = device(server).enroll()
+
+    def bodies(whose):
+        return [json.loads(body)["checkin_event"]["raw_payload"]
+                for body, in server.database.query(
+                    "SELECT body FROM nanomdm_events WHERE device_id = %s"
+                    " ORDER BY seq", whose.id)]
+
+    def fill(mebibytes):
+        """As if its first event, put off, were so long; a child counts when
+        it starts."""
+        server.database.execute(
+            "UPDATE nanomdm_events SET payload_size = %s, next_at = %s"
+            " WHERE device_id = %s AND topic = 'mdm.Authenticate'",
+            mebibytes << 20, int(time.time()) + 6000, mac.id)
+        server.restart()
+        mark = server.mark()
+        assert wait_until(lambda: mac.token_update().status == 200
+                          and "NMDM0719" in server.log_since(mark), LONG)
+
+    fill(33)
+    assert bodies(mac)[-1] == ""
+    assert other.token_update().status == 200
+    assert all(bodies(other))
+    fill(37)
+    before = len(bodies(mac))
+    assert mac.token_update().status == 200
+    assert len(bodies(mac)) == before
+    assert other.token_update().status == 200
+    assert all(bodies(other))
 
 
 def test_removed_commands_have_events_too(httpd, device, receiver):
