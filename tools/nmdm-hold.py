@@ -25,6 +25,7 @@ sys.dont_write_bytecode = True
 from nanomdm_ctl.database import (  # noqa: E402
     DRIVERS, module_of, mysql_options, resolve_secrets, text)
 from nanomdm_ctl.errors import Stopped  # noqa: E402
+from nanomdm_ctl.output import plain  # noqa: E402
 
 HELD = """EXISTS (SELECT 1 FROM nanomdm_held h
                    WHERE h.id = enrollment_queue.id
@@ -106,7 +107,7 @@ def hold(database, _):
 
 def list_held(database, args):
     for row in chosen(database, args):
-        print("\t".join(row))
+        print("\t".join(map(plain, row)))
 
 
 def chosen(database, args):
@@ -158,7 +159,7 @@ def main():
                                                                args)
         database.finish()
     except Stopped as error:
-        print(f"nmdm-hold: {error}", file=sys.stderr)
+        print(plain(f"nmdm-hold: {error}"), file=sys.stderr)
         return 1
     return 0
 

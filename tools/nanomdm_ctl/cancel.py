@@ -8,6 +8,7 @@ for some. A device that has the command in hand may answer it yet.
 """
 
 from .client import Client, path
+from .output import plain
 
 
 def add_arguments(parser):
@@ -32,5 +33,6 @@ def run(parser, args):
         print("taken back")
         return 0
     for id_, why in answer.json()["status"].items():
-        print(f"{id_}: {why if isinstance(why, str) else why.get('error')}")
+        print(plain(f"{id_}:"
+                    f" {why if isinstance(why, str) else why.get('error')}"))
     return 1

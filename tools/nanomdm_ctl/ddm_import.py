@@ -27,7 +27,7 @@ from .database import (DRIVERS, encoded, module_of, mysql_options,
                        resolve_secrets, secret, table_prefix, text)
 from .errors import Stopped
 from .filekv_target import CONNECT
-from .output import Progress
+from .output import Progress, plain
 
 LONGEST = 255                 # octets of a name
 LONGEST_TOKEN = 64
@@ -504,7 +504,7 @@ class Reporter:
         if line not in self.said:
             self.said.add(line)
             self.progress.end()
-            print(line.encode("utf-8", "backslashreplace").decode(),
+            print(plain(line.encode("utf-8", "backslashreplace").decode()),
                   file=sys.stderr, flush=True)
 
 

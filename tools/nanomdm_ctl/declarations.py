@@ -97,8 +97,7 @@ def pages(client, call, limit=1000, **query):
 
 def show(_parser, client, args):
     for name in args.names:
-        print(json.dumps(client.get("declarations/" + path(name)), indent=2,
-                         ensure_ascii=False))
+        print(output.as_text(client.get("declarations/" + path(name)), 2))
     return 0
 
 
@@ -121,8 +120,8 @@ def upload(_parser, client, args):
         said = answer.error() or findings(answer)
         wrong += answer.status >= 400 or bool(
             args.action == "check" and said)
-        print(f"{name}: " + (said or {304: "unchanged"}.get(
-            answer.status, "ok")))
+        print(output.plain(f"{name}: " + (said or {304: "unchanged"}.get(
+            answer.status, "ok"))))
     return 1 if wrong else 0
 
 
@@ -171,5 +170,5 @@ def ask(_parser, client, args):
                             **query)
         if answer.status == 404:
             raise failure(answer, args.action)
-        print(json.dumps(answer.json(), indent=2, ensure_ascii=False))
+        print(output.as_text(answer.json(), 2))
     return 0

@@ -6,7 +6,6 @@ Exit status, as monitoring has it: 0 all is well, 1 warnings, 2 errors, 3 it
 could not look.
 """
 
-import json
 
 from . import doctor_network, doctor_site, output
 from .errors import Failed
@@ -81,7 +80,7 @@ def run(_parser, args):
 
 def show(args, report):
     if args.json:
-        print(json.dumps(report.findings, ensure_ascii=False, indent=2))
+        print(output.as_text(report.findings, 2))
         return
     bad = [each for each in report.findings
            if LEVELS[each["level"]][0]]
@@ -95,7 +94,7 @@ def show(args, report):
     paint = output.Paint(args)
     for each in report.findings:
         print(paint(LEVELS[each["level"]][1], f"{each['level']:8}")
-              + f"{each['subject']}: {output.plain(each['saw'])}")
+              + output.plain(f"{each['subject']}: {each['saw']}"))
         if each["remedy"]:
             print(f"        -> {output.plain(each['remedy'])}")
     print()

@@ -27,7 +27,7 @@ from .errors import Stopped
 from .filekv_files import (Bad, now, bounded, pem_of, is_utf8, Storage,
                            LONGEST_ID, SECOND)
 from .filekv_target import Time, Target, same
-from .output import Progress
+from .output import Progress, plain
 
 
 
@@ -437,7 +437,7 @@ class Reporter:
     def tell(self, line):
         if self.progress:
             self.progress.end()
-        print(line.encode("utf-8", "backslashreplace").decode(),
+        print(plain(line.encode("utf-8", "backslashreplace").decode()),
               file=sys.stderr, flush=True)
 
 

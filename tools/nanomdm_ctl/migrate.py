@@ -31,7 +31,7 @@ from .database import (DRIVERS, StorageKeys, Unopened,
                            mysql_options, resolve_secrets, secret,
                            table_prefix, text)
 from .errors import Stopped
-from .output import Progress
+from .output import Progress, plain
 
 BATCH = 200                   # devices in memory
 CHECKIN = "application/x-apple-aspen-mdm-checkin"
@@ -305,7 +305,7 @@ class Migration:
 
     def say(self, line):
         self.progress.end()
-        print(line, file=sys.stderr, flush=True)
+        print(plain(line), file=sys.stderr, flush=True)
 
     def summary(self):
         return (f"{'would move' if self.args.dry_run else 'moved'}"
@@ -365,7 +365,7 @@ def run(parser, args):
                               else Destination(args))
         migration.run()
     except (Stopped, OSError) as error:
-        print(f"stopped: {error}", file=sys.stderr)
+        print(plain(f"stopped: {error}"), file=sys.stderr)
         stopped = True
     if migration:
         print(migration.summary(), flush=True)

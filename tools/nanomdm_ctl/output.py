@@ -10,6 +10,8 @@ import time
 COLORS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
 # A name that a device chose is not to steer the terminal.
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Those that JSON lets stay as they are.
+UNESCAPED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def plain(value):
@@ -18,6 +20,13 @@ def plain(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     return CONTROLS.sub("?", str(value))
+
+
+def as_text(value, indent=None):
+    """JSON; what would steer the terminal is escaped, and means the same."""
+    return UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}",
+                         json.dumps(value, indent=indent,
+                                    ensure_ascii=False))
 
 
 class Paint:
@@ -75,7 +84,7 @@ def as_json(_args, _columns, entries, _nothing):
     number = 0
     for number, entry in enumerate(entries, 1):
         lines.put("[" if number == 1 else last + ",")
-        last = json.dumps(entry, ensure_ascii=False)
+        last = as_text(entry)
     lines.put(f"{last}\n]" if number else "[]")
     return number
 

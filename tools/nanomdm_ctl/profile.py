@@ -18,6 +18,7 @@ import uuid
 
 from .client import Client
 from .errors import Failed
+from .output import plain
 from .pushcert import write
 
 RIGHTS = 8191                   # all of AccessRights
@@ -52,7 +53,7 @@ def run(parser, args):
     topic = args.topic or only_topic(client)
     identity = (by_pkcs12(args) if args.identity else by_scep(client, args))
     write(args.out, plistlib.dumps(profile(args, topic, identity)), 0o600)
-    print(f"{args.out}: for {server_url(args.settings)}, topic {topic}")
+    print(plain(f"{args.out}: for {server_url(args.settings)}, topic {topic}"))
     return 0
 
 

@@ -36,7 +36,7 @@ def say(answer, ids, progress):
     for id_ in ids:
         error = out["status"].get(id_, {}).get("push_error")
         refused += bool(error)
-        print(f"{id_}: {error or 'accepted by APNs'}")
+        print(output.plain(f"{id_}: {error or 'accepted by APNs'}"))
     if out.get("push_error"):
-        print(f"{out['push_error']}\n  {REMEDIES[500]}")
+        print(f"{output.plain(out['push_error'])}\n  {REMEDIES[500]}")
     return refused

@@ -97,7 +97,7 @@ def upload(args):
     client = Client(args.settings)
     out = client.api("PUT", "pushcert", pem,
                      force=1 if args.force else None).json()
-    print(f"{out['topic']}, valid until {out['not_after']}")
+    print(output.plain(f"{out['topic']}, valid until {out['not_after']}"))
     return 0
 
 

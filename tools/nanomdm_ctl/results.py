@@ -41,8 +41,8 @@ def run(_parser, args):
         output.show(args, COLUMNS, entries, "no answers")
         return 0
     for entry in entries:
-        print(f"{entry['command_uuid']} {output.plain(entry['request_type'])}"
-              f" {entry['status']} {entry['updated_at']}")
+        print(output.plain(f"{entry['command_uuid']} {entry['request_type']}"
+                           f" {entry['status']} {entry['updated_at']}"))
         output.indented(list(rows(content(entry.get("result_json")))))
     return 0
 

@@ -149,7 +149,8 @@ def run(parser, args):
         progress(start + len(batch))
     progress.end()
     for id_, why in failed.items():
-        print(f"{id_}: queued; the push was refused: {why}", file=sys.stderr)
+        print(output.plain(f"{id_}: queued; the push was refused: {why}"),
+              file=sys.stderr)
     if not args.wait:
         for uuid, sent in uuids.items():
             print(f"{uuid} {command['RequestType']} queued for {len(sent)}")
@@ -174,7 +175,8 @@ def send(client, args, command, uuid, ids):
     refused = {id_: each["push_error"] for id_, each
                in out.get("status", {}).items() if each.get("push_error")}
     if out.get("push_error") and not refused:
-        print(f"{out['push_error']}\n  {REMEDIES[500]}", file=sys.stderr)
+        print(f"{output.plain(out['push_error'])}\n  {REMEDIES[500]}",
+              file=sys.stderr)
         refused = dict.fromkeys(ids, out["push_error"])
     return refused
 
@@ -231,5 +233,6 @@ def report(args, found):
         output.show(args, COLUMNS, found)
         return
     for entry in found:
-        print(f"{entry['id']} {entry['state']} {entry.get('status', '')}")
+        print(output.plain(f"{entry['id']} {entry['state']}"
+                           f" {entry.get('status', '')}"))
         output.indented(list(rows(content(entry.get("result_json")))))

@@ -6,7 +6,6 @@ Exit status: 0 nothing keeps it, 1 a cause was found.
 """
 
 import datetime
-import json
 import re
 
 from . import output
@@ -310,8 +309,8 @@ def run(_parser, args):
     tree = Tree(Client(args.settings), args)
     tree.walk()
     if args.json:
-        print(json.dumps({"id": args.id, "cause": tree.cause,
-                          "seen": tree.seen}, ensure_ascii=False, indent=2))
+        print(output.as_text({"id": args.id, "cause": tree.cause,
+                              "seen": tree.seen}, 2))
         return 1 if tree.cause else 0
     paint = output.Paint(args)
     for each in tree.seen:

@@ -5,16 +5,18 @@ an error is a line and its remedy, never a traceback."""
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
 import time
-import uuid
+from uuid import uuid4
 
 import pytest
 
 from conftest import new_database
 from ctl import LOCATIONS, Ctl
+from device import Operator, command
 from tables import insert
 from test_enrollments import fill
 
@@ -208,6 +210,38 @@ def test_an_id_of_any_bytes(ctl, words):
     assert done.returncode in (0, 1)
 
 
+# U+009B begins a sequence that steers a terminal as ESC [ does, and U+202E
+# turns the rest of a line round.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]")
+
+
+def test_names_do_not_steer_the_terminal(ctl, site, device):
+    operator = Operator(site)
+    mac = device(site, udid=f"T\x9b31m\u202e-{uuid4()}").enroll()
+    for words in (("send", mac.id, "DeviceInformation"),
+                  ("push", mac.id), ("queue", mac.id), ("devices",),
+                  ("devices", "--json"), ("why", mac.id),
+                  ("why", mac.id, "--json")):
+        ran = ctl(*words)
+        assert mac.id[-36:] in ran.out + ran.err or words[0] in (
+            "queue", "why"), ran
+        assert not STEERING.search(ran.out + ran.err), ran
+    assert mac.id in [each["id"] for each in ctl("devices", "--json").json]
+    uuid, plist = command()
+    operator.enqueue(mac.id, plist)
+    answer = mac.idle()
+    while answer.body:
+        answer = mac.report("Error", answer.plist["CommandUUID"], ErrorChain=[
+            {"ErrorCode": 1, "ErrorDomain": "D", "LocalizedDescription":
+             "\x9b2J\u202e", "USEnglishDescription": "x"}])
+    for words in ((), ("--show",), ("--json",), ("--csv",)):
+        ran = ctl("results", mac.id, *words)
+        assert uuid in ran.out and not STEERING.search(ran.out), ran
+    ran = ctl("cancel", "--uuid", uuid, mac.id)
+    assert not STEERING.search(ran.out + ran.err), ran
+    operator.close()
+
+
 # -- Pipes, terminals and locales -------------------------------------
 
 def start(ctl, words, **streams):
@@ -224,7 +258,7 @@ def start(ctl, words, **streams):
     ('"$@" devices --json >/dev/full', 1)])
 def test_streams_that_are_closed_or_full(ctl, site, words, status):
     assert ctl("devices").status == 0   # SQLite: makes the tables
-    fill(site.database, [uuid.uuid4().hex])     # that there is a line
+    fill(site.database, [uuid4().hex])     # that there is a line
     done = start(ctl, words)
     assert done.returncode == status, done
     assert b"Traceback" not in done.stderr, done

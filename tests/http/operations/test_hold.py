@@ -74,3 +74,15 @@ def test_what_waited_is_held_until_it_is_released(home, device):
     assert next_of(mac) is None and next_of(other) is None
     assert "nothing is held" in hold(home, "list", status=1)
     assert "0 waiting commands are held" in hold(home, "hold")
+
+
+def test_an_id_takes_one_line_and_steers_nothing(home, device):
+    """A device may have any id that XML can write."""
+    operator = Operator(home)
+    mac = device(home, udid="A\tB\tEraseDevice\nC\x9b31m").enroll()
+    uuid, plist = command()
+    assert operator.enqueue(mac.id, plist).status == 200
+    hold(home, "hold")
+    assert hold(home, "list") == "\t".join([
+        "A?B?EraseDevice?C?31m", uuid, "DeviceInformation"]) + "\n"
+    operator.close()
