@@ -305,13 +305,14 @@ static const char *after_boundary(const char *text)
 }
 
 /* The first PEM block of a query-escaped text, if it is a certificate. The
- * lines may have any length, and empty ones between them. */
+ * lines may have any length, and empty ones between them. A comma is where a
+ * proxy has folded two headers, of which the first is its client's. */
 static int decode_pem(nmdm_bytes_t *der, apr_pool_t *p, const char *begin)
 {
     const char *body = after_boundary(begin + strlen("-----BEGIN"));
     const char *end = body ? strstr(body, "-----END") : NULL;
 
-    return end && after_boundary(end + strlen("-----END"))
+    return end && !strchr(body, ',') && after_boundary(end + strlen("-----END"))
         && decode_base64_lines(der, p, body, (apr_size_t)(end - body));
 }
 

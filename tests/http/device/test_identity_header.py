@@ -147,6 +147,11 @@ BAD_HEADERS = {
     "a placeholder alone": lambda who:
         "{http.request.tls.client.certificate_der_base64}",
     "(null)": lambda who: "(null)",
+    # With a letter first, a comma alone could be within base64.
+    "two, folded by a comma alone": lambda who: "x" + escaped_pem(who) + ","
+    + escaped_pem(certs.self_signed()),
+    "two, folded and escaped": lambda who: "x" + quote(
+        who.pem.decode() + "," + certs.self_signed().pem.decode()),
 }
 
 
