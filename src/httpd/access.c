@@ -156,13 +156,30 @@ static int is_own_origin(request_rec *r, const char *origin)
         && !strcasecmp(without_port(r->pool, origin + 7, ":80"), host);
 }
 
-const char *nanomdm_access_cross_site(request_rec *r)
+static int is_other_site(const char *site)
 {
     static const char *const OWN[] = { "none", "same-origin", NULL };
+
+    return site && !is_token_of(site, OWN);
+}
+
+const char *nanomdm_access_embedded(request_rec *r)
+{
+    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+    const char *dest = apr_table_get(r->headers_in, "Sec-Fetch-Dest");
+
+    return !is_other_site(site) || !dest || !strcasecmp(dest, "document")
+        ? NULL
+        : apr_psprintf(r->pool, "cross-site request refused: Sec-Fetch-Site"
+                       " is \"%s\" and Sec-Fetch-Dest \"%s\"", site, dest);
+}
+
+const char *nanomdm_access_cross_site(request_rec *r)
+{
     const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
     const char *origin = apr_table_get(r->headers_in, "Origin");
 
-    if (site && !is_token_of(site, OWN)) {
+    if (is_other_site(site)) {
         return apr_psprintf(r->pool, "cross-site request refused:"
                             " Sec-Fetch-Site is \"%s\"", site);
     }

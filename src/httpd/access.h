@@ -21,5 +21,8 @@ int nanomdm_access_error_before(const request_rec *r);
 /* What a browser says that shows the page of another site to be asking, as a
  * sentence, or NULL (Fetch Metadata; RFC 6454 section 7). */
 const char *nanomdm_access_cross_site(request_rec *r);
+/* The same where people may follow a link from another site, and only what its
+ * page fetches by itself, such as an image or a frame, is refused. */
+const char *nanomdm_access_embedded(request_rec *r);
 
 #endif /* NANOMDM_ACCESS_H */

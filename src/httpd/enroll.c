@@ -414,6 +414,11 @@ static int serve(visit_t *visit)
     nmdm_err_t *err;
     int status;
 
+    why = nanomdm_access_embedded(visit->r);
+    if (why) {
+        log_refusal(visit, why);
+        return refuse(visit, HTTP_FORBIDDEN, why);
+    }
     err = nanomdm_rate_limiter_check_client(visit->ctx, visit->r);
     if (!err) {
         err = read_info(visit, &why);

@@ -86,6 +86,23 @@ def test_b2_only_looked_at(site, client, method, headers):
     assert is_unopened(site, path)
 
 
+@pytest.mark.parametrize("where", ["cross-site", "same-site"])
+@pytest.mark.parametrize("what", ["image", "iframe", "empty", "script"])
+def test_pages_of_other_sites_use_up_no_profile(site, client, where, what):
+    """With what a browser remembers; people may follow a link from there."""
+    asked = [("Sec-Fetch-Site", where), ("Sec-Fetch-Dest", what)]
+    path = link(site)
+    for target, headers in ((path, asked), ("/staff", [STAFF, *asked])):
+        answer = client.raw("GET", target, None, headers)
+        assert answer.status == 403 and "cross-site" in answer.json["error"]
+    assert is_unopened(site, path)
+    for headers in ([STAFF, asked[0], ("Sec-Fetch-Dest", "document")],
+                    [STAFF, asked[0]],
+                    [STAFF, ("Sec-Fetch-Site", "none"), asked[1]]):
+        answer = client.raw("GET", "/staff", None, headers)
+        assert answer.status == 200 and Profile(answer.body).challenge
+
+
 @pytest.mark.parametrize("headers", [
     [("If-None-Match", "*")], [("If-None-Match", '"a", W/"b"')],
     [("If-Modified-Since", "Sat, 28 Nov 2037 00:00:00 GMT")],
