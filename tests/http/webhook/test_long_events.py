@@ -8,6 +8,7 @@ import json
 import os
 import plistlib
 import signal
+import socket
 import threading
 
 import pytest
@@ -212,6 +213,100 @@ def test_one_long_event_at_a_time(httpd, device, receiver, expect_log):
     assert len(payloads(receiver)) == 1
 
 
+def test_receivers_take_turns_with_long_events(httpd, device, receiver):
+    """One has no more under way than the other before it, however many wait
+    for either."""
+    may_go = threading.Event()
+
+    def answer(request):
+        if len(request.body) > PART:
+            may_go.wait(LONG)
+        return Answer()
+    receiver.answers["*"] = answer
+    server = httpd(extra_vhost=durable(
+        receiver.url, f"NanoMDMWebhook {receiver.url}/other key=secret"))
+    macs = [enrolled(server, device) for _ in range(5)]
+    for mac, uuid in macs:
+        assert mac.send(body_of(mac, uuid, 300 * KIB)).status == 200
+    may_go.set()
+    assert wait_until(lambda: all(is_empty(server.database, mac)
+                                  for mac, _ in macs), LONG)
+    order = [request.path for request in receiver.requests
+             if len(request.body) > PART]
+    assert len(order) == 10
+    for number in range(len(order)):
+        first = order[:number]
+        assert abs(first.count("/hook") - first.count("/other")) <= 1, order
+
+
+@contextlib.contextmanager
+def stalled():
+    """A receiver that stops to read in the middle of a long event; whether it
+    has, and its URL."""
+    has_begun = threading.Event()
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=take, args=(client,),
+                                 daemon=True).start()
+
+    def take(client):
+        with client, client.makefile("rb") as stream, \
+                contextlib.suppress(OSError):
+            while True:
+                length = 0
+                while (line := stream.readline().strip()):
+                    name, _, value = line.partition(b":")
+                    if name.lower() == b"content-length":
+                        length = int(value)
+                if length > PART:
+                    stream.read(PART)
+                    has_begun.set()
+                    may_end.wait(2 * LONG)
+                    return
+                stream.read(length)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    may_end = threading.Event()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        threading.Thread(target=serve, daemon=True).start()
+        yield has_begun, f"http://localhost:{listener.getsockname()[1]}"
+        may_end.set()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_graceful_restart_in_the_middle(httpd, device, receiver,
+                                          expect_log):
+    """The child that was sending ends, and the next one sends it again, whole;
+    what another receiver has had is not repeated to it."""
+    expect_log(FAILED, optional=True)
+    with stalled() as (has_begun, url):
+        server = httpd(extra_vhost=durable(
+            receiver.url, f"NanoMDMWebhook {url}/slow key=secret"))
+        db = server.database
+        mac, uuid = enrolled(server, device)
+        body = body_of(mac, uuid, 9000 * KIB)
+        assert mac.send(body).status == 200
+        assert has_begun.wait(LONG)
+        old, = server.children()
+        server.graceful()
+        assert wait_until(lambda: old not in server.children(), LONG)
+        has_begun.clear()
+
+        def is_sent_again():
+            end_leases(db, mac)
+            return has_begun.wait(1)
+        assert wait_until(is_sent_again, LONG)
+        assert waits(db, mac)[1] == (len(body) + 2) // 3 * 4
+        server.stop()
+    wait_for_payloads(receiver, [body])
+
+
 def test_killed_while_it_stores_and_delivers(httpd, device, receiver,
                                              expect_log):
     """The whole of an event is there or nothing; what was answered 200 is
@@ -334,3 +429,33 @@ def test_rights_to_the_tables_are_enough(fresh_db, httpd, db_server, device,
     assert mac.send(body).status == 200
     wait_for_payloads(receiver, [body])
     assert wait_until(lambda: is_empty(db, mac), LONG)
+
+
+def test_an_insertion_that_gives_no_number(fresh_db, httpd, db_server, device,
+                                           receiver, expect_log):
+    """A trigger that swallows rows: the report is not taken without its event,
+    and the parts do not become another event's."""
+    if db_server.kind == "mysql":
+        pytest.skip("its triggers cannot leave a row out")
+    expect_log("NMDM1825.* nanomdm_events")
+    server = httpd(fresh_db(), extra_vhost=durable(receiver.url))
+    db = server.database
+    mac, uuid = enrolled(server, device)
+    assert wait_until(lambda: is_empty(db, mac), LONG)
+    condition = "NEW.payload_size > 0"
+    if db_server.kind == "sqlite3":
+        db.execute("CREATE TRIGGER swallow BEFORE INSERT ON nanomdm_events"
+                   f" WHEN {condition} BEGIN SELECT RAISE(IGNORE); END")
+    else:
+        db.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE"
+                   " plpgsql AS 'BEGIN RETURN NULL; END'")
+        db.execute("CREATE TRIGGER swallow BEFORE INSERT ON nanomdm_events"
+                   f" FOR EACH ROW WHEN ({condition})"
+                   " EXECUTE FUNCTION swallow()")
+    body = body_of(mac, uuid, 700 * KIB)
+    assert mac.send(body).status == 500
+    assert is_empty(db, mac)
+    db.execute("DROP TRIGGER swallow" + (
+        " ON nanomdm_events" if db_server.kind == "pgsql" else ""))
+    assert mac.send(body).status == 200
+    wait_for_payloads(receiver, [body])
