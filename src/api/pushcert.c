@@ -4,7 +4,7 @@
 
 #include "api/pushcert.h"
 #include "api/answer.h"
-#include "net/http_client.h"
+#include "net/upstream.h"
 #include "crypto/push_cert_pem.h"
 #include "db/db.h"
 #include "codec/json.h"
@@ -234,11 +234,10 @@ static nmdm_err_t *ask_escrow(nmdm_ctx_t *ctx, nmdm_exchange_t *x,
         .cert_pem = cert.stored.cert_pem,
         .key_pem = key_pem,
         .reads_reply = 1,
-        .deadline = nmdm_time_steady() + ctx->policy->upstream_timeout,
     };
     x->body.data = encode_form(ctx->pool, form, BODY);
     x->body.len = strlen(x->body.data);
-    nmdm_http_client_run(ctx->services->http, &x, 1, ctx->pool);
+    NMDM_TRY(nmdm_upstream_ask(ctx, x));
     if (!x->status) {
         return nmdm_err(ctx->pool, NMDM_REFUSED, APR_SUCCESS, NMDMNO(0915)
                         "escrow key unlock: %s",

@@ -135,6 +135,7 @@ typedef struct {
     nmdm_once_daily_t *daily;
     nmdm_circuit_breaker_t *breaker;    /* by topic */
     nmdm_waiters_t *waiters;            /* requests that wait for APNs */
+    nmdm_waiters_t *upstream;           /* and for other servers */
     nmdm_apns_client_t *apns;           /* for pushes */
     nmdm_http_client_t *http;           /* for webhooks, DM and escrow */
     nmdm_relay_t *relay;                /* delivers durable events */

@@ -298,22 +298,36 @@ static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
 
 /* ---- The child ---- */
 
-/* Once more than a quarter of the threads wait for APNs, calls of the API do
- * not; the others are for devices. */
-static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
+/* NULL when that fails. */
+static nmdm_waiters_t *make_waiters(apr_pool_t *pchild, server_rec *s,
+                                    int most)
 {
     nmdm_waiters_t *waiters = NULL;
-    int i, threads = 0;
-    nmdm_err_t *err;
+    nmdm_err_t *err = nmdm_waiters_create(&waiters, pchild, most);
 
-    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    err = nmdm_waiters_create(&waiters, pchild, threads / 4 + 1);
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
     }
+    return waiters;
+}
+
+/* Once more than a quarter of the threads wait for APNs, calls of the API do
+ * not; and other servers have all but a quarter. The rest is for devices that
+ * want no more than the database. */
+static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
+{
+    nmdm_waiters_t *waiters, *upstream;
+    int i, threads = 0;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    waiters = make_waiters(pchild, s, threads / 4 + 1);
+    upstream = make_waiters(pchild, s, threads - threads / 4);
     for (i = 0; i < child->sites->nelts; i++) {
-        APR_ARRAY_IDX(child->sites, i, nanomdm_site_t *)->services.waiters
-            = waiters;
+        nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
+                                             nanomdm_site_t *);
+
+        site->services.waiters = waiters;
+        site->services.upstream = upstream;
     }
 }
 

@@ -2,10 +2,9 @@
 /* external.c -- asks another server who gets a certificate. */
 
 #include "scep/external.h"
-#include "base/time.h"
 #include "codec/json.h"
 #include "crypto/digest.h"
-#include "net/http_client.h"
+#include "net/upstream.h"
 
 #include <apr_strings.h>
 
@@ -82,7 +81,8 @@ void nmdm_scep_external_ask(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
                             nmdm_binding_t *binding)
 {
     apr_table_t *headers = apr_table_make(ctx->pool, 2);
-    nmdm_exchange_t x, *one = &x;
+    nmdm_exchange_t x;
+    nmdm_err_t *err;
 
     memset(&x, 0, sizeof(x));
     x.method = "POST";
@@ -90,12 +90,11 @@ void nmdm_scep_external_ask(nmdm_ctx_t *ctx, const nmdm_scep_conf_t *conf,
     x.headers = headers;
     x.body = question(ctx->pool, conf, message, csr);
     x.reads_reply = 1;
-    x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
     apr_table_setn(headers, "Content-Type", "application/json; charset=utf-8");
     if (conf->secret) {
         apr_table_setn(headers, "X-Hmac-Signature",
                        nmdm_digest_hmac(ctx->pool, conf->secret, x.body));
     }
-    nmdm_http_client_run(ctx->services->http, &one, 1, ctx->pool);
-    *why = read_answer(ctx->pool, &x, binding);
+    err = nmdm_upstream_ask(ctx, &x);
+    *why = err ? nmdm_err_text(err) : read_answer(ctx->pool, &x, binding);
 }

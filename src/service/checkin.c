@@ -2,11 +2,10 @@
 /* checkin.c -- check-in messages: what is stored and what is answered. */
 
 #include "service/service.h"
-#include "base/time.h"
 #include "codec/plist_write.h"
 #include "db/db.h"
 #include "mdm/message.h"
-#include "net/http_client.h"
+#include "net/upstream.h"
 #include "service/certauth.h"
 #include "service/declarative.h"
 #include "service/declarative_builtin.h"
@@ -181,7 +180,7 @@ static void remark_on_url(nmdm_ctx_t *ctx, const char *id, const char *url)
 static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
 {
     const nmdm_declarative_conf_t *conf = ctx->policy->dm;
-    nmdm_exchange_t x, *one = &x;
+    nmdm_exchange_t x;
 
     if (ctx->policy->declarations) {
         return nmdm_declarative_builtin_answer(ctx, in->reply, in->msg);
@@ -196,8 +195,7 @@ static nmdm_err_t *ask_declarative(nmdm_ctx_t *ctx, checkin_t *in)
     remark_on_url(ctx, in->msg->who.id, conf->url);
     NMDM_TRY(
         nmdm_declarative_request(&x, ctx->pool, conf, in->msg, ctx->trace_id));
-    x.deadline = nmdm_time_steady() + ctx->policy->upstream_timeout;
-    nmdm_http_client_run(ctx->services->http, &one, 1, ctx->pool);
+    NMDM_TRY(nmdm_upstream_ask(ctx, &x));
     return nmdm_declarative_answer(in->reply, ctx->pool, conf, in->msg, &x);
 }
 

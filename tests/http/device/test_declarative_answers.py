@@ -225,6 +225,36 @@ def test_others_are_served_while_it_hangs(managing, mac, device, upstream,
 
 
 @one_database
+def test_polls_are_served_while_all_threads_could_hang(
+        managing, mac, device, upstream, expect_log):
+    """A quarter of them is for devices that do not ask it; what comes beside
+    the others is told to come again."""
+    expect_log(FAILURES, optional=True)
+    expect_log("NMDM1707")
+    macs = [device(managing).enroll() for _ in range(8)]
+    given_up = threading.Event()
+
+    def hang(_):
+        given_up.wait(TIMEOUT)
+        return Answer(500)
+    upstream.answers["*"] = hang
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(each.declarative_management, "tokens")
+                 for each in macs]
+        upstream.wait_for(6)
+        started = time.monotonic()
+        assert mac.idle().status == 200
+        assert time.monotonic() - started < SOON
+        given_up.set()
+    answers = [future.result() for future in asked]
+    late = [answer for answer in answers if answer.status == 503]
+    assert len(late) == 2 and all(
+        answer.headers["Retry-After"] for answer in late)
+    upstream.answers["*"] = Answer(body=TOKENS)
+    assert_passed(mac.declarative_management("tokens"))
+
+
+@one_database
 @pytest.mark.parametrize("path, answer", [
     ("/mdm", Answer(500)), ("/mdm", Answer(401)), ("/keys", Answer()),
     ("/nobody", None)])
