@@ -64,7 +64,7 @@ static const char *who(nmdm_ctx_t *ctx, const work_t *in)
         return apr_pstrcat(ctx->pool, "user ", user, NULL);
     }
     return in->request->by == NMDM_ENROLL_LINK ? NULL
-        : apr_pstrcat(ctx->pool, "address ", in->request->client, NULL);
+        : apr_pstrcat(ctx->pool, "address ", in->request->network, NULL);
 }
 
 static void refuse_more(nmdm_ctx_t *ctx, work_t *in)

@@ -35,6 +35,7 @@ typedef struct {
     nmdm_enroll_by_e by;
     const char *token;          /* of a link, or NULL */
     const char *client;         /* its address */
+    const char *network;        /* the same as it is counted */
     nmdm_binding_t binding;     /* of its user and MachineInfo */
     int is_head;                /* nothing is made or used up */
 } nmdm_enroll_request_t;

@@ -483,6 +483,7 @@ int nanomdm_enroll_handler(request_rec *r)
         return nanomdm_fail_json(r, visit.ctx, err);
     }
     visit.request.client = r->useragent_ip;
+    visit.request.network = nanomdm_rate_limiter_client(r);
     visit.request.is_head = r->header_only;
     return serve(&visit);
 }

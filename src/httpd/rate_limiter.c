@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#define IPV6_BYTES 16
+
 static nmdm_rate_limits_t *shared;
 
 /* ---- The memory ---- */
@@ -70,11 +72,25 @@ nmdm_err_t *nanomdm_rate_limiter_check(nmdm_ctx_t *ctx, request_rec *r)
                              ctx->cert->sha256, NULL));
 }
 
+/* An IPv4 address may be written as one of IPv6, which r->useragent_ip does
+ * not. */
+const char *nanomdm_rate_limiter_client(request_rec *r)
+{
+    const unsigned char *b = r->useragent_addr->ipaddr_ptr;
+
+    return !strchr(r->useragent_ip, ':')
+            || r->useragent_addr->ipaddr_len != IPV6_BYTES
+        ? r->useragent_ip
+        : apr_psprintf(r->pool, "%x:%x:%x:%x::/64", b[0] << 8 | b[1],
+                       b[2] << 8 | b[3], b[4] << 8 | b[5], b[6] << 8 | b[7]);
+}
+
 nmdm_err_t *nanomdm_rate_limiter_check_client(nmdm_ctx_t *ctx,
                                               request_rec *r)
 {
-    nmdm_bytes_t address = { r->useragent_ip, strlen(r->useragent_ip) };
+    const char *client = nanomdm_rate_limiter_client(r);
+    nmdm_bytes_t name = { client, strlen(client) };
 
-    return check(ctx, r, nmdm_digest_sha256(r->pool, address),
-                 apr_pstrcat(r->pool, "client ", r->useragent_ip, NULL));
+    return check(ctx, r, nmdm_digest_sha256(r->pool, name),
+                 apr_pstrcat(r->pool, "client ", client, NULL));
 }

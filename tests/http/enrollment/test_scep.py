@@ -344,6 +344,27 @@ def test_a45_rate_limit(httpd, ca, issuer, expect_log):
 
 
 @pytest.mark.one_database
+def test_a45_rate_limit_of_ipv6(httpd, ca, issuer, expect_log):
+    """By network: a host may take any address of its own."""
+    site = scep_server(
+        httpd, issuer, ca, PROFILE_LINES + "NanoMDMRateLimit 1/h 2\n",
+        modules=("remoteip",), extra_server="RemoteIPHeader X-Forwarded-For\n"
+        "RemoteIPInternalProxy 127.0.0.1\n")
+    client = ScepClient(site, issuer)
+    expect_log("NMDM2101: -: the client (2001:db8:1:2::/64|192.0.2.1) sends")
+    for statuses, addresses in (
+            ([400, 400, 503, 503], ["2001:db8:1:2::1", "2001:db8:1:2:8000::",
+                                    "2001:db8:1:2::1", "2001:db8:1:2::3"]),
+            ([400], ["2001:db8:1:3::1"]),
+            ([400, 400, 503], ["192.0.2.1", "::ffff:192.0.2.1",
+                               "192.0.2.1"]), ([400], ["192.0.2.2"])):
+        assert [client.post(b"garbage",
+                            [("X-Forwarded-For", address)]).status
+                for address in addresses] == statuses
+    client.close()
+
+
+@pytest.mark.one_database
 def test_a46_no_secrets_in_the_log(client, challenge, site):
     good = challenge()
     client.enrol(good)
