@@ -15,6 +15,9 @@
 
 #include <string.h>
 
+/* Of a client that is refused, what NanoMDMDump shows. */
+#define SHOWN 65536
+
 #define CHECKIN_TYPE "application/x-apple-aspen-mdm-checkin"
 
 /* On one URL the Content-Type distinguishes a check-in from a report; on two,
@@ -40,12 +43,13 @@ static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
     if (!err && ctx->cert) {
         err = nanomdm_rate_limiter_check(ctx, r);
     }
-    if (err && !nanomdm_traffic_dump_is_on(r)) {
-        return err;
+    if (err && nanomdm_traffic_dump_is_on(r)) {
+        (void)nanomdm_body_of(body, r, SHOWN);  /* read or not: err is why */
     }
+    NMDM_TRY(err);
     NMDM_TRY(nanomdm_body_for_events(body, ctx, r));
-    if (err || ctx->cert) {
-        return err;
+    if (ctx->cert) {
+        return NULL;
     }
     NMDM_TRY(nanomdm_identity(ctx, r, body));
     return nanomdm_rate_limiter_check(ctx, r);

@@ -190,6 +190,19 @@ def test_what_we_refuse(recorded, device, expect_log):
 
 
 @one_database
+def test_a_stranger_fills_no_disk(recorded, device):
+    server = recorded()
+    stranger = device(server, identity=certs.self_signed())
+    for size in (1000, 1_000_000):
+        answer = stranger.send(b"<plist><dict><key>a</key><string>"
+                               + b"x" * size, fresh=True)
+        assert answer.status == 400
+    short, long = whole(server, 2)
+    assert b"x" * 1000 in short["body"]
+    assert long["body"] == b", not read\n"
+
+
+@one_database
 def test_an_answer_is_the_same_with_and_without(httpd, fresh_db, device):
     answers = []
     for line in ("", DUMP):
