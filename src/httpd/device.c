@@ -12,6 +12,7 @@
 #include "service/service.h"
 
 #include <http_protocol.h>
+#include <util_filter.h>
 
 #include <string.h>
 
@@ -38,13 +39,16 @@ static int is_checkin(request_rec *r)
 static nmdm_err_t *admit_and_read(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                                   request_rec *r)
 {
-    nmdm_err_t *err = nanomdm_identity(ctx, r, NULL);
+    nmdm_err_t *err = nanomdm_identity(ctx, r, NULL), *unread = NULL;
 
     if (!err && ctx->cert) {
         err = nanomdm_rate_limiter_check(ctx, r);
     }
     if (err && nanomdm_traffic_dump_is_on(r)) {
-        (void)nanomdm_body_of(body, r, SHOWN);  /* read or not: err is why */
+        unread = nanomdm_body_of(body, r, SHOWN);
+    }
+    if (unread && unread->rv == AP_FILTER_ERROR) {
+        return unread;          /* httpd's filters have answered */
     }
     NMDM_TRY(err);
     NMDM_TRY(nanomdm_body_for_events(body, ctx, r));
