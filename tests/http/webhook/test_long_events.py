@@ -438,6 +438,7 @@ def test_an_insertion_that_gives_no_number(fresh_db, httpd, db_server, device,
     if db_server.kind == "mysql":
         pytest.skip("its triggers cannot leave a row out")
     expect_log("NMDM1825.* nanomdm_events")
+    expect_log("NMDM0712.* is lost")
     server = httpd(fresh_db(), extra_vhost=durable(receiver.url))
     db = server.database
     mac, uuid = enrolled(server, device)
