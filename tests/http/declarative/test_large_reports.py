@@ -73,15 +73,3 @@ def test_a_secret_beyond_what_is_read(site, mac, expect_log):
     (kept,), = site.database.query(
         "SELECT raw FROM nanomdm_dd_reports WHERE id = %s", mac.id)
     assert len(kept) > MIB // 2 and "so secret" not in kept
-
-
-@pytest.mark.unsanitized            # as a unit test it is sanitized
-@pytest.mark.one_database
-def test_reports_of_other_items_do_not_add_up(site, mac, expect_log):
-    expect_log("NMDM2533")
-    for name in (b"a", b"b", b"c"):
-        assert mac.endpoint("status", b'{"StatusItems":{"%s":[%s1]}}' % (
-            name, b"1," * 90_000)).status == 200
-    (number,), = site.database.query(
-        "SELECT COUNT(*) FROM nanomdm_dd_values WHERE id = %s", mac.id)
-    assert number == 200_000

@@ -212,7 +212,7 @@ def test_an_id_of_any_bytes(ctl, words):
 
 # U+009B begins a sequence that steers a terminal as ESC [ does, and U+202E
 # turns the rest of a line round.
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]")
+STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e]")
 
 
 def test_names_do_not_steer_the_terminal(ctl, site, device, expect_log):
