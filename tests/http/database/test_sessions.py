@@ -29,6 +29,7 @@ SETTINGS = [
     ("pgsql", "client_encoding = 'WIN1252'"),
     ("mysql", "autocommit = 0"),
     ("mysql", "completion_type = 'CHAIN'"),
+    ("mysql", "max_join_size = 1"),
     ("mysql", "init_connect = 'SET NAMES latin1'"),
     ("mysql", f"time_zone = '{ZONE}'"),
     ("mysql", "sql_mode = ''"),
