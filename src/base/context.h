@@ -15,7 +15,8 @@
 
 /* ---- Memory ---- */
 
-/* A subpool of parent that other threads may allocate from, one at a time. */
+/* A subpool of parent that other threads may allocate from, one at a time; with
+ * NULL it is nobody's, and the caller destroys it. */
 apr_status_t nmdm_own_pool(apr_pool_t **out, apr_pool_t *parent);
 
 /* ---- Who ---- */

@@ -32,11 +32,12 @@ typedef int ssl_HOOK_pre_handshake_t(conn_rec *c, struct ssl_st *ssl,
 
 /* What we keep with a connection. The streams of an HTTP/2 connection run in
  * threads of their own, so what they read together has a lock and a pool to
- * itself. */
+ * itself. Other connections do without that pool, of which each would take
+ * 8 KiB for as long as it is kept. */
 typedef struct {
     const struct ssl_st *ssl;
     apr_thread_mutex_t *lock;   /* guards the rest */
-    apr_pool_t *pool;
+    apr_pool_t *pool;           /* of the streams; NULL until they need it */
     const nmdm_peer_t *peer;
 } link_t;
 
@@ -53,9 +54,19 @@ static int judge_later(server_rec *s, apr_pool_t *p, int is_proxy,
     return OK;
 }
 
+static apr_status_t end_link(void *data)
+{
+    link_t *link = data;
+
+    if (link->pool) {
+        apr_pool_destroy(link->pool);
+        link->pool = NULL;
+    }
+    return APR_SUCCESS;
+}
+
 static int remember_ssl(conn_rec *c, struct ssl_st *ssl, int is_proxy)
 {
-    apr_allocator_t *allocator;
     link_t *link;
 
     if (is_proxy) {
@@ -63,19 +74,27 @@ static int remember_ssl(conn_rec *c, struct ssl_st *ssl, int is_proxy)
     }
     link = apr_pcalloc(c->pool, sizeof(*link));
     if (apr_thread_mutex_create(&link->lock, APR_THREAD_MUTEX_DEFAULT,
-                                c->pool) != APR_SUCCESS
-        || apr_allocator_create(&allocator) != APR_SUCCESS) {
+                                c->pool) != APR_SUCCESS) {
         return OK;              /* without a link: as without a certificate */
     }
-    if (apr_pool_create_ex(&link->pool, c->pool, NULL, allocator)
-            != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return OK;
-    }
-    apr_allocator_owner_set(allocator, link->pool);
     link->ssl = ssl;
+    apr_pool_cleanup_register(c->pool, link, end_link, apr_pool_cleanup_null);
     ap_set_module_config(c->conn_config, &nanomdm_module, link);
     return OK;
+}
+
+/* Where a certificate lives as long as the connection does. The pool of the
+ * streams is no child of the connection's, whose thread has no lock for it. */
+static apr_pool_t *pool_for(link_t *link, request_rec *r)
+{
+    if (!r->connection->master) {
+        return r->connection->pool;
+    }
+    if (!link->pool && nmdm_own_pool(&link->pool, NULL) != APR_SUCCESS) {
+        link->pool = NULL;
+        return r->pool;
+    }
+    return link->pool;
 }
 
 static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
@@ -84,6 +103,7 @@ static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
                                         : r->connection;
     link_t *link = ap_get_module_config(c->conn_config, &nanomdm_module);
     const nmdm_peer_t *peer;
+    apr_pool_t *pool;
     nmdm_err_t *err;
 
     *out = NULL;
@@ -91,9 +111,10 @@ static nmdm_err_t *from_tls(const nmdm_cert_t **out, request_rec *r)
         return NULL;
     }
     apr_thread_mutex_lock(link->lock);
-    err = nmdm_identity_cert_tls_peer(&peer, link->pool, link->ssl, link->peer);
+    pool = pool_for(link, r);
+    err = nmdm_identity_cert_tls_peer(&peer, pool, link->ssl, link->peer);
     if (!err) {
-        link->peer = peer;
+        link->peer = pool != r->pool ? peer : link->peer;
         *out = peer ? &peer->cert : NULL;
     }
     apr_thread_mutex_unlock(link->lock);
