@@ -31,6 +31,7 @@ from fleet import Fleet                 # noqa: E402
 from receiver import Receiver           # noqa: E402
 from server import Httpd                # noqa: E402
 from system import ROOT, NotHere, wait_until  # noqa: E402
+import batches                          # noqa: E402
 import declarative_kills                # noqa: E402
 import enrollments                      # noqa: E402
 import witness                          # noqa: E402
@@ -215,6 +216,9 @@ def runs():
         for kind in kinds:
             yield (f"{fault.__name__} {NAMES[kind]}", fault, plain(kind),
                    options)
+    for kind in EVERY:
+        yield (f"batches {NAMES[kind]}", batches.kills, plain(kind),
+               {"run": batches.run})
     for kind in EVERY:
         yield (f"enrollment {NAMES[kind]}", enrollments.kills, plain(kind),
                {"run": enrollments.run})

@@ -128,9 +128,10 @@ class Member:
 class Fleet:
     """Members, and the operator who keeps them busy."""
 
-    def __init__(self, nodes, ca, number, pushes=False):
+    def __init__(self, nodes, ca, number, pushes=False, rate=RATE):
         self.nodes = nodes
         self.pushes = pushes
+        self.rate_of_orders = rate
         self.members = [
             Member(Device(nodes[i % len(nodes)], ca.issue(), timeout=10),
                    nodes) for i in range(number)]
@@ -156,7 +157,7 @@ class Fleet:
     def order(self):
         place = 0
         operator = Operator(self.nodes[0], timeout=10)
-        while not self.no_more.wait(1 / RATE):
+        while not self.no_more.wait(1 / self.rate_of_orders):
             uuid, plist = command()
             try:
                 answer = operator.enqueue(
