@@ -10,6 +10,7 @@ from system import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/faults"))
 
+import batches                          # noqa: E402
 import witness                          # noqa: E402
 
 pytestmark = pytest.mark.unsanitized
@@ -80,6 +81,15 @@ def test_firewall(verdict, fleet):
     fleet.attempts = lambda: [types.SimpleNamespace(status=403)]
     witness.nobody_was_turned_away(verdict, fleet)
     assert verdict.problems
+
+
+@pytest.mark.parametrize("status", [500, 503, 400])
+def test_an_error_that_reaches_a_device(verdict, fleet, status):
+    """Ended connections are no errors of the server."""
+    fleet.attempts = lambda: [types.SimpleNamespace(status=each)
+                              for each in (200, status, OSError())]
+    batches.only_200(verdict, fleet)
+    assert verdict.problems == [f"devices saw 1 times {status}"]
 
 
 def test_crash(verdict):
