@@ -143,6 +143,40 @@ static CMS_ContentInfo *parse_envelope(nmdm_bytes_t envelope,
     return cms;
 }
 
+/* The certificate that a message is encrypted to, as the message names it. */
+static const char *recipient_name(apr_pool_t *p, CMS_RecipientInfo *info)
+{
+    /* Only those of the form that was used are set. */
+    ASN1_OCTET_STRING *key_id = NULL;
+    ASN1_INTEGER *serial = NULL;
+    X509_NAME *issuer = NULL;
+    const char *text;
+    char *hex, *name;
+    BIGNUM *number;
+
+    if (!CMS_RecipientInfo_ktri_get0_signer_id(info, &key_id, &issuer,
+                                               &serial)) {
+        return "no certificate";
+    }
+    if (key_id) {
+        return apr_psprintf(p, "the certificate with key identifier %.64s",
+                            nmdm_hex(p, (nmdm_bytes_t){
+                                (const char *)ASN1_STRING_get0_data(key_id),
+                                (apr_size_t)ASN1_STRING_length(key_id) }));
+    }
+    number = ASN1_INTEGER_to_BN(serial, NULL);
+    hex = number ? BN_bn2hex(number) : NULL;
+    name = X509_NAME_oneline(issuer, NULL, 0);
+    text = apr_psprintf(p, "the certificate with serial number %.64s of %s",
+                        hex ? hex : "?",
+                        nmdm_utf8_shortened(p, name ? name : "?",
+                                            NMDM_SCEP_NAME_SHOWN));
+    OPENSSL_free(name);
+    OPENSSL_free(hex);
+    BN_free(number);
+    return text;
+}
+
 /* Which of ours a message is encrypted to, or NULL; *theirs is the certificate
  * that was used instead. */
 static const nmdm_key_pair_t *find_recipient(
@@ -150,8 +184,6 @@ static const nmdm_key_pair_t *find_recipient(
     const nmdm_scep_recipients_t *recipients)
 {
     STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
-    ASN1_INTEGER *serial;
-    X509_NAME *issuer;
     int i, k;
 
     *theirs = "no certificate";
@@ -167,21 +199,7 @@ static const nmdm_key_pair_t *find_recipient(
                 return recipients->pairs[k];
             }
         }
-        if (CMS_RecipientInfo_ktri_get0_signer_id(info, NULL, &issuer,
-                                                  &serial) && issuer) {
-            BIGNUM *number = ASN1_INTEGER_to_BN(serial, NULL);
-            char *hex = number ? BN_bn2hex(number) : NULL;
-            char *name = X509_NAME_oneline(issuer, NULL, 0);
-
-            *theirs = apr_psprintf(
-                p, "the certificate with serial number %.64s of %s",
-                hex ? hex : "?",
-                nmdm_utf8_shortened(p, name ? name : "?",
-                                    NMDM_SCEP_NAME_SHOWN));
-            OPENSSL_free(name);
-            OPENSSL_free(hex);
-            BN_free(number);
-        }
+        *theirs = recipient_name(p, info);
     }
     return NULL;
 }

@@ -111,6 +111,21 @@ def test_a44_long_names_in_the_log(client, site):
     assert site.log_since(mark).count("T-long") == 2
 
 
+@pytest.mark.parametrize("by_key_id", [False, True])
+def test_a_recipient_that_is_another(client, site, by_key_id):
+    """Named in either form, of which the other is not there."""
+    other = certs.root("Another CA", key="rsa")
+    mark = site.mark()
+    for _ in range(3):
+        der, signer = client.request("unknown", recipient=other,
+                                     envelope_options={"by_key_id": by_key_id})
+        assert client.reply(der, signer).failure == "badMessageCheck"
+    named = (x509.SubjectKeyIdentifier.from_public_key(
+        other.cert.public_key()).digest.hex() if by_key_id
+        else f"{other.cert.serial_number:X}")
+    assert site.log_since(mark).count(named) == 3
+
+
 # -- Attributes -----------------------------------------------------------
 
 @pytest.mark.parametrize("doubled", ["2", "5", "7"])

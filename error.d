@@ -1,0 +1,3 @@
+error.o: src/base/error.c src/base/error.h src/base/text.h
+src/base/error.h:
+src/base/text.h:
