@@ -114,7 +114,8 @@ int nmdm_status_items_is_secret(const char *name)
     return SECRETS[i] != NULL;
 }
 
-/* `rest` is what is left of the item's name at this object. */
+/* `rest` is what is left of the item's name at this object. Elements of an
+ * array have the name of the array. */
 static int redact_at(apr_hash_t *secrets, nmdm_json_tree_t *object,
                      const char *name, const char *rest)
 {
@@ -122,11 +123,14 @@ static int redact_at(apr_hash_t *secrets, nmdm_json_tree_t *object,
     nmdm_json_tree_t *one;
     int any = 0;
 
-    for (one = object->type == NMDM_TREE_OBJECT ? object->first : NULL; one;
+    for (one = object->type >= NMDM_TREE_ARRAY ? object->first : NULL; one;
          one = one->next) {
-        apr_size_t len = strlen(one->key);
+        apr_size_t len = one->key ? strlen(one->key) : 0;
 
-        if (!strcmp(one->key, rest)) {
+        if (!one->key) {
+            any |= redact_at(secrets, one, name, rest);
+        }
+        else if (!strcmp(one->key, rest)) {
             apr_hash_set(secrets, name, APR_HASH_KEY_STRING,
                          one->type == NMDM_TREE_STRING
                              ? one->text.data

@@ -25,7 +25,7 @@ static void secrets_are_taken_out_of_a_report(void **state)
     static const char REPORT[] =
         "{\"StatusItems\":{\"mdm\":{\"push-token\":\"S1\",\"push-magic\":"
         "{\"x\":[\"S2\"]},\"app\":[]},\"enhanced-logging.applecare-token\":"
-        "\"S3\"},\"Errors\":[]}";
+        "\"S3\",\"mdm\":[[{\"push-token\":\"S4\"}]]},\"Errors\":[]}";
     apr_hash_t *secrets = apr_hash_make(*state);
     nmdm_json_tree_t *tree;
     const char *text;
@@ -38,6 +38,7 @@ static void secrets_are_taken_out_of_a_report(void **state)
     assert_null(strstr(text, "S1"));
     assert_null(strstr(text, "S2"));
     assert_null(strstr(text, "S3"));
+    assert_null(strstr(text, "S4"));
     assert_int_equal(apr_hash_count(secrets), 3);
     assert_non_null(apr_hash_get(secrets, "mdm.push-token",
                                  APR_HASH_KEY_STRING));
