@@ -6,8 +6,10 @@
 # Expected: @plist/parse reads the numbers 200, 40000 and 3000000000 from a binary
 #   list as it does from one in XML.
 # Observed: they are -56, -25536 and -1294967296, without an error: the short forms
-#   are read as signed. 100 and -200 are right, and so is all XML
-#   (@plist/parse 1.1.0 with @plist/binary.parse 1.1.0; the lists are plistlib's).
+#   are read as signed. 100 and -200 are right, and so is all XML. What it read from
+#   8 bytes is a BigInt, and @plist/serialize writes -200n back as one byte: 56
+#   (@plist/parse, binary.parse, serialize and binary.serialize 1.1.0; the other
+#   reader and writer is Python's plistlib).
 set -u
 VERSION=1.1.0
 
@@ -18,7 +20,8 @@ for tool in node npm python3; do
     command -v $tool > /dev/null || { echo "needs $tool" >&2; exit 2; }
 done
 npm install --prefix . --no-audit --no-fund --ignore-scripts \
-    "@plist/parse@$VERSION" "@plist/binary.parse@$VERSION" > log 2>&1 ||
+    "@plist/parse@$VERSION" "@plist/binary.parse@$VERSION" \
+    "@plist/serialize@$VERSION" "@plist/binary.serialize@$VERSION" > log 2>&1 ||
     { tail -n 1 log >&2; echo "cannot install @plist/parse $VERSION" >&2; exit 2; }
 python3 -c '
 import plistlib
@@ -30,14 +33,20 @@ for name, form in ("binary", plistlib.FMT_BINARY), ("xml", plistlib.FMT_XML):
 cat > read.js <<'JS'
 const fs = require('fs');
 const {parse} = require('@plist/parse');
-const binary = fs.readFileSync('binary');
+const {serialize} = require('@plist/serialize');
+const file = fs.readFileSync('binary');
+const read = parse(file.buffer.slice(file.byteOffset,
+                                     file.byteOffset + file.length));
 
-console.log('binary:', parse(binary.buffer.slice(
-    binary.byteOffset, binary.byteOffset + binary.length)).join(' ')
+fs.writeFileSync('again', Buffer.from(serialize(read.slice(-1), 0)));
+console.log('binary:', read.join(' ')
     + '; XML:', parse(fs.readFileSync('xml', 'utf8')).join(' '));
 JS
 observed=$(node read.js 2> log) || { tail -n 3 log >&2; exit 2; }
 right="100 200 40000 3000000000 -200"
-echo "expected: binary: $right; XML: $right"
-echo "observed: $observed"
-[ "$observed" = "binary: 100 -56 -25536 -1294967296 -200; XML: $right" ]
+again=$(python3 -c 'import plistlib
+print(*plistlib.load(open("again", "rb")))') || exit 2
+echo "expected: binary: $right; XML: $right; the last written back: -200"
+echo "observed: $observed; the last written back: $again"
+[ "$observed; $again" = \
+  "binary: 100 -56 -25536 -1294967296 -200; XML: $right; 56" ]
