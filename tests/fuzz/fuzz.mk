@@ -14,7 +14,8 @@ FUZZ_NAMES   := plist plist_tree checkin report command signature header pem jso
 FUZZ_RUNTIME := -fsanitize=address,undefined
 FUZZ_CFLAGS  := -O1 -g -fno-omit-frame-pointer $(FUZZ_RUNTIME) \
                 -fno-sanitize-recover=undefined \
-                -fno-sanitize=object-size -Itests/fuzz   # see unit.mk
+                -fno-sanitize=object-size -ftrivial-auto-var-init=pattern \
+                -Itests/fuzz                             # see unit.mk
 FUZZ_CORE    := $(patsubst src/%.c,$(FUZZ_BUILD)/core/%.o, \
                   $(sort $(filter-out src/httpd/% src/config/%,$(wildcard src/*/*.c))))
 FUZZ_SHARED  := $(addprefix $(FUZZ_BUILD)/,support.o support_world.o \

@@ -10,8 +10,11 @@ UNIT_RUNTIME := -fsanitize=address,undefined
 # APR says that apr_pstrmemdup(p, s, n) allocates n bytes (alloc_size), where it
 # allocates n + 1 and ends them with NUL: by what gcc 14 sees, each use of that
 # NUL is beyond the object.
+# A variable that a library was to set and did not is no address: the stack
+# often has NULL there, and nothing would be seen.
 UNIT_CFLAGS  := -O1 -g -fPIC -fno-omit-frame-pointer $(UNIT_RUNTIME) \
-                -fno-sanitize-recover=undefined -fno-sanitize=object-size
+                -fno-sanitize-recover=undefined -fno-sanitize=object-size \
+                -ftrivial-auto-var-init=pattern
 UNIT_RULES   := Makefile tests/unit/unit.mk
 UNIT_LIBS    := -lcmocka -laprutil-1 -lapr-1 $(LIBS) -ldl -lpthread
 UNIT_CORE    := $(patsubst src/%.c,$(UNIT_BUILD)/core/%.o, \
