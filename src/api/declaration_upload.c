@@ -321,7 +321,8 @@ void nmdm_api_declaration_upload_check(
     nmdm_api_declarations_json(call, text);
 }
 
-/* A header is ASCII: the rest is escaped as in JSON. */
+/* A header is ASCII without control characters, of which JSON may have DEL:
+ * what it cannot have is escaped as in JSON. */
 static const char *in_ascii(apr_pool_t *p, const char *json)
 {
     nmdm_json_text_t *text = nmdm_json_text_create(p);
@@ -331,11 +332,11 @@ static const char *in_ascii(apr_pool_t *p, const char *json)
         unsigned c = *at;
         int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
 
-        if (c < 0x80) {
+        if (c < 0x7F) {
             nmdm_json_text_raw(text, apr_pstrmemdup(p, (const char *)at, 1));
             continue;
         }
-        c &= 0x3Fu >> more;
+        c &= more ? 0x3Fu >> more : 0x7F;
         for (; more; more--) {
             c = c << 6 | (*++at & 0x3F);
         }

@@ -111,6 +111,19 @@ def codes(answer):
         answer.headers.get("X-NanoMDM-Warnings", "[]"))}
 
 
+@pytest.mark.parametrize("character", ["\x7f", "\x80", "é", "\U0001f4bb"])
+def test_V_warnings_that_name_odd_characters(api, character):
+    """A header has none of them; the answer was 500 for the first."""
+    one = activation(str(uuid.uuid4()), "not.stored")
+    one["Payload"]["Odd" + character] = "x"
+    answer = api.ask("PUT", "declarations", one)
+    assert (answer.status, codes(answer)) == (
+        204, {"reference-missing", "key-unknown"})
+    assert f"Odd{character}" in "".join(
+        warning["path"] for warning in json.loads(
+            answer.headers["X-NanoMDM-Warnings"]))
+
+
 def test_V5_references_that_are_missing(api):
     one = activation(str(uuid.uuid4()), "not.stored")
     answer = api.ask("PUT", "declarations", one)
