@@ -47,6 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     apr_pool_create(&p, NULL);
     body = body_of(p, data, size);
     readable = !nmdm_plist_read(&plist, &document, p, body, SECRETS);
+    if (readable) {             /* without the byte order mark, as is stored */
+        body = document;
+    }
     redacted = nmdm_redact_replace(p, body, SECRETS);
     PROMISED(redacted.data[redacted.len] == '\0');
     PROMISED(!redacted.len || nmdm_utf8_valid(redacted.data, redacted.len));

@@ -7,6 +7,7 @@
 
 #include "../unit/support.h"
 #include "fuzz.h"
+#include "push/apns_message.h"
 
 static world_t *world;
 
@@ -27,9 +28,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* A request that leaves nothing behind. */
 static nmdm_ctx_t *request_in(apr_pool_t *p)
 {
+    static const nmdm_push_conf_t PUSH = { .wait = 0 };
     nmdm_ctx_t *ctx = apr_pcalloc(p, sizeof(*ctx));
 
     world->is_lent = 0;
+    world->policy.push = &PUSH;
     ctx->pool = p;
     ctx->policy = &world->policy;
     ctx->services = apr_pcalloc(p, sizeof(*ctx->services));
