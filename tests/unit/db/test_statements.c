@@ -179,7 +179,8 @@ static void statements_have_names_of_their_own_that_can_be_labels(
 
         HOLDS(name && *name && strlen(name) < 50, "%d", i);
         for (at = name; *at; at++) {
-            HOLDS(apr_islower(*at) || *at == '_', "%s", name);
+            HOLDS(apr_islower(*at) || *at == '_'
+                  || (at > name && apr_isdigit(*at)), "%s", name);
         }
         for (k = 0; k < i; k++) {
             HOLDS(strcmp(name, nmdm_statement_name(k)), "%s", name);
