@@ -123,6 +123,7 @@ CUT = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
 def limited(program, database, connections):
     """The module's user may have no more; it begins with none."""
     no_limit = {"pgsql": -1, "mysql": 0}[program.kind]
+    program.keeps_connections = False
     program.admin_execute(LIMITS[program.kind].format(connections))
     if program.kind == "pgsql":
         program.admin_execute(CUT)
@@ -132,6 +133,7 @@ def limited(program, database, connections):
         yield
     finally:
         program.admin_execute(LIMITS[program.kind].format(no_limit))
+        program.keeps_connections = True
 
 
 def test_a_limit_of_connections_fails_no_request(

@@ -115,6 +115,7 @@ class Server:
     kind = None                 # the name of its apr_dbd driver
     user = None
     unused = {}                 # program: where data nobody has used is kept
+    keeps_connections = True    # unless a test needs all that there may be
 
     @classmethod
     def is_here(cls):
@@ -315,6 +316,8 @@ class Postgres(Server):
     def with_connection(self, database, work):
         """Each thread keeps its last connection: to begin one costs PostgreSQL
         more than most tests do."""
+        if not self.keeps_connections:
+            return super().with_connection(database, work)
         kept = self.kept.__dict__
         if kept.get("database") is not database:
             self.let_go()
