@@ -13,8 +13,9 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def site(httpd):
-    return httpd(extra_vhost=CONF)
+def site(httpd, fresh_db):
+    """With what nobody else has left to be pushed."""
+    return httpd(fresh_db(), extra_vhost=CONF)
 
 
 def errors(word, size=200_000):

@@ -84,7 +84,7 @@ def test_identities_that_end_soon(httpd, fresh_db, ca):
     assert wait_until(lambda: figures(operator)["seen_here"][
         "identities_ending"] == 2)
     assert metrics(operator)["nanomdm_identities_ending"] == 2
-    assert '<b class="warn">2</b>of these: identity ends' in page(operator)
+    assert '<b class="warn">2</b>of these: identity expires' in page(operator)
     lines = (server.folder / "story.log").read_text().splitlines()
     end = soon.not_after.isoformat() + "Z"
     assert lines.count(end) == 4
