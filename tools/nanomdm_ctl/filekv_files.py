@@ -3,21 +3,23 @@
 
 import collections
 import contextlib
+import errno
 import functools
 import os
 import pathlib
-import plistlib
 import re
 import ssl
 import stat
 import time
 
+from . import plists
 from .errors import Stopped
 
 BUCKETS = ("users", "cert_auth", "queue", "push_cert", "devices",
            "enrollments")
 LARGEST = 64 << 20            # bytes of one file
 LONGEST_ID = 255
+NO_FILE = "not a regular file; put the file itself here"
 SECOND = 1000000              # times are microseconds since 1970
 
 
@@ -29,6 +31,36 @@ class Bad(Exception):
 
 
 # ---- The files ----
+
+def read_regular(path):
+    """The bytes of a file that is no link: whose folder it is does not choose
+    what else the user of this program reads. A pipe is not waited for."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Bad(path, NO_FILE if error.errno in (errno.ELOOP, errno.ENXIO)
+                  else f"{error.strerror}; run this as a user who may read"
+                       " it") from None
+    try:
+        return read_open(path, number)
+    except OSError as error:
+        raise Bad(path, error.strerror) from None
+    finally:
+        os.close(number)
+
+
+def read_open(path, number):
+    info = os.fstat(number)
+    if not stat.S_ISREG(info.st_mode):
+        raise Bad(path, NO_FILE)
+    if info.st_size > LARGEST:
+        raise Bad(path, f"larger than {LARGEST >> 20} MiB")
+    with open(number, "rb", closefd=False) as file:
+        value = file.read(info.st_size + 1)
+    if len(value) != info.st_size:
+        raise Bad(path, "changed while it was read; run this again")
+    return value
+
 
 class Bucket:
     """One of the six folders: a file for each key, in folders of folders."""
@@ -51,20 +83,7 @@ class Bucket:
 
     def get(self, key):
         """Bytes, or None when there is no such key."""
-        if key not in self.paths:
-            return None
-        path = self.paths[key]
-        try:
-            info = os.lstat(path)
-            if not stat.S_ISREG(info.st_mode):
-                raise Bad(path, "not a regular file; put the file itself"
-                          " here")
-            if info.st_size > LARGEST:
-                raise Bad(path, f"larger than {LARGEST >> 20} MiB")
-            return pathlib.Path(path).read_bytes()
-        except OSError as error:
-            raise Bad(path, f"{error.strerror}; run this as a user who may"
-                      " read it") from None
+        return read_regular(self.paths[key]) if key in self.paths else None
 
     def text(self, key):
         """Text, None when there is none or it is empty."""
@@ -123,10 +142,10 @@ def xml(path, value):
                 and decoded.rstrip().endswith("</plist>"):
             return decoded
     try:
-        return plistlib.dumps(plistlib.loads(value)).decode()
-    except Exception as error:        # whatever hostile bytes bring about
-        raise Bad(path, f"truncated, or no property list"
-                  f" ({error or type(error).__name__})") from None
+        return plists.write(plists.read(value)).decode()
+    except ValueError as error:
+        raise Bad(path, f"truncated, or no property list ({error})"
+                  ) from None
 
 
 def pem_of(path, der):
@@ -271,9 +290,8 @@ class Storage:
         type_ = self.queue.text(f"{uuid}.req_type")
         if not type_:
             try:
-                type_ = plistlib.loads(body.encode())["Command"][
-                    "RequestType"]
-            except Exception:
+                type_ = plists.read(body.encode())["Command"]["RequestType"]
+            except (ValueError, LookupError, TypeError):
                 raise Bad(self.queue.path(f"{uuid}.req_type"),
                           "missing") from None
         return type_, body

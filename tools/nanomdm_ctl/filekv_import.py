@@ -17,10 +17,10 @@ import base64
 import collections
 import contextlib
 import functools
-import plistlib
 import re
 import sys
 
+from . import plists
 from .database import (DRIVERS, add_storage_key, resolve_secrets,
                        table_prefix, text)
 from .errors import Stopped
@@ -285,8 +285,8 @@ class Import:
         body = self.optional(files.message, f"{key}.report")
         status = self.optional(files.text, f"{key}.status")
         if not status and body:
-            with contextlib.suppress(Exception):
-                status = str(plistlib.loads(body.encode())["Status"])
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                status = str(plists.read(body.encode())["Status"])
         return status or "Error", body
 
     def put_entry(self, id_, uuid, at, is_active, report):
@@ -409,13 +409,16 @@ def without_unlock_token(message):
 
 
 def names_in(message):
-    """A user's, as in its last message."""
-    found = {}
-    with contextlib.suppress(Exception):
-        found = plistlib.loads(message.encode())
-    return {column: found.get(key) or None for column, key
-            in (("user_short_name", "UserShortName"),
-                ("user_long_name", "UserLongName"))}
+    """A user's, as in its last message; what is no text is no name."""
+    found = None
+    with contextlib.suppress(ValueError):
+        found = plists.read(message.encode()) if message else None
+    if not isinstance(found, dict):
+        found = {}
+    named = {"user_short_name": found.get("UserShortName"),
+             "user_long_name": found.get("UserLongName")}
+    return {column: name if name and isinstance(name, str) else None
+            for column, name in named.items()}
 
 
 class Reporter:

@@ -20,12 +20,12 @@ import contextlib
 import http.client
 import os
 import pathlib
-import plistlib
 import ssl
 import sys
 import time
 import urllib.parse
 
+from . import plists
 from .database import (DRIVERS, StorageKeys, Unopened,
                            add_storage_key, encoded, module_of,
                            mysql_options, resolve_secrets, secret,
@@ -37,6 +37,7 @@ BATCH = 200                   # devices in memory
 CHECKIN = "application/x-apple-aspen-mdm-checkin"
 WAITS = (0.5, 2, 8)           # seconds before further attempts, after 503
 TIMEOUT = 60
+LONGEST = 65536               # bytes of an answer that are read
 # What every further message would get as well.
 REMEDIES = {401: "the server does not accept --key",
             403: "the server does not let --key do this",
@@ -155,18 +156,18 @@ def token_update(device):
     not the one that brought it."""
     if not device.unlock_token:
         return encoded(device.token_update)
-    message = plistlib.loads(encoded(device.token_update))
+    message = plists.read(encoded(device.token_update))
     if message.get("UnlockToken"):
         return encoded(device.token_update)
     message["UnlockToken"] = encoded(device.unlock_token)
-    return plistlib.dumps(message)
+    return plists.write(message)
 
 
 def set_bootstrap_token(device):
     """Under the name that the device itself calls its id."""
-    message = plistlib.loads(encoded(device.authenticate))
+    message = plists.read(encoded(device.authenticate))
     name = "UDID" if message.get("UDID") else "EnrollmentID"
-    return plistlib.dumps({
+    return plists.write({
         "MessageType": "SetBootstrapToken", name: message[name],
         "BootstrapToken": base64.b64decode(device.bootstrap_token)})
 
@@ -230,7 +231,9 @@ class Destination:
     def put(self, body):
         self.connection.request("PUT", self.path, body, self.headers)
         answer = self.connection.getresponse()
-        answer.read()
+        answer.read(LONGEST)
+        if not answer.isclosed():       # there is more of it
+            self.connection.close()
         self.has_answered = True
         return answer.status, answer.reason
 
@@ -285,8 +288,7 @@ class Migration:
         for name, make in messages:
             try:
                 problem = self.destination.send(make())
-            except (ValueError, KeyError, AttributeError,
-                    plistlib.InvalidFileException) as error:
+            except (ValueError, KeyError, AttributeError) as error:
                 problem = f"cannot be made of what is stored: {error!r}"
             if problem:
                 self.say(f"{row.id}: {name}: {problem}")

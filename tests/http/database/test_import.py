@@ -526,6 +526,38 @@ def test_binary_property_lists_become_xml(files, household, db):
 
 
 @one_database
+def test_a_user_s_message_that_is_no_dictionary(files, household, db):
+    """It has no names; the import goes on."""
+    files.set("users", f"{household.user.id}.tok_upd", plistlib.dumps(["a"]))
+    imported(files, db)
+    assert user_columns(db, household.user, "user_short_name",
+                        "user_long_name") == (None, None)
+
+
+def doubled(depth):
+    """A binary property list of arrays, each of which names the next twice:
+    a few hundred bytes, of which XML makes 2 ** depth arrays."""
+    objects = [bytes((0xa2, at + 1, at + 1)) for at in range(depth)]
+    body, offsets = b"bplist00", b""
+    for each in (*objects, b"\xa0"):
+        offsets += len(body).to_bytes(2, "big")
+        body += each
+    return body + offsets + bytes(6) + bytes((2, 1)) + b"".join(
+        number.to_bytes(8, "big") for number in (depth + 1, 0, len(body)))
+
+
+@one_database
+def test_a_property_list_that_becomes_too_long(files, household, db):
+    """Named before it is written out; the others arrive."""
+    path = files.path("devices", f"{household.phone.id}.auth")
+    path.write_bytes(doubled(21))
+    assert path.stat().st_size < 200
+    line, = complained(files, db)
+    assert f"{path}: " in line and "longer than 64 MiB" in line
+    assert is_enabled(db, household.mac) == (True, 1)
+
+
+@one_database
 def test_progress_is_told(files, db):
     for number in range(1001):
         files.set("devices", f"M{number:04}.auth", plistlib.dumps(

@@ -369,6 +369,28 @@ def test_migration_of_odd_rows(source, destination, device):
 
 
 @one_database
+def test_migration_goes_on_after_a_damaged_message(source, destination,
+                                                   device):
+    """What this server mends when a device sends it, an older one may have
+    stored as it came; Python's parser refuses it."""
+    macs = [device(source).enroll() for _ in range(3)]
+    damaged = sorted(macs, key=lambda mac: mac.id)[1]
+    damaged.set_bootstrap_token(TOKEN)
+    source.database.execute(
+        "UPDATE devices SET authenticate = REPLACE(authenticate, '<dict>',"
+        " '<dict><key>Note</key><string>\v</string>') WHERE id = %s",
+        damaged.id)
+    done = migrate(*source_of(source.database), *destination.options())
+    assert done.returncode == 1
+    line, = done.stderr.decode().splitlines()
+    assert line.startswith(f"{damaged.id}: SetBootstrapToken: cannot be made"
+                           " of what is stored: ")
+    assert b"moved 2 devices and 0 users; 1 failed" in done.stdout
+    for mac in macs:
+        assert is_enabled(destination.httpd.database, mac) == (True, 1)
+
+
+@one_database
 def test_migration_from_prefixed_tables(httpd, fresh_db, destination,
                                         device):
     prefixed = httpd(fresh_db(), extra_server="NanoMDMTablePrefix nano_")
