@@ -26,6 +26,7 @@ import sys
 from .database import (DRIVERS, encoded, module_of, mysql_options,
                        resolve_secrets, secret, table_prefix, text)
 from .errors import Stopped
+from .filekv_files import Bad, read_regular
 from .filekv_target import CONNECT
 from .output import Progress, plain
 
@@ -107,6 +108,8 @@ class Declaration:
         if not token or len(encoded(token)) > LONGEST_TOKEN:
             raise Left(f"its ServerToken is empty or over {LONGEST_TOKEN}"
                        " octets")
+        if "\x00" in type_ or "\x00" in token:
+            raise Left("its type or its ServerToken has a NUL character")
         try:
             tree = payload if isinstance(payload, dict) \
                 else read_json(payload)
@@ -122,8 +125,8 @@ class Declaration:
 
 def check_name(name):
     try:
-        length = len(encoded(name))
-    except UnicodeEncodeError:
+        length = len(name.encode())
+    except (UnicodeEncodeError, AttributeError):    # which bytes have not
         raise Left("its name is not UTF-8") from None
     if not 0 < length <= LONGEST or "\x00" in name:
         raise Left(f"its name is empty or over {LONGEST} octets")
@@ -139,8 +142,8 @@ class Source:
     def checked(self, where, make, *arguments):
         try:
             return make(*arguments)
-        except (Left, OSError, ValueError, KeyError, TypeError,
-                AttributeError) as error:
+        except (Left, Bad, OSError, ValueError, KeyError, TypeError,
+                AttributeError, RecursionError) as error:
             self.say(f"{where}: left out: {error}")
             return None
 
@@ -167,7 +170,7 @@ class KeyFiles(Source):
         path = self.folder / "declarations" / name
         if not path.is_file():
             raise Left(f"the file {name} is missing")
-        return path.read_bytes().decode()
+        return read_regular(path).decode()
 
     def declarations(self):
         for name in self.declared:
@@ -208,7 +211,7 @@ class Files(Source):
         self.folder = folder
 
     def read(self, path):
-        whole = read_json(path.read_bytes())
+        whole = read_json(read_regular(path))
         return Declaration(whole["Identifier"], whole["Type"],
                            whole["Payload"], whole["ServerToken"])
 
@@ -218,7 +221,7 @@ class Files(Source):
                 yield self.checked(path.name, self.read, path)
 
     def lines(self, path):
-        read = self.checked(path, lambda: path.read_bytes().decode())
+        read = self.checked(path, lambda: read_regular(path).decode())
         return [line for line in (read or "").strip().split("\n") if line]
 
     def members(self):

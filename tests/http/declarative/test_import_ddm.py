@@ -2,6 +2,7 @@
 """tools/nmdm-import-ddm.py: what KMFDDM keeps becomes rows (DDM-K5)."""
 
 import json
+import os
 import shlex
 import subprocess
 import uuid
@@ -273,6 +274,42 @@ def test_a_wrong_folder_or_database(site, tmp_path):
     done = tool("nmdm-import-ddm.py", "--driver", "sqlite3", "--params",
                 tmp_path / "none.db", tmp_path)
     assert done.returncode == 1 and b"database" in done.stderr
+
+
+@pytest.mark.one_database
+def test_other_files_are_not_read(site, api, tmp_path):
+    """Who owns the folder does not choose what else root reads. A NUL, which
+    PostgreSQL has no text for, is named."""
+    kept, folder = Kept("A"), tmp_path / "db"
+    folder.mkdir()
+    keep_keys(kept, folder)
+    (tmp_path / "secret").write_text("s" * 40)
+    token = folder / "declarations" / "dcl.org.token"
+    token.unlink()
+    token.symlink_to(tmp_path / "secret")
+    (folder / "declarations" / "dcl.alone.type").write_text(f"{TEST}\0")
+    done = tool("nmdm-import-ddm.py", *source_of(site.database), folder)
+    assert done.returncode == 1
+    errors = done.stderr.decode()
+    assert f"{token}: not a regular file" in errors
+    assert "\nalone: left out: its type" in f"\n{errors}"
+    assert api.get("declarations") == ["com.example.act", "com.example.test"]
+
+
+@pytest.mark.one_database
+def test_hostile_files_stop_nothing(site, api, tmp_path):
+    kept, folder = Kept("A"), tmp_path / "db"
+    folder.mkdir()
+    keep_files(kept, folder)
+    (folder / "declaration.deep.json").write_bytes(b"[" * 100000)
+    os.mkfifo(folder / "set.declarations.pipe.txt")
+    done = tool("nmdm-import-ddm.py", *source_of(site.database), folder)
+    assert done.returncode == 1
+    errors = done.stderr.decode()
+    assert "declaration.deep.json: left out: " in errors
+    assert "set.declarations.pipe.txt: not a regular file" in errors
+    assert len(errors.splitlines()) == 2
+    kept.check(api)
 
 
 @pytest.mark.one_database
