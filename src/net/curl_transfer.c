@@ -69,6 +69,10 @@ static size_t take_body(char *data, size_t size, size_t n, void *baton)
     if (len > t->all->max_reply - t->len) {
         return refuse(t, "the reply is longer than allowed");
     }
+    if (t->drops_reply) {
+        t->len += len;
+        return len;
+    }
     if (t->len + len + 1 > t->room) {
         make_room(t, len);
     }
@@ -419,7 +423,7 @@ nmdm_curl_transfer_t *nmdm_curl_transfers_ended(nmdm_curl_transfers_t *all,
     *failure = failure_of(t, msg->data.result);
     t->x->status = (int)status;
     t->x->reply.data = t->data ? t->data : "";
-    t->x->reply.len = t->len;
+    t->x->reply.len = t->data ? t->len : 0;
     end(t);
     return t;
 }

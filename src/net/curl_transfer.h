@@ -20,6 +20,7 @@ typedef struct {
     nmdm_exchange_t *x;
     apr_pool_t *pool;           /* of the reply, used by the thread */
     void *owner;                /* handed through */
+    int drops_reply;            /* its body is read, and not kept */
 
     nmdm_curl_transfers_t *all;
     void *easy;

@@ -245,6 +245,7 @@ nmdm_err_t *nmdm_http_client_post(nmdm_http_client_t *client,
     }
     job = make_job(client, copy_of(x, own), own);
     job->order = apr_pstrdup(own, order);
+    job->transfer.drops_reply = 1;      /* many may come at once */
     apr_thread_mutex_lock(client->lock);
     err = enter_queue(client, job, p);
     if (!err) {

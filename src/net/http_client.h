@@ -8,7 +8,7 @@
 #include "net/exchange.h"
 
 /* Called for each exchange that was posted, by the thread, which must not be
- * kept waiting. */
+ * kept waiting. It has status and headers; the reply's body is not kept. */
 typedef void (*nmdm_http_client_ended_fn)(void *baton,
                                           const nmdm_exchange_t *x);
 

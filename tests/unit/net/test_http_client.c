@@ -490,7 +490,7 @@ static void posted_one_is_copied(void **state)
     memset(body, 'x', 4);
     memset(x, 0, sizeof(*x));
     wait_for_ended(net, 1);
-    assert_string_equal(net->ended[0], "200 - slow");
+    assert_string_equal(net->ended[0], "200 - ");
     expect(got(net, "/-/requests"), 200, "POST /slow body\n");
 }
 
@@ -562,7 +562,7 @@ static void failures_of_posted_ones_are_told(void **state)
 
     post(net, "A", "/missing", "");
     wait_for_ended(net, 1);
-    assert_string_equal(net->ended[0], "404 - no");
+    assert_string_equal(net->ended[0], "404 - ");
     x->deadline = nmdm_time_steady() + apr_time_from_msec(100);
     OK(nmdm_http_client_post(net->client, "A", x, net->p));
     OK(nmdm_http_client_post(net->client, "A", x, net->p));
@@ -588,11 +588,11 @@ static void one_order_may_go_to_several_hosts(void **state)
     }
     post(net, "A", "/ok", "");
     wait_for_ended(net, 12);
-    assert_string_equal(net->ended[0], "200 - slow");
+    assert_string_equal(net->ended[0], "200 - ");
     for (i = 1; i < 11; i++) {
         assert_string_equal(net->ended[i], "0 not sent in time ");
     }
-    assert_string_equal(net->ended[11], "200 - fine");
+    assert_string_equal(net->ended[11], "200 - ");
 }
 
 static void a_full_queue_takes_no_more(void **state)
@@ -642,7 +642,7 @@ static void stop_lets_posted_ones_finish(void **state)
     stop_client(net, apr_time_from_sec(5));
     assert_int_equal(net->n_ended, 5);
     for (i = 0; i < 5; i++) {
-        assert_string_equal(net->ended[i], "200 - slow");
+        assert_string_equal(net->ended[i], "200 - ");
     }
 }
 
@@ -706,7 +706,7 @@ static void hurry_ends_waits_and_no_posted_ones(void **state)
     assert_int_equal(x->status, 0);
     assert_true(nmdm_time_steady() - start < HANGING);
     stop_client(net, apr_time_from_sec(5));
-    assert_string_equal(net->ended[0], "200 - slow");
+    assert_string_equal(net->ended[0], "200 - ");
 }
 
 static void nothing_is_taken_after_the_stop(void **state)
@@ -874,7 +874,7 @@ static void threads_share_a_client(void **state)
     }
     wait_for_ended(net, THREADS * EACH);
     for (i = 0; i < THREADS * EACH; i++) {
-        assert_string_equal(net->ended[i], "200 - fine");
+        assert_string_equal(net->ended[i], "200 - ");
     }
 }
 
