@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* A tree of JSON takes many times as much memory as its text. */
+#define LONGEST_ANSWER 65536
+
 static nmdm_bytes_t question(apr_pool_t *p, const nmdm_scep_conf_t *conf,
                              const nmdm_scep_message_t *message,
                              const nmdm_csr_t *csr)
@@ -65,6 +68,9 @@ static const char *read_answer(apr_pool_t *p, const nmdm_exchange_t *x,
     if (x->status != 200) {
         return apr_psprintf(p, "NanoMDMSCEPChallenge's server answered with"
                             " status %d", x->status);
+    }
+    if (x->reply.len > LONGEST_ANSWER) {
+        return "NanoMDMSCEPChallenge's server answered more than 64 KiB";
     }
     if (nmdm_json_read(&json, p, x->reply)
         || !nmdm_json_is_true(json, "allow")) {

@@ -45,7 +45,8 @@ def test_a25_external(httpd, issuer, ca):
                      b'{"allow": true, "serial": 25}',
                      b'{"allow": true, "udid": ["U"]}',
                      b'{"allow": true, "user": "a\\nb"}',
-                     b'{"allow": true, "serial": "' + 200 * b"S" + b'"}'):
+                     b'{"allow": true, "serial": "' + 200 * b"S" + b'"}',
+                     b'{"allow": true, "x": "' + 65536 * b"x" + b'"}'):
             receiver.answers["/ask"] = Answer(200, body)
             assert client.enrol("word").failure == "badRequest"
         receiver.answers["/ask"] = Answer(204)

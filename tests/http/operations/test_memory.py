@@ -2,13 +2,15 @@
 """What a large message costs in memory, at most."""
 
 import base64
+import concurrent.futures
+import gzip
 import json
 import plistlib
 
 import pytest
 
 from device import Operator, command
-from receiver import Receiver, signature
+from receiver import Answer, Receiver, signature
 from system import peak_memory, wait_until
 from tables import result
 
@@ -109,3 +111,32 @@ def test_the_next_report_costs_no_more(httpd, device):
     assert (peak(server) - before - 6 * MIB) / len(body) < 3
     stored = result(server.database, mac, uuid)
     assert stored.status == "Acknowledged" and stored.not_now_tally == 5
+
+
+@pytest.mark.one_database
+def test_replies_of_webhook_receivers_are_not_kept(httpd, device, receiver):
+    server = httpd(extra_mdm=f"NanoMDMWebhook {receiver.url}/hook\n")
+    macs = [device(server).enroll() for _ in range(4)]
+    receiver.wait_for(8)
+    before = peak(server)
+    receiver.answers["*"] = Answer(body=bytes(15 * MIB))
+    # The third of a device comes when the reply to its second was read.
+    with concurrent.futures.ThreadPoolExecutor(len(macs)) as pool:
+        for _ in range(3):
+            list(pool.map(lambda mac: mac.idle(), macs))
+    receiver.wait_for(20)
+    assert peak(server) - before < 12 * MIB
+
+
+@pytest.mark.one_database
+def test_a_packed_answer_is_not_taken_apart(httpd, device, receiver):
+    """Some thousand bytes, of which a tree would take 350 MiB."""
+    body = b'{"a":[' + b"0," * (7 * MIB) + b"0]}"
+    receiver.answers["*"] = Answer(body=gzip.compress(body),
+                                   headers={"Content-Encoding": "gzip"})
+    server = httpd(
+        extra_mdm=f"NanoMDMDeclarativeManagementURL {receiver.url}/\n")
+    mac = device(server).enroll()
+    before = peak(server)
+    assert mac.declarative_management("tokens").body == body
+    assert peak(server) - before < 6 * len(body)
