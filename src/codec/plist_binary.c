@@ -37,6 +37,7 @@ typedef struct {
     apr_uint64_t table;         /* where it starts; objects end here */
     apr_uint64_t payload_limit;
     apr_uint64_t references;    /* followed so far */
+    apr_uint64_t payload;       /* of all that was measured, each once */
     object_t *objects;
 } gate_t;
 
@@ -174,6 +175,12 @@ static nmdm_err_t *check_text(gate_t *gate, object_t *object,
     NMDM_TRY(read_size(gate, &size, &at));
     NMDM_TRY(has_room(gate, at, size, type == UTF16 ? 2 : 1));
     object->payload = type == UTF16 ? 3 * size : size;
+    /* Before it is looked through: texts may overlap, and what contains them
+     * is measured last. */
+    gate->payload += object->payload;
+    if (gate->payload > gate->payload_limit) {
+        return refuse(gate, "it expands to too much text and data");
+    }
     return type == DATA ? NULL
         : has_no_nul(gate, at, size, type == UTF16 ? 2 : 1);
 }

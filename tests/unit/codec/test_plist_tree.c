@@ -448,6 +448,84 @@ static void every_prefix_of_a_binary_list_is_refused(void **state)
     }
 }
 
+/* ---- Texts that overlap ---- */
+
+enum {
+    TEXTS = 200, TEXT_LEN = 0xFEFE, ARRAYS = 2,
+    OVERLAPPING = 5 + ARRAYS * TEXTS
+};
+
+static char *put_number(char *at, apr_uint64_t number, int bytes)
+{
+    while (bytes--) {
+        *at++ = (char)(number >> (8 * bytes));
+    }
+    return at;
+}
+
+/* Of TEXTS texts, and one object more. */
+static char *put_array(char *at, int first_text, int last)
+{
+    int i;
+
+    at = put_number(at, 0xAF11, 2);
+    at = put_number(at, TEXTS + 1, 2);
+    for (i = 0; i < TEXTS; i++) {
+        at = put_number(at, (apr_uint64_t)(first_text + i), 2);
+    }
+    return put_number(at, (apr_uint64_t)last, 2);
+}
+
+/* { "k": [ 200 texts, [ 200 others, an object of no type ] ] }: each text is
+ * of 64 KiB, and nearly all of it is in the next one as well. */
+static nmdm_bytes_t overlapping(apr_pool_t *p)
+{
+    char *list = apr_palloc(p, 100000), *at = list;
+    int offsets[OVERLAPPING], n = 0, i;
+
+    memcpy(at, "bplist00", 8);
+    at += 8;
+    offsets[n++] = (int)(at - list);
+    at = put_number(at, 0xD1, 1);
+    at = put_number(at, 1, 2);
+    at = put_number(at, 2, 2);
+    offsets[n++] = (int)(at - list);
+    at = put_number(at, 0x516B, 2);
+    for (i = 0; i < ARRAYS; i++) {
+        offsets[n++] = (int)(at - list);
+        at = put_array(at, 5 + i * TEXTS, 3 + i);
+    }
+    offsets[n++] = (int)(at - list);
+    at = put_number(at, 0xC0, 1);
+    for (i = 0; i < ARRAYS * TEXTS; i++) {
+        offsets[n++] = (int)(at - list);
+        at = put_number(at, 0x5F11, 2);
+        at = put_number(at, TEXT_LEN, 2);
+    }
+    memset(at, 'a', TEXT_LEN);
+    at += TEXT_LEN;
+    i = (int)(at - list);       /* the table */
+    for (n = 0; n < 5 + ARRAYS * TEXTS; n++) {
+        at = put_number(at, (apr_uint64_t)offsets[n], 4);
+    }
+    at = put_number(put_number(at, 0, 6), 0x0402, 2);
+    at = put_number(at, (apr_uint64_t)n, 8);
+    at = put_number(at, 0, 8);
+    at = put_number(at, (apr_uint64_t)i, 8);
+    return (nmdm_bytes_t){ list, (apr_size_t)(at - list) };
+}
+
+/* What is too much is not looked through: with 31 MiB and all depths that
+ * would be seconds. */
+static void texts_that_overlap_are_refused_before_they_are_read(void **state)
+{
+    nmdm_plist_node_t *root;
+
+    REFUSED(nmdm_plist_tree_read(&root, *state,
+                                 exact_copy(*state, overlapping(*state))),
+            NMDM_INVALID, "too much text and data");
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -467,7 +545,8 @@ int main(void)
         TEST(binary_values_become_xml),
         TEST(what_xml_does_not_have_is_replaced_later),
         TEST(damaged_binary_lists_are_refused),
-        TEST(every_prefix_of_a_binary_list_is_refused)
+        TEST(every_prefix_of_a_binary_list_is_refused),
+        TEST(texts_that_overlap_are_refused_before_they_are_read)
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
