@@ -73,30 +73,42 @@ static int is_secret(const redactor_t *rd)
 }
 
 /* The Data of a DeclarativeManagement message is a status report in JSON, in
- * base64. What is no base64 holds none. */
-static void mask_status(redactor_t *rd)
+ * base64. What is no base64 holds none. `work` is for what is needed
+ * meanwhile. */
+static void mask_status(redactor_t *rd, apr_pool_t *work)
 {
     XML_Index end = NMDM_EXPAT_INDEX(rd->parser);
     nmdm_bytes_t json, masked;
     const char *text;
 
-    if (!nmdm_base64_decode(&json, rd->pool,
-                            rd->document.data + rd->status_at,
+    if (!nmdm_base64_decode(&json, work, rd->document.data + rd->status_at,
                             (apr_size_t)(end - rd->status_at), 1)) {
         return;
     }
-    masked = nmdm_secrets_mask_status(rd->pool, json);
+    masked = nmdm_secrets_mask_status(work, json);
     if (masked.data == json.data) {
         return;
     }
     copy_until(rd, rd->status_at);
-    text = nmdm_base64_encode(rd->pool, masked);
+    text = nmdm_base64_encode(work, masked);
     if (strlen(text) > 2 * (apr_size_t)(end - rd->status_at) + 64) {
         text = "cmVkYWN0ZWQ=";
     }
     memcpy(rd->to, text, strlen(text));
     rd->to += strlen(text);
     rd->copied = end;
+}
+
+/* A message may have many of them, and the tree of each takes many times as
+ * much memory as its text. */
+static void end_of_status(redactor_t *rd)
+{
+    apr_pool_t *work;
+
+    apr_pool_create(&work, rd->pool);
+    mask_status(rd, work);
+    apr_pool_destroy(work);
+    rd->status_at = 0;
 }
 
 static void XMLCALL redact_start(void *baton, const XML_Char *name,
@@ -140,8 +152,7 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
         rd->value_depth = 0;
     }
     else if (!rd->value_depth && rd->status_at && !rd->is_removing) {
-        mask_status(rd);
-        rd->status_at = 0;
+        end_of_status(rd);
     }
     else if (!rd->value_depth && rd->in_key) {
         rd->is_next = is_secret(rd);

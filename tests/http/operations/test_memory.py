@@ -114,6 +114,23 @@ def test_the_next_report_costs_no_more(httpd, device):
 
 
 @pytest.mark.one_database
+def test_masked_status_reports_do_not_add_up(httpd, device, receiver):
+    """Each of 20 takes 40 MiB while it is looked through for secrets."""
+    server = httpd(
+        extra_mdm=f"NanoMDMWebhook {receiver.url}/redacted redact=on\n")
+    mac = device(server).enroll()
+    status = b'{"push-token":[' + b"0," * (511 * 1024) + b"0]}"
+    body = plistlib.dumps({**mac.ids(), "Status": "Idle",
+                           "Answers": [{"Data": status}] * 20})
+    before = peak(server)
+    assert mac.send(body).status == 200
+    assert wait_until(lambda: any(
+        len(request.body) > 20 * MIB for request in receiver.requests),
+        seconds=60)
+    assert (peak(server) - before - 6 * MIB) / len(body) < 6
+
+
+@pytest.mark.one_database
 def test_replies_of_webhook_receivers_are_not_kept(httpd, device, receiver):
     server = httpd(extra_mdm=f"NanoMDMWebhook {receiver.url}/hook\n")
     macs = [device(server).enroll() for _ in range(4)]
