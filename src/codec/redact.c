@@ -20,7 +20,7 @@ typedef struct {
     const char *const *keys;
     int is_removing;            /* the key as well, and nothing instead */
     nmdm_bytes_t document;
-    char *to;                   /* the next byte of output */
+    char *to, *most;            /* the next byte of output, and the end */
     XML_Index copied;           /* bytes of the document dealt with */
     int depth, value_depth;     /* value_depth: of a secret, or 0 */
     int in_key, is_next;        /* is_next: the next value is a secret */
@@ -33,13 +33,24 @@ typedef struct {
     apr_size_t key_len;
 } redactor_t;
 
+/* What there is no room for, which should not be, is not written. */
+static void put(redactor_t *rd, const char *bytes, apr_size_t len)
+{
+    if (len > (apr_size_t)(rd->most - rd->to)) {
+        XML_StopParser(rd->parser, XML_FALSE);
+        return;
+    }
+    memcpy(rd->to, bytes, len);
+    rd->to += len;
+}
+
 static void copy_until(redactor_t *rd, XML_Index end)
 {
-    apr_size_t len = (apr_size_t)(end - rd->copied);
-
-    memcpy(rd->to, rd->document.data + rd->copied, len);
-    rd->to += len;
-    rd->copied = end;
+    if (end > rd->copied) {
+        put(rd, rd->document.data + rd->copied,
+            (apr_size_t)(end - rd->copied));
+        rd->copied = end;
+    }
 }
 
 static XML_Index end_of_event(const redactor_t *rd)
@@ -94,8 +105,7 @@ static void mask_status(redactor_t *rd, apr_pool_t *work)
     if (strlen(text) > 2 * (apr_size_t)(end - rd->status_at) + 64) {
         text = "cmVkYWN0ZWQ=";
     }
-    memcpy(rd->to, text, strlen(text));
-    rd->to += strlen(text);
+    put(rd, text, strlen(text));
     rd->copied = end;
 }
 
@@ -109,6 +119,23 @@ static void end_of_status(redactor_t *rd)
     mask_status(rd, work);
     apr_pool_destroy(work);
     rd->status_at = 0;
+}
+
+/* What its entities stand for would be many elements in one place of the
+ * document, which has room for one. The reader takes no such list either. */
+static void XMLCALL redact_doctype(void *baton, const XML_Char *name,
+                                   const XML_Char *sysid,
+                                   const XML_Char *pubid,
+                                   int has_internal_subset)
+{
+    redactor_t *rd = baton;
+
+    (void)name;
+    (void)sysid;
+    (void)pubid;
+    if (has_internal_subset) {
+        XML_StopParser(rd->parser, XML_FALSE);
+    }
 }
 
 static void XMLCALL redact_start(void *baton, const XML_Char *name,
@@ -146,8 +173,7 @@ static void XMLCALL redact_end(void *baton, const XML_Char *name)
         ? "<string>redacted</string>" : "<data>cmVkYWN0ZWQ=</data>";
 
     if (rd->value_depth == rd->depth) {
-        memcpy(rd->to, instead, strlen(instead));
-        rd->to += strlen(instead);
+        put(rd, instead, strlen(instead));
         rd->copied = end_of_event(rd);
         rd->value_depth = 0;
     }
@@ -212,9 +238,11 @@ static redactor_t rewrite(nmdm_bytes_t *out, apr_pool_t *p,
     XML_SetUserData(rd.parser, &rd);
     XML_SetElementHandler(rd.parser, redact_start, redact_end);
     XML_SetCharacterDataHandler(rd.parser, redact_text);
+    XML_SetStartDoctypeDeclHandler(rd.parser, redact_doctype);
     /* A secret takes no less than "<key>k</key><a/>", and its replacement adds
      * less than twice that. */
     data = rd.to = apr_palloc(p, 3 * document.len + 64);
+    rd.most = data + 3 * document.len + 62;
     (void)nmdm_expat_parse(rd.parser, document.data, (int)document.len);
     copy_until(&rd, rd.end ? rd.end : end_of_part(&rd));
     XML_ParserFree(rd.parser);

@@ -203,6 +203,23 @@ def test_a_stranger_fills_no_disk(recorded, device):
 
 
 @one_database
+def test_entities_of_a_stranger_are_not_expanded(recorded, device):
+    """Each of 10,000 references would be 100 secrets, in room for one."""
+    server = recorded()
+    children = server.children()
+    stranger = device(server, identity=certs.self_signed())
+    assert stranger.send(
+        b'<!DOCTYPE plist [<!ENTITY e "' + b"<key>Token</key><a/>" * 100
+        + b'">]><plist><dict>' + b"&e;" * 10_000
+        + b"</dict></plist>").status == 400
+    refused, = whole(server, 1)
+    assert b"more bytes, not shown" in refused["body"]
+    assert b"ENTITY" not in refused["body"]
+    assert device(server).enroll()
+    assert server.children() == children
+
+
+@one_database
 def test_an_answer_is_the_same_with_and_without(httpd, fresh_db, device):
     answers = []
     for line in ("", DUMP):

@@ -118,6 +118,35 @@ static void keys_are_removed_with_their_values(void **state)
     }
 }
 
+/* Each reference would be many secrets, in room for one. */
+static void entities_are_not_expanded(void **state)
+{
+    static const char *const KEYS[] = { "Token", NULL };
+    static const char START[] = "<!DOCTYPE plist ";
+    const char *secrets = "", *text;
+    nmdm_bytes_t out;
+    apr_size_t read;
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        secrets = apr_pstrcat(*state, secrets, "<key>Token</key><a/>", NULL);
+    }
+    text = apr_pstrcat(*state, START, "[<!ENTITY e \"", secrets,
+                       "\">]><plist><dict>&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;"
+                       "&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;</dict></plist>", NULL);
+    out = nmdm_redact_replace_part(&read, *state, exact_copy(
+        *state, bytes_of(text)), KEYS);
+    HOLDS(out.len < sizeof(START) + 8, "%" APR_SIZE_T_FMT ": %s", out.len,
+          out.data);
+    assert_true(read < sizeof(START) + 8);
+    out = nmdm_redact_replace(*state, exact_copy(*state, bytes_of(text)),
+                              KEYS);
+    assert_int_equal(out.len, 0);
+    out = nmdm_redact_remove(*state, exact_copy(*state, bytes_of(text)),
+                             KEYS);
+    assert_int_equal(out.len, 0);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -128,6 +157,7 @@ int main(void)
         TEST(what_breaks_off_is_redacted_up_to_there),
         TEST(shortest_secrets_have_room_for_what_replaces_them),
         TEST(keys_are_removed_with_their_values),
+        TEST(entities_are_not_expanded),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
