@@ -28,6 +28,10 @@
 #define LARGE (64 * 1024)
 /* Declarations whose states are kept: more than a device can have. */
 #define MOST_STATES 20000
+/* Of the reasons for a state, and of all that a report has, in bytes: those
+ * that are kept are read with each report. */
+#define LONGEST_REASONS ((apr_size_t)64 * 1024)
+#define MOST_REASONS ((apr_size_t)4 * 1024 * 1024)
 /* Declarations that a line in the log names. */
 #define LOGGED 10
 
@@ -40,6 +44,7 @@ typedef struct {
     int is_mismatch;            /* a full report of other declarations */
     int beyond;                 /* values that were too many to be read */
     int left_out;               /* what is too much or too long */
+    apr_size_t reasons;         /* bytes of those that are kept */
     apr_int64_t now;            /* by the database */
     const char *items_token;    /* last served, or NULL */
 } report_t;
@@ -99,17 +104,25 @@ static apr_size_t longest_text(const nmdm_ctx_t *ctx)
 /* ---- The states of declarations ---- */
 
 /* They may take twice their length, within JSON. */
-static const char *reasons_of(const nmdm_ctx_t *ctx,
+static const char *reasons_of(const nmdm_ctx_t *ctx, report_t *report,
                               const nmdm_json_tree_t *state)
 {
     const nmdm_json_tree_t *reasons = nmdm_json_tree_get(state, "reasons");
     const char *text = reasons ? nmdm_json_tree_canonical(ctx->pool, reasons)
-                               : NULL;
+                               : "";
+    apr_size_t len = strlen(text);
 
-    return text && strlen(text) <= longest_text(ctx) / 2 ? text : NULL;
+    if (len > LONGEST_REASONS || len > longest_text(ctx) / 2
+        || len > MOST_REASONS - report->reasons) {
+        report->left_out++;
+        return NULL;
+    }
+    report->reasons += len;
+    return reasons ? text : NULL;
 }
 
 static nmdm_declarations_state_t *make_state(const nmdm_ctx_t *ctx,
+                                             report_t *report,
                                              const nmdm_json_tree_t *one,
                                              const char *manifest)
 {
@@ -128,7 +141,7 @@ static nmdm_declarations_state_t *make_state(const nmdm_ctx_t *ctx,
                                        LONGEST_VALID);
     state->token = nmdm_utf8_shortened(p, text_or_empty(one, "server-token"),
                                        LONGEST);
-    state->reasons = reasons_of(ctx, one);
+    state->reasons = reasons_of(ctx, report, one);
     return state;
 }
 
@@ -143,7 +156,7 @@ static apr_hash_t *reported_states(const nmdm_ctx_t *ctx, report_t *report)
         array = array_of(report, i);
         for (one = array ? array->first : NULL; one; one = one->next) {
             nmdm_declarations_state_t *state = make_state(
-                ctx, one, NMDM_STATUS_MANIFESTS[i]);
+                ctx, report, one, NMDM_STATUS_MANIFESTS[i]);
 
             if (state && apr_hash_count(states) < MOST_STATES) {
                 apr_hash_set(states, state->identifier, APR_HASH_KEY_STRING,
@@ -321,6 +334,7 @@ static nmdm_err_t *do_take(nmdm_ctx_t *ctx, void *baton)
     apr_hash_t *states;
 
     report->left_out = report->beyond;
+    report->reasons = 0;
     states = reported_states(ctx, report);
     if (!nmdm_schema_has_declarations(ctx)) {
         return nmdm_err(ctx->pool, NMDM_UNAVAILABLE, APR_SUCCESS,
@@ -392,8 +406,9 @@ nmdm_err_t *nmdm_declarative_status_take(nmdm_ctx_t *ctx, const char *id,
         nmdm_log(ctx, NMDM_LOG_WARNING, NMDMNO(2533)
                  "%s: status report %s: left out are %d of its values,"
                  " declarations and errors: an enrollment has at most %d, %d"
-                 " and 64 KiB for each error, or they are too long for the"
-                 " database's max_allowed_packet",
+                 " and 64 KiB for each error or the reasons of a state, 4 MiB"
+                 " for all reasons, or they are too long for the database's"
+                 " max_allowed_packet",
                  id, ctx->trace_id, report.left_out,
                  NMDM_DECLARATIVE_VALUES_MOST, MOST_STATES);
     }

@@ -64,6 +64,23 @@ def test_an_error_has_a_bound(mac, api, expect_log):
         == [{"StatusItem": "short"}]
 
 
+def test_reasons_have_a_bound(mac, api, expect_log):
+    """All that are kept are read with each report, however short it is."""
+    expect_log("NMDM2533: .* left out are 37 of its values, declarations and"
+               " errors")
+    states = [{"identifier": f"{i:03}", "active": True, "valid": "valid",
+               "server-token": "t", "reasons": [
+                   {"code": "c", "details": "x" * (65536 if i == 100
+                                                   else 65000)}]}
+              for i in range(101)]
+    assert mac.status(StatusItems={"management": {"declarations": {
+        "configurations": states}}}).status == 200
+    kept = api.states(mac.id)
+    assert len(kept) == 101
+    assert sum("reasons" in one for one in kept.values()) == 64
+    assert "reasons" not in kept["100"]
+
+
 @pytest.mark.one_database
 def test_a_secret_beyond_what_is_read(site, mac, expect_log):
     """A report that is not read to its end is kept as far as it was read."""
