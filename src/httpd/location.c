@@ -57,20 +57,31 @@ static int takes_any_name(apr_pool_t *p, const core_dir_config *section,
         || matches(section, apr_pstrcat(p, other, "/", NULL));
 }
 
+/* In one copy: those of all lengths of a long path would be 30 MB. */
+static apr_size_t shortest_match(apr_pool_t *p, const core_dir_config *section,
+                                 const char *uri)
+{
+    char *part = apr_pstrdup(p, uri);
+    apr_size_t n;
+    int is_found = 0;
+
+    for (n = 0; uri[n] && !is_found;) {
+        part[++n] = '\0';
+        is_found = matches(section, part);
+        part[n] = uri[n];
+    }
+    return n;
+}
+
 /* Of a pattern: the shortest path that it takes, up to the last segment that
  * the administrator named. */
 static int find_pattern(apr_size_t *len, apr_pool_t *p,
                         const core_dir_config *section, const char *uri)
 {
-    apr_size_t n;
-
     if (!matches(section, uri)) {
         return 0;
     }
-    for (n = 1; uri[n] && !matches(section, apr_pstrmemdup(p, uri, n)); n++) {
-        continue;
-    }
-    *len = without_slashes(uri, n);
+    *len = without_slashes(uri, shortest_match(p, section, uri));
     if ((uri[*len] && uri[*len] != '/')
         || takes_any_name(p, section, uri, *len)) {
         *len = above(uri, *len);

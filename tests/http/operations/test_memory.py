@@ -9,7 +9,7 @@ import plistlib
 
 import pytest
 
-from device import Operator, command
+from device import Client, Operator, command
 from receiver import Answer, Receiver, signature
 from system import peak_memory, wait_until
 from tables import result
@@ -157,3 +157,16 @@ def test_a_packed_answer_is_not_taken_apart(httpd, device, receiver):
     before = peak(server)
     assert mac.declarative_management("tokens").body == body
     assert peak(server) - before < 6 * len(body)
+
+
+@pytest.mark.one_database
+def test_a_path_that_a_pattern_takes_late(httpd):
+    """All its beginnings together are 30 MiB."""
+    server = httpd(extra_vhost='<LocationMatch "/stats$">\n'
+                   "SetHandler nanomdm-status\n</LocationMatch>\n")
+    client = Client(server)
+    assert client.raw("GET", "/stats?health").status == 200
+    before = peak(server)
+    assert client.raw("GET", f"/{'x' * 7900}/stats?health").status == 200
+    client.close()
+    assert peak(server) - before < 4 * MIB
