@@ -285,12 +285,40 @@ nmdm_bytes_t nmdm_json_write_compact(apr_pool_t *p,
 
 /* ---- Reading ---- */
 
+/* Values take some fifty bytes each, and two bytes of text are enough for
+ * one. */
+#define MOST_VALUES (1 << 20)
+
+static int has_too_many_values(nmdm_bytes_t text)
+{
+    const char *at = text.data, *end = text.data + text.len;
+    int in_string = 0, n = 0;
+
+    for (; at < end && n <= MOST_VALUES; at++) {
+        if (in_string) {
+            in_string = *at != '"';
+            at += *at == '\\';
+        }
+        else {
+            in_string = *at == '"';
+            n += *at == ',' || *at == '[' || *at == '{';
+        }
+    }
+    return n > MOST_VALUES;
+}
+
 nmdm_err_t *nmdm_json_read(nmdm_json_t **out, apr_pool_t *p,
                            nmdm_bytes_t text)
 {
     json_error_t why;
-    json_t *value = json_loadb(text.data, text.len, 0, &why);
+    json_t *value;
 
+    if (has_too_many_values(text)) {
+        return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1804)
+                        "not usable JSON: it has more than %d values",
+                        MOST_VALUES);
+    }
+    value = json_loadb(text.data, text.len, 0, &why);
     if (!json_is_object(value)) {
         json_decref(value);
         return nmdm_err(p, NMDM_INVALID, APR_SUCCESS, NMDMNO(1801)

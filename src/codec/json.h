@@ -58,8 +58,8 @@ nmdm_bytes_t nmdm_json_write(apr_pool_t *p, const nmdm_json_t *object);
 nmdm_bytes_t nmdm_json_write_compact(apr_pool_t *p,
                                      const nmdm_json_t *object);
 
-/* Reads an object; NMDM_INVALID when text is something else. Nesting and the
- * like are bounded by the length of text. */
+/* Reads an object; NMDM_INVALID when text is something else, or has more than
+ * 2^20 values. Nesting and the like are bounded by the length of text. */
 nmdm_err_t *nmdm_json_read(nmdm_json_t **out, apr_pool_t *p,
                            nmdm_bytes_t text);
 

@@ -4,6 +4,7 @@
 #include "support.h"
 #include "codec/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *written(apr_pool_t *p, const nmdm_json_t *object)
@@ -212,6 +213,28 @@ static void reals_have_their_shortest_form(void **state)
         "\"1.50,\\n 2\"}");
 }
 
+/* Each would take as much memory as many bytes of text. */
+static void many_values_are_refused_and_long_texts_read(void **state)
+{
+    static const apr_size_t MANY = 1 << 20;
+    char *text = apr_palloc(*state, 2 * MANY + 16), *at = text;
+    nmdm_json_t *object;
+    apr_size_t i;
+
+    at += sprintf(at, "{\"a\":[");
+    for (i = 0; i < MANY; i++) {
+        *at++ = '0';
+        *at++ = ',';
+    }
+    strcpy(at, "0]}");
+    REFUSED(nmdm_json_read(&object, *state, bytes_of(text)), NMDM_INVALID,
+            "more than 1048576 values");
+    text[5] = '"';
+    strcpy(at, "\"}");
+    OK(nmdm_json_read(&object, *state, bytes_of(text)));
+    assert_int_equal(strlen(nmdm_json_string(object, "a")), 2 * MANY);
+}
+
 #define TEST(name) \
     cmocka_unit_test_setup_teardown(name, support_pool, support_pool_done)
 
@@ -234,6 +257,7 @@ int main(void)
         TEST(an_object_is_read),
         TEST(what_is_no_object_is_refused),
         TEST(deep_json_does_no_harm),
+        TEST(many_values_are_refused_and_long_texts_read),
     };
 
     return cmocka_run_group_tests(tests, support_start, support_end);
