@@ -42,6 +42,21 @@ static int signature_is_allowed(int nid)
     return 0;
 }
 
+/* Who signed is not known yet: a stranger's key of another kind, or with a long
+ * exponent, would take many times as long to verify. */
+static int key_is_allowed(X509 *x509)
+{
+    EVP_PKEY *key = X509_get0_pubkey(x509);
+
+    switch (key ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE) {
+    case EVP_PKEY_RSA:
+        return nmdm_x509_exponent_bits(key) <= NMDM_X509_EXPONENT_BITS;
+    case EVP_PKEY_EC:
+        return 1;
+    }
+    return 0;
+}
+
 /* The certificate among those in the message that a signer names. Owned by
  * the stack. */
 static X509 *find_signer(STACK_OF(X509) *certs, CMS_SignerInfo *si)
@@ -110,6 +125,10 @@ static const char *examine_signer(X509 **x509, CMS_ContentInfo *cms,
     *x509 = find_signer(certs, si);
     if (!*x509) {
         return "the signer's certificate is missing";
+    }
+    if (!key_is_allowed(*x509)) {
+        return "the signer's key is neither RSA nor EC, or has an exponent"
+               " above 2^256";
     }
     CMS_SignerInfo_get0_algs(si, NULL, NULL, &digest, &signature);
     if (!digest_is_allowed(OBJ_obj2nid(digest->algorithm))) {

@@ -7,10 +7,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+import ca as certs
 from ca import tlv
 from device import (BAD_SIGNATURES, CHECKIN, GOOD_SIGNATURES, NEED_RSA, cms,
                     sign, sign_like_apple, split_tlv)
 from identity_gate import assert_admitted, assert_refused, at, gate, signed
+from test_scep_hostile import rsa_key_with_exponent
 from wire import assert_empty, authenticate
 
 pytestmark = pytest.mark.one_database
@@ -62,6 +64,14 @@ def test_m08_two_signers_are_refused(at, ca):
     """M8, though both are good."""
     mac = at("signature", sign=lambda body, who: cms(
         body, who, second=ca.issue("second")))
+    assert_refused(mac, mac.authenticate())
+
+
+def test_m08_a_long_exponent_is_refused(at, ca):
+    """To verify with one costs a hundred times as much, and that before it is
+    known who asks."""
+    identity = certs.mint("long", rsa_key_with_exponent(2000), ca)
+    mac = at("signature", identity=identity, sign=sign)
     assert_refused(mac, mac.authenticate())
 
 
