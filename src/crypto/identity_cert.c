@@ -305,21 +305,31 @@ static const char *after_boundary(const char *text)
 }
 
 /* The first PEM block of a query-escaped text, if it is a certificate. The
- * lines may have any length, and empty ones between them. A comma is where a
- * proxy has folded two headers, of which the first is its client's. */
-static int decode_pem(nmdm_bytes_t *der, apr_pool_t *p, const char *begin)
+ * lines may have any length, and empty ones between them. A comma, before it or
+ * after its beginning, is where a proxy has folded two headers, of which one is
+ * its client's; lines of text before it may have commas. */
+static int decode_pem(nmdm_bytes_t *der, apr_pool_t *p, const char *text,
+                      const char *begin)
 {
     const char *body = after_boundary(begin + strlen("-----BEGIN"));
     const char *end = body ? strstr(body, "-----END") : NULL;
 
-    return end && !strchr(body, ',') && after_boundary(end + strlen("-----END"))
+    return end && !(begin > text && begin[-1] == ',') && !strchr(body, ',')
+        && after_boundary(end + strlen("-----END"))
         && decode_base64_lines(der, p, body, (apr_size_t)(end - body));
 }
 
-/* Base64 of the DER form, alone or the first of a chain by commas. */
+/* Base64 of the DER form, alone or the first of a chain by commas. What is not
+ * base64 after a comma is another header. */
 static int decode_bare(nmdm_bytes_t *der, apr_pool_t *p, const char *text)
 {
-    return decode_base64_lines(der, p, text, strcspn(text, ","));
+    static const char CHAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "0123456789+/=, \t\r\n";
+    apr_size_t len = strcspn(text, ",");
+
+    return !text[len + strspn(text + len, CHAIN)]
+        && decode_base64_lines(der, p, text, len);
 }
 
 static int decode_escaped(nmdm_bytes_t *der, apr_pool_t *p,
@@ -328,7 +338,7 @@ static int decode_escaped(nmdm_bytes_t *der, apr_pool_t *p,
     const char *text = unescape(p, value);
     const char *begin = text ? strstr(text, "-----BEGIN") : NULL;
 
-    return text && (begin ? decode_pem(der, p, begin)
+    return text && (begin ? decode_pem(der, p, text, begin)
                           : decode_bare(der, p, text));
 }
 

@@ -152,6 +152,10 @@ BAD_HEADERS = {
     + escaped_pem(certs.self_signed()),
     "two, folded and escaped": lambda who: "x" + quote(
         who.pem.decode() + "," + certs.self_signed().pem.decode()),
+    "base64 and RFC 9440, folded": lambda who: bare(who) + ","
+    + rfc9440(certs.self_signed()),
+    "base64 and PEM, folded": lambda who: bare(certs.self_signed()) + ","
+    + escaped_pem(who),
 }
 
 
