@@ -8,6 +8,7 @@
 struct nmdm_waiters_t {
     nmdm_cond_t *cond;          /* guards the rest */
     int room;
+    apr_time_t entered;         /* when the last did, on the steady clock */
 };
 
 nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most)
@@ -24,20 +25,39 @@ nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most)
     return NULL;
 }
 
-int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout)
+/* `patience` is how long the last to enter may have waited. */
+static int enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout,
+                 apr_interval_time_t patience)
 {
-    apr_time_t until = nmdm_time_steady() + timeout;
-    apr_time_t now;
+    apr_time_t now = nmdm_time_steady(), until = now + timeout;
     int may_wait;
 
     nmdm_cond_lock(waiters->cond);
-    while (!waiters->room && (now = nmdm_time_steady()) < until) {
-        nmdm_cond_wait(waiters->cond, until - now);
+    while (!waiters->room && now < until
+           && now < waiters->entered + patience) {
+        apr_time_t end = waiters->entered + patience;
+
+        nmdm_cond_wait(waiters->cond, (end < until ? end : until) - now);
+        now = nmdm_time_steady();
     }
     may_wait = waiters->room > 0;
-    waiters->room -= may_wait;
+    if (may_wait) {
+        waiters->room--;
+        waiters->entered = now;
+    }
     nmdm_cond_unlock(waiters->cond);
     return may_wait;
+}
+
+int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout)
+{
+    return enter(waiters, timeout, NMDM_TIME_DAY);
+}
+
+int nmdm_waiters_enter_early(nmdm_waiters_t *waiters,
+                             apr_interval_time_t timeout)
+{
+    return enter(waiters, timeout, timeout);
 }
 
 void nmdm_waiters_leave(nmdm_waiters_t *waiters)

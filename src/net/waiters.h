@@ -14,6 +14,10 @@ nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most);
 /* 1 when the caller may wait, which nmdm_waiters_leave ends; 0 when there is
  * no room within `timeout`. */
 int nmdm_waiters_enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout);
+/* The same where a machine that works answers within `timeout`: 0 at once when
+ * the last to enter has waited that long, since none is about to leave then. */
+int nmdm_waiters_enter_early(nmdm_waiters_t *waiters,
+                             apr_interval_time_t timeout);
 void nmdm_waiters_leave(nmdm_waiters_t *waiters);
 
 #endif /* NMDM_WAITERS_H */
