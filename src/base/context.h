@@ -157,7 +157,7 @@ struct nmdm_ctx_t {
     apr_time_t cert_ends;       /* when it does, or did */
     apr_time_t cert_expired;    /* when it ended; 0: it has not */
     struct nmdm_shared_pool_t *body_pool;       /* where the request's body
-                                                 * lives, or NULL */
+                                                 * lives; NULL: in `pool` */
     int is_migration;           /* an operator speaks for the device */
     int is_admitted;            /* the certificate is this device's */
     const nmdm_sender_t *sender;        /* what one look found of who sent

@@ -31,7 +31,8 @@ typedef struct {
     nmdm_err_t *(*together)(nmdm_ctx_t *ctx, nmdm_batch_entry_t *first);
 } nmdm_combined_t;
 
-/* Up to `few` callers at a time go by themselves. Lives as long as p. */
+/* Up to `few` callers at a time go by themselves, but not soon after there were
+ * more. Lives as long as p. */
 nmdm_err_t *nmdm_combiner_create(nmdm_combiner_t **out, apr_pool_t *p,
                                  int few);
 

@@ -19,7 +19,7 @@ nmdm_err_t *nanomdm_body(nmdm_bytes_t *body, request_rec *r);
 nmdm_err_t *nanomdm_body_of(nmdm_bytes_t *body, request_rec *r,
                             apr_size_t most);
 /* The body of a message, which webhooks may need after the request is over;
- * sets ctx->body_pool. */
+ * sets ctx->body_pool. A short one is in r->pool, to be copied. */
 nmdm_err_t *nanomdm_body_for_events(nmdm_bytes_t *body, nmdm_ctx_t *ctx,
                                     request_rec *r);
 /* The first value of a parameter of the URL, or NULL. */
