@@ -127,6 +127,14 @@ static nmdm_err_t *read_by_buckets(nmdm_ctx_t *ctx, apr_pool_t *p,
     return NULL;
 }
 
+static int is_read_by_buckets(const nmdm_ctx_t *ctx, nmdm_stmt_e stmt,
+                              int column)
+{
+    return ctx->db->dialect->cuts_long_text
+        && nmdm_statement_is_long(stmt, column);
+}
+
+/* By buckets it is in p, else it goes with the result. */
 static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
                                const char **out, nmdm_stmt_e stmt,
                                apr_dbd_row_t *row,
@@ -134,8 +142,7 @@ static nmdm_err_t *read_column(nmdm_ctx_t *ctx, apr_pool_t *p,
 {
     apr_status_t rv;
 
-    if (ctx->db->dialect->cuts_long_text
-        && nmdm_statement_is_long(stmt, column)
+    if (is_read_by_buckets(ctx, stmt, column)
         && apr_dbd_get_entry(ctx->db->driver, row, column)) {
         return read_by_buckets(ctx, p, out, row, column);
     }
@@ -194,7 +201,7 @@ static nmdm_err_t *read_row(nmdm_ctx_t *ctx, int *found, const char **cols,
                               &row, 1);
     for (i = 0; *found && i < ncols; i++) {
         NMDM_TRY(read_column(ctx, ctx->pool, &cols[i], stmt, row, i));
-        if (ctx->db->session->results) {
+        if (ctx->db->session->results && !is_read_by_buckets(ctx, stmt, i)) {
             cols[i] = apr_pstrdup(ctx->pool, cols[i]);
         }
     }
