@@ -19,6 +19,7 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
+#include <http_protocol.h>
 #include <http_request.h>
 #include <mod_auth.h>
 #include <util_filter.h>
@@ -378,6 +379,9 @@ void nanomdm_auth_hooks(apr_pool_t *p)
                           APR_HOOK_REALLY_FIRST);
     ap_hook_insert_filter(keep_out_of_cache, NULL, NULL,
                           APR_HOOK_REALLY_FIRST);
+    /* A redirect to a folder's name is answered before there is a handler. */
+    ap_hook_insert_error_filter(keep_out_of_cache, NULL, NULL,
+                                APR_HOOK_REALLY_FIRST);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "nanomdm-enrolled",
                               AUTHZ_PROVIDER_VERSION, &ENROLLED,
                               AP_AUTH_INTERNAL_PER_CONF);

@@ -421,6 +421,19 @@ def test_header_directives_decide_first(httpd, device, always):
     assert "Cache-Control" not in ask(server, "/open", method="GET").headers
 
 
+@pytest.mark.parametrize("path, status", [("/files/below", 301),
+                                          ("/files/none", 404)])
+def test_shared_caches_keep_no_redirect_or_error(httpd, device, path, status):
+    """They say which files there are."""
+    server = httpd(start=False, modules=("dir",), extra_vhost=(
+        '<Location "/files">\nRequire nanomdm-enrolled\n</Location>\n'))
+    (server.folder / "htdocs/files/below").mkdir(parents=True)
+    mac = device(server.start()).enroll()
+    answer = ask(server, path, method="GET", identity=mac.identity)
+    assert answer.status == status
+    assert answer.headers.get_all("Cache-Control") == ["private"]
+
+
 NGINX = """daemon off;
 user root;
 pid {folder}/nginx.pid;
