@@ -248,6 +248,9 @@ def test_polls_are_served_while_all_threads_could_hang(
             started = time.monotonic()
             assert mac.idle().status == 200
             assert time.monotonic() - started < SOON
+            for _ in concurrent.futures.as_completed(asked, TIMEOUT):
+                if sum(future.done() for future in asked) >= 2:
+                    break
         finally:
             given_up.set()
     answers = [future.result() for future in asked]
