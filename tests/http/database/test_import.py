@@ -554,7 +554,7 @@ def test_a_property_list_that_becomes_too_long(files, household, db):
     assert path.stat().st_size < 200
     line, = complained(files, db)
     assert f"{path}: " in line and "longer than 64 MiB" in line
-    assert is_enabled(db, household.mac) == (True, 1)
+    assert is_enabled(db, household.mac) == (True, 3)
 
 
 @one_database
