@@ -23,7 +23,7 @@ BENCH_CFLAGS := -O2 -g -D_GNU_SOURCE
 
 bench:
 	@build-aux/install-deps.sh bench
-	@$(MAKE) --no-print-directory -s all bench-tools
+	@$(MAKE_ALL) bench-tools
 	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
 	    $(if $(BASELINE),--baseline $(BASELINE)) \
 	    $(if $(ROWS),--rows $(ROWS)) \
