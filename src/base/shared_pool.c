@@ -5,6 +5,10 @@
 
 #include <apr_atomic.h>
 
+/* What is longer, in bytes, is worth a pool: its memory is mapped and unmapped
+ * by the system, which would cost a third of an idle poll. */
+#define FEW 65536
+
 struct nmdm_shared_pool_t {
     apr_pool_t *pool;           /* this struct lives in it, too */
     apr_uint32_t users;         /* atomic */
@@ -32,6 +36,13 @@ nmdm_shared_pool_t *nmdm_shared_pool_make(apr_pool_t *user)
     shared->pool = pool;
     nmdm_shared_pool_hold(shared, user);
     return shared;
+}
+
+apr_pool_t *nmdm_shared_pool_for(apr_size_t size, apr_pool_t *user,
+                                 nmdm_shared_pool_t **shared)
+{
+    *shared = size > FEW ? nmdm_shared_pool_make(user) : NULL;
+    return *shared ? (*shared)->pool : user;
 }
 
 apr_pool_t *nmdm_shared_pool_of(nmdm_shared_pool_t *shared)

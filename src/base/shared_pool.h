@@ -6,16 +6,17 @@
 
 #include <apr_pools.h>
 
-/* What is shorter, in bytes, is better copied for each user: a pool of its own
- * has its memory mapped and unmapped by the system, which costs a third of an
- * idle poll. */
-#define NMDM_SHARED_POOL_LEAST 65536
-
 typedef struct nmdm_shared_pool_t nmdm_shared_pool_t;
 
 /* Has an allocator of its own. Allocate from it before there is a second user:
  * there is no lock. NULL where memory is out. */
 nmdm_shared_pool_t *nmdm_shared_pool_make(apr_pool_t *user);
+
+/* The pool to keep `size` bytes in: that of a new *shared, or `user` where they
+ * are few enough to be copied for users that need them longer; then *shared is
+ * NULL. */
+apr_pool_t *nmdm_shared_pool_for(apr_size_t size, apr_pool_t *user,
+                                 nmdm_shared_pool_t **shared);
 
 /* The pool to allocate from; it lives as long as the last user. */
 apr_pool_t *nmdm_shared_pool_of(nmdm_shared_pool_t *shared);

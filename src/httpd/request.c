@@ -84,12 +84,8 @@ static nmdm_err_t *read_failed(request_rec *r, apr_status_t rv)
 
 static void allocate(buffer_t *buffer, apr_size_t room)
 {
-    apr_pool_t *p = buffer->r->pool;
-
-    buffer->pool = room > NMDM_SHARED_POOL_LEAST ? nmdm_shared_pool_make(p)
-                                                 : NULL;
-    buffer->data = apr_palloc(buffer->pool
-                              ? nmdm_shared_pool_of(buffer->pool) : p, room);
+    buffer->data = apr_palloc(nmdm_shared_pool_for(room, buffer->r->pool,
+                                                   &buffer->pool), room);
     buffer->room = room;
 }
 

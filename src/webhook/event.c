@@ -204,7 +204,6 @@ static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
                         const nmdm_webhook_facts_t *facts)
 {
     nmdm_bytes_t text = { msg->text, 0 };
-    nmdm_shared_pool_t *pool;
 
     if (facts->has_no_payload) {
         return;
@@ -215,10 +214,8 @@ static void set_payload(nmdm_exchange_t *x, apr_pool_t *p,
         return;
     }
     text.len = strlen(msg->text);
-    pool = text.len > NMDM_SHARED_POOL_LEAST ? nmdm_shared_pool_make(p) : NULL;
-    x->payload_pool = pool;
     x->payload = nmdm_redact_replace(
-        pool ? nmdm_shared_pool_of(pool) : p, text,
+        nmdm_shared_pool_for(text.len, p, &x->payload_pool), text,
         nmdm_secrets_keys(p, NMDM_SECRET_FROM_DEVICE));
 }
 
