@@ -69,14 +69,16 @@ static const char *name_of_method(int method)
     return NAMES[method];
 }
 
-/* Of one call, separated by commas. */
-static const char *methods_of(apr_pool_t *p, const char *name)
+/* Of one call, separated by commas; with rest, of what may follow its name. */
+static const char *methods_of(apr_pool_t *p, const char *name,
+                              const char *rest)
 {
     const char *list = "";
     int i;
 
     for (i = 0; nanomdm_api_calls[i].name; i++) {
-        if (!strcmp(nanomdm_api_calls[i].name, name)) {
+        if (!strcmp(nanomdm_api_calls[i].name, name)
+            && (!rest || nanomdm_api_calls[i].takes_rest)) {
             list = apr_pstrcat(p, list, *list ? ", " : "",
                                name_of_method(nanomdm_api_calls[i].method),
                                NULL);
@@ -126,7 +128,8 @@ static int list_calls(request_rec *r)
 
     for (i = 0; nanomdm_api_calls[i].name; i++) {
         nmdm_json_add_string(calls, nanomdm_api_calls[i].name,
-                             methods_of(r->pool, nanomdm_api_calls[i].name));
+                             methods_of(r->pool, nanomdm_api_calls[i].name,
+                                        NULL));
     }
     nmdm_json_add_string(answer, "version", NMDM_VERSION);
     reply.body = nmdm_json_write(r->pool, answer);
@@ -161,6 +164,16 @@ static int make_call(request_rec *r, int row, const char *rest)
     return nanomdm_reply(r, ctx, &reply, status);
 }
 
+static int refuse_method(request_rec *r, const char *name, const char *rest)
+{
+    const char *allowed = methods_of(r->pool, name, rest);
+
+    apr_table_setn(r->headers_out, "Allow", allowed);
+    return nanomdm_api_refuse(r, HTTP_METHOD_NOT_ALLOWED, apr_psprintf(
+        r->pool, "Method Not Allowed: no %s for %s; allowed: %s",
+        r->method, name, allowed));
+}
+
 int nanomdm_api_handler(request_rec *r)
 {
     const char *rest = NULL, *name;
@@ -178,9 +191,7 @@ int nanomdm_api_handler(request_rec *r)
     }
     row = name ? find_row(r, name, rest) : -HTTP_NOT_FOUND;
     if (row == -HTTP_METHOD_NOT_ALLOWED) {
-        return nanomdm_api_refuse(r, HTTP_METHOD_NOT_ALLOWED, apr_psprintf(
-            r->pool, "Method Not Allowed: no %s for %s; allowed: %s",
-            r->method, name, methods_of(r->pool, name)));
+        return refuse_method(r, name, rest);
     }
     if (!name && r->method_number == M_GET && is_root(r)) {
         return list_calls(r);

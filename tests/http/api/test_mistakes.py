@@ -218,10 +218,19 @@ def test_a_call_that_is_not_there(operator, path):
 
 
 @one_database
-def test_a_method_that_is_not_there(operator):
-    text = error_of(operator.call("PATCH", "/v1/queue/x"), 405)
-    assert text == ("Method Not Allowed: no PATCH for queue;"
-                    " allowed: GET, DELETE")
+@pytest.mark.parametrize("method, call, allowed", [
+    ("PATCH", "queue/x", "GET, DELETE"), ("POST", "pushcert", "PUT, GET"),
+    ("DELETE", "enqueue/x", "PUT, POST"), ("PUT", "commands/x", "GET, DELETE"),
+    ("PUT", "commands", "POST, GET, DELETE"), ("POST", "certs/x", "DELETE")])
+def test_a_method_that_is_not_there(operator, method, call, allowed):
+    """P6: a 405 says in Allow what there is (RFC 9110, 15.5.6)."""
+    answer = operator.call(method, f"/v1/{call}")
+    assert error_of(answer, 405) == (
+        f"Method Not Allowed: no {method} for {call.partition('/')[0]};"
+        f" allowed: {allowed}")
+    assert answer.headers["Allow"] == allowed
+    head = operator.call("HEAD", f"/v1/{call}")
+    assert (head.status, head.headers["Allow"]) == (405, allowed)
 
 
 @one_database
