@@ -10,6 +10,8 @@
 #   make bench BENCH=lists         lists, searches and nanomdmctl devices
 #   make bench BENCH=handshakes    TLS as advised beside Debian's defaults
 #   make bench BASELINE=OLD.so     compares with another build as well
+#   make bench BENCH=older BASELINE=OLD.so    goals beside an older build
+#   make bench DB=pgsql            one database: sqlite3, pgsql, mysql
 #   make bench-tools               the programs alone
 #
 # A table on standard output, all figures in build-bench/bench.json.
@@ -26,7 +28,7 @@ bench:
 	@$(MAKE_ALL) bench-tools
 	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
 	    $(if $(BASELINE),--baseline $(BASELINE)) \
-	    $(if $(ROWS),--rows $(ROWS)) \
+	    $(if $(ROWS),--rows $(ROWS)) $(if $(DB),--db $(DB)) \
 	    --json $(BENCH_BUILD)/bench.json
 
 bench-tools: $(BENCH_PROGS)

@@ -38,7 +38,7 @@ typedef struct {
     /* What is counted. */
     uint32_t *micros;           /* of each request */
     size_t n, room;
-    long refused, lost, connections, resumed, exhausted;
+    long refused, lost, hung, connections, resumed, exhausted;
 } worker_t;
 
 typedef enum { KEEP, FRESH, RESUME } connect_e;
@@ -49,7 +49,8 @@ typedef struct {
     double seconds;
     const char *path, *workload, *identities, *uuid, *header, *topic;
     const char *endpoint, *data;        /* of declarative management */
-    int is_plain, uuid_each;
+    int is_plain, uuid_each, is_warm;
+    int timeout;                /* seconds without a byte */
     connect_e connect;
 } options_t;
 

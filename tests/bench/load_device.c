@@ -119,11 +119,13 @@ int dial(worker_t *w, device_t *device)
 {
     struct sockaddr_in to = { .sin_family = AF_INET,
                               .sin_port = htons((uint16_t)opt.port) };
+    struct timeval wait = { .tv_sec = opt.timeout };
     int yes = 1;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     w->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    setsockopt(w->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     if (connect(w->fd, (struct sockaddr *)&to, sizeof(to))) {
         return 0;
     }
@@ -141,7 +143,9 @@ int dial(worker_t *w, device_t *device)
         SSL_set_session(w->ssl, device->session);
     }
     SSL_set_fd(w->ssl, w->fd);
+    errno = 0;
     if (SSL_connect(w->ssl) != 1) {
+        w->hung += errno == EAGAIN;
         ERR_clear_error();
         return 0;
     }
@@ -159,8 +163,13 @@ static int put(worker_t *w, const char *data, size_t len)
 
 static int get(worker_t *w, char *data, size_t len)
 {
-    return w->ssl ? SSL_read(w->ssl, data, (int)len)
-                  : (int)recv(w->fd, data, len, 0);
+    int n;
+
+    errno = 0;
+    n = w->ssl ? SSL_read(w->ssl, data, (int)len)
+               : (int)recv(w->fd, data, len, 0);
+    w->hung += n < 0 && errno == EAGAIN;
+    return n;
 }
 
 /* ---- Requests ---- */

@@ -220,8 +220,8 @@ def timed(command, meter):
     return result
 
 
-def load(devices, httpd, server, workload, **options):
-    """One run of the load generator."""
+def load_command(devices, httpd, workload, **options):
+    """The load generator's command line."""
     command = [PROGRAMS / "load", "--identities", devices.path,
                "--workload", workload]
     port = httpd.port if options.get("plain") else httpd.tls_port
@@ -234,7 +234,13 @@ def load(devices, httpd, server, workload, **options):
             command += ["--" + name.replace("_", "-")]
         elif value is not None and value is not False:
             command += ["--" + name.replace("_", "-"), value]
-    result = timed(command, Meter(httpd, server))
+    return [str(word) for word in command]
+
+
+def load(devices, httpd, server, workload, **options):
+    """One run of the load generator."""
+    result = timed(load_command(devices, httpd, workload, **options),
+                   Meter(httpd, server))
     if result["lost"] or result["refused"]:
         result["trouble"] = httpd.error_log()[-2000:]
     return result
