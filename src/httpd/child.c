@@ -300,10 +300,10 @@ static void open_database(nanomdm_site_t *site, apr_pool_t *pchild)
 
 /* NULL when that fails. */
 static nmdm_waiters_t *make_waiters(apr_pool_t *pchild, server_rec *s,
-                                    int most)
+                                    int most, nmdm_waiters_t *all)
 {
     nmdm_waiters_t *waiters = NULL;
-    nmdm_err_t *err = nmdm_waiters_create(&waiters, pchild, most);
+    nmdm_err_t *err = nmdm_waiters_create(&waiters, pchild, most, all);
 
     if (err) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, err->rv, s, "%s", err->msg);
@@ -312,16 +312,19 @@ static nmdm_waiters_t *make_waiters(apr_pool_t *pchild, server_rec *s,
 }
 
 /* Once more than a quarter of the threads wait for APNs, calls of the API do
- * not; and other servers have all but a quarter. The rest is for devices that
- * want no more than the database. */
+ * not; and other servers have all but a quarter. Where neither answers, an
+ * eighth is left. The rest is for devices that want no more than the
+ * database. */
 static void share_waiters(child_t *child, apr_pool_t *pchild, server_rec *s)
 {
-    nmdm_waiters_t *waiters, *upstream;
+    nmdm_waiters_t *all, *waiters, *upstream;
     int i, threads = 0;
 
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    waiters = make_waiters(pchild, s, threads / 4 + 1);
-    upstream = make_waiters(pchild, s, threads - threads / 4);
+    all = make_waiters(pchild, s, threads - (threads < 8 ? 1 : threads / 8),
+                       NULL);
+    waiters = make_waiters(pchild, s, threads / 4 + 1, all);
+    upstream = make_waiters(pchild, s, threads - threads / 4, all);
     for (i = 0; i < child->sites->nelts; i++) {
         nanomdm_site_t *site = APR_ARRAY_IDX(child->sites, i,
                                              nanomdm_site_t *);

@@ -6,16 +6,25 @@
 #include "base/time.h"
 
 struct nmdm_waiters_t {
-    nmdm_cond_t *cond;          /* guards the rest */
+    nmdm_waiters_t *all;        /* which has room for these as well, or NULL */
+    nmdm_cond_t *cond;          /* that of `all`; guards the rest */
     int room;
     apr_time_t entered;         /* when the last did, on the steady clock */
 };
 
-nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most)
+nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most,
+                                nmdm_waiters_t *all)
 {
     nmdm_waiters_t *waiters = apr_pcalloc(p, sizeof(*waiters));
-    apr_status_t rv = nmdm_cond_create(&waiters->cond, p);
+    apr_status_t rv = APR_SUCCESS;
 
+    waiters->all = all;
+    if (all) {
+        waiters->cond = all->cond;
+    }
+    else {
+        rv = nmdm_cond_create(&waiters->cond, p);
+    }
     if (rv != APR_SUCCESS) {
         return nmdm_err(p, NMDM_INTERNAL, rv, NMDMNO(0163)
                         "no memory for the count of waiting threads");
@@ -23,6 +32,19 @@ nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most)
     waiters->room = most > 1 ? most : 1;
     *out = waiters;
     return NULL;
+}
+
+static int has_room(const nmdm_waiters_t *waiters)
+{
+    return waiters->room > 0 && (!waiters->all || waiters->all->room > 0);
+}
+
+static void take(nmdm_waiters_t *waiters, int places)
+{
+    waiters->room -= places;
+    if (waiters->all) {
+        waiters->all->room -= places;
+    }
 }
 
 /* `patience` is how long the last to enter may have waited. */
@@ -33,16 +55,16 @@ static int enter(nmdm_waiters_t *waiters, apr_interval_time_t timeout,
     int may_wait;
 
     nmdm_cond_lock(waiters->cond);
-    while (!waiters->room && now < until
+    while (!has_room(waiters) && now < until
            && now < waiters->entered + patience) {
         apr_time_t end = waiters->entered + patience;
 
         nmdm_cond_wait(waiters->cond, (end < until ? end : until) - now);
         now = nmdm_time_steady();
     }
-    may_wait = waiters->room > 0;
+    may_wait = has_room(waiters);
     if (may_wait) {
-        waiters->room--;
+        take(waiters, 1);
         waiters->entered = now;
     }
     nmdm_cond_unlock(waiters->cond);
@@ -63,7 +85,7 @@ int nmdm_waiters_enter_early(nmdm_waiters_t *waiters,
 void nmdm_waiters_leave(nmdm_waiters_t *waiters)
 {
     nmdm_cond_lock(waiters->cond);
-    waiters->room++;
+    take(waiters, -1);
     nmdm_cond_signal(waiters->cond);
     nmdm_cond_unlock(waiters->cond);
 }

@@ -7,9 +7,11 @@
 
 #include "base/context.h"
 
-/* At most this many, one at least. Lives as long as p; any number of threads
- * may use it. */
-nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most);
+/* At most this many, one at least; and no more than `all` (or NULL) has room
+ * for, with others that are within it. Lives as long as p; any number of
+ * threads may use it. */
+nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most,
+                                nmdm_waiters_t *all);
 
 /* 1 when the caller may wait, which nmdm_waiters_leave ends; 0 when there is
  * no room within `timeout`. */

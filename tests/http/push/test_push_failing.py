@@ -11,13 +11,16 @@ import types
 import pytest
 
 import ca as certs
+import receiver
 from apns import Answer
 from device import command
+from load import BROKEN
 from push_site import (HURRY, SOON, WARNING, apns, apns_of_module,
                        assert_pushed, error_of, hurried, hurried_operator,
                        ids_of, mac, macs, many, new_topic, one_database,
                        operator, operator_at, options, own_apns, pushing,
                        token_of, topic)
+from receiver import Receiver
 from system import free_port, wait_until
 
 
@@ -192,6 +195,43 @@ def test_silent_apns_leaves_threads_to_devices(httpd, device, operator_at,
     assert any("too many calls" in caller.result().body.decode()
                for caller in callers)
     assert len(own_apns.requests) <= 10
+
+
+@one_database
+def test_silence_all_around_leaves_threads_to_devices(
+        httpd, device, operator_at, own_apns, expect_log):
+    """Of sixteen threads five may wait for APNs and twelve for others: not
+    all of them at once."""
+    own_apns.default = Answer(stall=True)
+    with Receiver() as mute:
+        mute.answers["*"] = receiver.Answer(hang=True)
+        server = httpd(**options(
+            own_apns, "NanoMDMPushWait 8", "NanoMDMUpstreamTimeout 8",
+            f"NanoMDMDeclarativeManagementURL {mute.url}/",
+            extra_server="MaxRequestWorkers 16"))
+        expect_log(r":(warn|error)\]", optional=True)
+        operators = [operator_at(server, plain=True) for _ in range(6)]
+        topic = new_topic(operators[0])
+        poller, *macs = [device(server, topic=topic).enroll()
+                         for _ in range(19)]
+        for operator in operators:
+            assert operator.version().status == 200
+        asked = [in_background(mac.declarative_management, "tokens")
+                 for mac in macs[:13]]
+        assert wait_until(lambda: mute.requests)
+        time.sleep(0.6)
+        pushed = [in_background(operator.push, mac.id)
+                  for operator, mac in zip(operators, macs[13:])]
+        time.sleep(1)                   # who finds no room is sent away
+        began = time.monotonic()
+        poller.close()                  # event may have closed it
+        assert poller.idle().status == 200
+        assert time.monotonic() - began < 2
+        assert mute.requests and own_apns.streams
+        assert not all(each.done() for each in asked + pushed)
+    for each in asked + pushed:         # event closes some, while it is busy
+        assert (isinstance(each.exception(30), BROKEN)
+                or each.result().status in (500, 503))
 
 
 @one_database
