@@ -1172,17 +1172,18 @@ ROW(STMT_CANCEL_RANGE, "cancel_range",
     "       dies_at = EPOCH_SECONDS + " AGE \
     " WHERE is_dead = TRUE AND " which
 
-/* An event waits as long as those of its device before it. The
- * addition keeps planners from looking for the greatest next_at of all in an
- * index that does not know devices. */
+/* An event waits as long as the one of its device before it. The range of
+ * is_dead, and its place in the order, leave planners the index that knows
+ * devices: by seq alone they may read backwards through what others sent. */
 #define EVENT_PUT(column, mark) \
     "INSERT INTO nanomdm_events (device_id, target, event_id, topic, body," \
     "                            traceparent, next_at, dies_at," \
     "                            created_at" column ")" \
     " SELECT %s, %s, %s, %s, %s, NULLIF(%s, '')," \
-    "        COALESCE((SELECT MAX(w.next_at + 0) FROM nanomdm_events w" \
+    "        COALESCE((SELECT w.next_at FROM nanomdm_events w" \
     "                   WHERE w.device_id = %s AND w.target = %s" \
-    "                     AND w.is_dead = FALSE), 0)," \
+    "                     AND w.is_dead < TRUE" \
+    "                   ORDER BY w.is_dead DESC, w.seq DESC LIMIT 1), 0)," \
     "        EPOCH_SECONDS + " AGE ", EPOCH_SECONDS" mark
 
 ROW(STMT_EVENT_PUT, "event_put", EVENT_PUT("", "")),

@@ -15,6 +15,7 @@ from wire import assert_empty
 DEVICES = 20
 THREADS = 40
 HISTORY = 300
+FAR = 9_999_999_999
 # Before they are made, with those of InnoDB, and with the server's own.
 STATISTICS = [None, "ANALYZE TABLE {}", "ANALYZE TABLE {} PERSISTENT FOR ALL"]
 TABLES = "enrollment_queue, command_results, cert_auth_associations"
@@ -46,10 +47,17 @@ def fleet(request, mysql, fresh_db, httpd, device):
 
 
 def rows_followed(database):
-    """How many rows the server has read along an index."""
-    (_, number), = database.query(
-        "SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
-    return int(number)
+    """How many rows the server has read one after the other, along an index
+    or of a whole table; what it tells this in is a small table, too."""
+    return sum(int(number) for _, number in database.query(
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Handler_read_next',"
+        " 'Handler_read_prev', 'Handler_read_rnd_next')"))
+
+
+def rows_of(database, do):
+    before = rows_followed(database)
+    do()
+    return rows_followed(database) - before
 
 
 @contextlib.contextmanager
@@ -101,6 +109,28 @@ def test_of_reports_together(fleet):
                          for mac in fleet]):
                     assert_empty(answer)
         until_together(fleet[0].server, do, least=8)
+
+
+def test_of_events_that_wait(mysql, fresh_db, httpd, device, expect_log):
+    """Of the five, one at least has no relay beside it that counts what
+    waits."""
+    database = fresh_db()
+    site = httpd(database, extra_server="NanoMDMWebhookURL"
+                 " http://127.0.0.1:1/hook\nNanoMDMWebhookDelivery durable"
+                 "\nNanoMDMWebhookTopics all")
+    expect_log(":warn", "NMDM1812")
+    mac = device(site).enroll()
+    insert(database, "nanomdm_events",
+           ("device_id", "target", "event_id", "topic", "body", "next_at",
+            "dies_at", "created_at"),
+           [(mac.id, target, f"e{number}", "mdm.Connect", "{}", FAR, FAR, 0)
+            for (target,) in database.query(
+                "SELECT DISTINCT target FROM nanomdm_events")
+            for number in range(HISTORY)])
+    assert min(rows_of(database, lambda: assert_empty(mac.idle()))
+               for _ in range(5)) < HISTORY / 2
+    assert database.query("SELECT MIN(next_at) FROM nanomdm_events WHERE"
+                          " topic = 'mdm.Connect' AND body <> '{}'") == [(FAR,)]
 
 
 @pytest.mark.parametrize("mode", ["auto", "check"])
