@@ -10,8 +10,6 @@
 #include <apr_strings.h>
 #include <http_log.h>
 
-#include <string.h>
-
 APLOG_USE_MODULE(nanomdm);
 
 /* Made by the parent before there are children, and kept where a graceful
@@ -41,8 +39,9 @@ void *nanomdm_shared_memory(apr_pool_t *pconf, server_rec *s,
                      name);
         return apr_pcalloc(pconf, size);
     }
+    /* The system gives zeros; written here, they would take memory before
+     * they are used. */
     found = apr_shm_baseaddr_get(memory);
-    memset(found, 0, size);
     apr_pool_userdata_set(found, key, apr_pool_cleanup_null, process);
     return found;
 }
