@@ -221,29 +221,80 @@ static void judge_identities(const verdict_t *verdict)
     }
 }
 
-/* Beyond a fifth it is more than some devices that left. */
-static void judge_pushes(const verdict_t *verdict)
+/* Of the last hour. */
+static apr_int64_t lately(const verdict_t *verdict, nmdm_count_e which, int i,
+                          int k)
 {
-    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_PUSHES);
+    return (apr_int64_t)nmdm_counted_lately(verdict->status->counters, which,
+                                            i, k, verdict->status->now);
+}
+
+/* Beyond a fifth it is more than some devices that left, or a restart. */
+static int is_many(apr_int64_t failed, apr_int64_t all)
+{
+    return failed && failed * 5 >= all;
+}
+
+/* What every value of a family but the good one means. */
+static void judge_outcomes(const verdict_t *verdict, nmdm_count_e which,
+                           const char *good, const char *anchor,
+                           const char *one, const char *more,
+                           const char *remedy)
+{
+    const nmdm_family_t *f = nmdm_count_family(which);
     nmdm_amount_t failed = { 0, 0 };
     apr_int64_t all = 0;
     int i;
 
     for (i = 0; i < f->n; i++) {
-        apr_int64_t n = (apr_int64_t)nmdm_counted_lately(
-            verdict->status->counters, NMDM_COUNT_PUSHES, i, 0,
-            verdict->status->now);
+        apr_int64_t n = lately(verdict, which, i, 0);
 
         all += n;
-        failed.number += strcmp(f->values[i], "ok") ? n : 0;
+        failed.number += strcmp(f->values[i], good) ? n : 0;
     }
-    if (failed.number && failed.number * 5 >= all) {
-        add(verdict, "warn", "#pushes-last-hour",
-            several(verdict, failed, " push of the last hour was not accepted",
-                    " pushes of the last hour were not accepted"),
-            "<code>nanomdmctl doctor</code> looks at APNs, certificate and"
-            " topic.");
+    if (is_many(failed.number, all)) {
+        add(verdict, "warn", anchor, several(verdict, failed, one, more),
+            remedy);
     }
+}
+
+/* What ended in a 503, or a 500, of a database that answers now. */
+static void judge_failures(const verdict_t *verdict)
+{
+    const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_DATABASE);
+    nmdm_amount_t failed = { 0, 0 };
+    int i, k;
+
+    for (i = 0; i < f->n; i++) {
+        for (k = 0; k < f->seconds; k++) {
+            failed.number += strcmp(f->second_values[k], "failed") ? 0
+                : lately(verdict, NMDM_COUNT_DATABASE, i, k);
+        }
+    }
+    if (failed.number && !verdict->status->failure) {
+        add(verdict, "warn", "#database-failures-last-hour",
+            several(verdict, failed, " request failed in the last hour for"
+                    " want of the database", " requests failed in the last"
+                    " hour for want of the database"),
+            "Devices come again by themselves; the error log has the cause"
+            " (NMDM1501, NMDM0101).");
+    }
+}
+
+static void judge_last_hour(const verdict_t *verdict)
+{
+    judge_outcomes(verdict, NMDM_COUNT_PUSHES, "ok", "#pushes-last-hour",
+                   " push of the last hour was not accepted",
+                   " pushes of the last hour were not accepted",
+                   "<code>nanomdmctl doctor</code> looks at APNs, certificate"
+                   " and topic.");
+    judge_outcomes(verdict, NMDM_COUNT_EVENTS, "taken",
+                   "#webhook-deliveries-last-hour",
+                   " delivery to a webhook failed in the last hour",
+                   " deliveries to webhooks failed in the last hour",
+                   "The receiver is away, slow, or refuses events; the error"
+                   " log has its answer.");
+    judge_failures(verdict);
 }
 
 /* Errors first. */
@@ -269,7 +320,7 @@ void nanomdm_verdict_html_put(nanomdm_html_t *sheet,
 
     verdict.found = apr_array_make(sheet->pool, 8, sizeof(finding_t));
     judge_database(&verdict);
-    judge_pushes(&verdict);
+    judge_last_hour(&verdict);
     judge_identities(&verdict);
     qsort(verdict.found->elts, (size_t)verdict.found->nelts,
           sizeof(finding_t), by_mood);

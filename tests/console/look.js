@@ -12,7 +12,7 @@ async function look(browser, folder, name, url, width, scheme) {
         [{name: 'prefers-color-scheme', value: scheme}]);
     await page.setBypassCSP(true);
     const answer = await page.goto(url);
-    if (answer.status() !== 200) throw new Error(answer.status());
+    if (![200, 503].includes(answer.status())) throw new Error(answer.status());
     const overflow = await page.evaluate(
         () => document.documentElement.scrollWidth > innerWidth);
     await page.screenshot({path: `${folder}/${name}-${width}-${scheme}.png`,

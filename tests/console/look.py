@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The status page in good and bad days, as pictures to be looked at, and
-held against axe-core: contrast, labels, landmarks. Needs Debian's chromium,
-node and npm, and the network for axe-core.
+"""The status page in good and bad days, without its database and after that, as
+pictures to be looked at, and held against axe-core: contrast, labels, landmarks.
+Needs Debian's chromium, node and npm, and the network for axe-core.
 
     look.py [FOLDER]           where the pictures go; build/console by default
 """
@@ -18,12 +18,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/http/harness"))
 
 import ca as certs  # noqa: E402
+from apns import Answer as PushAnswer, Apns  # noqa: E402
 from databases import PROGRAMS  # noqa: E402
 from device import Device, Operator, command  # noqa: E402
 from receiver import Answer, Receiver  # noqa: E402
 from server import Httpd  # noqa: E402
 from system import wait_until  # noqa: E402
-from tables import insert  # noqa: E402
+from tables import fill_queues, insert  # noqa: E402
 
 PACKAGES = ("axe-core@4.10.2", "puppeteer-core@22.15.0")
 STATUS = """\
@@ -33,7 +34,7 @@ STATUS = """\
 """
 
 
-def good_day(server, operator, ca):
+def good_day(server, operator, ca, _apns):
     topic = certs.push_topic()
     operator.pushcert_put(certs.push_certificate(topic))
     macs = [Device(server, ca.issue(), topic=topic).enroll()
@@ -51,21 +52,25 @@ def good_day(server, operator, ca):
     return macs[0]
 
 
-def bad_day(server, operator, ca):
+def bad_day(server, operator, ca, apns):
     """All that the page may complain of at once."""
-    topic = certs.push_topic()
-    operator.pushcert_put(certs.push_certificate(topic, start=-90, days=-1))
-    operator.pushcert_put(certs.push_certificate(days=12))
-    macs = [Device(server, ca.issue(), topic=topic).enroll()
-            for _ in range(8)]
+    ended, topic = certs.push_topic(), certs.push_topic()
+    operator.pushcert_put(certs.push_certificate(ended, start=-90, days=-1))
+    operator.pushcert_put(certs.push_certificate(topic, days=12))
+    macs = [Device(server, ca.issue(), topic=ended if number % 4 == 1
+                   else topic).enroll() for number in range(8)]
     for number, mac in enumerate(macs):
         _, plist = command("InstalledApplicationList")
         operator.enqueue(mac.id, plist)
         if number % 2:
             mac.not_now(mac.idle().plist["CommandUUID"])
+    apns.script = [PushAnswer(410, "Unregistered"),
+                   PushAnswer(400, "BadDeviceToken"),
+                   PushAnswer(403, "Forbidden")]
     operator.push([mac.id for mac in macs])
     macs[3].checkout()
     database = server.database
+    fill_queues(database, [macs[6]], 12000)
     assert wait_until(lambda: database.query(
         "SELECT 1 FROM nanomdm_events WHERE last_error IS NOT NULL"))
     (target, created), *_ = database.query(
@@ -126,24 +131,33 @@ def look(modules, folder, pages):
 
 
 @contextlib.contextmanager
-def serving(answer):
-    """A server whose webhooks are answered so, its operator and the CA of its
-    devices."""
-    program = PROGRAMS["sqlite3"]()
+def serving(answer, kind="sqlite3", delivery="durable"):
+    """A server whose webhooks are answered so, and what a day needs: its
+    operator, the CA of its devices, APNs; and the database's program."""
+    program = PROGRAMS[kind]()
     program.start()
     ca = certs.root("Test Device CA")
-    with Receiver() as receiver:
+    with Receiver() as receiver, Apns() as apns:
         receiver.answers["*"] = answer
         server = Httpd(program.fresh(None), ca, extra_vhost=STATUS
                        + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
-                         "NanoMDMWebhookDelivery durable\n"
-                         "NanoMDMDeclarativeManagement builtin\n")
+                         f"NanoMDMWebhookDelivery {delivery}\n"
+                         "NanoMDMDeclarativeManagement builtin\n"
+                         f"NanoMDMPushURL {apns.url}\n"
+                         "NanoMDMPushCACertificateFile"
+                         " {folder}/apns-ca.pem\n",
+                       files={"apns-ca.pem": apns.authority.pem})
         try:
             server.start()
-            yield server, Operator(server), ca
+            yield (server, Operator(server), ca, apns), program
         finally:
             server.remove()
             program.remove()
+
+
+def url_of(world):
+    server, *_ = world
+    return f"http://localhost:{server.port}/status"
 
 
 def main():
@@ -157,11 +171,17 @@ def main():
                         "--silent", *PACKAGES], cwd=modules, check=True)
         for name, day, answer in (("good", good_day, Answer()),
                                   ("bad", bad_day, Answer(500))):
-            with serving(answer) as (server, operator, ca):
-                mac = day(server, operator, ca)
-                url = f"http://localhost:{server.port}/status"
-                worst = max(worst, look(modules, folder,
-                                        pages_of(name, url, mac)))
+            with serving(answer) as (world, _):
+                worst = max(worst, look(modules, folder, pages_of(
+                    name, url_of(world), day(*world))))
+        with serving(Answer(500), "pgsql", "besteffort") as (world, program):
+            mac = good_day(*world)
+            program.stop()
+            worst = max(worst, look(modules, folder, pages_of(
+                "down", url_of(world), mac)))
+            program.restart()
+            worst = max(worst, look(modules, folder, [
+                "back", url_of(world)]))
     print(f"pictures: {folder}")
     return worst
 

@@ -105,7 +105,10 @@ def debian(suite, folder):
     user.apt(f"/root/{deb.name} {test_depends()}")
     said = user.sh("cd /root/mod_nanomdm && sh debian/tests/smoke",
                    alone=True)
-    print(f"{suite}: debian/tests/smoke: {said.strip().splitlines()[-1]}")
+    answered = re.search(r"^answered: .*|^\S+ +answered .*", said, re.MULTILINE)
+    if not answered:
+        raise Failed(said)
+    print(f"{suite}: debian/tests/smoke: {answered[0]}")
     user.sh("ls /usr/share/nanomdm/tools/nanomdm_ctl/__pycache__/main.*.pyc"
             " && apt-get purge -y -q libapache2-mod-nanomdm"
             " && test ! -e /usr/share/nanomdm")

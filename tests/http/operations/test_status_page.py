@@ -10,6 +10,7 @@ import pytest
 
 import ca as certs
 from device import Operator, command
+from receiver import Answer, Receiver
 from status_site import STATUS, findings, page, watched  # noqa: F401
 from system import wait_until
 from tables import fill_queues, insert
@@ -50,6 +51,35 @@ def test_dead_events_and_old_commands(watched, device):
     found = findings(page(operator))
     assert len(found) == 1 and "has waited for 9 days" in found[0]
     assert 'href="#queue-and-pushes"' in found[0]
+
+
+def test_deliveries_that_fail(httpd, fresh_db, device, expect_log):
+    expect_log("NMDM15\\d\\d", "not delivered|answered", optional=True)
+    with Receiver() as receiver:
+        receiver.answers["*"] = Answer(500)
+        server = httpd(fresh_db(), extra_vhost=STATUS
+                       + f"NanoMDMWebhookURL {receiver.url}/mdm\n")
+        operator = Operator(server)
+        operator.pushcert_put(certs.push_certificate())
+        device(server).enroll()
+        assert wait_until(lambda: findings(page(operator)))
+        (found,) = findings(page(operator))
+        assert "failed in the last hour" in found
+        assert 'href="#webhook-deliveries-last-hour"' in found
+        operator.close()
+
+
+def test_a_database_that_failed_and_is_back(watched, device, expect_log):
+    server, operator = watched
+    operator.pushcert_put(certs.push_certificate())
+    mac = device(server).enroll()
+    expect_log("NMDM0101")
+    server.database.execute("ALTER TABLE enrollment_queue RENAME TO away")
+    assert mac.idle().status == 500
+    server.database.execute("ALTER TABLE away RENAME TO enrollment_queue")
+    (found,) = findings(page(operator))
+    assert "1 request failed in the last hour for want of" in found
+    assert 'href="#database-failures-last-hour"' in found
 
 
 @pytest.mark.parametrize("days, said", [(1, "in 1 day<"), (3, "in 3 days<")])
