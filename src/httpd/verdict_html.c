@@ -100,7 +100,7 @@ static void judge_queue(const verdict_t *verdict,
             several(verdict, counted->put_off,
                     " device has put a command off for more than a day",
                     " devices have put a command off for more than a day"),
-            "They may be locked.");
+            "They may be locked, and answer once they are unlocked.");
     }
     if (counted->oldest_pending && verdict->status->now
                                     - counted->oldest_pending

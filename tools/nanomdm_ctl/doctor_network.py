@@ -7,11 +7,10 @@ import email.utils
 import re
 import socket
 import ssl
-import subprocess
 import time
 import urllib.parse
 
-from . import doctor_declarations
+from . import doctor_declarations, doctor_devices
 from .client import Client, tls_context
 from .devices import time_of
 from .errors import Failed
@@ -27,10 +26,11 @@ def look(report, site):
         return
     if not api(report, client):
         return
-    devices_url(report, site)
+    doctor_devices.look(report, site)
     figures = status(report, client)
     clock(report, client)
     if figures:
+        webhooks(report, figures)
         push_certificates(report, client, figures)
     apns(report, site)
     scep(report, site, client)
@@ -89,46 +89,6 @@ def remedy_of(error):
             " be trusted by each device, and be named by ca-file here")
 
 
-def device_url(report, site):
-    if report.settings.device_url:
-        return report.settings.device_url
-    path = site.path_of("nanomdm") or "/mdm"
-    return report.settings.url.rstrip("/") + path
-
-
-def devices_url(report, site):
-    """Whether devices are asked for their certificate."""
-    where = device_url(report, site)
-    url = urllib.parse.urlsplit(where)
-    identity = site.get("NanoMDMIdentity") or "tls"
-    if url.scheme != "https" or "tls" not in identity.split():
-        report.skip("client certificate", "identities come by"
-                    f" {identity}, not by TLS")
-        return
-    asked = asks_for_certificate(url.hostname, url.port or 443)
-    if asked is None:
-        report.skip("client certificate", "no openssl on this host")
-    elif asked:
-        report.ok("client certificate", f"{url.hostname} asks for it")
-    else:
-        report.error("client certificate", f"{where}: the server does not ask"
-                     " devices for their certificate, so each is refused"
-                     " (400, NMDM1002)", "SSLVerifyClient optional_no_ca in"
-                     " the virtual host of the devices")
-
-
-def asks_for_certificate(host, port):
-    """By the CertificateRequest of the handshake."""
-    try:
-        done = subprocess.run(
-            ["openssl", "s_client", "-connect", f"{host}:{port}",
-             "-servername", host], stdin=subprocess.DEVNULL, timeout=20,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return b"Requested Signature Algorithms:" in done.stdout
-
-
 # ---- The API, the database ----
 
 def api(report, client):
@@ -181,12 +141,24 @@ def status(report, client):
     except Failed as error:
         report.warn("status", str(error), error.remedy)
         return None
+    return figures
+
+
+def webhooks(report, figures):
     dead = figures.get("webhook_events_dead", {}).get("number", 0)
     if dead:
         report.warn("webhooks", f"{dead} events were given up",
                     "nanomdmctl events shows why; then nanomdmctl events"
                     " replay")
-    return figures
+    tries = {result: count["last_hour"] for result, count in figures.get(
+        "counters", {}).get("webhook_events", {}).items()}
+    failed = sum(tries.values()) - tries.get("taken", 0)
+    # As the status page judges it.
+    if failed and failed * 5 >= sum(tries.values()):
+        report.warn("webhooks", f"{failed} of {sum(tries.values())} deliveries"
+                    " failed in the last hour", "the receiver that"
+                    " NanoMDMWebhookURL names is away, slow, or refuses"
+                    " events: the error log has its answer")
 
 
 def clock(report, client):
@@ -282,10 +254,11 @@ def scep(report, site, client):
                     " elsewhere")
         return
     answer = client.raw("GET", f"{path}?operation=GetCACaps")
-    if answer.status == 401:
-        report.error("SCEP", f"{path} asks for a password, which devices do"
-                     " not have", "take AuthType and Require out of its"
-                     " Location: the challenge decides")
+    if answer.status in (401, 403):
+        report.error("SCEP", f"{path} refuses devices ({answer.status}), which"
+                     " have no password and may have any address",
+                     "take AuthType out of its Location, and write Require all"
+                     " granted: the challenge decides")
         return
     caps = answer.body.decode(errors="replace").split()
     if answer.status != 200 or "POSTPKIOperation" not in caps:

@@ -14,7 +14,7 @@ import ca as certs
 from apns import Apns
 from ctl import LOCATIONS, Ctl
 from declarations import Declarations, test_declaration
-from system import ROOT, free_port, run
+from system import ROOT, free_port, run, wait_until
 
 pytestmark = pytest.mark.one_database
 
@@ -268,10 +268,54 @@ def test_a_database_that_httpd_may_not_write(clinic, tmp_path):
     assert found["remedy"] == f"chown www-data {folder}"
 
 
-def test_scep_behind_a_password(clinic):
-    clinic.make(scep="AuthType Basic\nAuthName x\n"
-                     "AuthBasicProvider nanomdm\nRequire valid-user")
-    assert "Require" in clinic.finding("SCEP")["remedy"]
+@pytest.mark.parametrize("closed", [
+    "AuthType Basic\nAuthName x\nAuthBasicProvider nanomdm\n"
+    "Require valid-user", "Require ip 192.0.2.1"])
+def test_scep_that_devices_may_not_ask(clinic, expect_log, closed):
+    expect_log("AH01630", optional=True)
+    clinic.make(scep=closed)
+    found = clinic.finding("SCEP")
+    assert "Require" in found["remedy"] and "devices" in found["saw"]
+
+
+@pytest.mark.parametrize("more, saw, remedy", [
+    ("RedirectMatch ^/mdm https://mdm.example.com/mdm\n",
+     "/mdm: 302, it is not mod_nanomdm that answers", "SetHandler nanomdm"),
+    ('<Location "/mdm">\nRequire ip 192.0.2.1\n</Location>\n',
+     "/mdm: 500, devices are refused", "Require all granted")])
+def test_a_device_url_that_does_not_serve_devices(clinic, expect_log, more,
+                                                  saw, remedy):
+    expect_log("AH01630", optional=True)
+    clinic.make(more=more)
+    found = clinic.finding("device URL")
+    assert saw in found["saw"] and remedy in found["remedy"]
+
+
+def test_a_device_url_where_nothing_is(clinic):
+    clinic.make()
+    url = clinic.ctl.settings["url"]
+    clinic.ctl.save(**{"device-url": f"{url}/nowhere"})
+    found = clinic.finding("device URL")
+    assert "/nowhere: 404, it is not mod_nanomdm" in found["saw"]
+
+
+def test_a_device_url_in_two_parts(clinic):
+    clinic.make(more='<Location "/mdm">\nSetHandler nanomdm-command\n'
+                     '</Location>\n<Location "/checkin">\n'
+                     "SetHandler nanomdm-checkin\n</Location>\n")
+    ran = clinic.doctor()
+    assert ran.status == 0 and re.search(
+        r"^ok +device URL: /mdm, /checkin answer", ran.out, re.M), ran
+
+
+def test_webhooks_that_are_not_taken(clinic, device, expect_log):
+    expect_log("NMDM15\\d\\d", optional=True)
+    clinic.make(more=f"NanoMDMWebhookURL http://127.0.0.1:{free_port()}/\n")
+    device(clinic.server, topic=clinic.topic).enroll()
+    assert wait_until(lambda: clinic.doctor().status == 1)
+    found = clinic.finding("webhooks", 1)
+    assert "failed in the last hour" in found["saw"]
+    assert "NanoMDMWebhookURL" in found["remedy"]
 
 
 ENROLL = '<Location "/enroll">\nSetHandler nanomdm-enroll\n</Location>\n'
