@@ -12,6 +12,7 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- What a request leaves for the access log, CGI and expressions ---- */
@@ -58,6 +59,16 @@ static void forget_ranges(request_rec *r)
     apr_table_setn(r->headers_out, "Accept-Ranges", "none");
 }
 
+/* A status of another server's that httpd has no line for would be sent as
+ * 500. */
+static void set_status(request_rec *r, int status)
+{
+    r->status = status;
+    if (atoi(ap_get_status_line(status)) != status) {
+        r->status_line = apr_psprintf(r->pool, "%d Unknown", status);
+    }
+}
+
 /* Sent by us whatever the status is, so that no ErrorDocument takes its
  * place. */
 static int send_bytes(request_rec *r, int status, const char *type,
@@ -66,7 +77,7 @@ static int send_bytes(request_rec *r, int status, const char *type,
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
 
-    r->status = status;
+    set_status(r, status);
     forget_ranges(r);
     ap_set_content_type(r, type);
     if (status != HTTP_NO_CONTENT) {

@@ -83,6 +83,14 @@ def test_p18_request_and_answer_are_passed_on(asking, apple):
     assert request.body == b"escrowKey=AAAA-BBBB&guid=g&orgName=A+%26+B"
 
 
+@pytest.mark.parametrize("status", [418, 427, 499, 530])
+def test_p18_a_status_that_httpd_has_no_name_for(asking, apple, status):
+    topic = asking.pushcert_put(certs.push_certificate()).json["topic"]
+    apple.answers["*"] = Answer(status=status, body=b"<x/>")
+    answer = unlock(asking, topic)
+    assert (answer.status, answer.body) == (status, b"<x/>"), answer
+
+
 def test_a_packed_answer_of_apples_is_unpacked(asking, apple):
     topic = asking.pushcert_put(certs.push_certificate()).json["topic"]
     apple.answers["*"] = Answer(
