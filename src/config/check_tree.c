@@ -175,7 +175,7 @@ static void note_identity(nanomdm_tree_t *tree, nanomdm_tree_site_t *site,
                           const ap_directive_t *node)
 {
     (void)tree;
-    if (strcmp(node->args, "tls")) {
+    if (strcasecmp(node->args, "tls")) {
         site->takes_other_identities = 1;
     }
 }

@@ -133,7 +133,7 @@ const char *nanomdm_set_declarative_notify(cmd_parms *cmd, void *conf,
 {
     int seconds = SECOND(NANOMDM_DECLARATIVE_NOTIFY), i = 0;
 
-    while (i < 3 && strcmp(which, NOTIFY[i])) {
+    while (i < 3 && strcasecmp(which, NOTIFY[i])) {
         i++;
     }
     if (i == 3) {

@@ -26,14 +26,14 @@ const char *nanomdm_add_identity(cmd_parms *cmd, void *conf_,
     nanomdm_conf_t *conf = conf_;
     nanomdm_source_t source = { NANOMDM_FROM_TLS, NULL };
 
-    if (!strcmp(word, "signature")) {
+    if (!strcasecmp(word, "signature")) {
         source.from = NANOMDM_FROM_SIGNATURE;
     }
-    else if (!strncmp(word, "header:", 7) && is_token(word + 7)) {
+    else if (!strncasecmp(word, "header:", 7) && is_token(word + 7)) {
         source.from = NANOMDM_FROM_HEADER;
         source.header = apr_pstrdup(cmd->pool, word + 7);
     }
-    else if (strcmp(word, "tls")) {
+    else if (strcasecmp(word, "tls")) {
         return nanomdm_wrong(cmd, word,
                              "not a source of identities; write tls,"
                              " signature or header:NAME");

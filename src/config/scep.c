@@ -123,17 +123,17 @@ const char *nanomdm_set_scep_challenge(cmd_parms *cmd, void *conf, int argc,
     const char *word = argc ? argv[0] : "";
 
     ((nanomdm_conf_t *)conf)->scep_challenge = scep;
-    if (!strcmp(word, "once")) {
+    if (!strcasecmp(word, "once")) {
         return set_once(cmd, scep, argc, argv);
     }
-    if (!strcmp(word, "external")) {
+    if (!strcasecmp(word, "external")) {
         return set_external(cmd, scep, argc, argv);
     }
-    if (!strcmp(word, "static") && argc == 2) {
+    if (!strcasecmp(word, "static") && argc == 2) {
         scep->how = NMDM_SCEP_STATIC;
         return nanomdm_set_secret(cmd, &scep->secret, argv[1]);
     }
-    if (!strcmp(word, "none") && argc == 1) {
+    if (!strcasecmp(word, "none") && argc == 1) {
         scep->how = NMDM_SCEP_NONE;
         return NULL;
     }
@@ -149,10 +149,11 @@ const char *nanomdm_set_scep_cipher(cmd_parms *cmd, void *conf, int argc,
 
     *takes_des = 0;
     for (i = 0; i < argc; i++) {
-        if (!strcmp(argv[i], "des")) {
+        if (!strcasecmp(argv[i], "des")) {
             *takes_des = 1;
         }
-        else if (strcmp(argv[i], "aes") && strcmp(argv[i], "3des")) {
+        else if (strcasecmp(argv[i], "aes")
+                 && strcasecmp(argv[i], "3des")) {
             return nanomdm_wrong(cmd, argv[i], "no cipher; write aes 3des, or"
                                                " aes 3des des");
         }

@@ -51,7 +51,7 @@ const char *nanomdm_set_storage_key(cmd_parms *cmd, void *conf_, int argc,
                                     char *const argv[])
 {
     nanomdm_conf_t *conf = conf_;
-    int is_off = argc && !strcmp(argv[0], "off"), i;
+    int is_off = argc && !strcasecmp(argv[0], "off"), i;
     const char *problem;
 
     if (!argc) {
