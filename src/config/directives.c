@@ -419,8 +419,10 @@ const command_rec nanomdm_directives[] = {
                           .show = nanomdm_show_enroll_sso), L,
                       "URLs of the profile, the manifest and the sign-in that"
                       " are needed before the enrollment"),
-    SECONDS("NanoMDMEnrollLimit", L, enroll_limit, NANOMDM_NUMBER,
-            1, NMDM_ENROLL_TOKENS_MOST, 20,
-            "profiles of one user, link or address that may be open"),
+    AP_INIT_TAKE1("NanoMDMEnrollLimit", nanomdm_set_amount,
+                  ROW(enroll_limit, NANOMDM_NUMBER,
+                      .show = nanomdm_show_number, .least = 1,
+                      .most = NMDM_ENROLL_TOKENS_MOST, .initial = 20), L,
+                  "profiles of one user, link or address that may be open"),
     { .name = NULL }
 };

@@ -243,24 +243,54 @@ const char *nanomdm_show_enroll_require(apr_pool_t *p,
 
 /* ---- Gates ---- */
 
+/* Which text begins with a word, or NULL. */
+static const char **text_of(nmdm_gate_texts_t *texts, const char *word)
+{
+    return !strncmp(word, "description=", 12) ? &texts->description
+        : !strncmp(word, "message=", 8) ? &texts->message : NULL;
+}
+
+/* TEXT or "TEXT", of which httpd has made words; *i is its first, and then its
+ * last. */
+static const char *text_at(apr_pool_t *p, int *i, int argc, char *const argv[])
+{
+    const char *plain = strchr(argv[*i], '=') + 1, *text = plain + 1;
+    int is_quoted = *plain == '"' || *plain == '\'', last = *i;
+
+    for (; is_quoted && last < argc; last++) {
+        text = last == *i ? text
+            : apr_pstrcat(p, text, " ", argv[last], NULL);
+        if (*text && text[strlen(text) - 1] == *plain) {
+            *i = last;
+            return apr_pstrmemdup(p, text, strlen(text) - 1);
+        }
+    }
+    return plain;
+}
+
 /* Takes description=TEXT and message=TEXT off the end of what was written;
  * *argc is what is left. */
 static const char *take_texts(cmd_parms *cmd, nmdm_gate_texts_t *texts,
                               int *argc, char *const argv[])
 {
-    for (; *argc; (*argc)--) {
-        const char *word = argv[*argc - 1];
-        int is_message = !strncmp(word, "message=", 8);
-        const char *value = strchr(word, '=');
+    const char **slot, *word;
+    int i, end = *argc;
 
-        if (!is_message && strncmp(word, "description=", 12)) {
-            break;
+    for (i = 0; i < end && !text_of(texts, argv[i]); i++) {
+    }
+    for (*argc = i; i < end; i++) {
+        word = argv[i];
+        slot = text_of(texts, word);
+        if (!slot) {
+            return nanomdm_wrong(cmd, word, "what has blanks is written in"
+                                            " quotes, such as message=\"Update"
+                                            " first\"");
         }
-        if (!is_printable(++value, 1024)) {
+        *slot = text_at(cmd->pool, &i, end, argv);
+        if (!is_printable(*slot, 1024)) {
             return nanomdm_wrong(cmd, word, "write a text in UTF-8 of up to"
                                             " 1024 characters");
         }
-        *(is_message ? &texts->message : &texts->description) = value;
     }
     return NULL;
 }

@@ -126,7 +126,7 @@ const char *nanomdm_set_word(cmd_parms *cmd, void *conf, const char *word)
     const nanomdm_word_t *known;
 
     for (known = row->words; known->word; known++) {
-        if (!strcmp(word, known->word)) {
+        if (!strcasecmp(word, known->word)) {
             *MEMBER(int, row, conf) = known->value;
             return NULL;
         }
@@ -163,6 +163,16 @@ const char *nanomdm_set_seconds(cmd_parms *cmd, void *conf, const char *word)
     *MEMBER(apr_int64_t, row, conf) = row->kind == NANOMDM_SECONDS
         ? apr_time_from_sec(seconds) : seconds;
     return NULL;
+}
+
+const char *nanomdm_set_amount(cmd_parms *cmd, void *conf, const char *word)
+{
+    const nanomdm_row_t *row = cmd->info;
+
+    return read_number(MEMBER(apr_int64_t, row, conf), word, row) ? NULL
+        : nanomdm_wrong(cmd, word, apr_psprintf(
+              cmd->pool, "write a number from %" APR_INT64_T_FMT " to %"
+              APR_INT64_T_FMT, row->least, row->most));
 }
 
 const char *nanomdm_set_bytes(cmd_parms *cmd, void *conf, const char *word)

@@ -62,10 +62,12 @@ void nanomdm_row_default(const nanomdm_row_t *row, nanomdm_conf_t *conf);
 
 /* NULL, or what is wrong with the value, in cmd->pool. */
 const char *nanomdm_set_flag(cmd_parms *cmd, void *conf, int on);
+/* In any letter case. */
 const char *nanomdm_set_word(cmd_parms *cmd, void *conf, const char *word);
 /* A NUMBER or SECONDS within the bounds. */
 const char *nanomdm_set_seconds(cmd_parms *cmd, void *conf, const char *word);
 const char *nanomdm_set_bytes(cmd_parms *cmd, void *conf, const char *word);
+const char *nanomdm_set_amount(cmd_parms *cmd, void *conf, const char *word);
 /* A TEXT with an http or https URL. */
 const char *nanomdm_set_any_url(cmd_parms *cmd, void *conf, const char *url);
 /* A HIDDEN: file:PATH, env:NAME or the secret itself. */

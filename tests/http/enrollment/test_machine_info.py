@@ -41,6 +41,11 @@ NanoMDMEnrollDeviceCA {folder}/makers.pem
     NanoMDMEnrollMinimumOS iPad 16.5.1(c)
     NanoMDMEnrollPlatformSSO https://a.example/p?x=1&y=2 https://a.example/m https://a.example/a
 </Location>
+<Location "/texts">
+    SetHandler nanomdm-enroll
+    NanoMDMEnrollRequire machineinfo
+    NanoMDMEnrollMinimumOS iPhone 27 description="Too old" message='Update it first'
+</Location>
 <Location "/chosen">
     SetHandler nanomdm-enroll
     NanoMDMEnrollRequire machineinfo
@@ -365,6 +370,15 @@ def test_b17_all_macs(client, phone, product):
     assert answer.body == (
         b'{"code":"com.apple.softwareupdate.required","message":"Update",'
         b'"details":{"OSVersion":"26.1","BuildVersion":"25B78"}}')
+
+
+@pytest.mark.one_database
+def test_b15_texts_in_quotes(client, phone):
+    answer = at_gates(client, phone, "/texts",
+                      MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)
+    assert answer.body == (
+        b'{"code":"com.apple.softwareupdate.required","description":"Too old",'
+        b'"message":"Update it first","details":{"OSVersion":"27"}}')
 
 
 @pytest.mark.one_database
