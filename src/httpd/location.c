@@ -17,6 +17,9 @@
 
 /* A byte that no URL has a section for. */
 #define UNLIKELY "\001"
+/* Beginnings of a path that a pattern is asked about. For each it looks through
+ * all of it, and who asks may be unknown. */
+#define MOST_BEGINNINGS 1024
 
 static int is_pattern(const core_dir_config *section)
 {
@@ -57,7 +60,8 @@ static int takes_any_name(apr_pool_t *p, const core_dir_config *section,
         || matches(section, apr_pstrcat(p, other, "/", NULL));
 }
 
-/* In one copy: those of all lengths of a long path would be 30 MB. */
+/* 0 where it is longer than an administrator names. In one copy: those of all
+ * lengths of a long path would be 30 MB. */
 static apr_size_t shortest_match(apr_pool_t *p, const core_dir_config *section,
                                  const char *uri)
 {
@@ -65,12 +69,12 @@ static apr_size_t shortest_match(apr_pool_t *p, const core_dir_config *section,
     apr_size_t n;
     int is_found = 0;
 
-    for (n = 0; uri[n] && !is_found;) {
+    for (n = 0; uri[n] && n < MOST_BEGINNINGS && !is_found;) {
         part[++n] = '\0';
         is_found = matches(section, part);
         part[n] = uri[n];
     }
-    return n;
+    return is_found ? n : 0;
 }
 
 /* Of a pattern: the shortest path that it takes, up to the last segment that
@@ -78,10 +82,13 @@ static apr_size_t shortest_match(apr_pool_t *p, const core_dir_config *section,
 static int find_pattern(apr_size_t *len, apr_pool_t *p,
                         const core_dir_config *section, const char *uri)
 {
-    if (!matches(section, uri)) {
+    apr_size_t shortest = matches(section, uri)
+        ? shortest_match(p, section, uri) : 0;
+
+    if (!shortest) {
         return 0;
     }
-    *len = without_slashes(uri, shortest_match(p, section, uri));
+    *len = without_slashes(uri, shortest);
     if ((uri[*len] && uri[*len] != '/')
         || takes_any_name(p, section, uri, *len)) {
         *len = above(uri, *len);

@@ -170,3 +170,18 @@ def test_a_path_that_a_pattern_takes_late(httpd):
     assert client.raw("GET", f"/{'x' * 7900}/stats?health").status == 200
     client.close()
     assert peak(server) - before < 4 * MIB
+
+
+@pytest.mark.one_database
+def test_a_path_whose_beginnings_a_pattern_looks_through(httpd):
+    """All of them took a second and more."""
+    server = httpd(extra_vhost='<LocationMatch "^/(.+)/stats(/.*)?$">\n'
+                   "SetHandler nanomdm-status\n</LocationMatch>\n")
+    client = Client(server)
+    assert client.raw("GET", "/x/stats?health").status == 200
+    before = server.cpu_seconds()
+    for _ in range(4):
+        assert client.raw("GET",
+                          f"/{'x' * 7900}/stats?health").status == 200
+    client.close()
+    assert server.cpu_seconds() - before < 1
