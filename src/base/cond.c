@@ -63,6 +63,11 @@ void nmdm_cond_signal(nmdm_cond_t *cond)
     pthread_cond_broadcast(&cond->changed);
 }
 
+void nmdm_cond_signal_one(nmdm_cond_t *cond)
+{
+    pthread_cond_signal(&cond->changed);
+}
+
 void nmdm_cond_wait(nmdm_cond_t *cond, apr_interval_time_t timeout)
 {
     apr_time_t until = nmdm_time_steady() + timeout;

@@ -17,8 +17,9 @@ apr_status_t nmdm_cond_create(nmdm_cond_t **out, apr_pool_t *p);
 void nmdm_cond_lock(nmdm_cond_t *cond);
 void nmdm_cond_unlock(nmdm_cond_t *cond);
 
-/* With the lock held: wakes all who wait. */
+/* With the lock held: wakes all who wait; one of them at least. */
 void nmdm_cond_signal(nmdm_cond_t *cond);
+void nmdm_cond_signal_one(nmdm_cond_t *cond);
 
 /* With the lock held, which is released meanwhile: returns after a signal, at
  * the timeout (microseconds), or for no reason. */

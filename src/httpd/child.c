@@ -22,6 +22,7 @@
 #include <malloc.h>
 #endif
 #include <string.h>
+#include <unistd.h>
 
 APLOG_USE_MODULE(nanomdm);
 
@@ -29,6 +30,9 @@ APLOG_USE_MODULE(nanomdm);
 #define CALLERS_TIMEOUT apr_time_from_sec(1)
 
 #define CHILD_KEY "nanomdm:child"
+
+/* Of SQLite, above the number of processors. */
+#define SPARE_CONNECTIONS 2
 
 /* What a DM server may answer, and events that may wait for a receiver. */
 #define MAX_REPLY (16 * 1024 * 1024)
@@ -174,6 +178,17 @@ static nmdm_err_t *start_relay(child_t *child, apr_pool_t *pchild)
 
 /* ---- Sites ---- */
 
+/* Of SQLite, how many connections have work at once: one for each processor,
+ * and some whose threads were interrupted. */
+static int few_of(const nanomdm_server_t *server)
+{
+    const nmdm_dialect_t *dialect = nmdm_dialect_of(server->driver);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return dialect && dialect->is_ours_alone && processors > 0
+        ? (int)processors + SPARE_CONNECTIONS : 0;
+}
+
 /* mod_dbd has one pool for all virtual hosts that have the same database, so
  * a connection that one of them has cached must be there for the others. */
 static nanomdm_dbd_cache_t *cache_of(apr_pool_t *pchild, server_rec *s,
@@ -192,7 +207,7 @@ static nanomdm_dbd_cache_t *cache_of(apr_pool_t *pchild, server_rec *s,
         }
     }
     return nanomdm_dbd_cache_create(pchild, server->pool_size,
-                                    nanomdm_dbd_close);
+                                    few_of(server), nanomdm_dbd_close);
 }
 
 /* SQLite has nothing to gain from polls that ask together. */

@@ -4,7 +4,11 @@
  * mod_dbd asks a MariaDB or MySQL server whether a connection is alive each
  * time it hands it out, which is half of what an idle poll costs there. One
  * that worked a moment ago is alive; so it waits here for the next request,
- * and only after a second without one it goes back to mod_dbd. */
+ * and only after a second without one it goes back to mod_dbd.
+ *
+ * A connection of SQLite holds the schema, statements and pages in memory of
+ * its own, and what it is asked takes a processor for some microseconds. More
+ * of them than processors only take memory, and find less in their caches. */
 
 #include "httpd/dbd_cache.h"
 #include "base/cond.h"
@@ -14,6 +18,9 @@
 
 /* After so long mod_dbd shall look at a connection again. */
 #define FRESH apr_time_from_sec(1)
+/* How long a connection that does not suffice is waited for, before there is
+ * one more. */
+#define MOMENT apr_time_from_msec(100)
 
 typedef struct {
     nanomdm_dbd_conn_t conn;
@@ -26,13 +33,16 @@ struct nanomdm_dbd_cache_t {
     place_t *places;            /* the last is the one released last */
     int n, most;
     int size;                   /* of mod_dbd's pool */
+    int few;                    /* so many suffice, most often; 0: as many as
+                                 * are asked for */
     int lent;                   /* by mod_dbd to us, those here included */
     int asking;                 /* threads that are in mod_dbd for one more */
-    int waiting;                /* threads to which mod_dbd gave none */
+    int waiting;                /* threads, for one that is put back */
     int keeps;              /* however long they were not used */
 };
 
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
+                                              int few,
                                               nanomdm_dbd_cache_fn close)
 {
     nanomdm_dbd_cache_t *cache = apr_pcalloc(p, sizeof(*cache));
@@ -46,17 +56,37 @@ nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
     cache->places = apr_pcalloc(p, (apr_size_t)most * sizeof(place_t));
     cache->most = most;
     cache->size = size;
+    cache->few = few;
     return cache;
+}
+
+static void wait_for_one(nanomdm_dbd_cache_t *cache,
+                         apr_interval_time_t timeout)
+{
+    cache->waiting++;
+    nmdm_cond_wait(cache->lock, timeout);
+    cache->waiting--;
+}
+
+/* While a database that is away keeps what is here, mod_dbd is asked. */
+static int is_enough(const nanomdm_dbd_cache_t *cache)
+{
+    return cache->few && !cache->keeps
+        && cache->lent + cache->asking >= cache->few;
 }
 
 int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
                            nanomdm_dbd_conn_t *conn)
 {
-    apr_time_t now = nmdm_time_steady();
+    apr_time_t now = nmdm_time_steady(), end = now + MOMENT;
     int found;
 
     nmdm_cond_lock(cache->lock);
-    found = cache->n && (cache->keeps
+    while (!cache->n && is_enough(cache) && now < end) {
+        wait_for_one(cache, end - now);
+        now = nmdm_time_steady();
+    }
+    found = cache->n && (cache->keeps || cache->few
                          || cache->places[cache->n - 1].since > now - FRESH);
     if (found) {
         *conn = cache->places[--cache->n].conn;
@@ -80,9 +110,7 @@ void nanomdm_dbd_cache_wait(nanomdm_dbd_cache_t *cache,
                             apr_interval_time_t timeout)
 {
     nmdm_cond_lock(cache->lock);
-    cache->waiting++;
-    nmdm_cond_wait(cache->lock, timeout);
-    cache->waiting--;
+    wait_for_one(cache, timeout);
     nmdm_cond_unlock(cache->lock);
 }
 
@@ -102,7 +130,7 @@ void nanomdm_dbd_cache_put(nanomdm_dbd_cache_t *cache, nanomdm_dbd_conn_t conn)
     if (fits) {
         cache->places[cache->n++] = (place_t){ conn, nmdm_time_steady() };
         if (cache->waiting) {
-            nmdm_cond_signal(cache->lock);
+            nmdm_cond_signal_one(cache->lock);
         }
     }
     nmdm_cond_unlock(cache->lock);
@@ -117,6 +145,9 @@ void nanomdm_dbd_cache_close(nanomdm_dbd_cache_t *cache,
     cache->close(conn);
     nmdm_cond_lock(cache->lock);
     cache->lent--;
+    if (cache->waiting) {
+        nmdm_cond_signal_one(cache->lock);      /* it may ask for one more */
+    }
     nmdm_cond_unlock(cache->lock);
 }
 

@@ -16,11 +16,14 @@ typedef struct {
 typedef void (*nanomdm_dbd_cache_fn)(nanomdm_dbd_conn_t conn);
 
 /* For a pool of mod_dbd that has `size` connections; close gives one back to
- * it. NULL when there is no mutex. */
+ * it. Beyond `few`, unless that is 0, mod_dbd is asked for one only where none
+ * is put back within a moment. NULL when there is no mutex. */
 nanomdm_dbd_cache_t *nanomdm_dbd_cache_create(apr_pool_t *p, int size,
+                                              int few,
                                               nanomdm_dbd_cache_fn close);
-/* Whether there is a connection that was used just now. If not, the caller
- * asks mod_dbd and then says whether it got one. */
+/* Whether there is a connection that was used just now, or is put back within
+ * a moment where few suffice. If not, the caller asks mod_dbd and then says
+ * whether it got one. */
 int nanomdm_dbd_cache_take(nanomdm_dbd_cache_t *cache,
                            nanomdm_dbd_conn_t *conn);
 void nanomdm_dbd_cache_asked(nanomdm_dbd_cache_t *cache, int got);

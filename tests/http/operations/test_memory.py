@@ -5,11 +5,13 @@ import base64
 import concurrent.futures
 import gzip
 import json
+import os
 import plistlib
 
 import pytest
 
 from device import Client, Operator, command
+from load import Load
 from receiver import Answer, Receiver, signature
 from system import peak_memory, wait_until
 from tables import result
@@ -185,3 +187,27 @@ def test_a_path_whose_beginnings_a_pattern_looks_through(httpd):
                           f"/{'x' * 7900}/stats?health").status == 200
     client.close()
     assert server.cpu_seconds() - before < 1
+
+
+def open_databases(server):
+    """How many connections its only child has to SQLite."""
+    pid, = server.children()
+    folder = f"/proc/{pid}/fd"
+    return sum(os.readlink(f"{folder}/{fd}").endswith(".db")
+               for fd in os.listdir(folder))
+
+
+@pytest.mark.one_database
+def test_few_connections_of_sqlite_serve_many_threads(httpd, fresh_db,
+                                                      device):
+    """Each holds the schema, statements and pages; none is faster for it."""
+    database = fresh_db()
+    if database.kind != "sqlite3":
+        pytest.skip("others are asked by as many as there are threads")
+    server = httpd(database, threads=40)
+    macs = [device(server).enroll() for _ in range(24)]
+    with Load(database, macs, commands=60) as load:
+        load.wait_for(600)
+        connections = open_databases(server)
+    assert not load.failed() and not load.lost()
+    assert connections <= os.cpu_count() + 6
