@@ -48,11 +48,13 @@ static nmdm_bytes_t cut(apr_pool_t *p, nmdm_bytes_t body, apr_size_t end,
 
 static nmdm_err_t *read_document(nmdm_plist_t **out, nmdm_bytes_t *document,
                                  apr_pool_t *p, nmdm_bytes_t body,
-                                 const char *const *wanted, int is_lenient)
+                                 const char *const *wanted, int is_lenient,
+                                 int takes_any_integer)
 {
     apr_size_t end;
 
-    NMDM_TRY(nmdm_plist_reader_read(out, &end, p, body, wanted, is_lenient));
+    NMDM_TRY(nmdm_plist_reader_read(out, &end, p, body, wanted,
+                                    takes_any_integer));
     *document = cut(p, body, end, is_lenient);
     return NULL;
 }
@@ -61,16 +63,18 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
                             apr_pool_t *p, nmdm_bytes_t body,
                             const char *const *wanted)
 {
-    return read_document(out, document, p, without_mark(body), wanted, 0);
+    return read_document(out, document, p, without_mark(body), wanted, 0, 0);
 }
 
 nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
                                     nmdm_bytes_t *document, int *replaced,
                                     apr_pool_t *p, nmdm_bytes_t body,
-                                    const char *const *wanted)
+                                    const char *const *wanted,
+                                    int takes_any_integer)
 {
     nmdm_bytes_t repaired, sent = without_mark(body);
-    nmdm_err_t *err = read_document(out, document, p, sent, wanted, 1);
+    nmdm_err_t *err = read_document(out, document, p, sent, wanted, 1,
+                                    takes_any_integer);
 
     *replaced = 0;
     if (!err || err->kind != NMDM_INVALID) {
@@ -78,7 +82,8 @@ nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
     }
     *replaced = nmdm_plist_repair(&repaired, p, sent);
     if (!*replaced
-        || read_document(out, document, p, repaired, wanted, 1)) {
+        || read_document(out, document, p, repaired, wanted, 1,
+                         takes_any_integer)) {
         return err;
     }
     return NULL;

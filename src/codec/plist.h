@@ -24,14 +24,16 @@ nmdm_err_t *nmdm_plist_read(nmdm_plist_t **out, nmdm_bytes_t *document,
                             const char *const *wanted);
 
 /* The same for what devices send: a device whose message is refused sends it
- * again without end. Integers are not checked, and characters that XML does
- * not have are replaced by U+FFFD, in wanted values as well; *replaced is how
- * many. Only a body that is refused as it was sent costs a second reading.
+ * again without end. Integers are not checked if takes_any_integer, and
+ * characters that XML does not have are replaced by U+FFFD, in wanted values
+ * as well; *replaced is how many. Only a body that is refused as it was sent
+ * costs a second reading.
  * *document ends with the root element and the blanks after it. */
 nmdm_err_t *nmdm_plist_read_lenient(nmdm_plist_t **out,
                                     nmdm_bytes_t *document, int *replaced,
                                     apr_pool_t *p, nmdm_bytes_t body,
-                                    const char *const *wanted);
+                                    const char *const *wanted,
+                                    int takes_any_integer);
 
 /* Each of these sets *out to NULL (or a NULL data) when the key is absent, and
  * is NMDM_INVALID when the value has another type. An empty string counts as

@@ -151,7 +151,7 @@ nmdm_err_t *nmdm_message_checkin(nmdm_msg_t *msg, apr_pool_t *p,
     msg->raw = body;
     NMDM_TRY(nmdm_message_to_xml(&xml, p, body));
     NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
-                                     xml, NMDM_MESSAGE_KEYS));
+                                     xml, NMDM_MESSAGE_KEYS, 0));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&msg->type, plist, "MessageType"));
     if (!msg->type) {

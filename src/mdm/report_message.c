@@ -35,7 +35,7 @@ nmdm_err_t *nmdm_message_report(nmdm_msg_t *msg, apr_pool_t *p,
     msg->raw = body;
     NMDM_TRY(nmdm_message_to_xml(&xml, p, body));
     NMDM_TRY(nmdm_plist_read_lenient(&plist, &document, &msg->replaced, p,
-                                     xml, NMDM_MESSAGE_KEYS));
+                                     xml, NMDM_MESSAGE_KEYS, 1));
     msg->text = document.data;
     NMDM_TRY(nmdm_plist_string(&m->status, plist, "Status"));
     if (!m->status) {

@@ -39,7 +39,7 @@ static void check_binary(apr_pool_t *p, nmdm_bytes_t body)
         nmdm_plist_node_t *root;
 
         PROMISED(!nmdm_plist_read_lenient(&plist, &document, &replaced, p,
-                                          xml, KEYS));
+                                          xml, KEYS, 0));
         PROMISED(!nmdm_plist_tree_read(&root, p, document));
         PROMISED(!nmdm_plist_tree_write(&xml, p, root));
         check_round_trip(p, xml);

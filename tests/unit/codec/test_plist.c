@@ -734,7 +734,7 @@ static nmdm_err_t *read_sent(const char **document, int *replaced,
     nmdm_bytes_t read;
     nmdm_plist_t *list;
     nmdm_err_t *err = nmdm_plist_read_lenient(&list, &read, replaced, p, body,
-                                              WANTED);
+                                              WANTED, 1);
 
     *document = err ? NULL : read.data;
     return err;
@@ -830,14 +830,19 @@ static void numbers_that_nobody_reads_may_be_odd(void **state)
         "", " ", "nan", "1.5", "0x", "18446744073709551616",
         "99999999999999999999999999999999999999", "1e21", "\xEF\xBC\x91"
     };
+    nmdm_bytes_t read, body;
+    nmdm_plist_t *list;
     const char *document;
     apr_size_t i;
     int replaced;
 
     for (i = 0; i < sizeof(ODD) / sizeof(*ODD); i++) {
-        OK(read_sent(&document, &replaced, *state, text_of(
-            *state, "<dict><key>B</key><integer>%s</integer></dict>",
-            ODD[i])));
+        body = text_of(*state, "<dict><key>B</key><integer>%s</integer></dict>",
+                       ODD[i]);
+        OK(read_sent(&document, &replaced, *state, body));
+        REFUSED(nmdm_plist_read_lenient(&list, &read, &replaced, *state, body,
+                                        WANTED, 0),
+                NMDM_INVALID, "not an integer");
     }
 }
 

@@ -374,7 +374,7 @@ static void what_xml_does_not_have_is_replaced_later(void **state)
     REFUSED(nmdm_plist_read(&list, &document, *state, xml, WANTED),
             NMDM_INVALID, "refused");
     OK(nmdm_plist_read_lenient(&list, &document, &replaced, *state, xml,
-                               WANTED));
+                               WANTED, 0));
     assert_true(replaced > 0);
     OK(nmdm_plist_string(&text, list, "k"));
     HOLDS(nmdm_plist_write_holds(text, strlen(text))
