@@ -11,6 +11,11 @@
 
 #include <string.h>
 
+/* Of a report in bytes, whose reasons are looked for; a chain of errors has a
+ * few hundred. A tree of thousands of keys takes libplist (2.2 to 2.7) seconds
+ * where they are equal, or fall together in its table. */
+#define LONGEST_REPORT (32 * 1024)
+
 /* ---- Delivery ---- */
 
 typedef struct {
@@ -86,8 +91,9 @@ static const char *error_chain(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
     const char *all = "";
     int i;
 
-    if (nmdm_plist_tree_read(&root, ctx->pool, bytes)) {
-        return "the device reports an error";   /* too deep for a tree */
+    if (bytes.len > LONGEST_REPORT
+        || nmdm_plist_tree_read(&root, ctx->pool, bytes)) {
+        return "the device reports an error";   /* or too deep for a tree */
     }
     chain = nmdm_plist_tree_get(root, "ErrorChain");
     for (i = 0; i < nmdm_plist_tree_length(chain) && i < 8; i++) {
