@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import pathlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+import yaml
 
 import ca as certs
 from databases import PROGRAMS
@@ -124,8 +126,26 @@ def test_rights(system):
         assert admin.call(method, path, b"").status not in (401, 403), path
     assert Operator(system).call(
         "GET", f"/v1/enrollments/{mac.id}").status == 401
+    assert may_change(reader) == set()
+    assert may_change(admin) == {*changes()}
     admin.close()
     reader.close()
+
+
+def changes():
+    """(method, path) of each call of the API that does more than read."""
+    paths = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())["paths"]
+    for path, item in paths.items():
+        for method in {"get", "put", "post", "delete", "patch"} & {*item}:
+            if path.startswith("/v1/") and path != "/v1/enrollments/query" \
+                    and (method != "get" or path.startswith("/v1/push/")):
+                yield method.upper(), re.sub(r"\{.*?\}", "none", path)
+
+
+def may_change(operator):
+    """What is not refused to them, whatever becomes of it."""
+    return {(method, path) for method, path in changes() if operator.call(
+        method, path, b"").status not in (401, 403)}
 
 
 def test_operators_by_certificate(system):
