@@ -69,7 +69,7 @@ def request(args):
         serialization.NoEncryption()), 0o600)
     write(args.folder / "push.csr",
           made.public_bytes(serialization.Encoding.PEM), 0o644)
-    print(f"{args.folder / 'push.key'} and {args.folder / 'push.csr'}; have"
+    print(f"made {args.folder / 'push.key'} and {args.folder / 'push.csr'}; have"
           " push.csr signed by an MDM vendor, and upload what comes back at"
           " https://identity.apple.com/pushcert")
     return 0

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import pathlib
 import socket
 import ssl
 
@@ -34,8 +35,8 @@ def test_operations(httpd, ca):
     port = free_port()
     start, keep, inner = [read.apache(each) for each in (
         "StartServers", "KeepAlive On", "Listen 127.0.0.1:8443")]
-    read.leave_out("<LocationMatch", language="apache",
-                   because="test_access runs it with each right")
+    read.leave_out('<Location "/v1">', language="apache",
+                   because="test_examples runs it with each right")
     tuned = httpd(
         extra_server="\n".join([
             "Define APACHE_RUN_DIR {folder}",
@@ -69,7 +70,8 @@ def test_operations(httpd, ca):
     for _ in range(3):
         read.elsewhere("NanoMDMStorageKey", "apache",
                        test_changing_the_storage_key)
-    read.elsewhere("sqlite3", "sh", test_backup)
+    read.elsewhere("sqlite3", "sh", test_backup_and_restore)
+    read.elsewhere("install -o www-data", "sh", test_backup_and_restore)
     read.elsewhere("make && make install", "sh",
                    test_documents.test_quickstart)
     read.end()
@@ -261,22 +263,37 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_backup(httpd, fresh_db, ca, tmp_path):
-    """The line for each database, while httpd runs."""
+def test_backup_and_restore(httpd, fresh_db, ca, tmp_path, expect_log):
+    """The lines for each database: while httpd runs, and while it does not."""
     database = fresh_db()
-    server = database.server
-    Device(httpd(database), ca.issue()).enroll().close()
-    lines = dict(zip(("sqlite3", "pgsql", "mysql"), block(
-        "docs/operations.md", "sqlite3").text.splitlines()))
-    line = lines[server.kind].replace("/backup", str(tmp_path)).replace(
-        "/var/lib/nanomdm/nanomdm.db", str(database.params)).replace(
-        " mdm ", f" {database.name} ")
-    (tmp_path / ".my.cnf").write_text("[client]\nuser=root\nsocket="
-                                      f"{getattr(server, 'socket', '')}\n")
-    run("bash", "-c", line, env={
-        **os.environ, "HOME": str(tmp_path), "PGUSER": "postgres",
-        "PGHOST": str(server.folder), "PGPORT": str(
-            getattr(server, "port", ""))})
+    server, node = database.server, httpd(database)
+
+    def run_line(start):
+        lines = dict(zip(("sqlite3", "pgsql", "mysql"), block(
+            "docs/operations.md", start).text.splitlines()))
+        line = lines[server.kind].replace("/backup", str(tmp_path))
+        place = pathlib.Path(str(database.params))
+        for old, new in (("/var/lib/nanomdm/nanomdm.db", str(place)),
+                         ("/nanomdm.db /var/lib/nanomdm",
+                          f"/nanomdm.db {place}"),
+                         (" mdm ", f" {database.name} ")):
+            line = line.replace(old, new)
+        (tmp_path / ".my.cnf").write_text(
+            "[client]\nuser=root\nsocket="
+            f"{getattr(server, 'socket', '')}\n")
+        run("bash", "-c", line, env={
+            **os.environ, "HOME": str(tmp_path), "PGUSER": "postgres",
+            "PGHOST": str(server.folder), "PGPORT": str(
+                getattr(server, "port", ""))})
+
+    before = Device(node, ca.issue()).enroll()
+    run_line("sqlite3")
     saved, = [path for path in tmp_path.iterdir()
               if path.name != ".my.cnf"]
     assert b"enrollments" in saved.read_bytes()
+    later = Device(node, ca.issue()).enroll()
+    node.stop()
+    run_line("install -o www-data")
+    node.start()
+    expect_log("NMDM0728")
+    assert before.idle().status == 200 and later.idle().status == 500
