@@ -25,7 +25,7 @@ SITE = """\
 DBDriver sqlite3
 DBDParams {data}/nanomdm.db
 DBDPersist On
-DBDMin {connections}
+DBDMin 1
 DBDKeep {connections}
 DBDMax {connections}
 
