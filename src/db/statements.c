@@ -117,6 +117,26 @@ ROW(STMT_SENDER_LOOK, "sender_look",
     HAS("nanomdm_scep_certs WHERE enrollment_id = %s"
         " AND renew_state IS NOT NULL")),
 
+/* Stores the TokenUpdate of a known device where nothing else is to be done for
+ * one: no refused push to forget, no renewal under way, and of certificates
+ * that were issued here the device uses the one that it used before. */
+ROW(STMT_SENDER_TOKEN_UPDATE, "sender_token_update", NULL,
+    MYSQL
+    "UPDATE devices"
+    "   SET token_update = %s, token_update_at = CURRENT_TIMESTAMP"
+    " WHERE id = %s"
+    "   AND EXISTS (SELECT 1 FROM cert_auth_associations a"
+    "                WHERE a.id = %s AND a.sha256 = %s)"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_pushes p WHERE p.id = %s)"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_renewals r WHERE r.id = %s)"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_scep_certs i"
+    "                    WHERE i.sha256 IN (%s, %s)"
+    "                      AND i.renew_state IS NULL)"
+    "   AND NOT EXISTS (SELECT 1 FROM nanomdm_scep_certs n"
+    "                    WHERE n.enrollment_id = %s"
+    "                      AND n.renew_state IS NOT NULL"
+    "                      AND n.sha256 NOT IN (%s, %s))"),
+
 ROW(STMT_CERT_IS_ASSOCIATED, "cert_is_associated",
     "SELECT id FROM cert_auth_associations WHERE id = %s AND sha256 = %s"),
 

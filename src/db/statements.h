@@ -9,6 +9,7 @@
 typedef enum {
     /* certificate associations */
     STMT_SENDER_LOOK,
+    STMT_SENDER_TOKEN_UPDATE,
     STMT_CERT_IS_ASSOCIATED,
     STMT_CERT_IS_LATEST,
     STMT_CERT_KNOWN,

@@ -63,11 +63,13 @@ static nmdm_err_t *on_token_update(nmdm_ctx_t *ctx, void *baton)
 {
     checkin_t *in = baton;
     const nmdm_msg_t *msg = in->msg;
+    const char *text = nmdm_enrollments_token_update_text(ctx, msg->text);
+    int is_stored;
 
-    NMDM_TRY(nmdm_sender_look(ctx, &msg->who));
+    NMDM_TRY(nmdm_sender_token_update(ctx, &is_stored, &msg->who, text));
     NMDM_TRY(nmdm_certauth_admit(ctx, &msg->who));
     NMDM_TRY(nmdm_renewal_commit(ctx, msg));
-    NMDM_TRY(nmdm_enrollments_token_update(ctx, msg));
+    NMDM_TRY(nmdm_enrollments_token_update(ctx, msg, text, is_stored));
     NMDM_TRY(nmdm_renewal_delivery_use(ctx, &msg->who));
     if (ctx->policy->declarations) {
         NMDM_TRY(nmdm_declarative_enrollment_begin(ctx, &msg->who));

@@ -66,14 +66,16 @@ const char *nmdm_enrollments_token_update_text(const nmdm_ctx_t *ctx,
 
 /* An absent unlock token never erases the one that is known: a device sends
  * it once. */
-static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg,
+                                 const char *text, int is_stored)
 {
     nmdm_bytes_t unlock_token = msg->u.token_update.unlock_token;
     const char *id = msg->who.id;
 
-    NMDM_TRY(nmdm_db_exec(
-        ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
-        NMDM_ARGS(nmdm_enrollments_token_update_text(ctx, msg->text), id)));
+    if (!is_stored) {
+        NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_DEVICE_TOKEN_UPDATE,
+                              NMDM_ARGS(text, id)));
+    }
     if (!unlock_token.len) {
         return NULL;
     }
@@ -87,7 +89,8 @@ static nmdm_err_t *update_device(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
                                   "devices", "unlock_token", id));
 }
 
-static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
+static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg,
+                               const char *text)
 {
     if (msg->u.token_update.unlock_token.len) {
         nmdm_log(ctx, NMDM_LOG_INFO, NMDMNO(0502)
@@ -98,12 +101,12 @@ static nmdm_err_t *update_user(nmdm_ctx_t *ctx, const nmdm_msg_t *msg)
         ctx, NULL, STMT_USER_TOKEN_UPDATE,
         NMDM_ARGS(msg->who.id, msg->who.device_id,
                   or_empty(msg->user_short_name),
-                  or_empty(msg->user_long_name),
-                  nmdm_enrollments_token_update_text(ctx, msg->text)));
+                  or_empty(msg->user_long_name), text));
 }
 
 nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
-                                          const nmdm_msg_t *msg)
+                                          const nmdm_msg_t *msg,
+                                          const char *text, int is_stored)
 {
     const nmdm_token_update_t *update = &msg->u.token_update;
     const nmdm_id_t *who = &msg->who;
@@ -115,8 +118,9 @@ nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
     if (!known) {
         return unknown_device(ctx, who);
     }
-    NMDM_TRY(who->on_user_channel ? update_user(ctx, msg)
-                                  : update_device(ctx, msg));
+    NMDM_TRY(who->on_user_channel
+                 ? update_user(ctx, msg, text)
+                 : update_device(ctx, msg, text, is_stored));
     NMDM_TRY(nmdm_db_exec(ctx, NULL, STMT_ENROLLMENT_PUT,
                           NMDM_ARGS(who->id, who->device_id,
                                     who->on_user_channel ? who->id : "",

@@ -24,9 +24,11 @@ nmdm_err_t *nmdm_enrollments_authenticate(nmdm_ctx_t *ctx,
 const char *nmdm_enrollments_token_update_text(const nmdm_ctx_t *ctx,
                                                const char *text);
 
-/* NMDM_REFUSED when the device was never seen. */
+/* NMDM_REFUSED when the device was never seen. `text` is that of above; is it
+ * stored already? */
 nmdm_err_t *nmdm_enrollments_token_update(nmdm_ctx_t *ctx,
-                                          const nmdm_msg_t *msg);
+                                          const nmdm_msg_t *msg,
+                                          const char *text, int is_stored);
 
 /* How many TokenUpdates since the last enrollment; -1 when unknown. */
 nmdm_err_t *nmdm_enrollments_tally(nmdm_ctx_t *ctx, long *tally,

@@ -28,6 +28,12 @@ typedef enum {
  * NanoMDMAssociation latest, and on a database without the tables of SCEP. */
 nmdm_err_t *nmdm_sender_look(nmdm_ctx_t *ctx, const nmdm_id_t *who);
 
+/* The same for a TokenUpdate, where databases plan each statement anew: in the
+ * normal course one statement looks and stores `text`: *is_stored. Then
+ * the look has found a known device and what else makes no work. */
+nmdm_err_t *nmdm_sender_token_update(nmdm_ctx_t *ctx, int *is_stored,
+                                     const nmdm_id_t *who, const char *text);
+
 /* 1 where the look found it, or found none: both 0 without a look. */
 int nmdm_sender_has(const nmdm_ctx_t *ctx, nmdm_sender_e what);
 int nmdm_sender_lacks(const nmdm_ctx_t *ctx, nmdm_sender_e what);
