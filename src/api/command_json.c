@@ -38,6 +38,7 @@ nmdm_err_t *nmdm_api_command_json_ids(apr_array_header_t **ids, nmdm_ctx_t *ctx,
 typedef enum {
     AS_IS,                      /* whatever type it has */
     DATA,                       /* base64; an array of it as well */
+    DIGITS,                     /* text with zeros at its begin: no number */
     VERBATIM                    /* what is below keeps its keys */
 } form_e;
 
@@ -148,13 +149,13 @@ static const struct {
     { "DeclarativeManagement", "data", "Data", DATA },
     { NULL, "identifier", "Identifier", AS_IS },
     { NULL, "identifiers", "Identifiers", AS_IS },
-    { NULL, "pin", "PIN", AS_IS },
+    { NULL, "pin", "PIN", DIGITS },
     { NULL, "message", "Message", AS_IS },
-    { NULL, "phone_number", "PhoneNumber", AS_IS },
+    { NULL, "phone_number", "PhoneNumber", DIGITS },
     { NULL, "username", "UserName", AS_IS },
-    { NULL, "password", "Password", AS_IS },
-    { NULL, "current_password", "CurrentPassword", AS_IS },
-    { NULL, "new_password", "NewPassword", AS_IS },
+    { NULL, "password", "Password", DIGITS },
+    { NULL, "current_password", "CurrentPassword", DIGITS },
+    { NULL, "new_password", "NewPassword", DIGITS },
     { NULL, "request_requires_network_tether",
       "RequestRequiresNetworkTether", AS_IS },
     { NULL, "allow_oroms", "AllowOroms", AS_IS },
@@ -264,7 +265,7 @@ static nmdm_err_t *add_members(builder_t *b, nmdm_plist_node_t *dict,
         const char *key = APR_ARRAY_IDX(keys, i, const char *);
 
         NMDM_TRY(add_member(b, dict, key, nmdm_json_get(object, key),
-                            form == DATA ? AS_IS : form));
+                            form == VERBATIM ? form : AS_IS));
     }
     return NULL;
 }
@@ -327,6 +328,11 @@ static nmdm_err_t *add_value(builder_t *b, nmdm_plist_node_t *to,
     if (form == DATA && type != NMDM_JSON_STRING
         && type != NMDM_JSON_ARRAY) {
         return bad(b, key, "is not a string of base64");
+    }
+    if (form == DIGITS
+        && (type == NMDM_JSON_INTEGER || type == NMDM_JSON_REAL)) {
+        return bad(b, key, "is a number, not a string: zeros at its begin"
+                   " would be gone");
     }
     switch (type) {
     case NMDM_JSON_OBJECT:
