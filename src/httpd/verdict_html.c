@@ -258,7 +258,7 @@ static void judge_outcomes(const verdict_t *verdict, nmdm_count_e which,
     }
 }
 
-/* What ended in a 503, or a 500, of a database that answers now. */
+/* Of a database that answers now; tries of the server's own among them. */
 static void judge_failures(const verdict_t *verdict)
 {
     const nmdm_family_t *f = nmdm_count_family(NMDM_COUNT_DATABASE);
@@ -273,11 +273,10 @@ static void judge_failures(const verdict_t *verdict)
     }
     if (failed.number && !verdict->status->failure) {
         add(verdict, "warn", "#database-failures-last-hour",
-            several(verdict, failed, " request failed in the last hour for"
-                    " want of the database", " requests failed in the last"
-                    " hour for want of the database"),
-            "Devices come again by themselves; the error log has the cause"
-            " (NMDM1501, NMDM0101).");
+            several(verdict, failed, " use of the database failed in the last"
+                    " hour", " uses of the database failed in the last hour"),
+            "What devices asked then got 503 or 500; the error log has the"
+            " cause (NMDM1501, NMDM0101).");
     }
 }
 

@@ -139,7 +139,8 @@ def serving(answer, kind="sqlite3", delivery="durable"):
     ca = certs.root("Test Device CA")
     with Receiver() as receiver, Apns() as apns:
         receiver.answers["*"] = answer
-        server = Httpd(program.fresh(None), ca, extra_vhost=STATUS
+        server = Httpd(program.fresh(ROOT / f"schema/{kind}.sql"), ca,
+                       extra_vhost=STATUS
                        + f"NanoMDMWebhookURL {receiver.url}/mdm\n"
                          f"NanoMDMWebhookDelivery {delivery}\n"
                          "NanoMDMDeclarativeManagement builtin\n"

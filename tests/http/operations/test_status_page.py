@@ -78,7 +78,7 @@ def test_a_database_that_failed_and_is_back(watched, device, expect_log):
     assert mac.idle().status == 500
     server.database.execute("ALTER TABLE away RENAME TO enrollment_queue")
     (found,) = findings(page(operator))
-    assert "1 request failed in the last hour for want of" in found
+    assert "1 use of the database failed in the last hour" in found
     assert 'href="#database-failures-last-hour"' in found
 
 
