@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialect_mysql.c -- MySQL and MariaDB. */
+/* dialect_mysql.c -- MySQL and MariaDB: sessions, errors, locks. What is asked
+ * of them is in db/statements.c, where MYSQL marks the texts of their own. */
 
 #include "db/db.h"
 #include "db/db_error.h"

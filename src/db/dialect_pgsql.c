@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialect_pgsql.c -- PostgreSQL. */
+/* dialect_pgsql.c -- PostgreSQL: sessions, errors, locks. What is asked of it
+ * is in db/statements.c, where PGSQL marks the texts of its own. */
 
 #include "db/db.h"
 #include "db/db_error.h"

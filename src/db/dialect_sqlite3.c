@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dialect_sqlite3.c -- SQLite: a file that belongs to httpd alone. */
+/* dialect_sqlite3.c -- SQLite, a file that belongs to httpd alone: sessions,
+ * errors, locks. What is asked of it is in db/statements.c, where SQLITE3 marks
+ * the texts of its own. */
 
 #include "db/db.h"
 #include "db/db_error.h"

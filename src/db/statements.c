@@ -455,8 +455,9 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
 #define MARKS_32 MARKS_16 ", " MARKS_16
 #define MARKS_64 MARKS_32 ", " MARKS_32
 
-/* Whether anything waits at all: for MariaDB and MySQL, which plan a statement
- * again each time it runs. This one takes them a third of the time. */
+/* A poll of one device on MariaDB and MySQL, which plan a statement again each
+ * time it runs: whether anything waits at all. This takes them a third of the
+ * time that NEXT takes. */
 #define WAITS(whose) \
     "SELECT a.id, q.command_uuid FROM cert_auth_associations a" \
     "  LEFT JOIN " QUEUE_WAITING \
@@ -464,9 +465,9 @@ ROW(STMT_RENEWAL_DROP, "renewal_drop",
     " WHERE a.id = %s AND a.sha256 = %s" whose \
     " LIMIT 1"
 
-/* The same for many devices, on their own channels: for each certificate of
- * each. Of a device that has had more than are looked at, some are not found
- * here, and it asks by itself. */
+/* The polls of many devices together, on their own channels: for each
+ * certificate of each. Of a device that has had more than are looked at, some
+ * are not found here, and it asks by itself. */
 #define POLL(ids) \
     "SELECT a.id, a.sha256," \
     "       (SELECT q.command_uuid FROM " QUEUE_WAITING \

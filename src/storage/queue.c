@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue.c -- the command queue: next, report, put. */
+/* queue.c -- the command queue: the next command, a report (NotNow, too), and
+ * what is put into it. */
 
 #include "storage/cert_associations.h"
 #include "storage/enrollment_queries.h"

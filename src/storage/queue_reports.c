@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue_reports.c -- reports of many devices, stored together. */
+/* queue_reports.c -- reports of many devices, stored together; in queue.c
+ * those that are stored alone, such as NotNow. */
 
 #include "storage/queue_reports.h"
 #include "db/db.h"

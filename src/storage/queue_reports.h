@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue_reports.h -- reports of many devices, stored together. */
+/* queue_reports.h -- reports of many devices, stored together. Those that are
+ * stored alone, such as NotNow, are nmdm_queue_report's (storage/queue.c). */
 
 #ifndef NMDM_QUEUE_REPORTS_H
 #define NMDM_QUEUE_REPORTS_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backlog.h -- how much waits in the outbox for one receiver. */
+/* backlog.h -- how much waits in the outbox for one receiver. What one device
+ * may have of it, its budget, is decided in webhook/publish.c. */
 
 #ifndef NMDM_BACKLOG_H
 #define NMDM_BACKLOG_H

@@ -2,8 +2,8 @@
 /* publish.c -- publishes a message to webhooks.
  *
  * Durable events are rows of the outbox, committed with the change that they
- * report; the relay sends them. Others are handed to the client and are gone
- * with this child. */
+ * report, as far as the device's budget goes (write_event); the relay sends
+ * them. Others are handed to the client and are gone with this child. */
 
 #include "webhook/publish.h"
 #include "base/time.h"

@@ -12,8 +12,8 @@
 #define NMDM_RELAY_BACKLOG 1000000
 #define NMDM_RELAY_BACKLOG_BYTES ((apr_int64_t)1024 * 1024 * 1024)
 
-/* Bytes that the events of one device may take in the outbox, of each
- * receiver. */
+/* The budget of a device: bytes that its events may take in the outbox, of each
+ * receiver. webhook/publish.c looks at it. */
 #define NMDM_RELAY_BUDGET ((apr_int64_t)32 * 1024 * 1024)
 
 /* A server whose outbox is emptied. */
