@@ -50,7 +50,7 @@ static const char *set_option(cmd_parms *cmd, nmdm_retention_rule_t *rule,
         *types = word + 6;
         return NULL;
     }
-    if (!strcmp(word, "dry-run")) {
+    if (!strcasecmp(word, "dry-run")) {
         rule->is_dry = 1;
         return NULL;
     }

@@ -21,7 +21,7 @@ static const char *wrong(cmd_parms *cmd, const char *word,
                          const char *remedy)
 {
     int is_name = !strncmp(word, "file:", 5) || !strncmp(word, "env:", 4)
-        || !strcmp(word, "off") || !*word;
+        || !strcasecmp(word, "off") || !*word;
 
     return nanomdm_wrong(cmd, is_name ? word : "(not shown)", remedy);
 }

@@ -54,7 +54,7 @@ const char *nanomdm_set_dump(cmd_parms *cmd, void *conf, const char *path,
                         ap_make_dirstr_parent(cmd->temp_pool, dump->path))) {
         wrong = "its folder does not exist; make it, for root alone";
     }
-    else if (word && strcmp(word, "secrets")) {
+    else if (word && strcasecmp(word, "secrets")) {
         return nanomdm_wrong(cmd, word, "write nothing behind the path, or"
                                         " secrets to have them in it");
     }

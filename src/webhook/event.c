@@ -44,7 +44,7 @@ unsigned nmdm_event_topic(const char *name)
     int i = topic_index(name);
     unsigned topic = i < 0 ? 0 : 1u << i;
 
-    if (!strcmp(name, "all")) {
+    if (!strcasecmp(name, "all")) {
         return NMDM_WEBHOOK_ALL;
     }
     return strcmp(name, "mdm.DeclarativeManagement") ? topic

@@ -51,7 +51,7 @@ CASES = {
     "NanoMDMDeleteCommands": Case("On", "On", "Off"),
     "NanoMDMLastSeen": Case("immediate", "immediate", "buffered"),
     "NanoMDMRetention": Case(
-        "90\n7 types=ProfileList keep=3\n30 types=DeviceInformation dry-run",
+        "90\n7 types=ProfileList keep=3\n30 types=DeviceInformation Dry-Run",
         "30 types=DeviceInformation dry-run\n7 types=ProfileList keep=3\n90"),
     "NanoMDMStorageKey": Case(
         f"file:{{folder}}/key {'5c' * 32} env:NANOMDM_TEST_KEY",
@@ -82,7 +82,7 @@ CASES = {
         r" key=file:\S+/secret redact=off" "\n"
         rf"{TARGET % 'other'} topics=all,-mdm\.Connect key={HIDDEN}"
         " redact=on"),
-    "NanoMDMWebhookTopics": Case("all -mdm.Connect", r"all -mdm\.Connect",
+    "NanoMDMWebhookTopics": Case("All -mdm.Connect", r"all -mdm\.Connect",
                                  "all"),
     "NanoMDMWebhookRedact": Case("On", "On", "Off"),
     "NanoMDMWebhookDelivery": Case("durable", "durable", "besteffort"),
@@ -144,7 +144,7 @@ CASES = {
         "https://a.example/ https://b.example/ https://c.example/",
         "https://a.example/ https://b.example/ https://c.example/"),
     "NanoMDMEnrollLimit": Case("5", "5", "20"),
-    "NanoMDMDump": Case("{folder}/dump.log secrets", r"\S+/dump\.log secrets"),
+    "NanoMDMDump": Case("{folder}/dump.log Secrets", r"\S+/dump\.log secrets"),
 }
 
 
