@@ -32,7 +32,7 @@ ADVISED = {"server": "AsyncRequestWorkerFactor 8\n",
 DEFAULT = {"server": "", "vhost": "", "threads": 25}
 KEPT, BURSTS, BURST = 200, 8, 50
 HANGS = 8                               # seconds without a byte
-WEIGHED = 400                           # kept connections
+EARLIER, WEIGHED = 100, 400             # kept connections
 
 COLUMNS = ("sqlite3", "pgsql", "mysql")
 
@@ -359,10 +359,11 @@ def weigh_connection(pair, module):
     """Kilobytes; what all threads need once is there before."""
     httpd = sized(pair, ADVISED["threads"], vhost=ADVISED["vhost"],
                   server=ADVISED["server"], module=module)
-    pair.bench.load(httpd, "enrol", count=WEIGHED)
-    with connected(pair, httpd, 0, 100, seconds=0.1) as (first, _):
+    pair.bench.load(httpd, "enrol", count=EARLIER + WEIGHED)
+    with connected(pair, httpd, 0, EARLIER, seconds=0.1) as (first, _):
         before = private(httpd)
-        with connected(pair, httpd, 100, WEIGHED, seconds=0.1) as (go, _):
+        with connected(pair, httpd, EARLIER, WEIGHED,
+                       seconds=0.1) as (go, _):
             after = private(httpd)
             go()
         first()
