@@ -277,6 +277,7 @@ static const char *take_texts(cmd_parms *cmd, nmdm_gate_texts_t *texts,
     int i, end = *argc;
 
     for (i = 0; i < end && !text_of(texts, argv[i]); i++) {
+        continue;
     }
     for (*argc = i; i < end; i++) {
         word = argv[i];

@@ -64,7 +64,8 @@ void nanomdm_row_default(const nanomdm_row_t *row, nanomdm_conf_t *conf);
 const char *nanomdm_set_flag(cmd_parms *cmd, void *conf, int on);
 /* In any letter case. */
 const char *nanomdm_set_word(cmd_parms *cmd, void *conf, const char *word);
-/* A NUMBER or SECONDS within the bounds. */
+/* A NUMBER or SECONDS of seconds, or a NUMBER of bytes, or of anything else;
+ * within the bounds of the row. */
 const char *nanomdm_set_seconds(cmd_parms *cmd, void *conf, const char *word);
 const char *nanomdm_set_bytes(cmd_parms *cmd, void *conf, const char *word);
 const char *nanomdm_set_amount(cmd_parms *cmd, void *conf, const char *word);

@@ -6,7 +6,7 @@
 #include "base/time.h"
 
 struct nmdm_waiters_t {
-    nmdm_waiters_t *all;        /* which has room for these as well, or NULL */
+    nmdm_waiters_t *all;        /* a place here is one there, or NULL */
     nmdm_cond_t *cond;          /* that of `all`; guards the rest */
     int room;
     apr_time_t entered;         /* when the last did, on the steady clock */

@@ -7,9 +7,9 @@
 
 #include "base/context.h"
 
-/* At most this many, one at least; and no more than `all` (or NULL) has room
- * for, with others that are within it. Lives as long as p; any number of
- * threads may use it. */
+/* For at most this many, one at least. Each of them also takes a place of
+ * `all`, which several may share and which outlives them; NULL where there is
+ * none. Lives as long as p; any number of threads may use it. */
 nmdm_err_t *nmdm_waiters_create(nmdm_waiters_t **out, apr_pool_t *p, int most,
                                 nmdm_waiters_t *all);
 

@@ -48,7 +48,7 @@ def fleet(request, mysql, fresh_db, httpd, device):
 
 def rows_followed(database):
     """How many rows the server has read one after the other, along an index
-    or of a whole table; what it tells this in is a small table, too."""
+    or of a whole table; with some that this question reads itself."""
     return sum(int(number) for _, number in database.query(
         "SHOW GLOBAL STATUS WHERE Variable_name IN ('Handler_read_next',"
         " 'Handler_read_prev', 'Handler_read_rnd_next')"))
