@@ -54,9 +54,10 @@ SCHEMA   := build/schema_text.h
 # What programs say is read by scripts and tests.
 export LC_ALL := C.UTF-8
 
-# With all cores, unless the caller says how many.
+# With all cores, unless the caller says how many. Its recipes begin with "+":
+# make does not see $(MAKE) in a variable, and would not share its jobs.
 MAKE_ALL  = $(MAKE) --no-print-directory -s \
-              $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) all
+              $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all
 
 .PHONY: all install dist manual deb demo run check clean
 
@@ -118,17 +119,17 @@ deb:
 
 demo:
 	@build-aux/install-deps.sh demo
-	@$(MAKE_ALL)
+	+@$(MAKE_ALL)
 	@/usr/bin/python3 tools/demo.py
 
 run:
 	@build-aux/install-deps.sh demo
-	@$(MAKE_ALL)
+	+@$(MAKE_ALL)
 	@/usr/bin/python3 tools/demo.py --stay
 
 check:
 	@build-aux/install-deps.sh check
-	@$(MAKE_ALL) WERROR=-Werror
+	+@$(MAKE_ALL) WERROR=-Werror
 	@/usr/bin/python3 tests/run.py
 
 -include tests/unit/unit.mk tests/fuzz/fuzz.mk tests/bench/bench.mk \

@@ -25,7 +25,7 @@ BENCH_CFLAGS := -O2 -g -D_GNU_SOURCE
 
 bench:
 	@build-aux/install-deps.sh bench
-	@$(MAKE_ALL) bench-tools
+	+@$(MAKE_ALL) bench-tools
 	@/usr/bin/python3 tests/bench/bench.py --mode $(BENCH) \
 	    $(if $(BASELINE),--baseline $(BASELINE)) \
 	    $(if $(ROWS),--rows $(ROWS)) $(if $(DB),--db $(DB)) \

@@ -12,6 +12,6 @@ FAULTS ?= full
 
 check-faults:
 	@build-aux/install-deps.sh $(if $(filter short,$(FAULTS)),check,faults)
-	@$(MAKE_ALL)
+	+@$(MAKE_ALL)
 	@/usr/bin/python3 tests/faults/faults.py $(if $(filter short,$(FAULTS)), \
 	    --short,$(filter-out full,$(FAULTS)))

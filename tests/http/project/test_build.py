@@ -123,3 +123,12 @@ def test_missing_httpd_tools_are_named_when_they_are_needed():
     assert done.returncode != 0
     assert "/nonexistent/apxs was not found" in done.stderr
     assert "apache2-dev" in done.stderr
+
+
+@pytest.mark.parametrize("goal", ["demo", "run", "check", "bench",
+                                  "check-faults"])
+def test_the_callers_jobs_are_shared(goal):
+    """make hands them on to where it sees that it calls itself; there alone it
+    also goes on with -n."""
+    assert any(re.search(r" -c +-o +build-none/", line)
+               for line in commands("-j2", "BUILD=build-none", goal))
