@@ -2,7 +2,7 @@
 # Installs what building, the demo and the tests need on Debian, where it is
 # missing. Says what it does; needs root only when something is missing.
 #
-#   install-deps.sh build|deb|demo|check|bench|faults|platforms
+#   install-deps.sh build|deb|demo|check|bench|faults|platforms|packages
 set -eu
 umask 022
 
@@ -24,6 +24,7 @@ CHECK="$DEMO $DEB lintian
 BENCH="$CHECK libpq-dev libmariadb-dev libsqlite3-dev"
 FAULTS="$CHECK galera-4 rsync mount"
 PLATFORMS="debootstrap iproute2 util-linux python3 git"
+PACKAGES="$PLATFORMS buildah"
 
 case "${1:-check}" in
 build) wanted=$BUILD ;;
@@ -33,7 +34,8 @@ check) wanted=$CHECK ;;
 bench) wanted=$BENCH ;;
 faults) wanted=$FAULTS ;;
 platforms) wanted=$PLATFORMS ;;
-*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults|platforms" >&2; exit 2 ;;
+packages) wanted=$PACKAGES ;;
+*) echo "usage: install-deps.sh build|deb|demo|check|bench|faults|platforms|packages" >&2; exit 2 ;;
 esac
 
 missing=

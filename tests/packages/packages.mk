@@ -13,5 +13,5 @@ PACKAGES ?= bookworm trixie sid rpm container quickstart
 .PHONY: check-packages
 
 check-packages:
-	@build-aux/install-deps.sh platforms
+	@build-aux/install-deps.sh packages
 	@/usr/bin/python3 tests/packages/packages.py $(PACKAGES)
