@@ -134,6 +134,10 @@ static void *work(void *baton)
     }
     pthread_barrier_wait(&start_line);
     pthread_barrier_wait(&start_line);
+    /* Devices that poll now and then do not all do so in one instant. */
+    if (opt.pause_ms) {
+        usleep((useconds_t)(random() % (opt.pause_ms * 1000L)));
+    }
     while (opt.seconds > 0 ? now() < ends : i < w->ndevices) {
         more = turn(w, &w->devices[i]);
         /* A kept TLS connection belongs to one device. */
