@@ -82,9 +82,11 @@ def relay(mortal):
 
 @contextlib.contextmanager
 def silent(server):
-    """Everything that the database runs is stopped."""
+    """Everything that the database runs is stopped: first what starts the
+    others, or one that is just being started goes on."""
     def send(number):
-        for pid in [server.process.pid, *children(server.process.pid)]:
+        os.kill(server.process.pid, number)
+        for pid in children(server.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
     send(signal.SIGSTOP)
